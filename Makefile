@@ -1,0 +1,68 @@
+# One file of verbs. `make help` lists them; every other target calls `setup` when it is needed.
+PORT ?= 8888
+HOST ?= 127.0.0.1
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+CODE := functions services tests benchmarks examples
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev dev ingest check format test soak bench lock clean
+
+help: ## List what can be asked for
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamps hold the requirements that were installed, so a second call costs nothing
+# and a changed lock file is noticed even when its date is not newer (a fresh checkout).
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Riverrun needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Making $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+
+setup: $(VENV)/bin/python ## Make .venv with what `make dev` needs
+	@cmp -s requirements-local.txt $(VENV)/.local-stamp || cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
+	  { echo "Installing requirements-local.txt (once)"; \
+	    $(PIP) install --require-hashes -r requirements-local.txt && cp requirements-local.txt $(VENV)/.local-stamp; }
+
+setup-dev: $(VENV)/bin/python
+	@cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
+	  { echo "Installing requirements-dev.txt (once)"; \
+	    $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
+	    cp requirements-local.txt $(VENV)/.local-stamp; }
+
+dev: setup ## Serve the page and the functions on http://localhost:8888 (PORT=, HOST=)
+	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
+
+ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
+	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }
+	@$(BIN)/python -m services.context "$(DOCS)" $(if $(INDEX),--index "$(INDEX)")
+
+check: setup-dev ## Formatting, lint, types, import rules
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+
+format: setup-dev ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+test: setup-dev ## Everything that runs offline in under five minutes
+	@$(PYTEST) -n auto -m "not soak"
+
+soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
+	@$(PYTEST) -m soak
+
+bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+lock: setup-dev ## Compile the requirements files from pyproject.toml
+	@set -e; compile="$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q"; \
+	  $$compile -o requirements.txt; \
+	  $$compile --extra local -c requirements.txt -o requirements-local.txt; \
+	  $$compile --extra local --extra dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
+
+clean: ## Remove the virtual environment, caches and local data
+	rm -rf $(VENV) .riverrun build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

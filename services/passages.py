@@ -1,0 +1,43 @@
+"""What retrieval hands to the answer: passages and their sentences.
+
+Shared by `services.context`, which finds them, and `services.chat`, which reads them;
+neither imports the other.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage.
+
+    `similarity` is its cosine with the question, -1 to 1; `vector` is its unit vector
+    (shape ``(dimension,)``, float32), by which an answer avoids saying one thing twice.
+    """
+
+    text: str
+    similarity: float
+    vector: "NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document that may hold the answer.
+
+    `score` is the cosine of the passage with the question, -1 to 1; passages come in rank
+    order, which a lexical match may change. `coverage` is the share of the question's words,
+    weighted by their rarity (IDF), that the passage contains, 0 to 1.
+    """
+
+    id: str
+    title: str
+    uri: str
+    text: str
+    score: float
+    coverage: float
+    sentences: tuple[Sentence, ...]
