@@ -1,0 +1,34 @@
+"""Chat: a question and its passages in, pieces of an answer out.
+
+This package knows nothing of runs, events, embeddings or sockets.
+"""
+
+from services.chat.opening import open_chat
+from services.chat.provider import (
+    ChatCode,
+    ChatError,
+    ChatProvider,
+    Piece,
+    Prompt,
+    Stop,
+    StopReason,
+    Text,
+    Turn,
+    Usage,
+    answer,
+)
+
+__all__ = [
+    "ChatCode",
+    "ChatError",
+    "ChatProvider",
+    "Piece",
+    "Prompt",
+    "Stop",
+    "StopReason",
+    "Text",
+    "Turn",
+    "Usage",
+    "answer",
+    "open_chat",
+]

@@ -1,0 +1,168 @@
+"""What a provider of answers is, and what every answer passes through.
+
+A provider turns a `Prompt` into pieces: text as it comes, what it cost, and how it ended.
+`answer` keeps the promises that no provider can be trusted to keep for itself. Neither knows
+who reads the pieces or how they travel.
+"""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from services.errors import RiverrunError
+from services.passages import Passage
+from services.progress import Report, unheard
+
+log = logging.getLogger(__name__)
+
+ChatCode = Literal[
+    "provider_throttled",
+    "provider_error",
+    "provider_timeout",
+    "provider_truncated",
+    "content_filtered",
+    "context_too_long",
+]
+"""The codes of the wire contract that a provider may fail with."""
+
+CHAT_CODES: tuple[ChatCode, ...] = get_args(ChatCode)
+
+StopReason = Literal["stop", "length"]
+"""How an answer may end well; every other end a provider reports is a `ChatError`."""
+
+_RETRYABLE = frozenset({"provider_throttled", "provider_timeout", "provider_truncated"})
+
+
+class ChatError(RiverrunError):
+    """The provider did not answer, or not to the end.
+
+    `message` is ours and fit for the person who asked; what the provider said is the cause,
+    for the log. Whether it is `retryable` follows from the code unless the caller knows better.
+    """
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ChatCode = "provider_error",
+        retryable: bool | None = None,
+        retry_after_ms: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            code=code,
+            retryable=code in _RETRYABLE if retryable is None else retryable,
+            retry_after_ms=retry_after_ms,
+            hint=hint,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier exchange of the conversation."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a provider answers: a question, and the passages it may answer from.
+
+    `passages` are in rank order; a citation ``[n]`` means the n-th of them, from 1. Their text
+    is data: a provider never obeys it. `history` is oldest first. `max_tokens` bounds the
+    answer, in the provider's own tokens.
+    """
+
+    question: str
+    passages: tuple[Passage, ...]
+    history: tuple[Turn, ...] = ()
+    max_tokens: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer; the pieces joined are the answer, byte for byte."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the answer took so far, in the provider's tokens; `cost_usd` is None if unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The provider's word that the answer is whole: "stop", or cut at `max_tokens`: "length"."""
+
+    reason: StopReason
+
+
+Piece = Text | Usage | Stop
+
+
+class ChatProvider(Protocol):
+    """Where answers come from.
+
+    `stream` yields `Text`, perhaps `Usage`, then one `Stop`, and no more. It acquires inside
+    and releases in `finally`, so that closing it at any piece, or cancelling it between two,
+    frees everything at once. It fails with `ChatError`. One provider serves many streams at
+    the same time, and they share nothing but its connections.
+    """
+
+    @property
+    def model(self) -> str:
+        """The name under which a result reports who answered."""
+        ...
+
+    def stream(self, prompt: Prompt, *, report: Report = unheard) -> AsyncGenerator[Piece, None]:
+        """Answer `prompt`, telling `report` what is being done."""
+        ...
+
+
+async def answer(
+    provider: ChatProvider, prompt: Prompt, *, report: Report = unheard
+) -> AsyncGenerator[Piece, None]:
+    """Stream the provider's answer to `prompt`; the last piece is its `Stop`.
+
+    The provider's generator is closed on every end, and before `Stop` is shown: whoever sees
+    the end may rely on nothing being left open. Raises `ChatError` ``provider_truncated`` for
+    an answer that ends without `Stop`, and ``provider_error`` for whatever a provider raises
+    that is not a `RiverrunError`.
+    """
+    stop: Stop | None = None
+    try:
+        async with aclosing(provider.stream(prompt, report=report)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Stop):
+                    stop = piece
+                    break
+                yield piece
+    except RiverrunError:
+        if stop is None:
+            raise
+        log.warning("The provider failed after its answer was whole.", exc_info=True)
+    except Exception as error:
+        if stop is None:
+            raise ChatError(
+                "The answer could not be written: the model service failed.",
+                hint="Ask again. If it keeps failing, the log of the service says why.",
+            ) from error
+        log.warning("The provider failed after its answer was whole.", exc_info=True)
+    if stop is None:
+        raise ChatError(
+            "The answer broke off before its end.",
+            code="provider_truncated",
+            hint="Ask again; what arrived so far may be incomplete.",
+        )
+    yield stop

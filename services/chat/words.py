@@ -1,0 +1,146 @@
+"""What a question is about, as words: content words, names, and how much it asks for.
+
+English, and small on purpose: meaning is the vectors' business. It knows nothing of passages
+or answers.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|[\"“(]\s*)\W*$")
+_LOWER_CASE_NAME = re.compile(
+    r"\b(?:in|near|around|visit(?:ing)?|(?:trip|travel|go|going|fly|flight|holiday) to)"
+    r"\s+([a-z]{3,}(?:\s+[a-z]{3,})?)\W*$"
+)
+
+MOST_NAMES = 12
+"""A question that names more is not asking; what it costs to look for them stays bounded."""
+
+# The last line praises or looks; it says nothing of what is praised or looked at.
+STOP_WORDS = frozenset(
+    _WORD.findall("""
+    a about after again all also am an and any are as at be because been before being but by can
+    could did do does doing done for from further get give had has have having he her here hers him
+    his how i if in into is it its just let like make me might more most much must my need no nor
+    not of off on once one only or other our out over own please really same shall she should show
+    so some such take tell than that the their them then there these they this those through to
+    too under until up us use very want was we were what when where which while who whom whose why
+    will with within without would yes you your
+    best better famous go good great nice see top visit
+    """)
+)
+
+# Capital letters that name a time, the reader's language or the speaker, not a subject.
+_NOT_NAMES = frozenset(
+    _WORD.findall("""
+    january february march april may june july august september october november december
+    monday tuesday wednesday thursday friday saturday sunday christmas easter english i ok
+    spring summer autumn fall winter morning afternoon evening night
+    """)
+)
+
+_BROAD = re.compile(
+    r"\b(?:best|top|list|plan|planning|itinerary|trips?|excursions?|guide|overview|recommend\w*"
+    r"|suggest\w*|ideas?|things|attractions|highlights|must[- ]see|compare|comparison|difference"
+    r"|summar\w+|every|all|tell me about|describe|introduce|what (?:can|should)|where (?:should|to)"
+    r"|sights|museums|restaurants|places|districts|neighbou?rhoods|options|ways|tips)\b"
+)
+_EXPLAINING = re.compile(r"\b(?:how (?:do|does|can|should|to)|why|explain|how come|what happens)\b")
+_NARROW = re.compile(
+    r"\b(?:when|who|whose|how (?:large|big|tall|high|long|far|old|many|much|deep|wide|often|heavy)"
+    r"|what (?:is|was) the (?:name|date|year|height|length|capital|population|number)"
+    r"|which (?:year|day|month|line)|what (?:time|year|day))\b"
+    r"|^(?:is|are|was|were|do|does|did|can|could|has|have|will|should|may|must)\b"
+)
+
+
+def folded(text: str) -> str:
+    """`text` in one case, without accents, so that "Sacré-Cœur" and "sacre-coeur" are one."""
+    text = text.casefold()
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("æ", "ae"))
+    return "".join(c for c in plain if not unicodedata.combining(c)).replace("’", "'")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text`, folded, without a possessive 's."""
+    return _WORD.findall(_POSSESSIVE.sub("", folded(text)))
+
+
+@lru_cache(maxsize=1 << 14)
+def stem(word: str) -> str:
+    """`word` without the endings of plurals and verbs: rough, and the same on both sides."""
+    for ending, keep in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word[: -len(ending)] + keep
+    return word
+
+
+def content_stems(text: str) -> set[str]:
+    """The stems of the words of `text` that carry meaning."""
+    return {stem(word) for word in words_of(text) if word not in STOP_WORDS}
+
+
+def names_in(question: str) -> list[tuple[str, ...]]:
+    """The things a question names, each as its folded words.
+
+    A run of capitalised words inside a sentence ("Mount Everest"), or something of four
+    characters or more with a digit in it (a year, an error code). A question typed without any
+    capital names what stands after its last "in", "near" or "trip to", if that ends it. At most
+    `MOST_NAMES`, in order.
+    """
+    runs: list[list[str]] = []
+    last_end = -1
+    capitals_tell = not _is_headline(question)
+    for match in _WORD.finditer(question):
+        word = match.group()
+        if not is_number(word) and not (
+            capitals_tell
+            and _is_capital(word, question[max(0, match.start() - 12) : match.start()])
+        ):
+            continue
+        if runs and question[last_end : match.start()] == " ":
+            runs[-1].extend(words_of(word))
+        else:
+            runs.append(words_of(word))
+        last_end = match.end()
+    if not runs and question == question.lower():
+        found = _LOWER_CASE_NAME.search(question.strip()[-80:])
+        words = words_of(found.group(1)) if found else []
+        if words and not any(word in STOP_WORDS or word in _NOT_NAMES for word in words):
+            runs.append(words)
+    return [tuple(run) for run in runs[:MOST_NAMES]]
+
+
+def is_number(word: str) -> bool:
+    """Whether `word` is exact as only a year or a code is: 2031, E1042."""
+    return len(word) >= 4 and any(c.isdigit() for c in word)
+
+
+def sentences_wanted(question: str) -> int:
+    """How many sentences the question asks for, 1 to 5, by its wording."""
+    plain = folded(question).strip()
+    narrow = _NARROW.search(plain)
+    broad = _BROAD.search(plain)
+    if narrow and not (broad and broad.start() < narrow.start()):
+        return 2
+    if broad:
+        return 5
+    return 4 if _EXPLAINING.search(plain) else 3
+
+
+def _is_capital(word: str, before: str) -> bool:
+    if not word[0].isupper() or words_of(word)[0] in _NOT_NAMES | STOP_WORDS:
+        return False
+    return not _SENTENCE_START.search(before)
+
+
+def _is_headline(question: str) -> bool:
+    # "WHERE TO EAT" and "The Best Places To Eat" write capitals for other reasons.
+    long_words = [word for word in _WORD.findall(question)[1:] if len(word) >= 4]
+    headline = len(long_words) >= 3 and all(word[0].isupper() for word in long_words)
+    return headline or (question.isupper() and " " in question.strip())
