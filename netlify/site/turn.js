@@ -1,0 +1,172 @@
+/**
+ * One question and what became of it, as plain data: events in, the next state out. It knows
+ * neither the network nor the page, and it trusts no field of an event to have the right type.
+ */
+
+const SETTLED = new Set(["completed", "failed"]);
+const STEP_STATES = new Set(["pending", "executing", "completed", "failed"]);
+
+/** Phases in which nothing more will come. */
+export const ENDED = new Set(["done", "stopped", "failed"]);
+
+/** A question that was just asked, at `now` milliseconds of a clock that only goes forward. */
+export function beginTurn(question, now) {
+  return {
+    question,
+    phase: "asking", // then "answering", then one of ENDED
+    link: "opening", // "open" while connected, "cut" between two connections
+    stopping: false,
+    steps: [],
+    progress: 0,
+    answer: "",
+    sources: [],
+    notices: [],
+    usage: null,
+    problem: null,
+    finishReason: null,
+    truncated: false,
+    sessionId: null,
+    askedAt: now,
+    firstTokenAt: null,
+    endedAt: null,
+  };
+}
+
+/** The turn after one event of `openRun(...).events()`. Unknown events change nothing. */
+export function applyEvent(turn, event, now) {
+  const take = TAKE[event.type];
+  if (ENDED.has(turn.phase) || !Object.hasOwn(TAKE, event.type)) return turn;
+  return take(turn, event, now);
+}
+
+/** The turn after a failure that is no event: the server refused, or cannot be reached. */
+export function failTurn(turn, problem, now) {
+  const { message, code, retryable, retryAfterMs, hint } = problem;
+  return applyEvent(turn, { type: "error", error: message, code, retryable, retryAfterMs, hint }, now);
+}
+
+const TAKE = {
+  open: (turn) => ({ ...turn, link: "open" }),
+  cut: (turn) => ({ ...turn, link: "cut" }),
+  stopping: (turn) => ({ ...turn, stopping: true }),
+  stopped: (turn, _event, now) => settle(turn, "stopped", now),
+
+  status(turn, event, now) {
+    const steps = placeStep(turn.steps, event.status, now);
+    return { ...turn, steps, progress: progressOf(turn, steps, event.status) };
+  },
+
+  token(turn, event, now) {
+    const answer = turn.answer + string(event.text);
+    const firstTokenAt = turn.firstTokenAt ?? (answer === "" ? null : now);
+    return { ...turn, phase: "answering", answer, firstTokenAt };
+  },
+
+  sources: (turn, event) => ({ ...turn, sources: readSources(event.sources) }),
+  usage: (turn, event) => ({ ...turn, usage: readUsage(event.usage) ?? turn.usage }),
+  reset: (turn) => ({ ...turn, answer: "" }),
+
+  notice(turn, event) {
+    const message = string(event.message);
+    return message === "" ? turn : { ...turn, notices: [...turn.notices, message] };
+  },
+
+  final(turn, event, now) {
+    const result = object(event.result);
+    const cancelled = result.finishReason === "cancelled";
+    const ended = settle(turn, cancelled ? "stopped" : "done", now);
+    return {
+      ...ended,
+      answer: typeof result.answer === "string" ? result.answer : turn.answer,
+      firstTokenAt: turn.firstTokenAt ?? now,
+      sources: lastSources(turn.sources, result.sources),
+      usage: readUsage(result.usage) ?? turn.usage,
+      finishReason: string(result.finishReason) || "stop",
+      truncated: result.truncated === true,
+      sessionId: string(result.sessionId) || null,
+    };
+  },
+
+  error(turn, event, now) {
+    const partial = object(event.partial);
+    // Tokens already shown stay unless the server knows the same text or more of it.
+    const answer = string(partial.answer).length >= turn.answer.length ? string(partial.answer) : turn.answer;
+    const kept = {
+      ...turn,
+      answer,
+      sources: turn.sources.length > 0 ? turn.sources : readSources(partial.sources),
+    };
+    if (event.code === "cancelled") return settle(kept, "stopped", now);
+    const problem = {
+      message: string(event.error) || "The answer could not be finished.",
+      code: string(event.code) || "internal",
+      retryable: event.retryable !== false,
+      retryAfterMs: number(event.retryAfterMs),
+      hint: string(event.hint),
+    };
+    return { ...settle(kept, "failed", now), problem };
+  },
+};
+
+function settle(turn, phase, now) {
+  const after = { done: "completed", failed: "failed", stopped: "stopped" }[phase];
+  const steps = turn.steps.map((step) =>
+    step.state === "executing" ? { ...step, state: after, ms: now - step.seenAt } : step,
+  );
+  const progress = phase === "done" ? 1 : turn.progress;
+  return { ...turn, phase, link: "open", stopping: false, steps, progress, endedAt: now };
+}
+
+function placeStep(steps, status, now) {
+  const { step, description, status: state, timestamp, elapsedMs } = object(status);
+  if (!Number.isInteger(step) || step < 1 || !STEP_STATES.has(state)) return steps;
+  const known = steps.find((one) => one.number === step);
+  const since = known?.since ?? number(timestamp);
+  // Both ends by the server's clock where it told them: the network adds nothing to a step.
+  const lasted = known && since !== null && number(timestamp) !== null ? timestamp - since : null;
+  const next = {
+    number: step,
+    description: string(description) || known?.description || `Step ${step}`,
+    state,
+    since,
+    seenAt: known?.seenAt ?? now,
+    ms: SETTLED.has(state) ? Math.max(0, lasted ?? number(elapsedMs) ?? 0) : null,
+  };
+  return [...steps.filter((one) => one.number !== step), next].sort((a, b) => a.number - b.number);
+}
+
+function progressOf(turn, steps, status) {
+  const { progress, totalSteps } = object(status);
+  const settled = steps.filter((step) => SETTLED.has(step.state)).length;
+  const guess = settled / Math.max(number(totalSteps) ?? 0, steps.length + 1);
+  // Water does not flow back, even when a step is tried again.
+  return Math.max(turn.progress, Math.min(1, Math.max(0, number(progress) ?? guess)));
+}
+
+function readSources(list) {
+  if (!Array.isArray(list)) return [];
+  return list.map(object).map((source) => ({
+    title: string(source.title) || string(source.uri) || string(source.id) || "Untitled",
+    uri: string(source.uri),
+    score: number(source.score),
+    snippet: string(source.snippet),
+  }));
+}
+
+/** The final event repeats the sources; a large one has lost its passages on the way. */
+function lastSources(shown, list) {
+  if (!Array.isArray(list) || list.length === 0) return shown;
+  return readSources(list).map((source, at) =>
+    source.snippet === "" && shown[at]?.title === source.title ? shown[at] : source,
+  );
+}
+
+function readUsage(usage) {
+  const { inputTokens, outputTokens } = object(usage);
+  if (number(inputTokens) === null || number(outputTokens) === null) return null;
+  return { inputTokens, outputTokens };
+}
+
+const string = (value) => (typeof value === "string" ? value : "");
+const number = (value) => (Number.isFinite(value) ? value : null);
+const object = (value) => (value !== null && typeof value === "object" ? value : {});

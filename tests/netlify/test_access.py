@@ -1,0 +1,140 @@
+"""The page for everyone: keyboard, screen reader, contrast, small windows, less motion."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Page
+from tests.netlify.visits import STEPS, WHOLE, answers, ask, becomes, focused, press_until
+from tests.netlify.wire import Exchange, failure, final, serve, source, sources, status, token
+
+pytestmark = pytest.mark.browser
+
+
+def test_shift_and_enter_start_a_line(page: Page) -> None:
+    """Only a bare Enter asks."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        page.type("one")  # the question has the focus from the start
+        page.press("Enter", "Shift")
+        page.type("two")
+        assert server.questions() == []
+        page.press("Enter")
+        becomes(page, "done")
+        assert server.questions()[0].body["query"] == "one\ntwo"
+
+
+def test_the_page_works_by_keyboard_alone(page: Page) -> None:
+    """Tab reaches a sample, Enter asks it, Tab reaches a citation, Enter opens its passage."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        press_until(page, "sample", "Tab")
+        page.press("Enter")
+        becomes(page, "done")
+        assert focused(page) == "question"
+        press_until(page, "cite", "Tab", "Shift")
+        page.press("Enter")
+        assert page.evaluate("document.activeElement.closest('details').open") is True
+
+
+def test_a_screen_reader_hears_steps_and_the_end_but_no_tokens(page: Page) -> None:
+    """The live region says each step once and the answer once, without marks and numbers."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        page.evaluate(
+            """(() => {
+              window.heard = [];
+              const region = document.querySelector("#announcer");
+              new MutationObserver(() => heard.push(region.textContent))
+                .observe(region, {childList: true, characterData: true, subtree: true});
+            })()"""
+        )
+        ask(page, "Why?")
+        becomes(page, "done")
+        heard = page.wait_for("window.heard.length >= 3 && window.heard")
+        spoken = "Answer, with 2 sources. Eat early, walk. Not a source:."
+        assert heard == ["Searching", "Writing", spoken]
+        offered = page.accessibility()
+        assert ("progressbar", "Progress of the answer") in offered
+        assert ("textbox", "Your question") in offered
+        assert ("link", "Source 1: Tokyo") in offered
+        assert page.evaluate("document.querySelector('.answer').ariaBusy") == "false"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_against_its_ground(page: Page, scheme: str) -> None:
+    """Text has a contrast of 4.5 or more (WCAG 2.2, criterion 1.4.3), in both themes."""
+    page.prefer(color_scheme=scheme)
+    events = (
+        *STEPS,
+        {"type": "notice", "code": "x", "message": "A notice."},
+        sources("Tokyo"),
+        token("Text **bold** `code` [1]"),
+        failure("No.", hint="Advice."),
+    )
+    with serve(answers(*events)) as server:
+        page.open(server.url)
+        low = (Path(__file__).parent / "contrast.js").read_text()
+        assert page.evaluate(low) == []
+        ask(page, "Why?")
+        becomes(page, "failed")
+        page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert page.evaluate(low) == []
+
+
+def test_a_chosen_theme_is_remembered(page: Page) -> None:
+    """The system's preference holds until the button is pressed; then the choice does."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with serve(answers(*WHOLE)) as server:
+        page.prefer(color_scheme="dark")
+        page.open(server.url)
+        dark = page.evaluate(ground)
+        assert page.evaluate("document.querySelector('#theme').ariaPressed") == "true"
+        page.click("#theme")
+        light = page.evaluate(ground)
+        assert light != dark
+        page.open(f"{server.url}/?again")
+        assert page.evaluate(ground) == light
+        assert page.evaluate("document.querySelector('#theme').ariaPressed") == "false"
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+    """The longest word, code and address wrap or scroll within themselves."""
+    long = "w" * 400
+    events = (
+        status(1, "executing", long),
+        token(f"{long}\n\n- {long}\n\n```\n{long}\n```"),
+        failure(
+            long, partial={"sources": [source(long, uri=f"https://e.org/{long}", snippet=long)]}
+        ),
+    )
+    with serve(answers(*events)) as server:
+        page.resize(width, 800, phone=width < 500)
+        page.open(server.url)
+        ask(page, long)
+        becomes(page, "failed")
+        page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_motion_stops_for_who_asked_for_less(page: Page) -> None:
+    """With reduced motion nothing runs, flows or breathes."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.open()
+        exchange.send(1, status(1, "executing", "Searching"))
+        exchange.wait("looked")
+        exchange.send(2, final("a"))
+
+    moving = "document.getAnimations().filter((a) => a.playState === 'running').length"
+    with serve(answer) as server:
+        page.open(server.url)
+        ask(page, "Why?")
+        page.wait_for("document.querySelector('.steps li')")
+        page.wait_for(f"{moving} > 0")
+        page.prefer(reduced_motion="reduce")
+        page.wait_for(f"{moving} === 0")
+        server.gate("looked").set()
+        becomes(page, "done")

@@ -1,0 +1,96 @@
+"""The page and the real functions together: a browser at one end, documents at the other."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.settings import ROOT
+from tests.browser import Page
+
+pytestmark = pytest.mark.browser
+
+DOCUMENT = """# Ferries
+
+## Fares
+A ferry ticket in Whitehaven costs four crowns and is sold at the blue kiosk on the pier.
+
+## Hours
+The last ferry leaves Whitehaven at nine in the evening from the pier.
+"""
+SCRIPT = """[
+  {"when": "slowly", "steps": [{"text": "Not yet"}, {"hang": true}]},
+  {"when": "badly", "steps": [{"text": "Half"}, {"error": "provider_error"}]},
+  {"when": "*", "steps": [{"text": "Four crowns "}, {"text": "[1]."}]}
+]"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `python -m functions` over a small index of its own, with a scripted model."""
+    home = tmp_path_factory.mktemp("whole")
+    documents, index, script = home / "documents", home / "index", home / "script.json"
+    documents.mkdir()
+    (documents / "ferries.md").write_text(DOCUMENT)
+    script.write_text(SCRIPT)
+    environment = os.environ | {
+        "PORT": "0",
+        "HOST": "127.0.0.1",
+        "RIVERRUN_INDEX": str(index),
+        "RIVERRUN_CHAT": "scripted",
+        "RIVERRUN_SCRIPT": str(script),
+        "RIVERRUN_DATA_DIR": str(home / "data"),
+    }
+    run = (sys.executable, "-m")
+    ingest = (*run, "services.context", str(documents), "--index", str(index))
+    subprocess.run(ingest, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=60)
+    log = (home / "functions.log").open("wb")
+    with subprocess.Popen(
+        (*run, "functions"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log
+    ) as server:
+        try:
+            assert server.stdout is not None
+            hello = server.stdout.readline().decode()
+            found = re.search(r"http://[^ /]+:(\d+)", hello)
+            assert found is not None, Path(log.name).read_text()
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            server.terminate()
+            server.communicate(timeout=20)
+            log.close()
+
+
+def test_a_person_asks_opens_a_passage_stops_and_fails(url: str, page: Page) -> None:
+    """One visit: an answer with its source, a stop the server obeys, an error it explains."""
+
+    def ask(question: str, phase: str) -> None:
+        page.evaluate("document.querySelector('#question').focus()")
+        page.type(question)
+        page.press("Enter")
+        last = "document.querySelector('.turn:last-child')"
+        page.wait_for(
+            f"{last}?.querySelector('.asked').textContent === '{question}'"
+            f" && {last}.dataset.phase === '{phase}'"
+        )
+
+    page.open(url)
+    ask("What does a ferry ticket cost?", "done")
+    assert page.evaluate("document.querySelectorAll('.steps li').length") >= 2
+    page.click(".cite")
+    page.wait_for("document.activeElement.closest('details')?.open")
+    assert "crowns" in page.text(".sources details[open] blockquote")
+
+    ask("Tell me slowly", "answering")
+    page.wait_for("document.querySelector('.turn:last-child .answer').innerText === 'Not yet'")
+    page.click("#stop")
+    page.wait_for("document.querySelector('.turn:last-child').dataset.phase === 'stopped'")
+    assert page.text(".turn:last-child .answer") == "Not yet"
+
+    ask("Tell me badly", "failed")
+    assert page.text(".turn:last-child .problem .what")
+    assert page.text(".turn:last-child .answer") == "Half"
+    assert page.complaints == []
