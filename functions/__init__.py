@@ -1,0 +1,1 @@
+"""The deployed functions: one thin ASGI app a file, no logic."""

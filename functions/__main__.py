@@ -1,0 +1,175 @@
+"""`python -m functions`: every function and the page on one local port, with uvicorn.
+
+The same ASGI apps that are deployed, at both of their addresses. Only for this machine: it
+binds to loopback unless HOST says otherwise.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from functions import chat, health, runs
+from services.errors import RiverrunError, SetupError
+from services.settings import ROOT, Settings
+from services.streaming import http_app, installed
+from services.streaming.responses import error_response
+
+SITE = ROOT / "netlify" / "site"
+
+# How long open requests may take to end once we were told to, in seconds.
+GRACE = 2
+
+
+def main() -> int:
+    """Serve until interrupted. Returns the exit status: 1 with one line when it cannot."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = _ready()
+        listener = _listen(settings.host, settings.port)
+    except SetupError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _greet(_address(listener))
+    site = _Site()
+    config = uvicorn.Config(
+        site, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+    )
+    # uvicorn ends in order, then raises the signal again; Ctrl-C is no error here.
+    with contextlib.suppress(KeyboardInterrupt):
+        _Server(config, site).run(sockets=[listener])
+    return 0
+
+
+def _ready() -> Settings:
+    # Opened before the first question, so that a fault of the installation is told at once.
+    here = installed()
+    _ = here.log, here.chat
+    asyncio.run(here.context.prepare())
+    return here.settings
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Now, not when uvicorn starts: of two servers starting at once, one is told here.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            other = port + 1 if port < 65535 else port - 1
+            raise SetupError(
+                f"Port {port} on {host} is taken. Try another: make dev PORT={other}"
+            ) from error
+        raise SetupError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}."
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in ("127.0.0.1", "0.0.0.0", "::1", "::"):  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greet(address: str) -> None:
+    print(f"Riverrun is on {address}  (the page; Ctrl-C ends it)")
+    print(f"  curl -N -X POST {address}/api/chat -H 'Content-Type: application/json' \\")
+    print("""    -d '{"query": "What are the best attractions in Paris?", "streaming": true}'""")
+    sys.stdout.flush()
+
+
+class _Site:
+    """The functions by path, and the page everywhere else.
+
+    `reading` has the run of every response that is being sent, `waiting` the task of every
+    request without a response.
+    """
+
+    def __init__(self) -> None:
+        self.reading: list[str] = []
+        self.waiting: set[asyncio.Task[None]] = set()
+        self._page = Starlette(routes=[Mount("/", StaticFiles(directory=SITE, html=True))])
+        self._nothing_here = http_app({})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._page(scope, receive, send)
+            return
+        run: str | None = None
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        assert task is not None
+        self.waiting.add(task)
+
+        async def watched(message: Message) -> None:
+            nonlocal run
+            if message["type"] == "http.response.start":
+                self.waiting.discard(task)
+                run = Headers(raw=message["headers"]).get("x-run-id")
+                if run is not None:
+                    self.reading.append(run)
+            await send(message)
+
+        try:
+            await self._app(scope["path"])(scope, receive, watched)
+        except asyncio.CancelledError:
+            # We are being ended. uvicorn would log a traceback for what it did itself.
+            if task in self.waiting:
+                await error_response(_ended())(scope, receive, send)
+        finally:
+            self.waiting.discard(task)
+            if run is not None:
+                self.reading.remove(run)
+
+    def _app(self, path: str) -> ASGIApp:
+        if not path.startswith(("/api/", "/.netlify/")):
+            return self._page
+        if path.endswith("/health"):
+            return health.app
+        if "/chat/runs/" in path:
+            return runs.app
+        return chat.app if path.endswith("/chat") else self._nothing_here
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which would cut what is open; here a stream ends with its last event."""
+
+    def __init__(self, config: uvicorn.Config, site: _Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the open requests, then the server."""
+        for task in self._site.waiting:
+            task.cancel()
+        for run in set(self._site.reading):
+            with contextlib.suppress(RiverrunError):
+                await installed().log.stop(run)
+        await super().shutdown(sockets)
+
+
+def _ended() -> RiverrunError:
+    return RiverrunError(
+        "The service was ended before the answer was finished.", code="interrupted", retryable=True
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""`/api/chat` and `/.netlify/functions/chat`: ask a question, or go on reading an answer."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.streaming import (
+    handle_request,
+    handle_resume,
+    handle_streaming_request,
+    http_app,
+    read_cursor,
+    read_dialect,
+    read_owner,
+    read_question,
+)
+
+
+async def chat(request: Request) -> Response:
+    """A cursor resumes its run and never starts another; anything else is a question."""
+    owner = read_owner(request)
+    if (cursor := read_cursor(request)) is not None:
+        return await handle_resume(cursor, owner=owner, dialect=read_dialect(request))
+    question = await read_question(request)
+    if question.streaming:
+        return await handle_streaming_request(question)
+    return await handle_request(question)
+
+
+app = http_app({"/chat": {"GET": chat, "POST": chat}})

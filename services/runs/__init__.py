@@ -1,0 +1,31 @@
+"""The run log: what every run said, in order, for whoever wants to read it.
+
+Append, then show. A run is written by one producer and read by any number of readers; neither
+knows the other. Entries are bytes here: what they mean is `services.streaming`'s business.
+"""
+
+from services.runs.log import (
+    Entry,
+    ExpiredRunError,
+    IdempotencyConflictError,
+    NotNextError,
+    Run,
+    RunLog,
+    UnknownRunError,
+    follow,
+    new_id,
+    open_log,
+)
+
+__all__ = [
+    "Entry",
+    "ExpiredRunError",
+    "IdempotencyConflictError",
+    "NotNextError",
+    "Run",
+    "RunLog",
+    "UnknownRunError",
+    "follow",
+    "new_id",
+    "open_log",
+]

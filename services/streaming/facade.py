@@ -1,0 +1,171 @@
+"""The front door: a question in, a streaming response (or one JSON object) out.
+
+    response = await handle_streaming_request({"query": "What is there to see in Paris?"})
+
+The question-answering pipeline is only the default producer. Any async generator of events, or
+of plain strings, can be handed in; everything else (one terminal event, heartbeats, the run
+log, resuming, stopping, cleaning up) comes with it.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import Response
+
+from services.errors import RiverrunError
+from services.runs import Run, follow
+from services.streaming.events import Notice, Reset, Sources, Spent, Token
+from services.streaming.installation import Installation, installed
+from services.streaming.lifecycle import Observer, Said, complete, interruptible, observe, without
+from services.streaming.models import Question, parse_question
+from services.streaming.pipeline import answer_question
+from services.streaming.recording import Entries, counted, record, started
+from services.streaming.requests import fingerprint
+from services.streaming.responses import error_response, streamed, terminal_response
+from services.streaming.transcript import Transcript
+
+Producer = Callable[[Question], AsyncIterable[Said]] | AsyncIterable[Said]
+"""An async generator of events or strings, or a function of the question that makes one."""
+
+
+async def handle_streaming_request(
+    data: Question | Mapping[str, Any],
+    *,
+    producer: Producer | None = None,
+    observers: tuple[Observer, ...] = (),
+    installation: Installation | None = None,
+) -> Response:
+    """Answer `data` as a stream of events.
+
+    `data` is a request's JSON object (docs/contract.md, section 2) or a checked `Question`.
+    `observers` are called with every event before it goes out. A request that cannot be served
+    comes back as the contract's error object with its HTTP status.
+    """
+    here = installation or installed()
+    try:
+        question = _question(data)
+        run, entries = await _run(question, producer, observers, here)
+    except BaseException as error:
+        await _discard(producer)
+        if isinstance(error, RiverrunError):
+            return error_response(error)
+        raise
+    return streamed(entries, question.dialect, run.id)
+
+
+async def handle_request(
+    data: Question | Mapping[str, Any],
+    *,
+    producer: Producer | None = None,
+    observers: tuple[Observer, ...] = (),
+    installation: Installation | None = None,
+) -> Response:
+    """Answer `data` as one JSON object: the result, or the error with its HTTP status."""
+    here = installation or installed()
+    try:
+        question = _question(data)
+        run, entries = await _run(question, producer, observers, here)
+    except BaseException as error:
+        await _discard(producer)
+        if isinstance(error, RiverrunError):
+            return error_response(error)
+        raise
+    async with aclosing(entries):
+        async for entry in entries:
+            if entry is not None and entry.terminal:
+                return terminal_response(entry, run.id)
+    raise AssertionError("a run always ends with a terminal entry")
+
+
+def _question(data: Question | Mapping[str, Any]) -> Question:
+    return data if isinstance(data, Question) else parse_question(data)
+
+
+async def _run(
+    question: Question,
+    producer: Producer | None,
+    observers: tuple[Observer, ...],
+    here: Installation,
+) -> tuple[Run, Entries]:
+    said = _produced(producer, question, here)
+    here.admit()
+    try:
+        run, new = await here.log.start(
+            owner=question.owner, key=question.idempotency_key, fingerprint=fingerprint(question)
+        )
+    except BaseException:
+        here.dismiss()
+        raise
+    if new:
+        entries = await started(_stages(question, said, observers, run, here))
+    else:
+        await said.aclose()
+        entries = follow(here.log, run.id, heartbeat=here.settings.heartbeat)
+    return run, await started(counted(entries, here))
+
+
+def _stages(
+    question: Question,
+    said: AsyncGenerator[Said, None],
+    observers: tuple[Observer, ...],
+    run: Run,
+    here: Installation,
+) -> Entries:
+    transcript = Transcript(
+        run_id=run.id,
+        started=run.created,
+        session_id=question.session_id,
+        metadata=question.metadata,
+    )
+    heard = interruptible(
+        said,
+        stop=run.stop,
+        seconds_left=question.seconds_left,
+        heartbeat=here.settings.heartbeat,
+    )
+    events = complete(heard, transcript)
+    if unwanted := _unwanted(question):
+        events = without(events, unwanted)
+    if observers:
+        events = observe(events, *observers)
+    return record(events, run, here.log, transcript)
+
+
+def _produced(
+    producer: Producer | None, question: Question, here: Installation
+) -> AsyncGenerator[Said, None]:
+    if producer is None:
+        return answer_question(question, here)
+    said = producer(question) if callable(producer) else producer
+    if isinstance(said, AsyncGenerator):
+        return said
+    if isinstance(said, AsyncIterable):
+        return _generator(said)
+    raise TypeError(
+        f"A producer is an async generator of events or strings, not {type(said).__name__}. "
+        "Write `async def` with `yield`."
+    )
+
+
+async def _generator(said: AsyncIterable[Said]) -> AsyncGenerator[Said, None]:
+    async for event in said:
+        yield event
+
+
+def _unwanted(question: Question) -> frozenset[type]:
+    # Left out where they are made, not where they are read: a reader's ids have no gaps.
+    unwanted: set[type] = set()
+    if "tokens" not in question.include:
+        unwanted |= {Token, Reset, Notice}
+    if "sources" not in question.include:
+        unwanted.add(Sources)
+    if "usage" not in question.include:
+        unwanted.add(Spent)
+    return frozenset(unwanted)
+
+
+async def _discard(producer: Producer | None) -> None:
+    # A generator that was handed in is closed even when it was never begun.
+    if isinstance(producer, AsyncGenerator):
+        await producer.aclose()

@@ -1,0 +1,45 @@
+"""Is this function able to answer? Opens what an answer needs and asks no model."""
+
+import logging
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from services.errors import RiverrunError
+from services.streaming.installation import Installation, installed
+from services.streaming.responses import JSONAnswer
+
+log = logging.getLogger("riverrun.health")
+
+# What opens badly now may open after a deploy; nothing knows when, so not too soon, in seconds.
+RETRY_AFTER = "10"
+
+
+async def handle_health(*, installation: Installation | None = None) -> Response:
+    """200 `{"status": "ok", "checks": {...}}`, or 503 with the parts that do not open.
+
+    The answer names parts, never paths or causes: those are in the log.
+    """
+    here = installation or installed()
+    parts: dict[str, Callable[[], object]] = {
+        "runs": lambda: here.log,
+        "context": lambda: here.context,
+        "chat": lambda: here.chat,
+    }
+    checks = {name: _opens(name, part) for name, part in parts.items()}
+    if all(state == "ok" for state in checks.values()):
+        return JSONAnswer({"status": "ok", "checks": checks})
+    unavailable = {"status": "unavailable", "checks": checks}
+    return JSONAnswer(unavailable, 503, {"Retry-After": RETRY_AFTER})
+
+
+def _opens(name: str, part: Callable[[], object]) -> str:
+    try:
+        part()
+    except RiverrunError as error:
+        log.error("%s is not ready: %s", name, error)
+    except Exception:
+        log.exception("%s is not ready.", name)
+    else:
+        return "ok"
+    return "unavailable"

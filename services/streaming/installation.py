@@ -1,0 +1,72 @@
+"""What this process is made of: its settings, run log, context and chat provider.
+
+Each part is opened when first used, so a cold start pays only for what it answers with, and an
+installation at fault says so before a model is paid.
+"""
+
+import os
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from services.errors import RiverrunError
+from services.runs import RunLog, open_log
+from services.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from services.chat import ChatProvider
+    from services.context import Library
+
+
+class BusyError(RiverrunError):
+    """This process has as many streams open as it was told to."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+@dataclass
+class Installation:
+    """One process's parts. `streams` counts the readers it serves now."""
+
+    settings: Settings
+    streams: int = field(default=0, init=False)
+
+    @cached_property
+    def log(self) -> RunLog:
+        """Where runs are kept."""
+        return open_log(self.settings)
+
+    @cached_property
+    def context(self) -> "Library":
+        """Where passages come from."""
+        from services.context import open_context
+
+        return open_context(self.settings)
+
+    @cached_property
+    def chat(self) -> "ChatProvider":
+        """Who writes the answers."""
+        from services.chat import open_chat
+
+        return open_chat(self.settings)
+
+    def admit(self) -> None:
+        """Count a reader in. Raises `BusyError` when there is no room."""
+        if self.streams >= self.settings.max_streams:
+            raise BusyError(
+                "Too many answers are being streamed at the moment.",
+                retry_after_ms=1000,
+                hint="Ask again in a moment.",
+            )
+        self.streams += 1
+
+    def dismiss(self) -> None:
+        """Count a reader out."""
+        self.streams -= 1
+
+
+@cache
+def installed() -> Installation:
+    """The installation of this process, from its environment."""
+    return Installation(read_settings(os.environ))

@@ -1,0 +1,231 @@
+"""The default producer: question -> context -> chat -> events, as one async generator.
+
+It only says what happens; ending, recording, framing and sending are other rooms' work.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from services.chat import Piece, Prompt, Stop, Text, Turn, answer
+from services.passages import Passage
+from services.progress import Progress, Report
+from services.streaming.channel import Channel, pumped
+from services.streaming.events import (
+    Event,
+    Final,
+    FinishReason,
+    Result,
+    Source,
+    Sources,
+    Spent,
+    Status,
+    StepState,
+    Token,
+    Usage,
+    clean,
+)
+from services.streaming.installation import Installation
+from services.streaming.models import Question
+
+TURNS = 6
+SNIPPET = 240
+
+T = TypeVar("T")
+
+
+class Steps:
+    """The steps of a run as status events, numbered and timed.
+
+    `total` is how many there will be; `now` gives epoch seconds.
+    """
+
+    def __init__(self, total: int, *, now: Callable[[], float] = time.time) -> None:
+        self._total = total
+        self._now = now
+        self._step = 0
+        self._name = ""
+        self._started = 0.0
+
+    def begin(self, name: str, description: str) -> Status:
+        """The next step starts."""
+        self._step += 1
+        self._name = name
+        self._started = self._now()
+        return self._status(description, "executing", 0.0)
+
+    def report(self, progress: Progress) -> Status:
+        """A service says how far it is within this step."""
+        done = min(1.0, max(0.0, progress.fraction or 0.0))
+        return self._status(progress.description, "executing", done, progress.data)
+
+    def end(self, description: str, **data: Any) -> Status:
+        """The step is done."""
+        return self._status(description, "completed", 1.0, data or None)
+
+    def _status(
+        self,
+        description: str,
+        state: StepState,
+        done: float,
+        data: Mapping[str, Any] | None = None,
+    ) -> Status:
+        now = self._now()
+        return Status(
+            step=self._step,
+            name=self._name,
+            description=description,
+            status=state,
+            timestamp=int(now * 1000),
+            total_steps=self._total,
+            progress=round((self._step - 1 + done) / self._total, 3),
+            elapsed_ms=round((now - self._started) * 1000) if done else None,
+            data=data,
+        )
+
+
+async def answer_question(
+    question: Question, installation: Installation
+) -> AsyncGenerator[Event, None]:
+    """Answer `question` from the indexed documents.
+
+    Raises what the services raise: `RiverrunError` with a code of the contract.
+    """
+    steps = Steps(total=3)
+    yield steps.begin("question", "Reading the question")
+    session_id = question.session_id
+    if session_id == "":
+        session_id = secrets.token_urlsafe(16)
+    history = await _history(question.owner, session_id, installation)
+    yield steps.end(_read(len(history)))
+
+    yield steps.begin("search", "Searching the documents")
+    passages: tuple[Passage, ...] = ()
+    async with aclosing(reporting(partial(_search, question, history, installation))) as found:
+        async for item in found:
+            if isinstance(item, Progress):
+                yield steps.report(item)
+            else:
+                passages = item
+    yield steps.end(_found(passages), passages=len(passages))
+    yield Sources(sources := tuple(_source(passage) for passage in passages))
+
+    yield steps.begin("answer", "Writing the answer")
+    writing = _Writing()
+    prompt = Prompt(question=question.query, passages=passages, history=history)
+    async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Progress):
+                yield steps.report(piece)
+            elif (event := writing.event(piece)) is not None:
+                yield event
+    text = "".join(writing.text)
+    if session_id and text:
+        await installation.log.add_turn(question.owner, session_id, question.query, text)
+    yield steps.end("Answer written", characters=len(text))
+    yield Final(
+        Result(
+            answer=text,
+            finish_reason=writing.finish_reason,
+            tools_used=("search",),
+            session_id=session_id,
+            sources=sources,
+            usage=writing.usage,
+            model=installation.chat.model,
+        )
+    )
+
+
+async def reporting(
+    work: Callable[[Report], AsyncGenerator[T, None]],
+) -> AsyncGenerator[T | Progress, None]:
+    """What `work` yields and what it reports through its status callback, as they come."""
+    channel: Channel[T | Progress] = Channel()
+
+    def report(progress: Progress) -> None:
+        # A report that finds no room is dropped: there are fresher ones in front of it.
+        channel.put_now(progress)
+
+    async with pumped(work(report), channel):
+        while (batch := await channel.take()) is not None:
+            for item in batch:
+                yield item
+
+
+async def _history(
+    owner: str | None, session_id: str | None, installation: Installation
+) -> tuple[Turn, ...]:
+    if not session_id:
+        return ()
+    turns = await installation.log.turns(owner, session_id, TURNS)
+    return tuple(Turn(question, said) for question, said in turns)
+
+
+async def _search(
+    question: Question, history: tuple[Turn, ...], installation: Installation, report: Report
+) -> AsyncGenerator[tuple[Passage, ...], None]:
+    previous = "\n".join(turn.question for turn in history) or None
+    yield await installation.context.retrieve(
+        question.query, question.top_k, previous=previous, report=report
+    )
+
+
+def _write(
+    prompt: Prompt, installation: Installation, report: Report
+) -> AsyncGenerator[Piece, None]:
+    return answer(installation.chat, prompt, report=report)
+
+
+@dataclass(slots=True)
+class _Writing:
+    """What a provider has said so far."""
+
+    text: list[str] = field(default_factory=list)
+    usage: Usage | None = None
+    finish_reason: FinishReason = "stop"
+
+    def event(self, piece: Piece) -> Event | None:
+        """The event that `piece` of a provider's stream becomes, if it becomes one."""
+        if isinstance(piece, Text):
+            self.text.append(clean(piece.text))
+            return Token(piece.text)
+        if isinstance(piece, Stop):
+            self.finish_reason = piece.reason
+            return None
+        self.usage = Usage(
+            input_tokens=piece.input_tokens,
+            output_tokens=piece.output_tokens,
+            cost_usd=piece.cost_usd,
+        )
+        return Spent(self.usage)
+
+
+def _read(earlier: int) -> str:
+    return f"Read, after {_count(earlier, 'earlier question')}" if earlier else "Question read"
+
+
+def _found(passages: tuple[Passage, ...]) -> str:
+    documents = len({passage.uri.partition("#")[0] for passage in passages})
+    if not passages:
+        return "Found nothing that fits"
+    return f"Found {_count(len(passages), 'passage')} in {_count(documents, 'document')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _source(passage: Passage) -> Source:
+    text = " ".join(passage.text.split())
+    snippet = text if len(text) <= SNIPPET else text[: SNIPPET - 1].rsplit(" ", 1)[0] + "…"
+    return Source(
+        id=passage.id,
+        title=passage.title,
+        uri=passage.uri,
+        score=round(passage.score, 4),
+        snippet=snippet,
+    )

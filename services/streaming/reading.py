@@ -1,0 +1,92 @@
+"""Reading and stopping runs that exist already: nothing here ever starts a model."""
+
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.responses import Response
+
+from services.errors import RiverrunError
+from services.runs import Entry, follow
+from services.streaming.installation import Installation, installed
+from services.streaming.recording import counted, started
+from services.streaming.requests import Cursor, RequestError
+from services.streaming.responses import JSONAnswer, error_response, streamed
+
+
+async def handle_resume(
+    cursor: Cursor,
+    *,
+    owner: str | None = None,
+    dialect: str = "native",
+    installation: Installation | None = None,
+) -> Response:
+    """Go on reading a run after `cursor`. Never starts or changes a run.
+
+    204 when nothing is left, which also tells an `EventSource` to stop asking.
+    """
+    here = installation or installed()
+    try:
+        run = await here.log.find(cursor.run_id, owner)
+        last = await here.log.last(run.id)
+        seen = last.seq if last is not None else 0
+        if cursor.seq > seen:
+            raise RequestError("The cursor is ahead of its run.")
+        if last is not None and last.terminal and cursor.seq == seen:
+            return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        here.admit()
+    except RiverrunError as error:
+        return error_response(error)
+    entries = follow(here.log, run.id, cursor.seq, heartbeat=here.settings.heartbeat)
+    return streamed(await started(counted(entries, here)), dialect, run.id)
+
+
+async def handle_state(
+    run_id: str, *, owner: str | None = None, installation: Installation | None = None
+) -> Response:
+    """What is known of a run: `running` with what there is so far, or how it ended."""
+    here = installation or installed()
+    try:
+        run = await here.log.find(run_id, owner)
+        state: dict[str, Any] = {"runId": run.id, "state": "running", "lastEventId": None}
+        answer: list[str] = []
+        after = 0
+        while entries := await here.log.read(run.id, after):
+            for entry in entries:
+                _add_to_state(state, answer, entry)
+            after = entries[-1].seq
+    except RiverrunError as error:
+        return error_response(error)
+    if state["state"] == "running":
+        state["partial"] = {"answer": "".join(answer), "sources": state.pop("sources", [])}
+    state.pop("sources", None)
+    state["lastEventId"] = f"{run.id}-{after}"
+    return JSONAnswer(state)
+
+
+async def handle_stop(
+    run_id: str, *, owner: str | None = None, installation: Installation | None = None
+) -> Response:
+    """Ask a run to end, and keep what it said. 202, however often it is asked."""
+    here = installation or installed()
+    try:
+        run = await here.log.find(run_id, owner)
+        await here.log.stop(run.id)
+    except RiverrunError as error:
+        return error_response(error)
+    return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)
+
+
+def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> None:
+    event = from_json(entry.payload)
+    if entry.kind == "token":
+        answer.append(event["text"])
+    elif entry.kind == "reset":
+        answer.clear()
+    elif entry.kind == "sources":
+        state["sources"] = event["sources"]
+    elif entry.kind == "status":
+        state["status"] = event["status"]
+    elif entry.kind == "final":
+        state.update(state="completed", result=event["result"])
+    elif entry.kind == "error":
+        state.update(state="failed", error=event)

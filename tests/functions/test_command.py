@@ -1,0 +1,167 @@
+"""`python -m functions`: it starts with one sentence, fails with one line, and ends when told."""
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.functions.serving import READY, Server, serving, start
+
+PATIENCE = 5.0
+
+
+def fails(environ: dict[str, str]) -> str:
+    """The one line with which the command refuses to start."""
+    with start(environ) as process:
+        try:
+            said, complaint = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert said == ""
+    assert complaint.endswith("\n")
+    assert complaint.count("\n") == 1, complaint
+    return complaint.strip()
+
+
+def test_the_first_line_says_where_it_is_and_that_is_true(server: Server) -> None:
+    """Who reads the line may connect at once."""
+    assert server.ask("/api/health").status == 200
+    assert READY.match(f"Riverrun is on http://localhost:{server.port}  (the page; …)")
+
+
+def test_a_taken_port_is_one_line_that_names_another(environ: dict[str, str]) -> None:
+    """Not a traceback."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        line = fails({**environ, "PORT": str(port)})
+    assert f"Port {port} on 127.0.0.1 is taken" in line
+    assert "make dev PORT=" in line
+
+
+def test_a_host_that_is_not_ours_is_one_line(environ: dict[str, str]) -> None:
+    """192.0.2.1 is nobody's."""
+    line = fails({**environ, "HOST": "192.0.2.1"})
+    assert line.startswith("Cannot listen on 192.0.2.1 port 0: ")
+    assert "Errno" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("RIVERRUN_CHAT", "gpt", "extractive, scripted"),
+        ("RIVERRUN_EMBEDDING", "cloud", "local"),
+        ("RIVERRUN_LOG", "redis://x", "memory://"),
+        ("PORT", "http", "from 0 to 65535"),
+        ("PORT", "65536", "from 0 to 65535"),
+        ("RIVERRUN_HEARTBEAT", "0", "greater than 0"),
+        ("RIVERRUN_MAX_STREAMS", "none", "at least 1"),
+    ],
+)
+def test_an_unknown_value_is_one_line_that_lists_the_known(
+    name: str, value: str, known: str, environ: dict[str, str]
+) -> None:
+    """The variable by name, what it said, and what it may say."""
+    line = fails({**environ, name: value})
+    assert name in line
+    assert value in line
+    assert known.split(", ", maxsplit=1)[0] in line
+
+
+def test_a_missing_index_is_one_line(environ: dict[str, str], tmp_path: Path) -> None:
+    """It says where it looked and how to make one."""
+    nowhere = tmp_path / "nowhere"
+    line = fails({**environ, "RIVERRUN_INDEX": str(nowhere)})
+    assert str(nowhere) in line
+    assert "make ingest" in line
+
+
+def test_a_damaged_index_is_one_line(environ: dict[str, str], tmp_path: Path) -> None:
+    """The same for one that is there and cannot be read."""
+    for file in Path(environ["RIVERRUN_INDEX"]).rglob("*"):
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(b"\x00")
+    assert str(tmp_path) in fails({**environ, "RIVERRUN_INDEX": str(tmp_path)})
+
+
+def test_a_missing_model_is_one_line(environ: dict[str, str], tmp_path: Path) -> None:
+    """It says where it looked."""
+    nowhere = str(tmp_path / "model")
+    assert nowhere in fails({**environ, "RIVERRUN_MODEL": nowhere})
+
+
+@pytest.mark.parametrize("text", [None, "[", '[{"when": "*", "steps": [{"sing": 1}]}]'])
+def test_a_missing_or_broken_script_is_one_line(
+    text: str | None, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It says what is wrong with it."""
+    file = tmp_path / "script.json"
+    if text is not None:
+        file.write_text(text)
+    assert str(file) in fails({**environ, "RIVERRUN_SCRIPT": str(file)})
+    assert "RIVERRUN_SCRIPT" in fails({**environ, "RIVERRUN_SCRIPT": ""})
+
+
+@pytest.mark.parametrize(
+    ("sign", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_it_ends_at_once_and_tells_those_who_wait(
+    sign: signal.Signals, status: int, environ: dict[str, str]
+) -> None:
+    """A stream ends with its last event, not in mid-air, and nothing is blamed on anybody."""
+    with (
+        serving(environ) as server,
+        server.reading("one word") as said,
+        server.reading("hang") as silent,
+    ):
+        said.until("token")
+        silent.until("sources")
+        server.process.send_signal(sign)
+        kept = said.until("final")["result"]
+        assert (kept["answer"], kept["finishReason"]) == ("One ", "cancelled")
+        assert silent.until("error")["code"] == "cancelled"
+        assert said.event() is None
+        assert silent.event() is None
+        assert server.process.wait(PATIENCE) == status
+    assert server.errors == []
+
+
+def test_it_answers_those_who_wait_for_one_object_before_it_ends(environ: dict[str, str]) -> None:
+    """503 that may be tried again."""
+    with serving(environ) as server:
+        body = b'{"query": "hang"}'
+        head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with (
+            server.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body) as wire,
+            server.reading("hang") as witness,
+        ):
+            # Its run began later, so the other one is on its way too.
+            witness.until("sources")
+            server.process.send_signal(signal.SIGTERM)
+            answer = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert b" 503 " in answer.partition(b"\r\n")[0]
+        assert b'"code":"interrupted"' in answer
+        server.process.wait(PATIENCE)
+    assert server.errors == []
+
+
+def test_two_on_one_port_cannot_both_start(server: Server, environ: dict[str, str]) -> None:
+    """The port is ours from the first line on."""
+    line = fails({**environ, "PORT": str(server.port)})
+    assert "is taken" in line
+
+
+def test_the_page_and_what_is_not_there(server: Server) -> None:
+    """The page at the root; anything else that is missing is a 404, never a 500."""
+    page = server.ask("/")
+    assert page.status == 200
+    assert (page.header("Content-Type") or "").startswith("text/html")
+    missing = ["/nope", "/api", "/.netlify", "/%00", "/..%2f..%2fREADME.md", "/api/nope"]
+    missing += ["/api/chat/", "/api/chats", "/api/chat/runs", "/.netlify/functions/"]
+    for target in missing:
+        assert server.ask(target).status == 404, target
+    assert server.ask("/", b"{}").status == 405
+    assert server.ask("/api/nope").json()["code"] == "not_found"

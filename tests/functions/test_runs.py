@@ -1,0 +1,124 @@
+"""`/api/chat/runs/{run}` over real sockets: look, join, stop."""
+
+import json
+
+import pytest
+
+from tests.functions.serving import Server
+
+BASES = ["/api/chat/runs", "/.netlify/functions/chat/runs"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_run_can_be_read_again_from_anywhere(server: Server, base: str) -> None:
+    """From `after`, from a cursor, as a stream or as lines."""
+    whole = server.stream("count to a hundred")
+    run, ids = whole.header("X-Run-Id"), whole.ids()
+    events = f"{base}/{run}/events"
+    assert server.ask(events).body == whole.body
+    assert server.ask(f"{events}?after=0").body == whole.body
+    assert server.ask(f"{events}?after=40").ids() == ids[40:]
+    assert server.ask(f"{events}?after=40", headers={"Last-Event-ID": ids[49]}).ids() == ids[50:]
+    assert server.ask(f"{events}?after={len(ids)}").status == 204
+    assert server.ask(f"{events}?after={len(ids) + 1}").status == 400
+    assert server.ask(f"{events}?after=-1").status == 400
+    assert server.ask(events, headers={"Last-Event-ID": "7"}).status == 400
+    lines = server.ask(events, headers={"Accept": "application/x-ndjson"})
+    assert [json.loads(line)["id"] for line in lines.body.splitlines()] == ids
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_run_can_be_looked_at(server: Server, base: str) -> None:
+    """While it goes on and when it is over."""
+    with server.reading("one word") as reading:
+        reading.until("token")
+        state = server.ask(f"{base}/{reading.run}").json()
+        assert (state["state"], state["partial"]["answer"]) == ("running", "One ")
+        run = reading.run
+        assert server.ask(f"{base}/{run}/stop", method="POST").status == 202
+        reading.until("final")
+    state = server.ask(f"{base}/{run}").json()
+    assert (state["state"], state["result"]["finishReason"]) == ("completed", "cancelled")
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_stopped_run_ends_everywhere_and_keeps_what_it_said(server: Server, base: str) -> None:
+    """Asked by another connection, as a button on another device would."""
+    with server.reading("one word") as reading:
+        reading.until("token")
+        first = server.ask(f"{base}/{reading.run}/stop", method="POST")
+        again = server.ask(f"{base}/{reading.run}/stop", {}, method="POST")
+        assert (first.status, first.json()) == (again.status, again.json())
+        assert first.status == 202
+        result = reading.until("final")["result"]
+        assert (result["answer"], result["finishReason"]) == ("One ", "cancelled")
+        assert reading.event() is None
+    assert server.ask(f"{base}/{reading.run}/stop", method="POST").status == 202
+
+
+def test_a_run_stopped_before_a_word_is_cancelled(server: Server) -> None:
+    """There is no answer to keep."""
+    with server.reading("hang") as reading:
+        reading.until("sources")
+        server.ask(f"/api/chat/runs/{reading.run}/stop", method="POST")
+        assert reading.until("error")["code"] == "cancelled"
+    state = server.ask(f"/api/chat/runs/{reading.run}").json()
+    assert (state["state"], state["error"]["code"]) == ("failed", "cancelled")
+
+
+@pytest.mark.parametrize("run", ["0" * 32, "x", "..%2f..", "%00", "0" * 33, "%F0%9F%97%BC"])
+@pytest.mark.parametrize("path", ["", "/events", "/events?after=3"])
+def test_a_run_that_is_not_there_is_404(server: Server, run: str, path: str) -> None:
+    """Whatever its name, and always in the same words."""
+    missing = server.ask(f"/api/chat/runs/{'f' * 32}")
+    reply = server.ask(f"/api/chat/runs/{run}{path}")
+    assert reply.status == 404
+    if "%2f" not in run:
+        assert reply.body == missing.body
+
+
+def test_each_address_takes_its_own_methods(server: Server) -> None:
+    """405 with Allow for the rest."""
+    run = "/api/chat/runs/" + "0" * 32
+    for target, method, allow in [
+        (run, "POST", "GET, OPTIONS"),
+        (run, "DELETE", "GET, OPTIONS"),
+        (f"{run}/events", "POST", "GET, OPTIONS"),
+        (f"{run}/stop", "GET", "POST, OPTIONS"),
+        (f"{run}/stop", "HEAD", "POST, OPTIONS"),
+    ]:
+        reply = server.ask(target, method=method)
+        assert (reply.status, reply.header("Allow")) == (405, allow)
+
+
+def test_a_foreign_page_can_stop_nothing(server: Server) -> None:
+    """A form on another site may post without asking first."""
+    with server.reading("one word") as reading:
+        reading.until("token")
+        target = f"/api/chat/runs/{reading.run}/stop"
+        evil = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+        assert server.ask(target, b"", headers=evil).status == 403
+        assert server.ask(f"/api/chat/runs/{reading.run}").json()["state"] == "running"
+        server.ask(target, method="POST")
+        reading.until("final")
+
+
+def test_another_owners_run_cannot_be_looked_at_read_or_stopped(locked: Server) -> None:
+    """It is a missing run, to the byte."""
+    alpha, beta = ({"Authorization": f"Bearer {key}"} for key in ("alpha", "beta"))
+    mine = locked.ask(data={"query": "x", "streaming": True}, headers=alpha)
+    run = mine.header("X-Run-Id") or ""
+    for path, method in [
+        ("", "GET"),
+        ("/events", "GET"),
+        ("/events?after=9", "GET"),
+        ("/stop", "POST"),
+    ]:
+        replies = [
+            locked.ask(f"/api/chat/runs/{one}{path}", method=method, headers=beta)
+            for one in (run, "0" * 32)
+        ]
+        assert replies[0].status == 404
+        assert replies[0].body == replies[1].body
+        names = [[name for name, _ in reply.headers] for reply in replies]
+        assert names[0] == names[1]

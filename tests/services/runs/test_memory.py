@@ -1,0 +1,131 @@
+"""The log in memory keeps the rules, and its bounds."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.runs import ExpiredRunError, RunLog, UnknownRunError, memory
+from services.runs.memory import KEEP_RUNS, KEEP_SECONDS, KEEP_SESSIONS, KEEP_TURNS, MemoryLog
+from tests.services.runs.conformance import Clock, begun, conformance, final, token
+
+
+@asynccontextmanager
+async def open_log(clock: Clock) -> AsyncIterator[RunLog]:
+    """An empty log."""
+    yield MemoryLog(now=clock)
+
+
+test_it_keeps_the_rules_of_the_log = conformance(open_log)
+
+pytestmark = pytest.mark.anyio
+
+
+def runs_in(log: MemoryLog) -> int:
+    """How many runs a log holds."""
+    return len(log._running) + len(log._ended)
+
+
+async def test_ten_thousand_runs_are_kept_as_a_thousand() -> None:
+    """The newest; of the oldest not even the memory that they were there."""
+    log = MemoryLog()
+    ids = []
+    for number in range(3 * KEEP_RUNS):
+        run = await begun(log, key=str(number))
+        await log.append(run.id, [token(1), final(2)])
+        ids.append(run.id)
+    await begun(log)
+    assert runs_in(log) <= KEEP_RUNS + 1
+    assert len(log._keys) <= KEEP_RUNS
+    assert len(log._expired) <= KEEP_RUNS
+    assert (await log.find(ids[-1], None)).id == ids[-1]
+    with pytest.raises(ExpiredRunError):
+        await log.find(ids[-KEEP_RUNS - 10], None)
+    with pytest.raises(UnknownRunError):
+        await log.find(ids[0], None)
+
+
+async def test_what_has_ended_is_kept_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few very long answers count for many short ones."""
+    monkeypatch.setattr(memory, "KEEP_BYTES", 100_000)
+    log = MemoryLog()
+    runs = []
+    for _ in range(10):
+        run = await begun(log)
+        await log.append(run.id, [token(1, b"x" * 30_000), final(2)])
+        runs.append(run)
+    await begun(log)
+    assert log._ended_size <= 100_000
+    assert [run.id for run in runs[-3:]] == list(log._ended)
+
+
+async def test_a_run_under_way_is_never_dropped_for_room() -> None:
+    """Only what has ended makes room, however old the other is."""
+    clock = Clock()
+    log = MemoryLog(now=clock)
+    long = await begun(log, "ann")
+    for _ in range(3 * KEEP_RUNS):
+        clock.seconds += 1
+        run = await begun(log)
+        await log.append(run.id, [final(1)])
+    last = await log.last(long.id)
+    await log.append(long.id, [token(1 if last is None else last.seq + 1)])
+    assert (await log.find(long.id, "ann")).id == long.id
+
+
+async def test_an_hour_counts_from_the_last_word() -> None:
+    """A run that took an hour is kept for an hour after its end."""
+    clock = Clock()
+    log = MemoryLog(now=clock)
+    run = await begun(log, "ann")
+    await log.append(run.id, [token(1)])
+    clock.seconds += KEEP_SECONDS - 1
+    await log.append(run.id, [final(2)])
+    clock.seconds += KEEP_SECONDS - 1
+    assert (await log.find(run.id, "ann")).id == run.id
+    clock.seconds += 2
+    with pytest.raises(ExpiredRunError) as gone:
+        await log.find(run.id, "ann")
+    assert gone.value.code == "expired"
+    with pytest.raises(UnknownRunError):
+        await log.find(run.id, "bob")
+
+
+async def test_a_run_that_nobody_ended_is_dropped_after_an_hour() -> None:
+    """Whoever wrote it is gone; one that is still written stays."""
+    clock = Clock()
+    log = MemoryLog(now=clock)
+    dead, alive = await begun(log, key="k"), await begun(log)
+    clock.seconds += KEEP_SECONDS - 1
+    await log.append(alive.id, [token(1)])
+    clock.seconds += 2
+    await begun(log)
+    assert next(iter(log._running)) == alive.id
+    with pytest.raises(ExpiredRunError):
+        await log.find(dead.id, None)
+    assert not log._keys
+
+
+async def test_sessions_and_their_turns_are_bounded() -> None:
+    """The sessions used last are kept, with their last turns."""
+    log = MemoryLog()
+    for number in range(KEEP_SESSIONS + 50):
+        await log.add_turn(None, str(number), "q", "a")
+        await log.add_turn(None, "0", "q", str(number))
+    assert len(log._sessions) == KEEP_SESSIONS
+    turns = await log.turns(None, "0", 1000)
+    assert [answer for _, answer in turns] == [
+        str(number) for number in range(KEEP_SESSIONS + 50 - KEEP_TURNS, KEEP_SESSIONS + 50)
+    ]
+    assert await log.turns(None, "5", 6) == []
+
+
+async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:
+    """Neither its wait nor its timer."""
+    log = MemoryLog()
+    run = await begun(log)
+    for _ in range(100):
+        assert not await log.wait(run.id, 0, 0.0001)
+    assert not log._running[run.id].waiting
+    gc.collect()

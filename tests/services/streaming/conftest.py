@@ -1,0 +1,36 @@
+"""The leak probe: nothing that a test of this room started may outlive it."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from types import AsyncGeneratorType
+from typing import Any
+
+import pytest
+
+
+def _begun() -> dict[int, AsyncGeneratorType[Any, Any]]:
+    gc.collect()
+    return {
+        id(item): item
+        for item in gc.get_objects()
+        if isinstance(item, AsyncGeneratorType)
+        and item.ag_frame is not None
+        and item.ag_frame.f_lasti > 0
+    }
+
+
+def _tasks() -> set[str]:
+    # The test runner has one of its own for each step of a test.
+    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]  # every task of ours has a coroutine
+    return {name for name in names if not name.startswith("TestRunner")}
+
+
+@pytest.fixture
+async def nothing_left() -> AsyncIterator[None]:
+    """Fail a test after which a task still runs, or a generator that was begun is still open."""
+    before = set(_begun())
+    yield
+    open_still = [item.__qualname__ for key, item in _begun().items() if key not in before]
+    assert not open_still, "generators that nobody closed"
+    assert not _tasks(), "tasks that still run"

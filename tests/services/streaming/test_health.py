@@ -1,0 +1,54 @@
+"""Readiness: every part is opened, none is asked, and no cause leaves the process."""
+
+import logging
+
+import pytest
+
+from services.errors import SetupError
+from services.settings import Settings
+from services.streaming.health import handle_health
+from services.streaming.installation import Installation
+from tests.functions.asgi import call
+
+CANARY = "canary-55 /var/index"
+
+
+def installation(**parts: object) -> Installation:
+    here = Installation(Settings())
+    # A cached property is whatever its place in the instance holds.
+    here.__dict__.update({"log": object(), "context": object(), "chat": object()} | parts)
+    return here
+
+
+@pytest.mark.anyio
+async def test_a_process_whose_parts_open_is_ready() -> None:
+    """200, and each part by name."""
+    answer = await call(await handle_health(installation=installation()))
+    assert answer.status == 200
+    assert answer.json() == {
+        "status": "ok",
+        "checks": {"runs": "ok", "context": "ok", "chat": "ok"},
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", [SetupError(CANARY), OSError(CANARY)])
+async def test_a_part_that_does_not_open_is_named_and_nothing_more(
+    fault: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with Retry-After; the log has the cause."""
+    here = installation()
+    del here.__dict__["context"]
+
+    def broken(_settings: Settings) -> object:
+        raise fault
+
+    monkeypatch.setattr("services.context.open_context", broken)
+    with caplog.at_level(logging.ERROR, "riverrun"):
+        answer = await call(await handle_health(installation=here))
+    assert answer.status == 503
+    assert int(answer.header("Retry-After") or "0") > 0
+    assert answer.json()["status"] == "unavailable"
+    assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}
+    assert "canary" not in answer.body.decode()
+    assert CANARY in caplog.text
