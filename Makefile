@@ -9,7 +9,7 @@ CODE := functions services tests benchmarks examples
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev ingest check format test soak bench lock clean
+.PHONY: help setup setup-dev dev ingest knowledge check format test soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ dev: setup ## Serve the page and the functions on http://localhost:8888 (PORT=, 
 ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
 	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }
 	@$(BIN)/python -m services.context "$(DOCS)" $(if $(INDEX),--index "$(INDEX)")
+
+knowledge: setup ## Index the shipped city guide again, after editing it
+	@$(BIN)/python -m services.context knowledge --index knowledge/index
 
 check: setup-dev ## Formatting, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet .

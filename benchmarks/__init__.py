@@ -1,0 +1,1 @@
+"""Figures, not verdicts: `make bench` prints them and keeps the last run in RESULTS.md."""
