@@ -7,7 +7,7 @@ of plain strings, can be handed in; everything else (one terminal event, heartbe
 log, resuming, stopping, cleaning up) comes with it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -137,11 +137,14 @@ def _produced(
 ) -> AsyncGenerator[Said, None]:
     if producer is None:
         return answer_question(question, here)
-    said = producer(question) if callable(producer) else producer
+    # Whatever the types promise, a function without `yield` is an easy mistake.
+    said: object = producer(question) if callable(producer) else producer
     if isinstance(said, AsyncGenerator):
         return said
     if isinstance(said, AsyncIterable):
         return _generator(said)
+    if isinstance(said, Coroutine):
+        said.close()
     raise TypeError(
         f"A producer is an async generator of events or strings, not {type(said).__name__}. "
         "Write `async def` with `yield`."
@@ -149,8 +152,13 @@ def _produced(
 
 
 async def _generator(said: AsyncIterable[Said]) -> AsyncGenerator[Said, None]:
-    async for event in said:
-        yield event
+    iterator = aiter(said)
+    try:
+        async for event in iterator:
+            yield event
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 def _unwanted(question: Question) -> frozenset[type]:

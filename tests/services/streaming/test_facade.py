@@ -164,8 +164,6 @@ async def test_what_cannot_produce_is_refused_where_it_is_handed_in(
             await handle(ASK, producer=mistake, installation=here)
 
 
-@pytest.mark.xfail(reason="facade: nobody closes the coroutine that was made by mistake")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
     here: Installation, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -180,7 +178,6 @@ async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
     assert not recwarn.list
 
 
-@pytest.mark.xfail(reason="facade: the generator of a class is left to the garbage collector")
 async def test_a_class_whose_iterator_is_a_generator_is_closed_too(here: Installation) -> None:
     """When its reader leaves, as any other."""
     closed: list[bool] = []
