@@ -2,15 +2,28 @@
 
 import ipaddress
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.browser import Browser, find_chromium
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The product runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for each process of the test run."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("Chromium is not on the PATH")
+    with Browser(chromium) as running:
+        yield running
 
 
 class NetworkReachedError(AssertionError):

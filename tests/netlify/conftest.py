@@ -1,20 +1,10 @@
-"""A browser for the tests of the page, started once, and a fresh page for each of them."""
+"""A fresh page for each test of the page."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import Browser, Page, find_chromium
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One browser for each process of the test run."""
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("Chromium is not on the PATH")
-    with Browser(chromium) as running:
-        yield running
+from tests.browser import Browser, Page
 
 
 @pytest.fixture
