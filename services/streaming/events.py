@@ -147,14 +147,6 @@ class Failure:
     details: tuple[Mapping[str, str], ...] | None = None
 
 
-class Silence:
-    """Nothing was said for a while. Not an event: it has no id and is never stored."""
-
-    __slots__ = ()
-
-
-SILENCE = Silence()
-
 Event = Status | Token | Sources | Spent | Notice | Reset | Final | Failure
 Terminal = Final | Failure
 

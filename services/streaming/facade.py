@@ -126,7 +126,7 @@ def _stages(
     )
     events = complete(heard, transcript)
     if unwanted := _unwanted(question):
-        events = without(events, unwanted)
+        events = without(events, unwanted, heartbeat=here.settings.heartbeat)
     if observers:
         events = observe(events, *observers)
     return record(events, run, here.log, transcript)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -10,11 +11,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.errors import RiverrunError, SetupError
+from services.errors import RiverrunError
 from services.runs import Entry
 from services.streaming.dialects import DIALECTS, Dialect, frames
-from services.streaming.events import Failure, payload
+from services.streaming.events import payload
 from services.streaming.recording import Entries
+from services.streaming.transcript import failure_of
 
 log = logging.getLogger("riverrun.http")
 
@@ -134,17 +136,9 @@ def error_response(error: RiverrunError, *, headers: Mapping[str, str] | None = 
 
     What is not the asker's business (`SetupError`, code `internal`) goes to the log instead.
     """
-    internal = isinstance(error, SetupError)
     if error.code == "internal":
         log.error("A request failed: %s", error, exc_info=error.__cause__)
-    failure = Failure(
-        error="This service is not set up correctly." if internal else error.message,
-        code=error.code,
-        retryable=error.retryable,
-        retry_after_ms=error.retry_after_ms,
-        hint="Its log says what to do." if internal else error.hint,
-        details=getattr(error, "details", None),
-    )
+    failure = replace(failure_of(error), details=getattr(error, "details", None))
     status = STATUS_OF_CODE.get(error.code, 500)
     advice = _advice(error.code, error.retry_after_ms)
     return JSONAnswer(payload(failure), status, {**advice, **(headers or {})})

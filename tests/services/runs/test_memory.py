@@ -108,17 +108,17 @@ async def test_a_run_that_nobody_ended_is_dropped_after_an_hour() -> None:
 
 
 async def test_sessions_and_their_turns_are_bounded() -> None:
-    """The sessions used last are kept, with their last turns."""
+    """The sessions used last are kept, each with its last turns."""
     log = MemoryLog()
-    for number in range(KEEP_SESSIONS + 50):
+    for number in range(KEEP_SESSIONS):
         await log.add_turn(None, str(number), "q", "a")
+    for number in range(2 * KEEP_TURNS):
         await log.add_turn(None, "0", "q", str(number))
+    await log.add_turn(None, "new", "q", "a")
     assert len(log._sessions) == KEEP_SESSIONS
-    turns = await log.turns(None, "0", 1000)
-    assert [answer for _, answer in turns] == [
-        str(number) for number in range(KEEP_SESSIONS + 50 - KEEP_TURNS, KEEP_SESSIONS + 50)
-    ]
-    assert await log.turns(None, "5", 6) == []
+    assert await log.turns(None, "1", 6) == []
+    kept = [answer for _, answer in await log.turns(None, "0", 1000)]
+    assert kept == [str(number) for number in range(KEEP_TURNS, 2 * KEEP_TURNS)]
 
 
 async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:

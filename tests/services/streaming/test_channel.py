@@ -206,6 +206,7 @@ async def test_leaving_runs_the_generators_finally_to_its_end() -> None:
         assert await channel.take() == [1]
         channel.close()
         task.cancel()  # as a stop does, just before the reader leaves
+        await asyncio.sleep(0.1)
     order.append("left")
     assert order == ["tidied 0", "tidied 1", "tidied 2", "left"]
 
@@ -247,11 +248,12 @@ async def test_one_that_will_not_end_is_left_with_a_warning(
         async with pumped(stubborn(), channel) as task:
             await channel.take()
             await channel.take(timeout=1)
-    assert now() - began == pytest.approx(1 + CLEANUP_BUDGET + subject.LAST_CALL)
-    assert "has not ended" in caplog.text
+    ended = now()
     released.set()
     task.cancel()
     await asyncio.wait({task})
+    assert ended - began == pytest.approx(1 + CLEANUP_BUDGET + subject.LAST_CALL)
+    assert "has not ended" in caplog.text
 
 
 async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
