@@ -1,0 +1,162 @@
+"""The cloud put together: functions from the template, fronts on their ports.
+
+`open_cloud` is its whole lifetime; leaving it ends every process it started.
+"""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emulator.admin import Admin
+from emulator.cloudformation import EmulatorSetupError
+from emulator.faults import Fault, Faults
+from emulator.fronts import Weather
+from emulator.function import Function, Options
+from emulator.function_url import function_url
+from emulator.http_api import http_api
+from emulator.invoke_api import invoke_api
+from emulator.netlify import Netlify
+from emulator.rest_api import rest_api
+from emulator.sandbox import Log
+from emulator.server import Handler, Server, listen
+from emulator.site import Site, read_site
+from emulator.template import Route, Template, read_template
+from emulator.watch import changes
+
+NETLIFY_PORT, REST_PORT, INVOKE_PORT, HTTP_PORT, URL_PORT = 8888, 3000, 3001, 3002, 3010
+_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to open. `port` 0 takes free ports everywhere; only the Netlify front uses `host`."""
+
+    template: Path
+    host: str = "127.0.0.1"
+    port: int = NETLIFY_PORT
+    options: Options = field(default_factory=Options)
+    faults: Sequence[Fault] = ()
+    throttled: bool = False
+    watch: bool = False
+
+
+@dataclass(slots=True)
+class Cloud:
+    """A running cloud: its functions by name, its fronts' URLs, its faults, its remarks."""
+
+    template: Template
+    site: Site
+    faults: Faults
+    functions: dict[str, Function]
+    urls: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
+    """Start everything `plan` asks for.
+
+    Raises `EmulatorSetupError` with one line for a person: a template that cannot be read, a
+    port that is taken.
+    """
+    template = read_template(plan.template)
+    site_file = plan.template.parent / "netlify.toml"
+    site = read_site(site_file)
+    faults = Faults(plan.faults)
+    functions = {
+        spec.name: Function(spec, plan.options, faults, log) for spec in template.functions
+    }
+    cloud = Cloud(template, site, faults, functions, notes=[*template.notes, *site.notes])
+    weather = Weather(faults=faults, log=log, throttled=plan.throttled)
+    async with AsyncExitStack() as stack:
+        for name, handler, first in _fronts(cloud, weather):
+            host = plan.host if name == "netlify" else "127.0.0.1"
+            if name == "netlify":
+                server = await _exactly(handler, host, plan.port)
+            else:
+                server = await _next_free(handler, host, first if plan.port else 0)
+            stack.push_async_callback(server.close)
+            shown = f"[{host}]" if ":" in host else host
+            cloud.urls[name] = f"http://{shown}:{server.port}"
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(function.start()) for function in functions.values()]
+            if plan.watch:
+                running.append(tasks.create_task(_follow_changes(cloud, plan.template, log)))
+            try:
+                yield cloud
+            finally:
+                for task in running:
+                    task.cancel()
+                # Processes first: what a front still carries ends when its function does.
+                await asyncio.gather(*(function.close() for function in functions.values()))
+
+
+def _fronts(cloud: Cloud, weather: Weather) -> list[tuple[str, Handler, int]]:
+    template, functions = cloud.template, cloud.functions
+    gateway = (*template.http_routes, *template.rest_routes)
+    front = Netlify(
+        functions=functions, routes=_visible(gateway), site=lambda: cloud.site, weather=weather
+    )
+    invoke = Admin(invoke_api(functions, weather), functions, cloud.faults)
+    fronts: list[tuple[str, Handler, int]] = [
+        ("netlify", front.handle, NETLIFY_PORT),
+        ("invoke", invoke.handle, INVOKE_PORT),
+    ]
+    if template.rest_routes:
+        rest = rest_api(functions, template.rest_routes, template.rest_api, weather)
+        fronts.append(("rest", rest, REST_PORT))
+    if template.http_routes:
+        fronts.append(("http", http_api(functions, template.http_routes, weather), HTTP_PORT))
+    for name, function in functions.items():
+        if function.spec.url:
+            handler = function_url(function, function.spec.url, weather)
+            fronts.append((f"url {name}", handler, URL_PORT))
+    return fronts
+
+
+def _visible(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """The API's paths that the Netlify front serves too; a catch-all would hide the site."""
+    return tuple(r for r in routes if r.path not in ("$default", "/", "/{proxy+}"))
+
+
+async def _exactly(handler: Handler, host: str, port: int) -> Server:
+    try:
+        return await listen(handler, host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} is taken. Stop what uses it, or choose another: --port 8889."
+        else:
+            message = f"Cannot listen on {host}:{port}: {error.strerror or error}."
+        raise EmulatorSetupError(message) from error
+
+
+async def _next_free(handler: Handler, host: str, first: int) -> Server:
+    for port in range(first, first + _ATTEMPTS):
+        try:
+            return await listen(handler, host, port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    raise EmulatorSetupError(f"No port from {first} to {first + _ATTEMPTS - 1} is free.")
+
+
+async def _follow_changes(cloud: Cloud, template: Path, log: Log) -> None:
+    roots = [template.parent, *(f.spec.root for f in cloud.functions.values())]
+    async for changed in changes(root.resolve() for root in roots):
+        names = {path.name for path in changed if path.parent == template.parent.resolve()}
+        if template.name in names:
+            log("emulator", f"{template.name} changed: start the emulator again to use it.")
+        if "netlify.toml" in names:
+            try:
+                cloud.site = read_site(template.parent / "netlify.toml")
+                log("emulator", "netlify.toml was read again.")
+            except EmulatorSetupError as error:
+                log("emulator", str(error))
+        if code := sorted(
+            p.name for p in changed if p.suffix != ".toml" and p.name != template.name
+        ):
+            log("emulator", f"{', '.join(code[:3])} changed: restarting the functions.")
+            await asyncio.gather(*(function.reload() for function in cloud.functions.values()))

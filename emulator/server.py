@@ -1,0 +1,106 @@
+"""A listening socket and the conversations on it. Knows nothing of what is said.
+
+The handler gets one request and its reply; what it leaves unfinished is dropped.
+"""
+
+import asyncio
+import contextlib
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+
+import h11
+
+from emulator.chunked import MalformedBodyError
+from emulator.http1 import Connection, Reply, Request, TruncatedBodyError, phrase
+
+Handler = Callable[[Request, Reply], Awaitable[None]]
+
+
+class Server:
+    """A listening socket and the connections it took; closing it closes them."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def listen(self, host: str, port: int) -> None:
+        """Accept from now on; `port` 0 takes a free one. Raises `OSError`."""
+        self._server = await asyncio.start_server(self._accept, host, port, backlog=1024)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def quiet(self, patience: float) -> None:
+        """Wait until every conversation is over, at most `patience` seconds."""
+        if self._connections:
+            await asyncio.wait(list(self._connections), timeout=patience)
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is None:
+            return
+        self._server.close()
+        tasks = list(self._connections)
+        for task, connection in self._connections.items():
+            connection.abort()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A callback, not a coroutine: the task is ours, so that closing can end it.
+        connection = Connection(reader, writer)
+        task = asyncio.get_running_loop().create_task(self._converse(connection))
+        self._connections[task] = connection
+        task.add_done_callback(lambda task: self._connections.pop(task, None))
+
+    async def _converse(self, connection: Connection) -> None:
+        try:
+            while await self._answer_one(connection):
+                pass
+            await connection.close()
+        except (ConnectionError, asyncio.CancelledError):
+            connection.abort()
+
+    async def _answer_one(self, connection: Connection) -> bool:
+        try:
+            request = await connection.request()
+        except h11.RemoteProtocolError as error:
+            await _refuse(connection, error.error_status_hint, str(error))
+            return False
+        if request is None:
+            return False
+        reply = Reply(connection, request)
+        try:
+            await self._handler(request, reply)
+        except (TruncatedBodyError, MalformedBodyError):
+            if not reply.status:
+                await _refuse(connection, 400, "the request body is malformed")
+            return False
+        except ConnectionError:
+            return False
+        except Exception:  # noqa: BLE001 - one request must not take the emulator down
+            traceback.print_exc(file=sys.stderr)
+            if not reply.status:
+                await _refuse(connection, 500, "the emulator failed; its log says why")
+        if not reply.finished:
+            connection.abort()
+        return reply.finished and reply.keep_alive and request.body.complete
+
+
+async def listen(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """Serve `handler` on `host`:`port`. Raises `OSError` when the port is taken."""
+    server = Server(handler)
+    await server.listen(host, port)
+    return server
+
+
+async def _refuse(connection: Connection, status: int, why: str) -> None:
+    text = f"{why}\n".encode("latin-1", "replace")
+    connection.write(
+        b"HTTP/1.1 %d %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%b" % (status, phrase(status).encode(), len(text), text)
+    )
+    with contextlib.suppress(ConnectionError):
+        await connection.drain()

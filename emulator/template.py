@@ -1,0 +1,243 @@
+"""What `template.yaml` says about functions and their fronts.
+
+Reads the part of AWS SAM that decides how a function is run and reached; the rest of the
+template is none of its business. What SAM would ignore is ignored here too, and said.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emulator.cloudformation import EmulatorSetupError, Stack, load
+
+TASK_ROOT = "/var/task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionUrl:
+    """A function URL: `invoke_mode` is RESPONSE_STREAM or BUFFERED."""
+
+    auth_type: str = "NONE"
+    invoke_mode: str = "BUFFERED"
+    cors: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A path of an API that leads to a function. `method` may be ANY; times are in seconds."""
+
+    api: str
+    method: str
+    path: str
+    function: str
+    streaming: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSpec:
+    """How one function is started. `timeout` is in seconds, `memory` in MB."""
+
+    name: str
+    logical_id: str
+    handler: str
+    root: Path
+    runtime: str = "python3.13"
+    timeout: float = 3.0
+    memory: int = 128
+    environment: Mapping[str, str] = field(default_factory=dict)
+    url: FunctionUrl | None = None
+    reserved: int | None = None
+    snap_start: bool = False
+
+    @property
+    def public(self) -> str:
+        """What the function is called in URLs: its module, for `functions.<name>.<handler>`."""
+        parts = re.split(r"[./]", self.handler)
+        return parts[1] if len(parts) > 2 and parts[0] == "functions" else self.name
+
+    @property
+    def wrapper(self) -> str:
+        """The script that replaces the stock runtime, as a path inside the package; or ""."""
+        return self.environment.get("AWS_LAMBDA_EXEC_WRAPPER", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestApi:
+    """A REST API: its stage, and whether it is edge-optimised (the default, with a 30 s cut)."""
+
+    stage: str = "Prod"
+    edge: bool = True
+    binary_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The functions, the routes of the REST and HTTP APIs, and remarks for the person."""
+
+    functions: tuple[FunctionSpec, ...]
+    rest_routes: tuple[Route, ...]
+    http_routes: tuple[Route, ...]
+    rest_api: RestApi
+    notes: tuple[str, ...]
+
+
+def read_template(path: Path) -> Template:
+    """Read a SAM template. Raises `EmulatorSetupError` with one line that says what to mend."""
+    stack = load(path)
+    notes: list[str] = []
+    functions = tuple(_functions(stack, path.parent, notes))
+    if not functions:
+        raise EmulatorSetupError(f"{path} declares no AWS::Serverless::Function.")
+    names = {spec.logical_id: spec.name for spec in functions}
+    rest: list[Route] = []
+    http: list[Route] = []
+    for logical_id, properties in _resources(stack, "AWS::Serverless::Function"):
+        for event in _mapping(properties.get("Events")).values():
+            kind, settings = event.get("Type"), _mapping(event.get("Properties"))
+            if kind == "Api":
+                rest.append(_rest_route(stack, names[logical_id], settings, notes))
+            elif kind == "HttpApi":
+                http.append(_http_route(stack, names[logical_id], settings))
+    rest.extend(_definition_routes(stack, names))
+    return Template(functions, tuple(rest), tuple(http), _rest_api(stack), tuple(notes))
+
+
+def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionSpec]:
+    shared = _mapping(stack.document.get("Globals", {}).get("Function"))
+    for logical_id, own in _resources(stack, "AWS::Serverless::Function"):
+        properties = {**shared, **own}
+        name = stack.text(properties.get("FunctionName")) or logical_id
+        environment = {
+            **_mapping(_mapping(shared.get("Environment")).get("Variables")),
+            **_mapping(_mapping(own.get("Environment")).get("Variables")),
+        }
+        url = _mapping(properties.get("FunctionUrlConfig"))
+        reserved = properties.get("ReservedConcurrentExecutions")
+        yield FunctionSpec(
+            name=name,
+            logical_id=logical_id,
+            handler=stack.text(properties.get("Handler")) or "",
+            root=(base / (stack.text(properties.get("CodeUri")) or ".")).resolve(),
+            runtime=stack.text(properties.get("Runtime")) or "python3.13",
+            timeout=stack.number(properties.get("Timeout"), 3.0),
+            memory=int(stack.number(properties.get("MemorySize"), 128)),
+            environment=_environment(stack, name, environment, notes),
+            url=FunctionUrl(
+                auth_type=stack.text(url.get("AuthType")) or "NONE",
+                invoke_mode=stack.text(url.get("InvokeMode")) or "BUFFERED",
+                cors=_mapping(url.get("Cors")),
+            )
+            if url
+            else None,
+            reserved=None if reserved is None else int(stack.number(reserved, 0)),
+            snap_start=_mapping(properties.get("SnapStart")).get("ApplyOn") == "PublishedVersions",
+        )
+
+
+def _environment(
+    stack: Stack, function: str, variables: Mapping[str, Any], notes: list[str]
+) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    for name, value in variables.items():
+        text = stack.text(value)
+        if stack.absent(value):
+            continue
+        if text is None:
+            notes.append(
+                f"{function}: {name} names a resource that is only in the cloud; left unset."
+            )
+        else:
+            kept[name] = text
+    return kept
+
+
+def _rest_route(
+    stack: Stack, function: str, settings: Mapping[str, Any], notes: list[str]
+) -> Route:
+    mode = stack.text(settings.get("ResponseTransferMode")) or "BUFFERED"
+    path = stack.text(settings.get("Path")) or "/"
+    if mode not in ("RESPONSE_STREAM", "BUFFERED"):
+        notes.append(
+            f"{function}: ResponseTransferMode: {mode} on {path} is ignored, as SAM ignores it; "
+            "write RESPONSE_STREAM."
+        )
+    milliseconds = settings.get("TimeoutInMillis")
+    return Route(
+        api="rest",
+        method=(stack.text(settings.get("Method")) or "ANY").upper(),
+        path=path,
+        function=function,
+        streaming=mode == "RESPONSE_STREAM",
+        timeout=None if milliseconds is None else stack.number(milliseconds, 29_000) / 1000,
+    )
+
+
+def _http_route(stack: Stack, function: str, settings: Mapping[str, Any]) -> Route:
+    milliseconds = settings.get("TimeoutInMillis")
+    return Route(
+        api="http",
+        method=(stack.text(settings.get("Method")) or "ANY")
+        .upper()
+        .replace("X-AMAZON-APIGATEWAY-", ""),
+        path=stack.text(settings.get("Path")) or "$default",
+        function=function,
+        timeout=None if milliseconds is None else stack.number(milliseconds, 30_000) / 1000,
+    )
+
+
+def _definition_routes(stack: Stack, names: Mapping[str, str]) -> Iterator[Route]:
+    """Routes written as OpenAPI in the DefinitionBody of a REST API."""
+    for _, properties in _resources(stack, "AWS::Serverless::Api"):
+        for path, methods in _mapping(
+            _mapping(properties.get("DefinitionBody")).get("paths")
+        ).items():
+            for method, operation in _mapping(methods).items():
+                integration = _mapping(_mapping(operation).get("x-amazon-apigateway-integration"))
+                uri = str(integration.get("uri", ""))
+                owner = next((i for i in names if f"{{{i}.Arn}}" in uri or f"'{i}'" in uri), None)
+                if owner is None:
+                    continue
+                # STREAM with the buffered action's URI is refused by API Gateway, and the reverse.
+                streaming = integration.get("responseTransferMode") == "STREAM" and (
+                    "response-streaming-invocations" in uri
+                )
+                milliseconds = integration.get("timeoutInMillis")
+                yield Route(
+                    api="rest",
+                    method="ANY" if method.startswith("x-amazon") else method.upper(),
+                    path=path,
+                    function=names[owner],
+                    streaming=streaming,
+                    timeout=None
+                    if milliseconds is None
+                    else stack.number(milliseconds, 29_000) / 1000,
+                )
+
+
+def _rest_api(stack: Stack) -> RestApi:
+    shared = _mapping(stack.document.get("Globals", {}).get("Api"))
+    own = next((p for _, p in _resources(stack, "AWS::Serverless::Api")), {})
+    properties = {**shared, **own}
+    endpoint = properties.get("EndpointConfiguration")
+    kind = endpoint.get("Type") if isinstance(endpoint, dict) else endpoint
+    types = properties.get("BinaryMediaTypes")
+    return RestApi(
+        stage=stack.text(properties.get("StageName")) or "Prod",
+        edge=(stack.text(kind) or "EDGE").upper() == "EDGE",
+        binary_types=tuple(str(t).replace("~1", "/") for t in types)
+        if isinstance(types, list)
+        else (),
+    )
+
+
+def _resources(stack: Stack, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for logical_id, resource in _mapping(stack.document.get("Resources")).items():
+        if isinstance(resource, dict) and resource.get("Type") == kind:
+            yield logical_id, _mapping(resource.get("Properties"))
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
