@@ -2,14 +2,15 @@
 PORT ?= 8888
 HOST ?= 127.0.0.1
 PYTHON ?= python3
+PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-CODE := functions services tests benchmarks examples
+CODE := functions services emulator deploy tests benchmarks examples
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev ingest knowledge check format test soak bench lock clean
+.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge check format test soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,10 @@ setup-dev: $(VENV)/bin/python
 	    $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
 	    cp requirements-local.txt $(VENV)/.local-stamp; }
 
-dev: setup ## Serve the page and the functions on http://localhost:8888 (PORT=, HOST=)
+dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=)
+	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m emulator
+
+serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
 
 ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
@@ -60,6 +64,24 @@ soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
 
 bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+validate: setup-dev ## Check the template: cfn-lint, our policy, and SAM where it is installed
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/python -m deploy.policy template.yaml
+	@if command -v sam >/dev/null; then \
+	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} sam validate; \
+	 else echo "The AWS SAM CLI is not on the PATH; cfn-lint and the policy have passed."; fi
+
+package: setup-dev ## Make the zip that Lambda runs (PROFILE=embedded or bedrock)
+	@$(BIN)/python -m deploy.package --profile $(PROFILE) $(if $(INDEX),--index "$(INDEX)")
+
+build: setup-dev ## Make the zip, and build/template.yaml that deploys it
+	@$(BIN)/python -m deploy --profile $(PROFILE) $(if $(INDEX),--index "$(INDEX)")
+
+deploy: ## Build, then deploy to the AWS account of your credentials (PARAMETERS="Name=value ...")
+	@command -v sam >/dev/null || { echo "make deploy needs the AWS SAM CLI. Install it with: pipx install aws-sam-cli"; exit 1; }
+	@$(MAKE) --no-print-directory build
+	@sam deploy $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 lock: setup-dev ## Compile the requirements files from pyproject.toml
 	@set -e; compile="$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q"; \

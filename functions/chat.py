@@ -3,6 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions import runs
+from services.lambda_runtime import export_handler
 from services.streaming import (
     handle_request,
     handle_resume,
@@ -26,4 +28,6 @@ async def chat(request: Request) -> Response:
     return await handle_request(question)
 
 
-app = http_app({"/chat": {"GET": chat, "POST": chat}})
+# The runs are here too: a function URL, and `/.netlify/functions/chat/…`, reach this one only.
+app = http_app({"/chat": {"GET": chat, "POST": chat}, **runs.ROUTES})
+handler = export_handler(app)

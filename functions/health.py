@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.lambda_runtime import export_handler
 from services.streaming import handle_health, http_app
 
 
@@ -12,3 +13,4 @@ async def health(_request: Request) -> Response:
 
 
 app = http_app({"/health": {"GET": health}})
+handler = export_handler(app)

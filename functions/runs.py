@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.lambda_runtime import export_handler
 from services.streaming import (
     Cursor,
     handle_resume,
@@ -38,10 +39,11 @@ async def stop(request: Request) -> Response:
     return await handle_stop(request.path_params["run"], owner=owner)
 
 
-app = http_app(
-    {
-        "/chat/runs/{run}": {"GET": state},
-        "/chat/runs/{run}/events": {"GET": events},
-        "/chat/runs/{run}/stop": {"POST": stop},
-    }
-)
+ROUTES = {
+    "/chat/runs/{run}": {"GET": state},
+    "/chat/runs/{run}/events": {"GET": events},
+    "/chat/runs/{run}/stop": {"POST": stop},
+}
+
+app = http_app(ROUTES)
+handler = export_handler(app)

@@ -1,0 +1,331 @@
+"""Every mistake that the policy is for, planted in the real template, is found."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.policy import RULES, check
+from deploy.policy.__main__ import main
+from deploy.template import choices, parse_template
+from tests.deploy.conftest import ROOT
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+
+OPEN_URL = "        AuthType: !Ref AuthType\n        InvokeMode"
+ASK = """            Path: /api/chat
+            Method: any
+            # RESPONSE_STREAM is SAM's word for API Gateway's STREAM; SAM ignores any other.
+            ResponseTransferMode: RESPONSE_STREAM
+"""
+SECOND = """  chatMayBeInvokedByItsUrl:
+    Type: AWS::Lambda::Permission
+    Condition: Open
+    Properties:
+      FunctionName: !Ref chat
+      Action: lambda:InvokeFunction
+      Principal: '*'
+      InvokedViaFunctionUrl: true
+"""
+FIRST = """      Action: lambda:InvokeFunctionUrl
+      Principal: '*'
+      FunctionUrlAuthType: NONE
+"""
+CHAT_LOGS = "                Resource: !GetAtt chatLogs.Arn\n"
+SIGNED_INVOKE = """          - Effect: Allow
+            Action: lambda:InvokeFunction
+            Resource: !GetAtt chat.Arn
+            Condition: {Bool: {'lambda:InvokedViaFunctionUrl': 'true'}}
+"""
+KEYS = """        RIVERRUN_API_KEYS: !If
+          - Open
+          - !Sub '{{resolve:secretsmanager:${ApiKeysSecret}:SecretString:::${ApiKeysVersion}}}'
+          - !Ref AWS::NoValue
+"""
+RUNS_LOGS = """                Action: ['logs:CreateLogStream', 'logs:PutLogEvents']
+                Resource: !GetAtt runsLogs.Arn
+"""
+CHAT_ROLE = "  chatRole:\n    Type: AWS::IAM::Role\n    Properties:\n"
+RUNS_HANDLER = "      Handler: functions.runs.handler\n"
+WATCHED = "      Dimensions: [{Name: FunctionName, Value: !Ref runs}]\n"
+
+# name: (rule, what stands there, what is planted)
+MISTAKES = {
+    "an open function URL": ("open-door", OPEN_URL, OPEN_URL.replace("!Ref AuthType", "NONE")),
+    "an open default": ("open-door", "    Default: AWS_IAM\n", "    Default: NONE\n"),
+    "a URL that does not say": ("open-door", OPEN_URL, "        InvokeMode"),
+    "an open REST API": (
+        "open-door",
+        "        DefaultAuthorizer: !Ref AuthType\n",
+        "        AddDefaultAuthorizerToCorsPreflight: false\n",
+    ),
+    "an open REST API in words": (
+        "open-door",
+        "        DefaultAuthorizer: !Ref AuthType\n",
+        "        DefaultAuthorizer: NONE\n",
+    ),
+    "one open route": (
+        "open-door",
+        ASK,
+        ASK + "            Auth: {Authorizer: NONE}\n",
+    ),
+    "everybody may invoke, always": (
+        "open-door",
+        SECOND,
+        SECOND.replace("    Condition: Open\n", ""),
+    ),
+    "everybody may invoke, by any way": (
+        "open-door",
+        SECOND,
+        SECOND.replace("      InvokedViaFunctionUrl: true\n", ""),
+    ),
+    "everybody may change the function": (
+        "open-door",
+        SECOND,
+        SECOND.replace("lambda:InvokeFunction", "lambda:UpdateFunctionCode"),
+    ),
+    "anybody may take the role": (
+        "open-door",
+        "Principal: {Service: lambda.amazonaws.com}",
+        "Principal: {AWS: '*'}",
+    ),
+    "no second permission": ("second-permission", SECOND, ""),
+    "no first permission": ("second-permission", FIRST, FIRST.replace("'*'", "'123456789012'")),
+    "a second permission for another function": (
+        "second-permission",
+        SECOND,
+        SECOND.replace("!Ref chat", "!Ref runs"),
+    ),
+    "a second permission on another condition": (
+        "second-permission",
+        SECOND,
+        SECOND.replace("Condition: Open", "Condition: Durable"),
+    ),
+    "a caller with one of two actions": ("second-permission", SIGNED_INVOKE, ""),
+    "an open front without keys": ("keys", KEYS, ""),
+    "keys behind a signature": (
+        "keys",
+        KEYS,
+        "        RIVERRUN_API_KEYS: '{{resolve:secretsmanager:keys}}'\n",
+    ),
+    "every resource": ("wildcard", CHAT_LOGS, "                Resource: '*'\n"),
+    "every resource in a list": ("wildcard", CHAT_LOGS, "                Resource: [x, '*']\n"),
+    "every log group": (
+        "wildcard",
+        CHAT_LOGS,
+        "                Resource: !Sub 'arn:aws:logs:${AWS::Region}:${AWS::AccountId}:*'\n",
+    ),
+    "every table": (
+        "wildcard",
+        CHAT_LOGS,
+        "                Resource: !Sub 'arn:aws:dynamodb:*:${AWS::AccountId}:table/*'\n",
+    ),
+    "every model": (
+        "wildcard",
+        "                  Resource: !Split [',', !Ref BedrockModels]\n",
+        "                  Resource: 'arn:aws:bedrock:*::foundation-model/*'\n",
+    ),
+    "every action": (
+        "wildcard",
+        RUNS_LOGS,
+        RUNS_LOGS.replace("['logs:CreateLogStream', 'logs:PutLogEvents']", "'logs:*'"),
+    ),
+    "every action but one": (
+        "wildcard",
+        "            Action: execute-api:Invoke\n",
+        "            NotAction: execute-api:ManageConnections\n",
+    ),
+    "a managed policy": (
+        "wildcard",
+        CHAT_ROLE,
+        CHAT_ROLE
+        + "      ManagedPolicyArns: ['arn:aws:iam::aws:policy/AmazonBedrockFullAccess']\n",
+    ),
+    "one of SAM's policy templates": (
+        "wildcard",
+        RUNS_HANDLER,
+        RUNS_HANDLER + "      Policies: [DynamoDBCrudPolicy: {TableName: '*'}]\n",
+    ),
+    "no concurrency limit": (
+        "concurrency",
+        "      ReservedConcurrentExecutions: !Ref ChatConcurrency\n",
+        "",
+    ),
+    "a concurrency of nothing": (
+        "concurrency",
+        "      ReservedConcurrentExecutions: 2\n",
+        "      ReservedConcurrentExecutions: 0\n",
+    ),
+    "a concurrency limit that may be left out": (
+        "concurrency",
+        "      ReservedConcurrentExecutions: !Ref RunsConcurrency\n",
+        "      ReservedConcurrentExecutions: !If [Durable, 5, !Ref AWS::NoValue]\n",
+    ),
+    "the value that SAM ignores": (
+        "transfer-mode",
+        ASK,
+        ASK.replace("RESPONSE_STREAM\n", "STREAM\n"),
+    ),
+    "the value in small letters": (
+        "transfer-mode",
+        ASK,
+        ASK.replace("Mode: RESPONSE_STREAM\n", "Mode: response_stream\n"),
+    ),
+    "the property that SAM ignores": (
+        "transfer-mode",
+        ASK,
+        ASK.replace("ResponseTransferMode:", "InvokeMode:"),
+    ),
+    "a buffered route": (
+        "transfer-mode",
+        ASK,
+        ASK.replace("Mode: RESPONSE_STREAM\n", "Mode: BUFFERED\n"),
+    ),
+    "a buffered URL": ("transfer-mode", "        InvokeMode: RESPONSE_STREAM\n", ""),
+    "streams before a buffered runtime": (
+        "transfer-mode",
+        "RIVERRUN_INVOKE_MODE: response_stream",
+        "RIVERRUN_INVOKE_MODE: buffered",
+    ),
+    "an HTTP API": (
+        "transfer-mode",
+        "        ask:\n          Type: Api\n",
+        "        ask:\n          Type: HttpApi\n",
+    ),
+    "an edge-optimised API": (
+        "endpoint",
+        "      EndpointConfiguration: {Type: REGIONAL}\n",
+        "",
+    ),
+    "SAM's own API": (
+        "endpoint",
+        "            RestApiId: !Ref api\n            Path: /api/health\n",
+        "            Path: /api/health\n",
+    ),
+    "no wrapper": ("wrapper", "        AWS_LAMBDA_EXEC_WRAPPER: /var/task/bootstrap\n", ""),
+    "a wrapper elsewhere": ("wrapper", "/var/task/bootstrap", "/opt/bootstrap"),
+    "a role for two": ("own-role", "!GetAtt runsRole.Arn", "!GetAtt chatRole.Arn"),
+    "SAM's own role": ("own-role", "      Role: !GetAtt healthRole.Arn\n", ""),
+    "logs without a group": (
+        "logs",
+        "      LoggingConfig: {LogFormat: JSON, LogGroup: !Ref chatLogs}\n",
+        "      LoggingConfig: {LogFormat: JSON}\n",
+    ),
+    "logs for ever": (
+        "logs",
+        "-runs', RetentionInDays: !Ref LogRetentionDays}",
+        "-runs'}",
+    ),
+    "a function that nobody watches": (
+        "alarms",
+        WATCHED,
+        WATCHED.replace("!Ref runs", "!Ref chat"),
+    ),
+    "Lambda's own three seconds": ("limits", "      Timeout: 20\n", ""),
+    "an API without a throttle": ("limits", "ThrottlingRateLimit: 50, ", ""),
+    "a secret in the template": (
+        "secrets",
+        "        RIVERRUN_CHAT: !Ref Chat\n",
+        "        RIVERRUN_CHAT: !Ref Chat\n        OPENAI_API_KEY: sk-1234\n",
+    ),
+    "a secret in a parameter": (
+        "secrets",
+        "        RIVERRUN_CHAT: !Ref Chat\n",
+        "        RIVERRUN_CHAT: !Ref Chat\n        OPENAI_API_KEY: !Ref Chat\n",
+    ),
+}
+
+
+def test_our_template_has_nothing_to_find() -> None:
+    """With its defaults, and whatever else its parameters offer."""
+    assert check(parse_template(TEMPLATE)) == []
+    assert len(list(choices(parse_template(TEMPLATE)))) == 16
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_planted_mistake_is_found(name: str) -> None:
+    """By the rule that is for it."""
+    rule, there, planted = MISTAKES[name]
+    assert there in TEMPLATE
+    findings = check(parse_template(TEMPLATE.replace(there, planted)))
+    assert rule in {finding.rule for finding in findings}
+
+
+def test_every_rule_has_a_mistake_that_it_finds() -> None:
+    """A rule that never speaks guards nothing."""
+    assert {rule for rule, _, _ in MISTAKES.values()} == set(RULES)
+
+
+def test_a_finding_is_one_line_with_its_place_and_its_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For a person, and for `make validate`."""
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE.replace(SECOND, ""))
+    assert main([str(path)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{path}: chat: is open, but no permission has lambda:InvokeFunction ")
+    assert line.endswith("[second-permission]")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "Resources: 1", "Resources: {a: 1}", "a: [", "a: !Sub {"]
+)
+def test_what_is_no_template_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Exit status 2, and no traceback."""
+    path = tmp_path / "template.yaml"
+    path.write_text(text)
+    assert main([str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main([str(tmp_path / "missing.yaml")]) == 2
+
+
+def test_a_second_key_cannot_hide_the_first() -> None:
+    """YAML would keep the last one in silence."""
+    doubled = TEMPLATE.replace(
+        "        InvokeMode: RESPONSE_STREAM\n",
+        "        InvokeMode: RESPONSE_STREAM\n        InvokeMode: BUFFERED\n",
+    )
+    with pytest.raises(Exception, match="InvokeMode' is there twice"):
+        parse_template(doubled)
+
+
+def test_plain_cloudformation_is_held_to_the_same() -> None:
+    """SAM is a way of writing; what is deployed decides."""
+    found = check(
+        parse_template(
+            """
+Resources:
+  f:
+    Type: AWS::Lambda::Function
+    Properties: {Handler: a.b, Role: !GetAtt r.Arn}
+  url:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !GetAtt f.Arn, AuthType: NONE}
+  method:
+    Type: AWS::ApiGateway::Method
+    Properties:
+      HttpMethod: GET
+      AuthorizationType: NONE
+      Integration:
+        ResponseTransferMode: STREAM
+        Uri: !Sub 'arn:aws:apigateway:x:lambda:path/2015-03-31/functions/${f.Arn}/invocations'
+  r:
+    Type: AWS::IAM::Role
+    Properties:
+      ManagedPolicyArns: ['arn:aws:iam::aws:policy/AdministratorAccess']
+      AssumeRolePolicyDocument:
+        Statement: {Effect: Allow, Principal: '*', Action: 'sts:AssumeRole'}
+"""
+        )
+    )
+    assert {(f.rule, f.where) for f in found} >= {
+        ("open-door", "method"),
+        ("open-door", "r"),
+        ("open-door", "url"),
+        ("second-permission", "url"),
+        ("wildcard", "r"),
+        ("concurrency", "f"),
+        ("transfer-mode", "method"),
+    }

@@ -1,0 +1,228 @@
+"""The template against everything that has a word in it: the code, AWS's linters, the emulator."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import template
+from deploy.policy.finding import functions, variables
+from deploy.template import choices, defaults, parse_template, resolve
+from services import settings
+from tests.deploy.conftest import ROOT
+
+TEXT = (ROOT / "template.yaml").read_text()
+DOCUMENT = parse_template(TEXT)
+STACK = resolve(DOCUMENT, defaults(DOCUMENT))
+NAMES = re.compile(r"RIVERRUN(?:_[A-Z]+)+")
+
+
+def test_every_setting_is_in_the_template_or_has_its_reason_there() -> None:
+    """A new one is decided on when it is written, not when it is missed in the cloud."""
+    sources = [*(ROOT / "services").rglob("*.py"), *(ROOT / "functions").glob("*.py")]
+    known = {name for path in sources for name in NAMES.findall(path.read_text("utf-8"))}
+    known |= set(NAMES.findall((ROOT / "bootstrap").read_text()))
+    assert set(NAMES.findall(TEXT)) == known
+
+
+def test_what_the_template_sets_is_something_the_code_reads() -> None:
+    """A misspelt variable is ignored by everybody."""
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "services").rglob("*.py"))
+    for parameters in choices(DOCUMENT):
+        for _, properties in functions(resolve(DOCUMENT, parameters)):
+            for name in variables(properties):
+                assert name == "AWS_LAMBDA_EXEC_WRAPPER" or f'"{name}"' in code
+
+
+def test_a_value_that_the_code_does_not_know_yet_is_said_so() -> None:
+    """docs/deploying.md names exactly the choices that a function would refuse."""
+    known = {
+        "Chat": settings.CHAT_PROVIDERS,
+        "Embedding": settings.EMBEDDING_PROVIDERS,
+        "Log": tuple(scheme.removesuffix("://") for scheme in settings.LOG_SCHEMES),
+    }
+    offered = {name: DOCUMENT["Parameters"][name]["AllowedValues"] for name in known}
+    unknown = {
+        f"{name}={value}" for name in known for value in offered[name] if value not in known[name]
+    }
+    text = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    said = re.search(r"^Not yet in the code.*$", text, re.MULTILINE)
+    assert set(re.findall(r"`(\w+=\w+)`", said[0] if said else "")) == unknown
+
+
+def test_a_deploy_that_says_nothing_is_one_that_the_code_accepts() -> None:
+    """The settings of every function, read as the function will read them."""
+    for _, properties in functions(STACK):
+        environ = {name: str(value) for name, value in variables(properties).items()}
+        read = settings.read_settings(environ)
+        assert (read.chat, read.embedding) == ("extractive", "local")
+        assert read.api_keys == ()
+        assert read.log.startswith("memory://")
+
+
+def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
+    """Named after its file; its handler is there."""
+    files = {path.stem: path for path in (ROOT / "functions").glob("[!_]*.py")}
+    stanzas = dict(functions(STACK))
+    assert set(stanzas) == set(files)
+    for name, properties in stanzas.items():
+        assert properties["Handler"] == f"functions.{name}.handler"
+        names = ast.walk(ast.parse(files[name].read_text("utf-8")))
+        bound = {n.id for n in names if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        assert "handler" in bound
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refused"),
+    [
+        ({}, set()),
+        ({"AuthType": "NONE"}, {"AnOpenDoorNeedsKeys"}),
+        ({"AuthType": "NONE", "ApiKeysSecret": "keys"}, set()),
+        ({"ApiKeysSecret": "keys"}, {"KeysNeedAnOpenDoor"}),
+        ({"Chat": "bedrock"}, {"BedrockChatNeedsModels"}),
+        ({"Embedding": "bedrock"}, {"BedrockEmbeddingNeedsModels"}),
+        ({"Chat": "bedrock", "Embedding": "bedrock", "BedrockModels": "arn:…"}, set()),
+    ],
+)
+def test_a_choice_that_cannot_work_is_refused_before_anything_changes(
+    chosen: dict[str, str], refused: set[str]
+) -> None:
+    """By the template's own rules, which CloudFormation reads first."""
+    choice = template._Choice({**defaults(DOCUMENT), **chosen}, DOCUMENT["Conditions"])
+    broken = {
+        name
+        for name, rule in DOCUMENT["Rules"].items()
+        if choice.holds(rule["RuleCondition"])
+        and not all(choice.holds(one["Assert"]) for one in rule["Assertions"])
+    }
+    assert broken == refused
+
+
+NOVA = "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0"
+PROFILE = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("models", "allowed"),
+    [
+        ("", True),
+        (NOVA, True),
+        (f"{NOVA},{PROFILE}", True),
+        ("*", False),
+        ("arn:aws:bedrock:*::foundation-model/*", False),
+        (f"{NOVA},*", False),
+        (f"{NOVA},", False),
+        (f"{NOVA}, {PROFILE}", False),
+        ("arn:aws:s3:::bucket", False),
+    ],
+)
+def test_models_are_named_one_by_one(models: str, allowed: bool) -> None:
+    """The one place where a person's words become a permission."""
+    pattern = DOCUMENT["Parameters"]["BedrockModels"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, models)) == allowed
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    """Errors and warnings; what is waived has its reason in the file."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("cfn-lint")), "template.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("sam") is None, reason="the AWS SAM CLI is not on the PATH")
+def test_sam_validates_and_lints_it(tmp_path: Path) -> None:
+    """The real command, without credentials or network."""
+    home = {"HOME": str(tmp_path), "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(
+        ["sam", "validate", "--lint", "--template-file", str(ROOT / "template.yaml")],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is a valid SAM Template" in done.stdout
+
+
+def translated(**chosen: str) -> dict[str, Any]:
+    """What SAM makes of it, by AWS's own translator: resources by logical id."""
+    translator = pytest.importorskip("samtranslator.translator.transform")
+
+    class NoManagedPolicies:
+        """Asked for names that this template must not use."""
+
+        def load(self) -> dict[str, str]:
+            return {}
+
+    # A package that is already in S3, as it is by the time SAM's service reads the template.
+    document = parse_template(TEXT.replace("CodeUri: .\n", "CodeUri: s3://bucket/key\n"))
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        made = translator.transform(document, {**defaults(document), **chosen}, NoManagedPolicies())
+    resources: dict[str, Any] = made["Resources"]
+    return resources
+
+
+@pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
+def test_sam_streams_every_route(auth: str) -> None:
+    """Its word in the template is not API Gateway's in the result: what counts is the result."""
+    body = translated(AuthType=auth)["api"]["Properties"]["Body"]
+    assert set(body["paths"]) == {"/api/chat", "/api/chat/runs/{proxy+}", "/api/health"}
+    for methods in body["paths"].values():
+        (operation,) = methods.values()
+        integration = operation["x-amazon-apigateway-integration"]
+        assert integration["responseTransferMode"] == "STREAM"
+        assert "/2021-11-15/" in integration["uri"]["Fn::Sub"]
+        assert "response-streaming-invocations" in integration["uri"]["Fn::Sub"]
+        assert operation.get("security") == ([{"AWS_IAM": []}] if auth == "AWS_IAM" else None)
+        assert "credentials" not in integration
+
+
+@pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
+def test_sam_adds_no_permission_and_no_role_that_we_did_not_write(auth: str) -> None:
+    """Everybody is let in by our two conditional permissions alone."""
+    made = translated(AuthType=auth)
+    everybody = {
+        name: resource.get("Condition")
+        for name, resource in made.items()
+        if resource["Type"] == "AWS::Lambda::Permission"
+        and resource["Properties"]["Principal"] == "*"
+    }
+    assert everybody == {"chatUrlIsOpen": "Open", "chatMayBeInvokedByItsUrl": "Open"}
+    roles = {name for name, resource in made.items() if resource["Type"] == "AWS::IAM::Role"}
+    assert roles == {"chatRole", "runsRole", "healthRole"}
+    assert made["chatUrl"]["Properties"]["InvokeMode"] == "RESPONSE_STREAM"
+
+
+def test_the_emulator_serves_what_aws_would(tmp_path: Path) -> None:
+    """Two readings of one template, by code that shares nothing, agree."""
+    emulated = pytest.importorskip("emulator.template").read_template(ROOT / "template.yaml")
+    assert {(f.name, f.handler, f.wrapper) for f in emulated.functions} == {
+        (name, f"functions.{name}.handler", "/var/task/bootstrap")
+        for name in ("chat", "runs", "health")
+    }
+    reserved = {
+        name: int(properties["ReservedConcurrentExecutions"])
+        for name, properties in functions(STACK)
+    }
+    assert {f.name: f.reserved for f in emulated.functions} == reserved
+    assert {(r.path, r.function, r.streaming) for r in emulated.rest_routes} == {
+        ("/api/chat", "chat", True),
+        ("/api/chat/runs/{proxy+}", "runs", True),
+        ("/api/health", "health", True),
+    }
+    assert not emulated.rest_api.edge
