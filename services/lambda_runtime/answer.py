@@ -1,0 +1,83 @@
+"""Whoever carries one response out of an exchange: what it is asked, and the one that streams.
+
+The other one, which collects, is in `buffered`.
+"""
+
+from typing import Protocol
+
+from services.lambda_runtime import wire
+from services.lambda_runtime.head import Head, to_prelude
+from services.lambda_runtime.writer import StreamWriter
+
+
+class Answer(Protocol):
+    """Whoever carries one response out."""
+
+    @property
+    def tail(self) -> bytes:
+        """The last frame that was taken."""
+
+    @property
+    def quiet_since(self) -> float:
+        """When a frame was last sent, on the loop's clock."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether a response that was started can no longer be replaced by another."""
+
+    def start(self, head: Head) -> None:
+        """Check that `head` can be carried. Raises `wire.PreludeTooLargeError`."""
+
+    def begin(self, *, empty: bool) -> None:
+        """Send the head; `empty` when no body will follow."""
+
+    def add(self, frame: bytes) -> bool:
+        """Take a frame; True means `settle` before the next one."""
+
+    async def settle(self) -> None:
+        """Wait until there is room."""
+
+    def end(self, frame: bytes, failure: wire.Failure | None = None) -> None:
+        """The response is over with this last frame, which may be empty, or it is broken."""
+
+
+class StreamedAnswer:
+    """Carries a response out as prelude and chunks."""
+
+    __slots__ = ("_head", "_multi_value", "_prelude", "_writer", "add", "settle")
+
+    shown = True
+
+    def __init__(self, writer: StreamWriter, *, multi_value: bool) -> None:
+        self._writer = writer
+        self._multi_value = multi_value
+        self._head: Head | None = None
+        self._prelude = b""
+        # Bound once: a hundred thousand frames pass through them.
+        self.add = writer.add
+        self.settle = writer.settle
+
+    @property
+    def tail(self) -> bytes:
+        """The last frame that was taken."""
+        return self._writer.tail
+
+    @property
+    def quiet_since(self) -> float:
+        """When a frame was last sent, on the loop's clock."""
+        return self._writer.quiet_since
+
+    def start(self, head: Head) -> None:
+        """Write the prelude, but do not send it yet: the body may turn out empty."""
+        self._prelude = to_prelude(head, empty=False, multi_value=self._multi_value)
+        self._head = head
+
+    def begin(self, *, empty: bool) -> None:
+        """Send the prelude by itself."""
+        if empty and self._head is not None:
+            self._prelude = to_prelude(self._head, empty=True, multi_value=self._multi_value)
+        self._writer.begin(self._prelude)
+
+    def end(self, frame: bytes, failure: wire.Failure | None = None) -> None:
+        """Send what is left and the end of the body."""
+        self._writer.end(frame, failure)

@@ -1,0 +1,273 @@
+"""The ASGI host: one HTTP exchange between an application and whoever carries its answer.
+
+It knows the ASGI specification and the user-visible error phases; it knows neither sockets nor
+the Runtime API. Carriers are in `answer`.
+
+What an application may rely on beyond ASGI 3.0 (spec_version 2.4):
+
+- ``receive`` gives the whole body at once, then waits, and says ``http.disconnect`` when the
+  answer is complete or the caller is known to have gone. Lambda hardly ever knows.
+- ``send`` raises `ConnectionResetError` once the caller has gone, as the specification asks.
+- A response that breaks after its start ends with Lambda's error trailers. No HTTP client
+  sees those, so a ``text/event-stream`` between two events also gets one last event, the
+  error object of the wire contract.
+- A silent ``text/event-stream`` gets a comment every 15 seconds, between events only.
+"""
+
+import asyncio
+import json
+import zlib
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+from services.lambda_runtime import wire
+from services.lambda_runtime.answer import Answer, StreamedAnswer
+from services.lambda_runtime.head import BODILESS, Head, MisuseError, read_head
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+
+HEARTBEAT = 15.0  # seconds; half of the shortest idle limit in front of a function
+_COMMENT = b":\n"  # one line feed: a blank line would dispatch an event in some clients
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class Exchange:
+    """One request and its response, as the `receive` and `send` an application is called with.
+
+    When the application has returned, the exchange is complete, `gone`, or waits for `fail`.
+    """
+
+    __slots__ = (
+        "_add",
+        "_answer",
+        "_begun",
+        "_bodiless",
+        "_body",
+        "_event_stream",
+        "_given",
+        "_heart",
+        "_inflate",
+        "_left",
+        "_over",
+        "_plain",
+        "gone",
+        "scope",
+        "state",
+    )
+
+    def __init__(self, scope: Scope, body: bytes, answer: Answer) -> None:
+        self.scope = scope
+        self.state: Literal["waiting", "started", "complete"] = "waiting"
+        self.gone = False
+        self._answer = answer
+        self._add = answer.add
+        self._body = body
+        self._given = False
+        self._over: asyncio.Event | None = None
+        self._begun = False
+        self._plain = False  # the body needs nothing but sending
+        self._bodiless = False
+        self._event_stream = False
+        self._left: int | None = None  # of a declared Content-Length, in bytes
+        self._inflate: zlib._Decompress | None = None
+        self._heart: asyncio.TimerHandle | None = None
+
+    async def receive(self) -> Message:
+        """The request, once; then the end of the exchange, when it comes."""
+        if not self._given and not self._is_over:
+            self._given = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        if not self._is_over:
+            self._over = self._over or asyncio.Event()
+            await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the response.
+
+        Raises `MisuseError` for one that ASGI does not allow now, and `ConnectionResetError`
+        when the caller has gone.
+        """
+        if self._plain and message["type"] == "http.response.body" and message.get("more_body"):
+            frame = message.get("body")
+            if type(frame) is bytes and frame:
+                if self._add(frame):
+                    await self._answer.settle()
+                    self._check_reader()
+                return
+        self._check_reader()
+        kind = message["type"]
+        if self.state == "waiting":
+            if kind != "http.response.start":
+                raise MisuseError(f"Expected ASGI message 'http.response.start', not '{kind}'.")
+            self._start(message)
+        elif self.state == "complete":
+            raise MisuseError(f"ASGI message '{kind}' came after the response was complete.")
+        elif kind != "http.response.body":
+            raise MisuseError(f"Expected ASGI message 'http.response.body', not '{kind}'.")
+        else:
+            await self._send_body(message)
+
+    def disconnect(self) -> None:
+        """The caller has gone, as far as anyone can tell."""
+        if self.state != "complete":
+            self.gone = True
+            self._plain = False
+            self._end_exchange()
+
+    def fail(self, status: int, failure: wire.Failure) -> None:
+        """The application will not complete its response: say so in the phase it is in.
+
+        Before the start that is a plain response with `status` (500, 503, 504); after it, a
+        last event where an event stream can still take one, and `failure` in the trailers.
+        """
+        if self.gone or self.state == "complete":
+            return
+        if self.state == "waiting" or not self._answer.shown:
+            self._answer.start(Head(status, (("content-type", "text/plain; charset=utf-8"),)))
+            self._bodiless = self.scope["method"] == "HEAD"
+            self._begin(empty=self._bodiless)
+            self._complete(b"" if self._bodiless else _phrase(status), failure)
+            return
+        if not self._begun:
+            self._begin(empty=False)
+        last = b""
+        if self._event_stream and not self._bodiless and _between_events(self._answer.tail):
+            last = b"data: " + json.dumps(_LAST_EVENTS[status]).encode() + b"\n\n"
+        self._complete(last, failure)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.gone or self.state == "complete"
+
+    def _check_reader(self) -> None:
+        if self.gone:
+            raise ConnectionResetError("The caller has gone; nobody reads this response.")
+
+    def _start(self, message: Message) -> None:
+        head = read_head(message)
+        self._bodiless = self.scope["method"] == "HEAD" or head.status in BODILESS
+        coding = head.first("content-encoding")
+        length = head.declared_length
+        if coding is not None and isinstance(self._answer, StreamedAnswer):
+            head, self._inflate = _without_coding(head, coding.lower().strip())
+        self._answer.start(head)
+        self.state = "started"
+        content_type = head.first("content-type") or ""
+        self._event_stream = content_type.lower().startswith("text/event-stream")
+        if self._bodiless or length == 0:
+            self._begin(empty=True)
+        else:
+            self._left = length
+            # The prelude leaves now, unless this very turn shows that there is no body.
+            asyncio.get_running_loop().call_soon(self._begin_late)
+
+    def _begin_late(self) -> None:
+        if not self._begun and not self.gone:
+            self._begin(empty=False)
+
+    def _begin(self, *, empty: bool) -> None:
+        self._begun = True
+        self._answer.begin(empty=empty)
+        self._plain = (
+            not self._bodiless and self._left is None and self._inflate is None and not empty
+        )
+        if self._event_stream and not empty:
+            self._heart = asyncio.get_running_loop().call_later(HEARTBEAT, self._beat)
+
+    async def _send_body(self, message: Message) -> None:
+        frame = message.get("body", b"")
+        more = bool(message.get("more_body", False))
+        if type(frame) is not bytes:
+            if not isinstance(frame, (bytes, bytearray, memoryview)):
+                raise MisuseError("The body of a response must be bytes.")
+            frame = bytes(frame)
+        if not self._begun:
+            self._begin(empty=not frame and not more)
+        self._count(len(frame), more=more)
+        if self._bodiless:
+            frame = b""
+        elif self._inflate is not None:
+            frame = _inflated(self._inflate, frame, more=more)
+        if not more:
+            self._complete(frame)
+        elif frame and self._add(frame):
+            await self._answer.settle()
+            self._check_reader()
+
+    def _count(self, size: int, *, more: bool) -> None:
+        """Hold the application to its Content-Length: a short body must not look whole."""
+        if self._left is None or self._bodiless:
+            return
+        self._left -= size
+        if self._left < 0:
+            raise MisuseError("The response is longer than its Content-Length.")
+        if self._left > 0 and not more:
+            raise MisuseError("The response is shorter than its Content-Length.")
+
+    def _complete(self, frame: bytes, failure: wire.Failure | None = None) -> None:
+        self._answer.end(frame, failure)
+        self.state = "complete"
+        self._plain = False
+        self._end_exchange()
+
+    def _end_exchange(self) -> None:
+        if self._heart is not None:
+            self._heart.cancel()
+            self._heart = None
+        if self._over is not None:
+            self._over.set()
+
+    def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = self._answer.quiet_since + HEARTBEAT
+        if due <= loop.time():
+            if _between_events(self._answer.tail):
+                self._add(_COMMENT)
+            due = loop.time() + HEARTBEAT
+        self._heart = loop.call_at(due, self._beat)
+
+
+def _error_event(code: str, text: str) -> dict[str, Any]:
+    return {"type": "error", "error": text, "code": code, "retryable": True}
+
+
+_LAST_EVENTS = {
+    500: _error_event("internal", "The answer broke off because of an error on our side."),
+    503: _error_event("interrupted", "The server stopped before the answer was complete."),
+    504: _error_event("deadline", "Time ran out before the answer was complete."),
+}
+
+
+def _between_events(frame: bytes) -> bool:
+    """Whether an event stream that ended with `frame` can take a new line of its own."""
+    comment = frame.startswith(b":") and frame.find(b"\n") == len(frame) - 1
+    return not frame or comment or frame.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+
+
+def _without_coding(head: Head, coding: str) -> "tuple[Head, zlib._Decompress | None]":
+    """Undo a content coding, where the standard library can.
+
+    Function URLs were seen to decode streamed bodies themselves, and CloudFront to answer 502
+    to them: a stream leaves as what it is. Other codings pass, with their header.
+    """
+    if coding not in {"gzip", "x-gzip", "deflate", "identity"}:
+        return head, None
+    headers = tuple(pair for pair in head.headers if pair[0] != "content-encoding")
+    inflate = None if coding == "identity" else zlib.decompressobj(_GZIP_OR_ZLIB)
+    return Head(head.status, headers), inflate
+
+
+def _inflated(inflate: "zlib._Decompress", frame: bytes, *, more: bool) -> bytes:
+    try:
+        data = inflate.decompress(frame)
+        return data if more else data + inflate.flush()
+    except zlib.error as error:
+        raise MisuseError("The body is not encoded as its Content-Encoding says.") from error
+
+
+def _phrase(status: int) -> bytes:
+    from http import HTTPStatus
+
+    return HTTPStatus(status).phrase.encode()

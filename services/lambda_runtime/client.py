@@ -1,0 +1,163 @@
+"""Asking the Runtime API: one long-lived line for questions, fresh connections for streams.
+
+It knows sockets, retries and when to give up; what is said is in `wire`, and what an answer
+means for the invocation is decided in `loop`.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from services.errors import RiverrunError, SetupError
+from services.lambda_runtime import wire
+from services.lambda_runtime.connection import Address, Connection
+from services.lambda_runtime.invocation import Invocation, InvocationError, read_invocation
+from services.lambda_runtime.reply import ProtocolError, Reply
+
+logger = logging.getLogger(__name__)
+
+PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between five tries
+
+
+class RuntimeAPIError(RiverrunError):
+    """The Runtime API is gone or told the runtime to stop; the process has to end."""
+
+
+class RuntimeAPI:
+    """Where the Runtime API is, by name and by address.
+
+    `host` is the ``host:port`` of AWS_LAMBDA_RUNTIME_API; a missing port is 80, an IPv6
+    address stands in brackets. Raises `SetupError` for anything else.
+    """
+
+    __slots__ = ("_addresses", "_name", "_port", "host")
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        name, colon, port = host.rpartition(":")
+        if not colon or (host.startswith("[") and host.endswith("]")):
+            name, port = host, "80"
+        bad = not name or "/" in host or not host.isascii() or not host.isprintable()
+        if bad or not (port.isdigit() and int(port) < 65536):
+            raise SetupError(f"AWS_LAMBDA_RUNTIME_API={host!r} must be host:port.")
+        self._name = name.removeprefix("[").removesuffix("]")
+        self._port = int(port)
+        self._addresses: list[Address] = []
+
+    async def connect(self) -> Connection:
+        """A connection that has begun to open; the name is looked up once."""
+        if not self._addresses:
+            self._addresses = await self._resolve()
+        return Connection(self._addresses[0])
+
+    def next_address(self) -> None:
+        """The first address did not answer: try the others first (localhost may be two)."""
+        self._addresses = self._addresses[1:] + self._addresses[:1]
+
+    async def _resolve(self) -> list[Address]:
+        try:  # on Lambda it is always a number, which needs no thread to look up
+            found = socket.getaddrinfo(
+                self._name, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        except socket.gaierror:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                self._name, self._port, type=socket.SOCK_STREAM
+            )
+        return [
+            Address(family, target)
+            for family, _, _, _, target in found
+            if len(target) != 2 or isinstance(target[1], int)
+        ]
+
+
+class Line:
+    """One connection kept for GET /next and for whole answers, reopened when it went stale.
+
+    One question at a time. `close` when done.
+    """
+
+    __slots__ = ("_api", "_clock", "_connection", "_sleep", "patient")
+
+    def __init__(
+        self,
+        api: RuntimeAPI,
+        *,
+        patient: bool = False,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._api = api
+        self._connection: Connection | None = None
+        self._clock = clock
+        self._sleep = sleep
+        self.patient = patient
+
+    async def next(self) -> Invocation:
+        """Wait for an invocation, for as long as it takes: the sandbox may be frozen meanwhile.
+
+        A broken connection or a refusal is tried five times; while an invocation is being
+        delivered, Lambda gives the same one again, so none is lost. A 500 means the sandbox
+        is beyond repair and ends the process, unless `patient` (Managed Instances), where it
+        counts as a refusal. Raises `RuntimeAPIError`.
+        """
+        problem: object = None
+        for pause in (*PAUSES, None):
+            try:
+                reply = await self.get(wire.NEXT)
+                if reply.status == 200:
+                    return read_invocation(reply, self._clock())
+                if reply.status == 500 and not self.patient:
+                    raise RuntimeAPIError("The Runtime API answered 500 and asks for an exit.")
+                problem = f"status {reply.status}"
+            except (OSError, ProtocolError, InvocationError) as error:
+                problem = error
+            if pause is not None:
+                logger.warning("GET /next failed (%s); trying again.", problem)
+                await self._sleep(pause)
+        raise RuntimeAPIError(f"GET /next failed five times ({problem}).")
+
+    async def get(self, path: str) -> Reply:
+        """Ask, once more if the kept connection turns out to be stale."""
+        return await self._ask(wire.get(path, host=self._api.host))
+
+    async def post(self, request: bytes) -> Reply:
+        """Send a whole answer. A kept connection that closed without a word is replaced once:
+        answers carry their invocation's id, so Lambda refuses a second copy of one."""
+        return await self._ask(request)
+
+    def lend(self) -> Connection | None:
+        """The kept connection, for one streamed answer, if it is idle. It stays ours."""
+        connection = self._connection
+        return connection if connection is not None and connection.idle else None
+
+    def close(self) -> None:
+        """Let go of the connection; the next question opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _ask(self, request: bytes) -> Reply:
+        connection = self._connection
+        if connection is not None and connection.idle:
+            try:
+                return await self._exchange(connection, request)
+            except OSError:
+                if connection.heard:
+                    raise
+        self.close()
+        self._connection = await self._api.connect()
+        try:
+            return await self._exchange(self._connection, request)
+        except ConnectionRefusedError:
+            self._api.next_address()
+            raise
+
+    async def _exchange(self, connection: Connection, request: bytes) -> Reply:
+        try:
+            connection.write(request)
+            return await connection.reply()
+        except BaseException:
+            connection.close()
+            raise

@@ -1,0 +1,133 @@
+"""Getting one answer to Lambda: the connection it takes, and Lambda's verdict on it.
+
+It knows the Runtime API's statuses and what each means for the process; it does not know what
+made the answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.lambda_runtime import wire
+from services.lambda_runtime.client import Line, RuntimeAPI, RuntimeAPIError
+from services.lambda_runtime.connection import Connection
+from services.lambda_runtime.environment import Environment
+from services.lambda_runtime.handler import Application
+from services.lambda_runtime.invocation import Invocation
+from services.lambda_runtime.reply import Reply
+
+logger = logging.getLogger(__name__)
+
+OVERTIME = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every turn of this process shares.
+
+    `clock` gives seconds since the epoch; `state` is what the lifespan prepared; `threads` run
+    sync handler functions (None: asyncio's own).
+    """
+
+    api: RuntimeAPI
+    application: Application
+    environment: Environment
+    environ: Mapping[str, str]
+    state: Mapping[str, Any] = field(default_factory=dict)
+    threads: Executor | None = None
+    clock: Callable[[], float] = time.time
+
+
+class Delivery:
+    """The answers to one invocation: a whole one, an error, or a stream on a connection."""
+
+    __slots__ = ("_invocation", "_line", "_setup")
+
+    def __init__(self, setup: Setup, invocation: Invocation, line: Line) -> None:
+        self._setup = setup
+        self._invocation = invocation
+        self._line = line
+
+    def head(self, content_type: str) -> bytes:
+        """The head of a streamed answer."""
+        return wire.stream_head(
+            self._invocation.id,
+            host=self._setup.api.host,
+            attempt_id=self._invocation.attempt_id,
+            content_type=content_type,
+        )
+
+    async def open(self) -> Connection:
+        """A connection for one streamed answer: the line's own with RIVERRUN_KEEP_ALIVE."""
+        kept = self._line.lend() if self._setup.environment.keep_alive else None
+        if kept is not None:
+            return kept
+        connection = await self._setup.api.connect()
+        if connection.lost is not None:  # refused at once; another address may do
+            self._setup.api.next_address()
+            connection = await self._setup.api.connect()
+        return connection
+
+    def close(self, connection: Connection) -> None:
+        """A kept one stays open if its answer was confirmed. A body that was cut has no last
+        chunk, so closing cannot make it look whole."""
+        connection.on_answer = None
+        if not (self._setup.environment.keep_alive and connection.idle):
+            connection.close()
+
+    async def respond(self, body: bytes) -> None:
+        """Send a whole answer, or, over Lambda's limit, an error that says so."""
+        if len(body) > wire.BUFFERED_LIMIT:
+            problem = f"The response has {len(body)} bytes; Lambda takes {wire.BUFFERED_LIMIT}."
+            await self.report(wire.Failure("Function.ResponseSizeTooLarge", problem))
+            return
+        request = wire.response(
+            self._invocation.id,
+            body,
+            host=self._setup.api.host,
+            attempt_id=self._invocation.attempt_id,
+        )
+        self._read_verdict(await self._line.post(request))
+
+    async def report(self, failure: wire.Failure) -> None:
+        """Send an error instead of an answer."""
+        logger.error("%s: %s", failure.name or failure.type, failure.message)
+        request = wire.invocation_error(
+            self._invocation.id,
+            failure,
+            host=self._setup.api.host,
+            attempt_id=self._invocation.attempt_id,
+        )
+        self._read_verdict(await self._line.post(request))
+
+    async def confirm(self, connection: Connection, *, ended: bool) -> None:
+        """Read Lambda's verdict on a streamed answer; it comes when the caller has all of it."""
+        if not ended and not connection.answered:
+            logger.warning("The answer was cut: %s", connection.lost or "it was not read")
+            return
+        limit = max(self._invocation.deadline - self._setup.clock(), 0) + OVERTIME
+        try:
+            async with asyncio.timeout(limit):
+                reply = await connection.reply()
+        except TimeoutError:
+            logger.warning("The Runtime API did not confirm the answer.")
+            return
+        if not ended:  # answered in the middle of the body: the rest of it was never sent
+            connection.close()
+        self._read_verdict(reply)
+
+    def _read_verdict(self, reply: Reply) -> None:
+        """Whatever Lambda says, the next invocation is asked for; 500 alone ends the process."""
+        if 200 <= reply.status < 300:
+            return
+        text = reply.body[:500].decode("utf-8", "replace")
+        if reply.status == 410:
+            logger.warning("The invocation had already timed out (410): %s", text)
+            return
+        logger.error("The Runtime API refused the answer (%d): %s", reply.status, text)
+        if reply.status == 500 and self._setup.environment.concurrency is None:
+            raise RuntimeAPIError("The Runtime API answered 500 and asks for an exit.")

@@ -1,0 +1,125 @@
+"""A streamed answer on its connection: head, prelude, chunks, end.
+
+It decides when bytes leave. The prelude leaves by itself. A body frame after a pause leaves at
+once; frames that follow it closely are joined, up to 64 KiB or the end of the loop's turn, and
+leave in one write and one chunk (Lambda promises no chunk fidelity anyway). It knows nothing
+of ASGI or of HTTP statuses.
+"""
+
+import asyncio
+from collections.abc import Generator
+from types import coroutine
+
+from services.lambda_runtime import wire
+from services.lambda_runtime.connection import Connection
+
+JOIN_UP_TO = 64 * 1024
+PAUSE = 0.001  # seconds of silence after which a frame does not wait for company
+
+
+@coroutine
+def one_turn() -> Generator[None]:
+    """Let everything else on the loop have its turn."""
+    yield
+
+
+class StreamWriter:
+    """Writes one answer. `end` must be called, or the connection closed, by whoever made it.
+
+    Bytes in memory: one joined chunk, what the kernel would not take of the one before, and
+    the frame being added; `add` tells its caller when to `settle`, which is the backpressure.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_head",
+        "_last",
+        "_loop",
+        "_pending",
+        "_scheduled",
+        "_size",
+        "_tail",
+        "ended",
+    )
+
+    def __init__(self, connection: Connection, head: bytes) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._head = head
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._last = float("-inf")
+        self._scheduled = False
+        self.ended = False
+        self._tail = b""
+
+    @property
+    def begun(self) -> bool:
+        """Whether any byte of the answer has left."""
+        return not self._head
+
+    @property
+    def tail(self) -> bytes:
+        """The last frame taken; the end of it says whether another may follow."""
+        return self._pending[-1] if self._pending else self._tail
+
+    @property
+    def quiet_since(self) -> float:
+        """When bytes last left, on the loop's clock."""
+        return self._last
+
+    def begin(self, prelude: bytes = b"") -> None:
+        """Send the head and the prelude, by themselves."""
+        head, self._head = self._head, b""
+        self._connection.write(head + wire.chunk(prelude))
+
+    def add(self, frame: bytes) -> bool:
+        """Take a frame that is not empty; True means `settle` before adding more."""
+        pending = self._pending
+        if not pending and not self._scheduled:
+            now = self._loop.time()
+            if now - self._last > PAUSE:
+                self._last = now
+                self._tail = frame
+                self._connection.write(wire.chunk(frame))
+                return self._connection.blocked
+            self._scheduled = True
+            self._loop.call_soon(self._flush_turn)
+        pending.append(frame)
+        self._size += len(frame)
+        if self._size < JOIN_UP_TO:
+            return False
+        self.flush()
+        return True
+
+    async def settle(self) -> None:
+        """Wait for a slow reader; with a fast one, still let the other streams have a turn."""
+        if self._connection.blocked:
+            await self._connection.drain()
+        else:
+            await one_turn()
+
+    def flush(self) -> None:
+        """Send what has been joined, now."""
+        if self._pending:
+            self._connection.write(self._take())
+
+    def end(self, frame: bytes = b"", failure: wire.Failure | None = None) -> None:
+        """Send what is left, a last `frame` and the end in one write; `failure` fills trailers."""
+        self.ended = True
+        last = wire.last_chunk(failure)
+        if frame:
+            self._pending.append(frame)
+            self._size += len(frame)
+        self._connection.write(self._take(last) if self._pending else last)
+
+    def _take(self, last: bytes = b"") -> bytes:
+        pending, self._pending = self._pending, []
+        self._tail = pending[-1]
+        size, self._size = self._size, 0
+        self._last = self._loop.time()
+        return b"".join((b"%x\r\n" % size, *pending, wire.CRLF, last))
+
+    def _flush_turn(self) -> None:
+        self._scheduled = False
+        self.flush()
