@@ -35,7 +35,8 @@ setup-dev: $(VENV)/bin/python
 	    cp requirements-local.txt $(VENV)/.local-stamp; }
 
 dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=)
-	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m emulator
+	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" PORT=$(PORT) HOST=$(HOST); \
+	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator
 
 serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions

@@ -31,10 +31,15 @@ GRACE = 2
 
 
 def main() -> int:
-    """Serve until interrupted. Returns the exit status: 1 with one line when it cannot."""
+    """Serve until interrupted. Returns the exit status: 1 with one line when it cannot.
+
+    With `--check`, only say whether it could.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = _ready()
+        if "--check" in sys.argv[1:]:
+            return 0
         listener = _listen(settings.host, settings.port)
     except SetupError as error:
         print(error.message, file=sys.stderr)
@@ -159,9 +164,8 @@ class _Server(uvicorn.Server):
         """End the open requests, then the server."""
         for task in self._site.waiting:
             task.cancel()
-        for run in set(self._site.reading):
-            with contextlib.suppress(RiverrunError):
-                await installed().log.stop(run)
+        for production in list(installed().productions.values()):
+            production.end()
         await super().shutdown(sockets)
 
 

@@ -15,7 +15,11 @@ SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
 CHAT_PROVIDERS = ("extractive", "scripted")
 EMBEDDING_PROVIDERS = ("local",)
-LOG_SCHEMES = ("memory://",)
+LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
+ABANDONED = ("finish", "stop")
+
+# What an environment that says nothing gets; code that makes `Settings` itself gets memory.
+DEFAULT_LOG = "sqlite://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,9 @@ class Settings:
     model_path: Path | None = None
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
+    keep: float | None = None
+    abandoned: str = "finish"
+    abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
@@ -54,7 +61,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         embedding=_choice(environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding),
         model_path=Path(model_path) if model_path else None,
         index=environ.get("RIVERRUN_INDEX", "") or default.index,
-        log=_log(environ, default.log),
+        log=_log(environ, DEFAULT_LOG),
+        keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
+        abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
+        abandoned_after=_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
         allowed_origins=_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
         api_keys=_list(environ, "RIVERRUN_API_KEYS"),

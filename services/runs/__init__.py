@@ -5,12 +5,15 @@ knows the other. Entries are bytes here: what they mean is `services.streaming`'
 """
 
 from services.runs.log import (
+    LEASE_SECONDS,
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
     NotNextError,
     Run,
     RunLog,
+    RunLogError,
+    Summary,
     UnknownRunError,
     follow,
     new_id,
@@ -18,12 +21,15 @@ from services.runs.log import (
 )
 
 __all__ = [
+    "LEASE_SECONDS",
     "Entry",
     "ExpiredRunError",
     "IdempotencyConflictError",
     "NotNextError",
     "Run",
     "RunLog",
+    "RunLogError",
+    "Summary",
     "UnknownRunError",
     "follow",
     "new_id",

@@ -1,19 +1,36 @@
 """The protocol of the run log and its rules, the same for every store.
 
 - Sequence numbers count from 1 without gaps; an entry is never changed.
+- **Append is a compare-and-swap on the sequence number.** Whoever writes entry n first has
+  written it; everybody else who tries n is told `NotNextError`, and knows by it that they are not
+  the only writer. That one rule carries the safety: a producer that was thought dead and wakes up
+  (a frozen function, a stopped process) cannot write into a run that another has gone on with.
+- The first terminal entry ends a run and nothing follows it. To end a run, whoever does it (its
+  producer, somebody who stops it, a reader who finds its producer dead) appends a terminal entry
+  by the same rule, so there is never more than one.
 - `append` returns only when its entries are as durable as the store makes them.
-- The first terminal entry ends a run; the store refuses any after it.
 - A run of another owner looks exactly like one that does not exist.
+
+Leases say who should write, appends say who may: a lease only keeps two producers from doing the
+same work. Whoever claims a run reads it first after the claim, then appends; an old producer that
+still got an entry in between is found out by the conflict, and is itself found out by the next.
 """
 
-import asyncio
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from services.errors import RiverrunError
+from services.errors import RiverrunError, SetupError
 from services.settings import Settings
+
+LEASE_SECONDS = 15.0
+DURABLE_KEEP_SECONDS = 24 * 3600.0
+MEMORY_KEEP_SECONDS = 3600.0
+
+# A run's numbers stay below this in every store, so that a cursor has a width.
+LAST_SEQ = 999_999_999
 
 
 class Entry(NamedTuple):
@@ -32,17 +49,31 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One answer being produced.
+    """One answer being produced: what was fixed when it was made, and who produces it now.
 
-    `owner` is who may read it (None: anybody who knows the id). `created` is epoch seconds.
-    `stop` is done when somebody asked the run to end.
+    `owner` is who may read it (None: anybody who knows the id). `created` and `lease_until` are
+    epoch seconds; once the lease is over, anybody may claim the run, and each claim makes `epoch`
+    grow by one. `question` is what another process needs to go on (JSON), `checkpoint` what the
+    last `release` left behind.
     """
 
     id: str
     owner: str | None
     created: float
     fingerprint: str
-    stop: "asyncio.Future[None]" = field(repr=False, compare=False)
+    question: bytes = b""
+    epoch: int = 1
+    lease_until: float = 0.0
+    checkpoint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run at a glance: `last` is its newest sequence number, 0 when nothing was said yet."""
+
+    run: Run
+    last: int
+    ended: bool
 
 
 class UnknownRunError(RiverrunError):
@@ -76,9 +107,9 @@ class IdempotencyConflictError(RiverrunError):
 
 
 class NotNextError(RiverrunError, ValueError):
-    """Entries that leave a gap, repeat what is there, or follow the end of the run.
+    """Entries that leave a gap, repeat what is there, or follow the end; a lease that is not ours.
 
-    Whoever writes them is no longer the one who writes this run.
+    Whoever is told so is not, or no longer, the one who writes this run.
     """
 
     code = "interrupted"
@@ -87,23 +118,45 @@ class NotNextError(RiverrunError, ValueError):
         super().__init__("The answer was interrupted.", hint="Ask again.")
 
 
+class RunLogError(RiverrunError):
+    """The store did not do it: busy, out of reach, or broken.
+
+    An append that failed so may have been applied all the same; `RunLog.last` tells.
+    """
+
+    code = "overloaded"
+    retryable = True
+
+
 class RunLog(Protocol):
-    """A store of runs. Every method raises `UnknownRunError` for a run that is not there."""
+    """A store of runs.
+
+    Methods that take a run raise `UnknownRunError` when it is not there (any more). Every method
+    raises `RunLogError` when the store is busy or out of reach, and `SetupError` when the
+    installation is at fault: a full disk, a missing table, refused credentials.
+    """
 
     async def start(
-        self, *, owner: str | None, key: str | None, fingerprint: str
+        self,
+        *,
+        owner: str | None,
+        key: str | None,
+        fingerprint: str,
+        question: bytes = b"",
+        lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
-        """Make a run, or find the one that `key` already started.
+        """Make a run, or find the one that `key` already started for `owner`.
 
-        The flag says whether the run is new. Raises `IdempotencyConflictError` when `key` was
-        used with another `fingerprint`.
+        The flag says whether the run is new; of any number of callers with one key, in any number
+        of processes, one is told so. `lease` is in seconds. Raises `IdempotencyConflictError`
+        when `key` was used with another `fingerprint`.
         """
 
     async def find(self, run_id: str, owner: str | None) -> Run:
         """The run, if `owner` may read it. Raises `ExpiredRunError` when it is gone."""
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
-        """Add the next entries, all or none, and wake the readers.
+        """Add the next entries, all or none, durably, and wake the readers.
 
         Raises `NotNextError` when they do not go on where the run is.
         """
@@ -112,13 +165,29 @@ class RunLog(Protocol):
         """Up to `limit` entries with a sequence number greater than `after`, in order."""
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
-        """Wait until there is an entry after `after`; False when `timeout` seconds passed."""
+        """Wait until there is an entry after `after`; False when `timeout` seconds passed.
+
+        What this process appends is seen at once, what another one does within half a second.
+        """
 
     async def last(self, run_id: str) -> Entry | None:
         """The newest entry, or None when nothing was said yet."""
 
-    async def stop(self, run_id: str) -> None:
-        """Ask the run to end. Asking again, or asking an ended run, changes nothing."""
+    async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
+        """Become the producer of a run whose lease is over, for `lease` seconds.
+
+        Raises `NotNextError` when it is not over, or when somebody claimed it since `run` was
+        read.
+        """
+
+    async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
+        """Hold the run for `lease` seconds from now. Raises `NotNextError` when it was claimed."""
+
+    async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
+        """End the lease now, and leave `checkpoint` for whoever claims the run next.
+
+        Raises `NotNextError` when it was claimed.
+        """
 
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """The last `limit` questions and answers of a session, oldest first."""
@@ -127,6 +196,12 @@ class RunLog(Protocol):
         self, owner: str | None, session_id: str, question: str, answer: str
     ) -> None:
         """Remember a question and its answer."""
+
+    async def recent(self, limit: int = 20) -> list[Summary]:
+        """The newest runs, whoever owns them, newest first: for whoever runs the installation."""
+
+    async def close(self) -> None:
+        """Finish what was asked for and let go of files and connections."""
 
 
 async def follow(
@@ -151,21 +226,57 @@ async def follow(
             yield None
 
 
+def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:
+    """Raise `NotNextError` unless `entries` go on after `last`, without a gap, to one end."""
+    for expected, entry in enumerate(entries, last + 1):
+        if ended or entry.seq != expected or expected > LAST_SEQ:
+            raise NotNextError
+        ended = entry.terminal
+
+
 def new_id() -> str:
     """A run id: 128 random bits, 32 hexadecimal digits, never guessable."""
     return secrets.token_hex(16)
 
 
 def open_log(settings: Settings) -> RunLog:
-    """The store that `settings.log` names."""
-    scheme = settings.log.partition("://")[0]
-    return STORES[scheme](settings)
+    """The store that `settings.log` names. Raises `SetupError` when it cannot be used."""
+    scheme, _, place = settings.log.partition("://")
+    return STORES[scheme](settings, place)
 
 
-def _memory(_settings: Settings) -> RunLog:
+def _memory(settings: Settings, _place: str) -> RunLog:
     from services.runs.memory import MemoryLog
 
-    return MemoryLog()
+    return MemoryLog(keep=settings.keep or MEMORY_KEEP_SECONDS)
 
 
-STORES: dict[str, Callable[[Settings], RunLog]] = {"memory": _memory}
+def _sqlite(settings: Settings, place: str) -> RunLog:
+    from services.runs.sqlite import SQLiteLog
+
+    if place and not place.startswith("/"):
+        raise SetupError(
+            f"RIVERRUN_LOG={settings.log!r} needs an absolute path, as in sqlite:///var/runs.sqlite"
+            ", or none (sqlite://) for runs.sqlite in the data directory."
+        )
+    path = place or settings.data_dir / "runs.sqlite"
+    return SQLiteLog(path, keep=settings.keep or DURABLE_KEEP_SECONDS)
+
+
+def _dynamodb(settings: Settings, place: str) -> RunLog:
+    from services.runs.dynamodb import DynamoLog
+    from services.runs.dynamodb_table import Table
+
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", place):
+        raise SetupError(
+            f"RIVERRUN_LOG={settings.log!r} does not name a table. Write dynamodb:// and the name: "
+            "3 to 255 letters, digits, dots, dashes and underscores."
+        )
+    return DynamoLog(Table(place), keep=settings.keep or DURABLE_KEEP_SECONDS)
+
+
+STORES: dict[str, Callable[[Settings, str], RunLog]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "dynamodb": _dynamodb,
+}

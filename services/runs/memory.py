@@ -1,26 +1,32 @@
 """The run log in this process's memory: for one process, gone when it ends.
 
 Bounded: what has ended is dropped oldest first, after an hour, and sooner where there is too
-much of it; a run that nobody writes any more counts as ended after an hour of silence.
+much of it; a run that nobody writes or holds any more counts as ended after an hour of silence.
 """
 
-import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import nlargest
+from itertools import count
 
 from services.runs.log import (
+    LEASE_SECONDS,
+    MEMORY_KEEP_SECONDS,
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
     NotNextError,
     Run,
+    Summary,
     UnknownRunError,
+    check_next,
     new_id,
 )
+from services.runs.waiting import Waiting
 
-KEEP_SECONDS = 3600.0
+KEEP_SECONDS = MEMORY_KEEP_SECONDS
 KEEP_RUNS = 1000
 KEEP_BYTES = 256 * 1024 * 1024
 KEEP_SESSIONS = 1000
@@ -34,10 +40,10 @@ _OVERHEAD = 200
 class _Record:
     run: Run
     key: tuple[str | None, str] | None
+    number: int
     touched: float
     entries: list[Entry] = field(default_factory=list)
     size: int = 0
-    waiting: "set[asyncio.Future[None]]" = field(default_factory=set)
 
     @property
     def ended(self) -> bool:
@@ -45,10 +51,13 @@ class _Record:
 
 
 class MemoryLog:
-    """`RunLog` in a dict. `now` gives epoch seconds."""
+    """`RunLog` in a dict. `keep` is in seconds; `now` gives epoch seconds."""
 
-    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, keep: float = KEEP_SECONDS, now: Callable[[], float] = time.time) -> None:
+        self._keep = keep
         self._now = now
+        self._waiting = Waiting()
+        self._numbers = count(1)
         self._running: OrderedDict[str, _Record] = OrderedDict()
         self._ended: OrderedDict[str, _Record] = OrderedDict()
         self._ended_size = 0
@@ -57,24 +66,31 @@ class MemoryLog:
         self._sessions: OrderedDict[tuple[str | None, str], deque[tuple[str, str]]] = OrderedDict()
 
     async def start(
-        self, *, owner: str | None, key: str | None, fingerprint: str
+        self,
+        *,
+        owner: str | None,
+        key: str | None,
+        fingerprint: str,
+        question: bytes = b"",
+        lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
         """See `RunLog.start`."""
         self._forget()
-        if key is not None and (run_id := self._keys.get((owner, key))) is not None:
-            run = self._record(run_id).run
-            if run.fingerprint != fingerprint:
+        named = (owner, key) if key is not None else None
+        if named is not None and (record := self._kept(self._keys.get(named, ""))) is not None:
+            if record.run.fingerprint != fingerprint:
                 raise IdempotencyConflictError
-            return run, False
+            return record.run, False
+        now = self._now()
         run = Run(
             id=new_id(),
             owner=owner,
-            created=self._now(),
+            created=now,
             fingerprint=fingerprint,
-            stop=asyncio.get_running_loop().create_future(),
+            question=question,
+            lease_until=now + lease,
         )
-        named = (owner, key) if key is not None else None
-        self._running[run.id] = _Record(run, named, touched=run.created)
+        self._running[run.id] = _Record(run, named, next(self._numbers), touched=now)
         if named is not None:
             self._keys[named] = run.id
         return run, True
@@ -82,57 +98,58 @@ class MemoryLog:
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
         self._forget()
-        if self._expired.get(run_id, ...) == owner:
+        record = self._kept(run_id)
+        if record is None and self._expired.get(run_id, ...) == owner:
             raise ExpiredRunError
-        run = self._record(run_id).run
-        if run.owner != owner:
+        if record is None or record.run.owner != owner:
             raise UnknownRunError
-        return run
+        return record.run
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
         record = self._record(run_id)
-        _check_next(record, entries)
+        check_next(entries, len(record.entries), ended=record.ended)
+        if not entries:
+            return
         record.entries.extend(entries)
         record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
         record.touched = self._now()
         if record.ended:
             self._ended[run_id] = self._running.pop(run_id)
             self._ended_size += record.size
-        for waiting in record.waiting:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._waiting.wake(run_id, len(record.entries))
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
-        return self._record(run_id).entries[after : after + limit]
+        after = max(0, after)
+        return self._record(run_id).entries[after : after + max(0, limit)]
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
-        record = self._record(run_id)
-        if len(record.entries) > after:
+        if len(self._record(run_id).entries) > after:
             return True
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(timeout, waiting.cancel)
-        record.waiting.add(waiting)
-        try:
-            await asyncio.wait({waiting})
-        finally:
-            record.waiting.discard(waiting)
-            timer.cancel()
-        return not waiting.cancelled()
+        with self._waiting.enrolled(run_id, after) as woken:
+            return await self._waiting.until(woken, timeout)
 
     async def last(self, run_id: str) -> Entry | None:
         """See `RunLog.last`."""
         entries = self._record(run_id).entries
         return entries[-1] if entries else None
 
-    async def stop(self, run_id: str) -> None:
-        """See `RunLog.stop`."""
-        stop = self._record(run_id).run.stop
-        if not stop.done():
-            stop.set_result(None)
+    async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
+        """See `RunLog.claim`."""
+        record = self._held(run)
+        if record.run.lease_until > self._now():
+            raise NotNextError
+        return self._lease(record, epoch=run.epoch + 1, lease_until=self._now() + lease)
+
+    async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
+        """See `RunLog.renew`."""
+        self._lease(self._held(run), lease_until=self._now() + lease)
+
+    async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
+        """See `RunLog.release`."""
+        self._lease(self._held(run), lease_until=self._now(), checkpoint=checkpoint)
 
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """See `RunLog.turns`."""
@@ -149,29 +166,69 @@ class MemoryLog:
         while len(self._sessions) > KEEP_SESSIONS:
             self._sessions.popitem(last=False)
 
+    async def recent(self, limit: int = 20) -> list[Summary]:
+        """See `RunLog.recent`."""
+        self._forget()
+        kept = filter(self._is_kept, (*self._running.values(), *self._ended.values()))
+        newest = nlargest(max(0, limit), kept, key=lambda record: record.number)
+        return [Summary(record.run, len(record.entries), record.ended) for record in newest]
+
+    async def close(self) -> None:
+        """See `RunLog.close`."""
+
     def _record(self, run_id: str) -> _Record:
-        record = self._running.get(run_id) or self._ended.get(run_id)
+        record = self._kept(run_id)
         if record is None:
             raise UnknownRunError
         return record
 
+    def _held(self, run: Run) -> _Record:
+        record = self._record(run.id)
+        if record.run.epoch != run.epoch:
+            raise NotNextError
+        return record
+
+    def _lease(
+        self,
+        record: _Record,
+        *,
+        lease_until: float,
+        epoch: int | None = None,
+        checkpoint: bytes | None = None,
+    ) -> Run:
+        run = record.run
+        record.touched = self._now()
+        record.run = replace(
+            run,
+            lease_until=lease_until,
+            epoch=run.epoch if epoch is None else epoch,
+            checkpoint=run.checkpoint if checkpoint is None else checkpoint,
+        )
+        return record.run
+
+    def _kept(self, run_id: str) -> _Record | None:
+        record = self._running.get(run_id) or self._ended.get(run_id)
+        return record if record is not None and self._is_kept(record) else None
+
+    def _is_kept(self, record: _Record) -> bool:
+        return record.touched >= self._now() - self._keep
+
     def _forget(self) -> None:
-        oldest = self._now() - KEEP_SECONDS
         while self._ended and (
             len(self._ended) > KEEP_RUNS
             or self._ended_size > KEEP_BYTES
-            or _first(self._ended).touched < oldest
+            or not self._is_kept(_first(self._ended))
         ):
             run_id, record = self._ended.popitem(last=False)
             self._ended_size -= record.size
             self._drop(run_id, record)
         # Whoever wrote these never ended them. One that is still written keeps those behind it.
-        while self._running and _first(self._running).touched < oldest:
+        while self._running and not self._is_kept(_first(self._running)):
             self._drop(*self._running.popitem(last=False))
 
     def _drop(self, run_id: str, record: _Record) -> None:
-        if record.key is not None:
-            self._keys.pop(record.key, None)
+        if record.key is not None and self._keys.get(record.key) == run_id:
+            del self._keys[record.key]
         self._expired[run_id] = record.run.owner
         while len(self._expired) > KEEP_RUNS:
             self._expired.popitem(last=False)
@@ -179,13 +236,3 @@ class MemoryLog:
 
 def _first(records: OrderedDict[str, _Record]) -> _Record:
     return next(iter(records.values()))
-
-
-def _check_next(record: _Record, entries: Sequence[Entry]) -> None:
-    expected = len(record.entries) + 1
-    ended = record.ended
-    for entry in entries:
-        if ended or entry.seq != expected:
-            raise NotNextError
-        expected += 1
-        ended = entry.terminal

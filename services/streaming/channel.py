@@ -97,12 +97,20 @@ class Channel(Generic[T]):
             raise self._error
         return None
 
-    async def _something(self, timeout: float | None) -> None:
+    async def gather(self, seconds: float, enough: int) -> None:
+        """Let items gather for `seconds`, or until their cost is `enough` or no more come."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._held < enough and not self._closed and (left := until - loop.time()) > 0:
+            await self._something(left, asks=False)
+
+    async def _something(self, timeout: float | None, *, asks: bool = True) -> None:
         loop = asyncio.get_running_loop()
         self._reader = reader = loop.create_future()
         timer = loop.call_later(timeout, _resolve, reader) if timeout is not None else None
-        self._reader_waits = True
-        self._wake_writer()
+        self._reader_waits = asks
+        if asks:
+            self._wake_writer()
         try:
             await reader
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 StepState = Literal["pending", "executing", "completed", "failed"]
 FinishReason = Literal["stop", "length", "budget", "cancelled"]
@@ -187,6 +187,30 @@ def plain(value: Any) -> Any:
     }
 
 
+def read_event(data: bytes) -> Event:
+    """The event whose `payload` is `data`: what a log kept, read back."""
+    value = from_json(data)
+    kind = next(kind for kind, name in KINDS.items() if name == value["type"])
+    event: Event = _read(kind, value["status"] if kind is Status else value)
+    return event
+
+
+def _read(kind: type, value: Mapping[str, Any]) -> Any:
+    known = {}
+    for name, wire_name in _WIRE_NAMES[kind]:
+        if wire_name not in value:
+            continue
+        item = value[wire_name]
+        part = _PARTS.get((kind, name))
+        if part is not None:
+            many = isinstance(item, list)
+            item = tuple(_read(part, one) for one in item) if many else _read(part, item)
+        elif isinstance(item, list):
+            item = tuple(item)
+        known[name] = item
+    return kind(**known)
+
+
 def clean(text: str) -> str:
     """`text` as it can be written in UTF-8: lone surrogates become U+FFFD."""
     if text.isascii():
@@ -231,3 +255,16 @@ _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
         Failure,
     )
 }  # fmt: skip
+
+_PARTS: dict[tuple[type, str], type] = {
+    (Sources, "sources"): Source,
+    (Spent, "usage"): Usage,
+    (Final, "result"): Result,
+    (Result, "steps"): Status,
+    (Result, "sources"): Source,
+    (Result, "usage"): Usage,
+    (Failure, "partial"): Partial,
+    (Partial, "sources"): Source,
+    (Partial, "steps"): Status,
+}
+"""The fields that hold other dataclasses of this module."""

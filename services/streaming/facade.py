@@ -7,26 +7,39 @@ of plain strings, can be handed in; everything else (one terminal event, heartbe
 log, resuming, stopping, cleaning up) comes with it.
 """
 
+import asyncio
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from services.errors import RiverrunError
-from services.runs import Run, follow
+from services.runs import Run
+from services.streaming.attendance import attended, started
 from services.streaming.events import Notice, Reset, Sources, Spent, Token
 from services.streaming.installation import Installation, installed
 from services.streaming.lifecycle import Observer, Said, complete, interruptible, observe, without
-from services.streaming.models import Question, parse_question
+from services.streaming.models import Question, kept_question, parse_question
 from services.streaming.pipeline import answer_question
-from services.streaming.recording import Entries, counted, record, started
+from services.streaming.production import Production, heard
+from services.streaming.reading import read_run
+from services.streaming.recording import Entries, record
 from services.streaming.requests import fingerprint
 from services.streaming.responses import error_response, streamed, terminal_response
 from services.streaming.transcript import Transcript
 
 Producer = Callable[[Question], AsyncIterable[Said]] | AsyncIterable[Said]
 """An async generator of events or strings, or a function of the question that makes one."""
+
+# How often a silent run looks into its log for somebody who ended it, in seconds.
+TICK = 0.5
+
+# How long tokens wait for company after the last ones went to a durable log, in seconds.
+PACE = 0.05
 
 
 async def handle_streaming_request(
@@ -51,7 +64,7 @@ async def handle_streaming_request(
         if isinstance(error, RiverrunError):
             return error_response(error)
         raise
-    return streamed(entries, question.dialect, run.id)
+    return streamed(entries, question.dialect, run.id, partial(here.finished, run.id))
 
 
 async def handle_request(
@@ -88,48 +101,59 @@ async def _run(
     observers: tuple[Observer, ...],
     here: Installation,
 ) -> tuple[Run, Entries]:
+    if question.session_id == "":
+        question = replace(question, session_id=secrets.token_urlsafe(16))
     said = _produced(producer, question, here)
     here.admit()
     try:
         run, new = await here.log.start(
-            owner=question.owner, key=question.idempotency_key, fingerprint=fingerprint(question)
+            owner=question.owner,
+            key=question.idempotency_key,
+            fingerprint=fingerprint(question),
+            question=kept_question(question),
         )
     except BaseException:
         here.dismiss()
         raise
     if new:
-        entries = await started(_stages(question, said, observers, run, here))
+        production = _produce(run, question, said, observers, here)
+        entries = await started(heard(production, here.log, here.settings.heartbeat))
     else:
         await said.aclose()
-        entries = follow(here.log, run.id, heartbeat=here.settings.heartbeat)
-    return run, await started(counted(entries, here))
+        entries = read_run(run, 0, here)
+    return run, await started(attended(entries, here, run.id))
 
 
-def _stages(
+def _produce(
+    run: Run,
     question: Question,
     said: AsyncGenerator[Said, None],
     observers: tuple[Observer, ...],
-    run: Run,
     here: Installation,
-) -> Entries:
+) -> Production:
+    production = Production(run, asyncio.get_running_loop().create_future())
     transcript = Transcript(
         run_id=run.id,
         started=run.created,
         session_id=question.session_id,
         metadata=question.metadata,
     )
-    heard = interruptible(
+    quiet = interruptible(
         said,
-        stop=run.stop,
+        stop=production.stop,
         seconds_left=question.seconds_left,
-        heartbeat=here.settings.heartbeat,
+        heartbeat=TICK,
+        pace=PACE if here.durable else 0.0,
     )
-    events = complete(heard, transcript)
+    events = complete(quiet, transcript)
     if unwanted := _unwanted(question):
-        events = without(events, unwanted, heartbeat=here.settings.heartbeat)
+        events = without(events, unwanted, heartbeat=TICK)
     if observers:
         events = observe(events, *observers)
-    return record(events, run, here.log, transcript)
+    here.productions[run.id] = production
+    production.begin(record(events, run, here.log, transcript, join=here.durable))
+    production.task.add_done_callback(lambda _task: here.productions.pop(run.id, None))
+    return production
 
 
 def _produced(

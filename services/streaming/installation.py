@@ -5,6 +5,7 @@ installation at fault says so before a model is paid.
 """
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from services.settings import Settings, read_settings
 if TYPE_CHECKING:
     from services.chat import ChatProvider
     from services.context import Library
+    from services.streaming.production import Production
 
 
 class BusyError(RiverrunError):
@@ -27,10 +29,26 @@ class BusyError(RiverrunError):
 
 @dataclass
 class Installation:
-    """One process's parts. `streams` counts the readers it serves now."""
+    """One process's parts.
+
+    `streams` counts the readers it serves now, `readers` those of each run; `productions` are
+    the runs that are being produced here.
+    """
 
     settings: Settings
     streams: int = field(default=0, init=False)
+    readers: Counter[str] = field(default_factory=Counter, init=False)
+    productions: "dict[str, Production]" = field(default_factory=dict, init=False)
+
+    @property
+    def durable(self) -> bool:
+        """Whether the log outlives this process."""
+        return not self.settings.log.startswith("memory://")
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether a run that nobody reads is closed: nobody could find it again, or so set."""
+        return not self.durable or self.settings.abandoned == "stop"
 
     @cached_property
     def log(self) -> RunLog:
@@ -60,6 +78,11 @@ class Installation:
                 hint="Ask again in a moment.",
             )
         self.streams += 1
+
+    async def finished(self, run_id: str) -> None:
+        """Wait until a run is not produced here any more."""
+        if (production := self.productions.get(run_id)) is not None:
+            await production.ended()
 
     def dismiss(self) -> None:
         """Count a reader out."""

@@ -46,6 +46,9 @@ RUN_LIMIT = 256 * 1024 * 1024
 
 _CHANNEL_LIMIT = 64 * 1024
 
+# Tokens that wait for company stop waiting when they cost this much: about 1 KiB of text.
+GATHERED = 4 * 1024
+
 # A tuple and a set, because `isinstance` of a union takes three times as long, once per event.
 _TERMINALS = (Final, Failure)
 _MILESTONES = frozenset({Status, *_TERMINALS})
@@ -77,12 +80,14 @@ async def interruptible(
     stop: "asyncio.Future[None] | None" = None,
     seconds_left: float | None = None,
     heartbeat: float | None = None,
+    pace: float = 0.0,
 ) -> AsyncGenerator[list[Said], None]:
     """Pass `events` on, and notice what happens while they are awaited.
 
     Runs `events` in a task of its own from first to last, so that it may hold cancel scopes and
     context variables. Yields what has come since the reader last asked, all at once; an empty
-    list after each `heartbeat` seconds without an event. When
+    list after each `heartbeat` seconds without an event. After tokens it lets more of them
+    gather for `pace` seconds, or until `GATHERED` bytes have. When
     `stop` is done, or `DEADLINE_MARGIN` before `seconds_left` have passed, the producer is
     cancelled at once, however slow the reader, and what it raised is `StoppedError` or
     `DeadlineError`. A status is with the reader before the work that it announces begins.
@@ -102,6 +107,8 @@ async def interruptible(
     ):
         while (batch := await channel.take(heartbeat)) is not None:
             yield batch
+            if pace and batch and type(batch[-1]) is not Status:
+                await channel.gather(pace, GATHERED)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from pydantic_core import to_json
 
 from services.errors import RiverrunError
 
@@ -34,6 +35,18 @@ _LONGEST_NAME = 100
 
 Include = Literal["tokens", "sources", "usage"]
 INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
+
+
+def kept_question(question: "Question") -> bytes:
+    """What the log keeps of a question, as JSON: enough to know, and to go on answering, it."""
+    kept = {
+        "query": question.query,
+        "sessionId": question.session_id,
+        "top_k": question.top_k,
+        "include": sorted(question.include),
+        "metadata": question.metadata,
+    }
+    return to_json(kept)
 
 
 class InvalidQuestionError(RiverrunError):

@@ -3,7 +3,6 @@
 It only says what happens; ending, recording, framing and sending are other rooms' work.
 """
 
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -98,8 +97,6 @@ async def answer_question(
     steps = Steps(total=3)
     yield steps.begin("question", "Reading the question")
     session_id = question.session_id
-    if session_id == "":
-        session_id = secrets.token_urlsafe(16)
     history = await _history(question.owner, session_id, installation)
     yield steps.end(_read(len(history)))
 

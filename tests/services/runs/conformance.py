@@ -3,12 +3,15 @@
 A store's own test module says how to open one and gets its tests:
 
     test_it_keeps_the_rules_of_the_log = conformance(open_log)
+    test_it_keeps_them_between_processes = shared_conformance(open_logs)
 
-A rule is given an empty log and the clock it was opened with. Nothing here knows how a store
-keeps anything, nor waits for time to pass: a test moves the clock.
+A rule is given an empty log and the clock it was opened with; a shared rule is given a function
+that opens the same log again, as another process would. Nothing here knows how a store keeps
+anything, nor waits for time to pass: a test moves the clock.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from services.runs import (
     UnknownRunError,
     follow,
 )
+from services.runs.memory import MemoryLog
 
 
 @dataclass(slots=True)
@@ -43,6 +47,11 @@ OpenLog = Callable[[Clock], AbstractAsyncContextManager[RunLog]]
 Rule = Callable[[RunLog, Clock], Awaitable[None]]
 RULES: list[Rule] = []
 
+Again = Callable[[], RunLog]
+OpenLogs = Callable[[Clock], AbstractAsyncContextManager[Again]]
+SharedRule = Callable[[Again, Clock], Awaitable[None]]
+SHARED_RULES: list[SharedRule] = []
+
 
 def conformance(open_log: OpenLog) -> Callable[..., Awaitable[None]]:
     """The test that runs every rule on a store of its own."""
@@ -57,9 +66,28 @@ def conformance(open_log: OpenLog) -> Callable[..., Awaitable[None]]:
     return keeps
 
 
+def shared_conformance(open_logs: OpenLogs) -> Callable[..., Awaitable[None]]:
+    """The test that runs every shared rule on a store of its own."""
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("rule", SHARED_RULES, ids=lambda rule: rule.__name__)
+    async def keeps(rule: SharedRule) -> None:
+        clock = Clock()
+        async with open_logs(clock) as again:
+            await rule(again, clock)
+
+    return keeps
+
+
 def rule(check: Rule) -> Rule:
     """Make `check` one of the rules."""
     RULES.append(check)
+    return check
+
+
+def shared(check: SharedRule) -> SharedRule:
+    """Make `check` one of the rules for a log that several processes have open."""
+    SHARED_RULES.append(check)
     return check
 
 
@@ -73,9 +101,17 @@ def final(seq: int) -> Entry:
     return Entry(seq, "final", b'{"type":"final"}', terminal=True)
 
 
-async def begun(log: RunLog, owner: str | None = None, key: str | None = None) -> Run:
+async def begun(
+    log: RunLog, owner: str | None = None, key: str | None = None, *, lease: float = 15.0
+) -> Run:
     """A run."""
-    run, _ = await log.start(owner=owner, key=key, fingerprint="f")
+    run, _ = await log.start(owner=owner, key=key, fingerprint="f", lease=lease)
+    return run
+
+
+async def begun_with(log: RunLog, owner: str | None, key: str, fingerprint: str) -> Run:
+    """The run of a key."""
+    run, _ = await log.start(owner=owner, key=key, fingerprint=fingerprint)
     return run
 
 
@@ -95,7 +131,6 @@ async def a_run_is_new_and_nobody_can_guess_it(log: RunLog, clock: Clock) -> Non
         assert (run.owner, run.fingerprint, run.created) == (owner, "f", clock())
         assert len(run.id) == 32
         assert int(run.id, 16) >= 0
-        assert not run.stop.done()
         assert await log.last(run.id) is None
         assert await log.read(run.id, 0) == []
         ids.add(run.id)
@@ -199,12 +234,15 @@ async def only_its_owner_finds_a_run(log: RunLog, clock: Clock) -> None:
 async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock: Clock) -> None:
     """Typed, with the contract's code."""
     missing = "f" * 32
+    lost = Run(id=missing, owner=None, created=0.0, fingerprint="f")
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: log.append(missing, [token(1)]),
         lambda: log.read(missing, 0),
         lambda: log.wait(missing, 0, 0.01),
         lambda: log.last(missing),
-        lambda: log.stop(missing),
+        lambda: log.claim(lost, lease=1.0),
+        lambda: log.renew(lost, lease=1.0),
+        lambda: log.release(lost),
         lambda: collected(log, missing),
     ]
     for call in calls:
@@ -260,18 +298,6 @@ async def waiting_ends_with_an_entry_or_with_patience(log: RunLog, clock: Clock)
 
 
 @rule
-async def stopping_is_heard_by_whoever_runs_it(log: RunLog, clock: Clock) -> None:
-    """However often it is asked, also when the run has ended."""
-    run = await begun(log)
-    await log.stop(run.id)
-    await asyncio.wait_for(asyncio.shield(run.stop), 30.0)
-    await log.stop(run.id)
-    await log.append(run.id, [final(1)])
-    await log.stop(run.id)
-    assert await log.read(run.id, 0) == [final(1)]
-
-
-@rule
 async def a_reader_from_anywhere_gets_exactly_the_rest(log: RunLog, clock: Clock) -> None:
     """After every k: k + 1 to n, and nothing at all after the end."""
     run = await begun(log)
@@ -320,9 +346,18 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
     clock.seconds += 3000
     assert (await log.find(run.id, "ann")).id == run.id
     clock.seconds += 30 * 24 * 3600
+    for gone in (log.read(run.id, 0), log.last(run.id), log.wait(run.id, 0, 0.01)):
+        with pytest.raises(UnknownRunError):
+            await gone
+    with pytest.raises(UnknownRunError):
+        await log.append(run.id, [token(2)])
+    with pytest.raises(UnknownRunError):
+        await log.claim(run, lease=1.0)
+    assert await log.recent() == []
     again, new = await log.start(owner="ann", key="k", fingerprint="other")
     assert new
     assert again.id != run.id
+    assert (await begun_with(log, "ann", "k", "other")).id == again.id
     with pytest.raises(RiverrunError) as refused:
         await log.find(run.id, "ann")
     assert refused.value.code in ("expired", "not_found")
@@ -331,10 +366,225 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
 
 
 @rule
+async def a_run_that_is_held_is_not_over(log: RunLog, clock: Clock) -> None:
+    """Renewing counts as a sign of life, for as long as somebody does."""
+    run = await begun(log, "ann", "k")
+    for seq in range(1, 60):
+        clock.seconds += 3000
+        await log.renew(run, lease=15.0)
+        await log.append(run.id, [token(seq)])
+    assert (await log.find(run.id, "ann")).id == run.id
+    assert (await begun(log, "ann", "k")).id == run.id
+    assert len(await log.read(run.id, 0)) == 59
+
+
+@rule
+async def a_run_keeps_its_question(log: RunLog, clock: Clock) -> None:
+    """Byte for byte, for whoever goes on with it elsewhere."""
+    question = bytes(range(256)) + "👩‍👩‍👧".encode() * 1000
+    run, _ = await log.start(owner="ann", key="k", fingerprint="f", question=question, lease=20.0)
+    assert run.question == question
+    found = await log.find(run.id, "ann")
+    assert found == run
+    assert (found.epoch, found.lease_until, found.checkpoint) == (1, clock() + 20.0, b"")
+    joined, _ = await log.start(owner="ann", key="k", fingerprint="f", question=b"other")
+    assert joined == run
+
+
+@rule
+async def of_many_writers_of_one_number_one_has_written_it(log: RunLog, clock: Clock) -> None:
+    """Twenty try each number; one is let, nineteen are told, and the log is what that one wrote."""
+    run = await begun(log)
+    written: list[Entry] = []
+    for seq in range(1, 6):
+        tried = [[token(seq, b"%d of %d" % (who, seq))] for who in range(20)]
+        told = await asyncio.gather(
+            *(log.append(run.id, entries) for entries in tried), return_exceptions=True
+        )
+        assert [type(error) for error in told if error is not None] == [NotNextError] * 19
+        written += tried[told.index(None)]
+    assert await log.read(run.id, 0) == written
+
+
+@rule
+async def of_many_who_end_a_run_one_has_ended_it(log: RunLog, clock: Clock) -> None:
+    """The producer, whoever stops it and a reader who gave it up: there is one end."""
+    run = await begun(log)
+    await log.append(run.id, [token(1)])
+    ends = [Entry(2, kind, b"%d" % who, terminal=True) for who, kind in enumerate("abcdefgh")]
+    told = await asyncio.gather(
+        *(log.append(run.id, [end]) for end in ends), return_exceptions=True
+    )
+    assert told.count(None) == 1
+    assert await log.read(run.id, 1) == [ends[told.index(None)]]
+    assert await collected(log, run.id, 1) == [ends[told.index(None)]]
+
+
+@rule
+async def nothing_is_appended_by_appending_nothing(log: RunLog, clock: Clock) -> None:
+    """Before, between and after the entries of a run."""
+    run = await begun(log)
+    for entry in (token(1), final(2)):
+        await log.append(run.id, [])
+        await log.append(run.id, [entry])
+    await log.append(run.id, [])
+    assert await log.read(run.id, 0) == [token(1), final(2)]
+
+
+@rule
+async def a_batch_is_read_from_within(log: RunLog, clock: Clock) -> None:
+    """However appends cut a run into batches, a cursor may be anywhere in them."""
+    run = await begun(log)
+    entries = [*(token(seq, b"%d" % seq * seq) for seq in range(1, 37)), final(37)]
+    seq = 0
+    for size in (1, 2, 3, 5, 8, 13, 5):
+        await log.append(run.id, entries[seq : seq + size])
+        seq += size
+    for after in range(39):
+        for limit in (1, 2, 7, 256):
+            assert await log.read(run.id, after, limit) == entries[after : after + limit]
+    assert await log.read(run.id, 10**12) == []
+    assert await log.read(run.id, 0, 0) == []
+    assert await log.last(run.id) == entries[-1]
+
+
+@rule
+async def a_long_log_is_read_whole_and_in_order(log: RunLog, clock: Clock) -> None:
+    """Two megabytes that do not shrink: more than one answer of any service holds."""
+    run = await begun(log)
+    entries = [
+        *(token(seq, hashlib.shake_128(b"%d" % seq).digest(60_000)) for seq in range(1, 36)),
+        final(36),
+    ]
+    for entry in entries:
+        await log.append(run.id, [entry])
+    assert await log.read(run.id, 0) == entries
+    assert await log.read(run.id, 17) == entries[17:]
+    assert await log.read(run.id, 30, 3) == entries[30:33]
+
+
+@rule
+async def an_append_of_any_size_is_one(log: RunLog, clock: Clock) -> None:
+    """An entry of a megabyte, between small ones, appended at once and refused at once."""
+    run = await begun(log)
+    large = [
+        token(1, b"small"),
+        token(2, hashlib.shake_128(b"large").digest(1_000_000)),
+        token(3, b""),
+    ]
+    await log.append(run.id, large)
+    assert await log.last(run.id) == large[-1]
+    for wrong in (large, [token(5)], [token(3, b"x" * 900_000)]):
+        with pytest.raises(NotNextError):
+            await log.append(run.id, wrong)
+    await log.append(run.id, [final(4)])
+    assert await log.read(run.id, 0) == [*large, final(4)]
+    assert await log.read(run.id, 1, 1) == large[1:2]
+    assert await log.read(run.id, 2) == [large[2], final(4)]
+
+
+@rule
+async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> None:
+    """Not before, by one of those who try, and the epoch says how often."""
+    run = await begun(log, lease=15.0)
+    clock.seconds += 14.0
+    with pytest.raises(NotNextError):
+        await log.claim(run, lease=15.0)
+    clock.seconds += 1.0
+    told = await asyncio.gather(
+        *(log.claim(run, lease=15.0) for _ in range(10)), return_exceptions=True
+    )
+    claimed = [run for run in told if isinstance(run, Run)]
+    assert len(claimed) == 1
+    assert claimed[0].epoch == 2
+    assert claimed[0].lease_until == clock() + 15.0
+    assert await log.find(run.id, None) == claimed[0]
+    clock.seconds += 15.0
+    again = await log.claim(claimed[0], lease=15.0)
+    assert again.epoch == 3
+
+
+@rule
+async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> None:
+    """A producer that wakes up late renews, releases and claims in vain."""
+    run = await begun(log, lease=15.0)
+    clock.seconds += 15.0
+    claimed = await log.claim(run, lease=15.0)
+    for call in (
+        log.renew(run, lease=60.0),
+        log.release(run, checkpoint=b"old"),
+        log.claim(run, lease=60.0),
+    ):
+        with pytest.raises(NotNextError):
+            await call
+    assert await log.find(run.id, None) == claimed
+
+
+@rule
+async def a_lease_is_renewed_even_late(log: RunLog, clock: Clock) -> None:
+    """It counts from now, and where nobody else came a lease that was over is taken up again."""
+    run = await begun(log, lease=15.0)
+    clock.seconds += 10.0
+    await log.renew(run, lease=15.0)
+    clock.seconds += 14.0
+    with pytest.raises(NotNextError):
+        await log.claim(run, lease=15.0)
+    clock.seconds += 60.0
+    await log.renew(run, lease=15.0)
+    found = await log.find(run.id, None)
+    assert (found.epoch, found.lease_until) == (1, clock() + 15.0)
+
+
+@rule
+async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) -> None:
+    """At once, with the checkpoint, which stays until another one is left."""
+    run = await begun(log, lease=15.0)
+    await log.append(run.id, [token(1)])
+    await log.release(run, checkpoint=b"\0here\xff")
+    claimed = await log.claim(run, lease=15.0)
+    assert (claimed.epoch, claimed.checkpoint) == (2, b"\0here\xff")
+    await log.renew(claimed, lease=15.0)
+    assert (await log.find(run.id, None)).checkpoint == b"\0here\xff"
+    await log.append(run.id, [token(2)])
+    await log.release(claimed)
+    assert (await log.find(run.id, None)).checkpoint == b""
+
+
+@rule
+async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
+    """With how far each has come; at most as many as are asked for."""
+    assert await log.recent() == []
+    runs = []
+    clock.seconds -= 3  # over midnight: a store may keep a list for each day
+    for number in range(5):
+        clock.seconds += 1
+        run, _ = await log.start(
+            owner=None if number % 2 else "ann",
+            key=str(number),
+            fingerprint="f",
+            question=b"question %d" % number,
+        )
+        runs.append(run)
+    await log.append(runs[4].id, [token(1), token(2)])
+    await log.append(runs[3].id, [token(1), final(2)])
+    seen = await log.recent()
+    assert [each.run for each in seen] == runs[::-1]
+    assert [(each.last, each.ended) for each in seen] == [
+        (2, False),
+        (2, True),
+        (0, False),
+        (0, False),
+        (0, False),
+    ]
+    assert [each.run for each in await log.recent(2)] == runs[:2:-1]
+    assert await log.recent(0) == []
+
+
+@rule
 async def a_session_remembers_its_last_turns(log: RunLog, clock: Clock) -> None:
     """Oldest first, at most as many as are asked for, whatever was said."""
     assert await log.turns("ann", "s", 6) == []
-    said = [(f"question {n}", f"answer {n}\0\r\n👩‍👩‍👧") for n in range(8)]
+    said = [(f"question {n}", f"answer {n}\0\r\n👩‍👩‍👧\ud800") for n in range(8)]
     for question, answer in said:
         await log.add_turn("ann", "s", question, answer)
     assert await log.turns("ann", "s", 6) == said[-6:]
@@ -348,4 +598,140 @@ async def a_session_belongs_to_its_owner(log: RunLog, clock: Clock) -> None:
     await log.add_turn("ann", "s", "q", "a")
     for owner, session in (("bob", "s"), (None, "s"), ("", "s"), ("ann", "t"), ("ann", "")):
         assert await log.turns(owner, session, 6) == []
+    await log.add_turn("a", "b#c", "q", "a")
+    assert await log.turns("a#b", "c", 6) == []
     assert await log.turns("ann", "s", 6) == [("q", "a")]
+
+
+@rule
+async def a_session_is_forgotten_when_its_time_is_over(log: RunLog, clock: Clock) -> None:
+    """As a run is; what is said later is a new one."""
+    if isinstance(log, MemoryLog):
+        return  # kept by number, not by time: it is gone with its process anyway
+    await log.add_turn("ann", "s", "q", "a")
+    clock.seconds += 30 * 24 * 3600
+    assert await log.turns("ann", "s", 6) == []
+    await log.add_turn("ann", "s", "later", "a")
+    assert await log.turns("ann", "s", 6) == [("later", "a")]
+
+
+@shared
+async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
+    """Runs, keys, leases and sessions."""
+    one, two = again(), again()
+    run = await begun(one, "ann", "k")
+    await one.append(run.id, [token(1), token(2)])
+    assert await two.find(run.id, "ann") == run
+    assert await two.read(run.id, 0) == [token(1), token(2)]
+    await two.append(run.id, [token(3)])
+    assert await one.last(run.id) == token(3)
+    await one.append(run.id, [token(4)])
+    assert (await begun(two, "ann", "k")).id == run.id
+    await one.add_turn("ann", "s", "q", "a")
+    assert await two.turns("ann", "s", 6) == [("q", "a")]
+    assert [each.last for each in await two.recent()] == [4]
+
+
+@shared
+async def what_was_acknowledged_outlives_its_writer(again: Again, clock: Clock) -> None:
+    """Closed and opened again, the log is what it was."""
+    one = again()
+    run = await begun(one, "ann", "k")
+    await one.append(run.id, [token(1), token(2)])
+    await one.close()
+    two = again()
+    assert await two.find(run.id, "ann") == run
+    assert await two.read(run.id, 0) == [token(1), token(2)]
+    await two.append(run.id, [final(3)])
+
+
+@shared
+async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> None:
+    """It wakes up after another has gone on, and every one of its writes is refused."""
+    dead, living = again(), again()
+    run = await begun(dead, lease=15.0)
+    await dead.append(run.id, [token(1), token(2)])
+    clock.seconds += 15.0
+    claimed = await living.claim(await living.find(run.id, None), lease=15.0)
+    after = await living.last(run.id)
+    assert after is not None
+    await living.append(run.id, [token(3, b"living"), token(4, b"living")])
+    for late in ([token(3)], [token(3), token(4), token(5)], [final(3)], [token(4)]):
+        with pytest.raises(NotNextError):
+            await dead.append(run.id, late)
+    with pytest.raises(NotNextError):
+        await dead.renew(run, lease=15.0)
+    await living.append(run.id, [final(5)])
+    assert [entry.seq for entry in await dead.read(run.id, 2)] == [3, 4, 5]
+    assert await living.find(run.id, None) == claimed
+
+
+@shared
+async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> None:
+    """Whatever each believes the end to be, one goes on from there and the other is told."""
+    one, two = again(), again()
+    run = await begun(one)
+    await one.append(run.id, [token(1)])
+    assert await two.read(run.id, 0) == [token(1)]
+    seq = 1
+    for turn, (mine, other) in enumerate([(4, 1), (1, 4), (3, 3), (2, 1)] * 3):
+        first, second = (one, two) if turn % 2 else (two, one)
+        batches = [
+            [token(n, b"first") for n in range(seq + 1, seq + 1 + mine)],
+            [token(n, b"second") for n in range(seq + 1, seq + 1 + other)],
+        ]
+        told = await asyncio.gather(
+            first.append(run.id, batches[0]),
+            second.append(run.id, batches[1]),
+            return_exceptions=True,
+        )
+        assert [type(error) for error in told if error is not None] == [NotNextError]
+        won = batches[told.index(None)]
+        # In the middle of what is there: the end of no batch.
+        for log in (one, two):
+            if len(won) > 1:
+                with pytest.raises(NotNextError):
+                    await log.append(run.id, [token(won[-1].seq)])
+            assert await log.read(run.id, seq) == won
+        seq = won[-1].seq
+
+
+@shared
+async def one_key_starts_one_run_anywhere(again: Again, clock: Clock) -> None:
+    """Twenty at once over four processes, and again when the first one is over."""
+    logs = [again() for _ in range(4)]
+    over: set[str] = set()
+    for _ in range(3):
+        made = await asyncio.gather(
+            *(log.start(owner="ann", key="k", fingerprint="f") for log in logs * 5)
+        )
+        assert [new for _, new in made].count(True) == 1
+        assert len({run.id for run, _ in made}) == 1
+        assert made[0][0].id not in over
+        over.add(made[0][0].id)
+        clock.seconds += 30 * 24 * 3600
+
+
+@shared
+async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> None:
+    """It follows a run that another process writes, to the end."""
+    here, elsewhere = again(), again()
+    run = await begun(here)
+    reading = asyncio.create_task(collected(elsewhere, run.id))
+    entries = [*map(token, range(1, 6)), final(6)]
+    for entry in entries:
+        assert await here.wait(run.id, entry.seq - 1, 0.0) is False
+        await here.append(run.id, [entry])
+        assert await elsewhere.wait(run.id, entry.seq - 1, 30.0)
+    assert await asyncio.wait_for(reading, 30.0) == entries
+
+
+@shared
+async def sessions_of_many_processes_keep_every_turn(again: Again, clock: Clock) -> None:
+    """Said at the same moment, none is lost."""
+    logs = [again() for _ in range(3)]
+    await asyncio.gather(*(log.add_turn("ann", "s", f"{n}", "a") for n in range(4) for log in logs))
+    said = await logs[0].turns("ann", "s", 100)
+    assert sorted(question for question, _ in said) == sorted(
+        str(n) for n in range(4) for _ in logs
+    )

@@ -1,11 +1,19 @@
 """What is the same for every store: ids, entries, and which store a setting names."""
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from services.runs import Entry, new_id, open_log
-from services.runs.log import STORES
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.errors import SetupError
+from services.runs import Entry, NotNextError, new_id, open_log
+from services.runs.dynamodb import DynamoLog
+from services.runs.log import LAST_SEQ, STORES, check_next
 from services.runs.memory import MemoryLog
-from services.settings import LOG_SCHEMES, Settings
+from services.runs.sqlite import SQLiteLog
+from services.settings import LOG_SCHEMES, Settings, read_settings
 
 
 def test_an_id_is_128_random_bits() -> None:
@@ -30,9 +38,85 @@ def test_a_setting_names_its_store() -> None:
         open_log(Settings(log="other://x"))
 
 
+@pytest.mark.anyio
+async def test_sqlite_is_where_it_is_told_to_be(tmp_path: Path) -> None:
+    """At an absolute path, or in the data directory."""
+    settings = Settings(data_dir=tmp_path / "data")
+    for name, path in (
+        (f"sqlite://{tmp_path}/a b?c#d.db", tmp_path / "a b?c#d.db"),
+        ("sqlite://", tmp_path / "data" / "runs.sqlite"),
+    ):
+        log = open_log(replace(settings, log=name))
+        assert isinstance(log, SQLiteLog)
+        assert path.exists()
+        await log.close()
+    with pytest.raises(SetupError, match="absolute path"):
+        open_log(replace(settings, log="sqlite://runs.sqlite"))
+
+
+@pytest.mark.anyio
+async def test_dynamodb_needs_the_name_of_a_table() -> None:
+    """One that a table can have; it is not looked for before it is needed."""
+    log = open_log(Settings(log="dynamodb://My_runs-1.x"))
+    assert isinstance(log, DynamoLog)
+    await log.close()
+    for wrong in ("", "ab", "a/b/c", "x" * 256, "runs?region=x"):
+        with pytest.raises(SetupError, match="does not name a table"):
+            open_log(Settings(log=f"dynamodb://{wrong}"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("log", "default"),
+    [("memory://", 3600.0), ("sqlite://", 86400.0), ("dynamodb://runs", 86400.0)],
+)
+async def test_runs_are_kept_for_as_long_as_was_set(
+    tmp_path: Path, log: str, default: float
+) -> None:
+    """An hour in memory and a day elsewhere, where nothing was set."""
+    for keep, kept in ((None, default), (60.0, 60.0)):
+        opened = open_log(Settings(log=log, keep=keep, data_dir=tmp_path))
+        assert opened._keep == kept  # type: ignore[attr-defined]  # every store's own
+        await opened.close()
+
+
 def test_an_entry_goes_on_unless_it_says_otherwise() -> None:
     """It is a tuple: nobody changes what was written."""
     entry = Entry(1, "token", b"{}")
     assert not entry.terminal
     with pytest.raises(AttributeError):
         entry.seq = 2  # type: ignore[misc]  # on purpose
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=6), st.integers(0, 5))
+def test_what_goes_on_is_what_a_slow_reading_says(
+    given_entries: list[tuple[int, bool]], last: int
+) -> None:
+    """One after the other, each the next number, and nothing after an end."""
+    entries = [Entry(seq, "token", b"", terminal) for seq, terminal in given_entries]
+    numbers = [entry.seq for entry in entries] == [last + n for n in range(1, len(entries) + 1)]
+    ends = [entry.terminal for entry in entries]
+    if numbers and not any(ends[:-1]):
+        check_next(entries, last, ended=False)
+    else:
+        with pytest.raises(NotNextError):
+            check_next(entries, last, ended=False)
+    if entries:
+        with pytest.raises(NotNextError):
+            check_next(entries, last, ended=True)
+
+
+def test_numbers_have_an_end() -> None:
+    """A cursor has a width in every store."""
+    check_next([Entry(LAST_SEQ, "token", b"")], LAST_SEQ - 1, ended=False)
+    with pytest.raises(NotNextError):
+        check_next([Entry(LAST_SEQ + 1, "token", b"")], LAST_SEQ, ended=False)
+
+
+def test_keep_is_seconds() -> None:
+    """Nothing set is the store's own choice."""
+    assert read_settings({}).keep is None
+    assert read_settings({"RIVERRUN_KEEP": "90.5"}).keep == 90.5
+    for wrong in ("0", "-1", "a day", "inf", "nan"):
+        with pytest.raises(SetupError, match="RIVERRUN_KEEP"):
+            read_settings({"RIVERRUN_KEEP": wrong})

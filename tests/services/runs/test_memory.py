@@ -127,5 +127,5 @@ async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:
     run = await begun(log)
     for _ in range(100):
         assert not await log.wait(run.id, 0, 0.0001)
-    assert not log._running[run.id].waiting
+    assert not log._waiting.runs()
     gc.collect()

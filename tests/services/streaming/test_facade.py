@@ -207,10 +207,11 @@ async def test_a_generator_that_is_never_begun_is_not_missed(here: Installation)
 
     refused = await handle_streaming_request({}, producer=producer(), installation=here)
     assert refused.status_code == 422
+    assert begun == []
     response: Any = await handle_streaming_request(ASK, producer=producer(), installation=here)
     assert here.streams == 1
     await response._entries.aclose()
-    assert begun == []
+    assert (here.streams, here.productions) == (0, {})
 
 
 # One run, many readers.
@@ -386,7 +387,7 @@ async def test_a_reader_who_leaves_leaves_nothing_running(
         await anext(response.body_iterator)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert closed == (["provider"] if leave_after else [])
+    assert closed == ["provider"]
     assert here.streams == 0
     answer = await handle_state(response.headers["x-run-id"], installation=here)
     state = json.loads(bytes(answer.body))
@@ -415,8 +416,8 @@ async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 100_000
-    assert made < 30
+    assert after - before < 300_000
+    assert made < 60
     await body.aclose()
 
 

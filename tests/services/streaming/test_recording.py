@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from services.errors import RiverrunError
-from services.runs import Entry, ExpiredRunError, Run, follow
+from services.runs import Entry, ExpiredRunError, NotNextError, Run, follow
 from services.runs.memory import MemoryLog
 from services.settings import Settings
+from services.streaming.attendance import attended, started
 from services.streaming.events import Event, Final, Result, Status, Token, payload
 from services.streaming.installation import Installation
-from services.streaming.recording import Entries, counted, record, started
+from services.streaming.recording import Entries, Recorded, record
 from services.streaming.transcript import Transcript
 from tests.services.streaming.instant import instant
 
@@ -69,24 +70,32 @@ async def begun(log: MemoryLog) -> tuple[Run, Transcript]:
 FINAL = Final(Result(answer="ab"))
 
 
+async def flat(recorded: Recorded) -> Entries:
+    """Entry by entry what was recorded batch by batch."""
+    async with aclosing(recorded):
+        async for batch in recorded:
+            for entry in batch:
+                yield entry
+
+
 async def test_an_entry_is_in_the_log_before_anybody_sees_it() -> None:
     """Each of them, at the moment it is shown."""
     log = MemoryLog()
     run, transcript = await begun(log)
     said = batches([Token("a"), Token("b")], [], [FINAL])
-    async with aclosing(await started(record(said, run, log, transcript))) as entries:
+    async with aclosing(flat(record(said, run, log, transcript))) as entries:
         shown = []
         async for entry in entries:
             kept = await log.read(run.id, 0)
             if entry is not None:
                 assert entry in kept
             shown.append(entry)
-    assert [entry and entry.seq for entry in shown] == [1, 2, None, 3]
+    assert [entry and entry.seq for entry in shown] == [1, 2, 3]
     assert [entry for entry in shown if entry] == await log.read(run.id, 0)
     assert shown[-1] == Entry(3, "final", payload(FINAL), terminal=True)
 
 
-@pytest.mark.parametrize("leave_after", range(4))
+@pytest.mark.parametrize("leave_after", range(1, 4))
 async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> None:
     """At any event; whoever follows it is told, and what was said is kept."""
     log, closed = MemoryLog(), list[bool]()
@@ -101,22 +110,21 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
                 yield batch
             await asyncio.sleep(1e6)
 
-    async with aclosing(await started(record(said(), run, log, transcript, now=lambda: 7.0))) as e:
+    async with aclosing(flat(record(said(), run, log, transcript, now=lambda: 7.0))) as e:
         for _ in range(leave_after):
             await anext(e)
     kept = await log.read(run.id, 0)
     assert [entry.seq for entry in kept] == list(range(1, len(kept) + 1))
     assert (kept[-1].kind, kept[-1].terminal) == ("error", True)
     assert b'"code":"cancelled"' in kept[-1].payload
-    assert closed == ([True] if leave_after else [])
-    if leave_after:
-        assert kept[-2].payload.count(b'"failed"') == 1
-        assert b'"timestamp":7000' in kept[-2].payload
+    assert closed == [True]
+    assert kept[-2].payload.count(b'"failed"') == 1
+    assert b'"timestamp":7000' in kept[-2].payload
 
 
 async def readers_view(entries: Entries, here: Installation) -> list[Entry | None]:
     """What one reader gets."""
-    async with aclosing(await started(counted(entries, here))) as shown:
+    async with aclosing(await started(attended(entries, here, "run"))) as shown:
         return [entry async for entry in shown]
 
 
@@ -128,7 +136,7 @@ async def test_a_log_that_fails_ends_the_stream_with_an_error_that_has_no_place(
     log, closed = FailingLog(after), list[bool]()
     run, transcript = await begun(log)
     said = batches([Token("a")], [Token("b")], [FINAL], closed=closed)
-    entries = await started(record(said, run, log, transcript))
+    entries = flat(record(said, run, log, transcript))
     *shown, last = await readers_view(entries, here)
     assert shown == await log.read(run.id, 0)
     assert last is not None
@@ -156,7 +164,7 @@ async def test_a_log_that_fails_once_is_ended_with_that_error(
     log = Flaky(1)
     run, transcript = await begun(log)
     said = batches([Token("a")], [Token("b")])
-    await readers_view(await started(record(said, run, log, transcript)), here)
+    await readers_view(flat(record(said, run, log, transcript)), here)
     assert [entry.kind for entry in await log.read(run.id, 0)] == ["token", "error"]
     caplog.clear()
 
@@ -195,15 +203,42 @@ async def test_nothing_follows_a_terminal_entry(
 
 async def test_a_reader_is_counted_out_though_it_never_read(here: Installation) -> None:
     """A response may be dropped before its first byte."""
-    log, closed = MemoryLog(), list[bool]()
+    log = MemoryLog()
     run, transcript = await begun(log)
-    inner = await started(record(batches([FINAL], closed=closed), run, log, transcript))
-    entries = await started(counted(inner, here))
-    assert here.streams == 1
+    inner = flat(record(batches([FINAL]), run, log, transcript))
+    entries = await started(attended(inner, here, run.id))
+    assert (here.streams, here.readers) == (1, {run.id: 1})
     await entries.aclose()
-    assert here.streams == 0
-    (last,) = await log.read(run.id, 0)
-    assert b'"code":"cancelled"' in last.payload
+    assert (here.streams, here.readers) == (0, {})
+
+
+async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
+    """A store that must reach a disk is asked tens of times an answer, not once a token."""
+    log = MemoryLog()
+    run, transcript = await begun(log)
+    told = Status(step=1, description="d", status="executing", timestamp=1)
+    said = batches([Token("a"), Token("b"), told, Token("c")], [Token("d"), FINAL])
+    async with aclosing(flat(record(said, run, log, transcript, join=True))) as entries:
+        kinds = [entry.kind async for entry in entries if entry is not None]
+    assert kinds == ["token", "status", "token", "token", "final"]
+    assert (await log.read(run.id, 0))[0].payload == payload(Token("ab"))
+
+
+async def test_whoever_writes_an_entry_first_has_the_word() -> None:
+    """A run that was ended from elsewhere is left alone, at the next event or in silence."""
+    cases: list[list[Event]] = [[], [Token("b")]]
+    for quiet in cases:
+        log, closed = MemoryLog(), list[bool]()
+        run, transcript = await begun(log)
+        recorded = record(batches([Token("a")], quiet, closed=closed), run, log, transcript)
+        async with aclosing(recorded):
+            await anext(recorded)
+            ending = Entry(2, "final", payload(FINAL), terminal=True)
+            await log.append(run.id, [ending])
+            with pytest.raises(NotNextError):
+                await anext(recorded)
+        assert closed == [True]
+        assert (await log.read(run.id, 1)) == [ending]
 
 
 async def test_a_cancelled_reader_still_ends_its_run() -> None:
@@ -216,7 +251,7 @@ async def test_a_cancelled_reader_still_ends_its_run() -> None:
         await asyncio.sleep(1e6)
 
     async def read() -> None:
-        async with aclosing(await started(record(said(), run, log, transcript))) as entries:
+        async with aclosing(flat(record(said(), run, log, transcript))) as entries:
             async for _ in entries:
                 pass
 

@@ -1,0 +1,132 @@
+"""The entries of a run in DynamoDB: a chain of batches, one append each.
+
+Why two writers can never both go on with a run: a batch is an item named by the first number in
+it, put only where there is none. Each batch of the chain begins after the last number of the one
+before. A writer knows the end of some batch, because its own append was acknowledged or because it
+has read the batch, and only ever puts what comes after that end. If the chain goes on there
+already, that name is taken, whatever the other batch holds and however long it is. So ``5..8`` by
+one writer and ``7..`` by another cannot both be: 6 is the end of no batch that anybody can have
+seen. What a writer believes may be old, but never wrong in a way that lets it put anything.
+
+An answer that was lost ("timed out, but applied") is told from a conflict by a random number in the
+item.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.errors import RiverrunError
+from services.runs import dynamodb_items as items
+from services.runs.dynamodb_faults import Item
+from services.runs.dynamodb_table import Table
+from services.runs.log import Entry, NotNextError, RunLogError
+from services.runs.packing import pack
+
+
+@dataclass(slots=True)
+class Seen:
+    """What this process knows of a run: true when it was read, and safe when it is old.
+
+    `until` is when the run is over (epoch seconds), `last` the end of some batch (None: ask),
+    `ended` whether that batch ends the run, `ends` are ends of batches.
+    """
+
+    until: float
+    last: int | None = None
+    ended: bool = False
+    ends: set[int] = field(default_factory=set)
+
+    def learn(self, last: int, *, ended: bool) -> None:
+        """Take note of the end of a batch."""
+        self.ends.add(last)
+        if self.last is None or last > self.last:
+            self.last, self.ended = last, ended
+
+
+async def put_batch(table: Table, run_id: str, entries: Sequence[Entry], until: float) -> None:
+    """Append entries that go on after the end of a batch.
+
+    Raises `NotNextError` when something goes on there already.
+    """
+    blob = pack(entries)
+    check_size(len(blob), items.BATCH_BYTES)
+    batch = items.batch_items(run_id, entries, blob, os.urandom(16), until)
+    if not await table.put_once(batch):
+        raise NotNextError
+
+
+async def read_after(table: Table, run_id: str, after: int, limit: int, seen: Seen) -> list[Entry]:
+    """Up to `limit` entries after `after`, in order, without a hole."""
+    place = await _place_after(table, run_id, after, seen)
+    found: list[Item] = []
+    start: Item | None = None
+    while True:
+        page, start = await table.query(
+            items.run_key(run_id), place, items.LAST_BATCH, limit=limit, start=start
+        )
+        found += page
+        entries = _entries(found, after, seen)
+        if start is None or len(entries) >= limit:
+            return entries[:limit]
+
+
+async def last_entry(table: Table, run_id: str, seen: Seen) -> Entry | None:
+    """The newest entry, or None."""
+    head = await look_at_end(table, run_id, seen)
+    if head is None:
+        return None
+    parts = [head]
+    if int(head["parts"]["N"]) > 1:
+        key = items.whole_batch_key(head["sk"]["S"])
+        parts = await _all(table, items.run_key(run_id), key, f"{key}$")
+    for batch in items.batches(parts):
+        return items.entries_of(*batch)[-1]
+    # Some of its parts are not to be seen yet.
+    raise RunLogError("The run log is busy.", retry_after_ms=1000)
+
+
+async def _all(table: Table, pk: str, low: str, high: str) -> list[Item]:
+    found, start = await table.query(pk, low, high, limit=100)
+    while start is not None:
+        page, start = await table.query(pk, low, high, limit=100, start=start)
+        found += page
+    return found
+
+
+async def look_at_end(table: Table, run_id: str, seen: Seen) -> Item | None:
+    """The last item of a run's batches, if any; remembers in `seen` where its end is."""
+    found, _ = await table.query(
+        items.run_key(run_id), items.FIRST_BATCH, items.LAST_BATCH, limit=1, forward=False
+    )
+    if not found:
+        seen.last = seen.last or 0
+        return None
+    seen.learn(items.last_of(found[0]), ended=items.is_end(found[0]))
+    return found[0]
+
+
+async def _place_after(table: Table, run_id: str, after: int, seen: Seen) -> str:
+    """Where to read from to find what comes after `after`, which may be within a batch."""
+    if after == 0 or after in seen.ends:
+        return items.past_batch_key(after)
+    found, _ = await table.query(
+        items.run_key(run_id), items.FIRST_BATCH, items.batch_key(after), limit=1, forward=False
+    )
+    return items.whole_batch_key(found[0]["sk"]["S"]) if found else items.FIRST_BATCH
+
+
+def _entries(found: Sequence[Item], after: int, seen: Seen) -> list[Entry]:
+    entries: list[Entry] = []
+    for first, parts in items.batches(found):
+        if not entries and first > after + 1:
+            return []
+        seen.learn(items.last_of(parts[0]), ended=items.is_end(parts[0]))
+        entries += [entry for entry in items.entries_of(first, parts) if entry.seq > after]
+    return entries
+
+
+def check_size(size: int, most: int = items.PART_BYTES) -> None:
+    """Raise a typed error for more than `most` bytes."""
+    if size > most:
+        raise RiverrunError("This is too long to be kept.", code="payload_too_large")

@@ -1,0 +1,203 @@
+"""The items of the DynamoDB run log: how they are named and what is in them.
+
+    pk                     sk                 holds
+    run#<id>               meta               the run: owner, question, lease, when it expires
+    run#<id>               e#<first seq>      one append: its entries as a blob, and how many
+    run#<id>               e#<first seq>#<n>  part n of a blob that one item cannot hold
+    key#<hash>             key                which run an idempotency key started
+    runs#<day>#<digit>     <created>#<id>     which runs there are, for `recent`
+    session#<hash>         t#<number>         a turn of a session
+
+`expires` is the table's TTL attribute (epoch seconds). DynamoDB deletes late, so a run's own is
+looked at whenever the run is read. Names that strangers choose are hashed: they cannot collide, be
+too long, or be read in a key.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from services.runs.dynamodb_faults import Item
+from services.runs.dynamodb_table import NEW
+from services.runs.log import Entry, Run
+from services.runs.packing import unpack
+
+# What one item may hold of a blob, in bytes: well under the 400 KB that DynamoDB allows. And what
+# one transaction may hold of it, under 4 MB.
+PART_BYTES = 300_000
+BATCH_BYTES = 3_600_000
+
+META, KEY = "meta", "key"
+
+# Items of a run outlive it a little, so that a run that lasts long is not deleted at its start
+# while it still goes on; whether it is over is read from `meta` alone. In seconds.
+SLACK = 3600.0
+
+# Before the first batch of a run, and after its last one.
+FIRST_BATCH, LAST_BATCH = "e#", "e$"
+_BATCH_WIDTH = len("e#000000000")
+
+
+def run_key(run_id: str) -> str:
+    """The partition of a run."""
+    return f"run#{run_id}"
+
+
+def named(kind: str, owner: str | None, name: str) -> str:
+    """The partition of what `owner` calls `name`."""
+    scope = "" if owner is None else f"={owner}"
+    parts = [part.encode("utf-8", "surrogatepass") for part in (scope, name)]
+    text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"{kind}#{hashlib.sha256(text).hexdigest()}"
+
+
+def listing_key(run: Run) -> tuple[str, str]:
+    """Where `recent` finds a run. Sixteen partitions a day, so that none of them is hot."""
+    created = int(run.created * 1_000_000)
+    return f"runs#{int(run.created // 86400)}#{run.id[0]}", f"{created:020d}#{run.id}"
+
+
+def listing_keys(day: int) -> list[str]:
+    """The partitions of a day (days since the epoch)."""
+    return [f"runs#{day}#{digit}" for digit in "0123456789abcdef"]
+
+
+def batch_key(first: int) -> str:
+    """The place of a batch that begins with `first`."""
+    return f"{FIRST_BATCH}{first:09d}"
+
+
+def whole_batch_key(key: str) -> str:
+    """The place of the batch that `key`, perhaps of a part, belongs to."""
+    return key[:_BATCH_WIDTH]
+
+
+def past_batch_key(seq: int) -> str:
+    """A place after every batch, and every part of one, that begins with `seq` or before."""
+    return f"{batch_key(seq)}$"
+
+
+def text(value: str) -> Item:
+    """A string, typed."""
+    return {"S": value}
+
+
+def number(value: float) -> Item:
+    """A number, typed."""
+    return {"N": repr(value)}
+
+
+def binary(value: bytes) -> Item:
+    """Bytes, typed."""
+    return {"B": value}
+
+
+def expiry(until: float) -> Item:
+    """Epoch seconds as TTL wants them: whole ones."""
+    return {"N": str(math.ceil(until))}
+
+
+def meta_item(run: Run, until: float) -> Item:
+    """The item of a run that is kept until `until`."""
+    item = {
+        "pk": text(run_key(run.id)),
+        "sk": text(META),
+        "created": number(run.created),
+        "fingerprint": text(run.fingerprint),
+        "question": binary(run.question),
+        "epoch": number(run.epoch),
+        "lease": number(run.lease_until),
+        "checkpoint": binary(run.checkpoint),
+        "until": number(until),
+        "expires": expiry(until),
+    }
+    if run.owner is not None:
+        item["owner"] = text(run.owner)
+    return item
+
+
+def key_put(name: str, run_id: str, expires: Item, *, over: str | None = None) -> dict[str, Any]:
+    """The put that makes a key stand for a run, where it stands for none, or for `over`."""
+    put: dict[str, Any] = {
+        "Item": {"pk": text(name), "sk": text(KEY), "run": text(run_id), "expires": expires},
+        "ConditionExpression": NEW,
+    }
+    if over is not None:
+        put["ConditionExpression"] = f"{NEW} OR #run = :over"
+        put["ExpressionAttributeNames"] = {"#run": "run"}
+        put["ExpressionAttributeValues"] = {":over": text(over)}
+    return put
+
+
+def run_of(item: Item) -> Run:
+    """The run of a meta item."""
+    return Run(
+        id=item["pk"]["S"].partition("#")[2],
+        owner=item["owner"]["S"] if "owner" in item else None,
+        created=float(item["created"]["N"]),
+        fingerprint=item["fingerprint"]["S"],
+        question=bytes(item["question"]["B"]),
+        epoch=int(item["epoch"]["N"]),
+        lease_until=float(item["lease"]["N"]),
+        checkpoint=bytes(item["checkpoint"]["B"]),
+    )
+
+
+def batch_items(
+    run_id: str, entries: Sequence[Entry], blob: bytes, nonce: bytes, until: float
+) -> list[Item]:
+    """The items of one append: one, or where the blob is too long for it, its parts."""
+    key = batch_key(entries[0].seq)
+    parts = [blob[at : at + PART_BYTES] for at in range(0, len(blob), PART_BYTES)]
+    return [
+        {
+            "pk": text(run_key(run_id)),
+            "sk": text(key if index == 0 else f"{key}#{index:02d}"),
+            "blob": binary(part),
+            "parts": number(len(parts)),
+            "last": number(entries[-1].seq),
+            "ended": {"BOOL": entries[-1].terminal},
+            "nonce": binary(nonce),
+            "expires": expiry(until),
+        }
+        for index, part in enumerate(parts)
+    ]
+
+
+def batches(items: Sequence[Item]) -> Iterator[tuple[int, Sequence[Item]]]:
+    """The first number and the items of each batch that is whole, in order, up to a hole.
+
+    The parts of a batch are written in one transaction, but a query is not one: it may see some
+    of them only.
+    """
+    place = 0
+    follows: int | None = None
+    while place < len(items):
+        head = items[place]
+        size = int(head["parts"]["N"])
+        parts = items[place : place + size]
+        key = head["sk"]["S"]
+        first = int(key[len(FIRST_BATCH) : _BATCH_WIDTH])
+        if len(key) != _BATCH_WIDTH or len(parts) < size or follows not in (None, first):
+            return
+        if any(whole_batch_key(part["sk"]["S"]) != key for part in parts):
+            return
+        yield first, parts
+        follows = last_of(head) + 1
+        place += size
+
+
+def entries_of(first: int, parts: Sequence[Item]) -> list[Entry]:
+    """The entries of a whole batch."""
+    return unpack(b"".join(bytes(part["blob"]["B"]) for part in parts), first)
+
+
+def last_of(item: Item) -> int:
+    """The last number of the batch that an item belongs to."""
+    return int(item["last"]["N"])
+
+
+def is_end(item: Item) -> bool:
+    """Whether the batch that an item belongs to ends its run."""
+    return bool(item["ended"]["BOOL"])

@@ -1,0 +1,118 @@
+"""The tables of the SQLite run log, and what is read from and written to them.
+
+Every function here runs on the file's own thread, within a transaction where it writes.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from services.runs.log import Entry, Run, UnknownRunError
+
+# Old rows are dropped a few at a time, when a run is started, so that no start is slow.
+SWEEP_RUNS = 20
+SWEEP_WINDOW = 200
+
+# `number` is the order in which runs were made. `gone` remembers for a while which runs there
+# were, so that their owners are told that they are over.
+SCHEMA = """
+CREATE TABLE runs (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT,
+  scope TEXT NOT NULL, key TEXT, created REAL NOT NULL, fingerprint TEXT NOT NULL,
+  question BLOB NOT NULL, epoch INTEGER NOT NULL, lease_until REAL NOT NULL,
+  checkpoint BLOB NOT NULL, last INTEGER NOT NULL, ended INTEGER NOT NULL, expires REAL NOT NULL);
+CREATE TABLE keys (
+  scope TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL,
+  PRIMARY KEY (scope, key)) WITHOUT ROWID;
+CREATE TABLE entries (
+  run INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL,
+  terminal INTEGER NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE TABLE turns (
+  number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
+  answer BLOB NOT NULL, expires REAL NOT NULL);
+CREATE INDEX turns_of_a_session ON turns (scope, session, number);
+CREATE TABLE gone (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, until REAL NOT NULL)
+"""
+
+RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint"
+
+
+def sweep(connection: sqlite3.Connection, now: float, keep: float) -> None:
+    """Drop a few of the oldest rows whose time is over. Within a transaction."""
+    expired = connection.execute(
+        "SELECT number, id, scope, key FROM "
+        "(SELECT number, id, scope, key, expires FROM runs ORDER BY number LIMIT ?) "
+        "WHERE expires <= ? LIMIT ?",
+        (SWEEP_WINDOW, now, SWEEP_RUNS),
+    ).fetchall()
+    for number, run_id, scope, key in expired:
+        connection.execute("DELETE FROM entries WHERE run = ?", (number,))
+        connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+        connection.execute(
+            "DELETE FROM keys WHERE scope = ? AND key = ? AND run = ?", (scope, key, run_id)
+        )
+        connection.execute(
+            "INSERT INTO gone VALUES (?, ?, ?, ?)", (number, run_id, scope, now + keep)
+        )
+    for table, until in (("gone", "until"), ("turns", "expires")):
+        connection.execute(
+            f"DELETE FROM {table} WHERE number IN (SELECT number FROM "  # noqa: S608 - constants
+            f"(SELECT number, {until} FROM {table} ORDER BY number LIMIT ?) WHERE {until} <= ?)",
+            (SWEEP_WINDOW, now),
+        )
+
+
+def insert_run(connection: sqlite3.Connection, run: Run, key: str | None, expires: float) -> None:
+    scope = scope_of(run.owner)
+    connection.execute(
+        "INSERT INTO runs (id, owner, scope, key, created, fingerprint, question, epoch, "
+        "lease_until, checkpoint, last, ended, expires) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+        (
+            *(run.id, run.owner, scope, key, run.created, run.fingerprint, run.question),
+            *(run.epoch, run.lease_until, run.checkpoint, expires),
+        ),
+    )
+    if key is not None:
+        connection.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (scope, key, run.id))
+
+
+def run_of_key(
+    connection: sqlite3.Connection, owner: str | None, key: str, now: float
+) -> Run | None:
+    row = connection.execute(
+        f"SELECT {RUN} FROM runs WHERE expires > ? AND id = "  # noqa: S608 - constants
+        "(SELECT run FROM keys WHERE scope = ? AND key = ?)",
+        (now, scope_of(owner), key),
+    ).fetchone()
+    return run_of(row) if row is not None else None
+
+
+def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[int, int, bool]:
+    row = connection.execute(
+        "SELECT number, last, ended FROM runs WHERE id = ? AND expires > ?", (run_id, now)
+    ).fetchone()
+    if row is None:
+        raise UnknownRunError
+    return row[0], row[1], bool(row[2])
+
+
+def newest_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for run_id in run_ids:
+        found += connection.execute("SELECT id, last FROM runs WHERE id = ?", (run_id,)).fetchall()
+    return found
+
+
+def scope_of(owner: str | None) -> str:
+    # NULL equals nothing in SQL, and nobody in particular is not the owner called "".
+    return "" if owner is None else f"={owner}"
+
+
+def run_of(row: Sequence[object]) -> Run:
+    names = ("id", "owner", "created", "fingerprint", "question", "epoch", "lease_until")
+    return Run(**dict(zip((*names, "checkpoint"), row, strict=True)))  # type: ignore[arg-type]  # the columns of RUN
+
+
+def entry_of(row: tuple[int, str, bytes, int]) -> Entry:
+    return Entry(row[0], row[1], row[2], bool(row[3]))
