@@ -7,6 +7,7 @@ The client's leaving is never told to the function.
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -59,8 +60,12 @@ async def carry(
     reply: Reply,
     *,
     headers: Sequence[tuple[str, str]] = (),
+    request_id: str = "",
 ) -> None:
-    """Invoke `function` and answer `reply`. `headers` are added to the function's own."""
+    """Invoke `function` and answer `reply`. `headers` are added to the function's own.
+
+    `request_id` is the invocation's, where the front's own request has none.
+    """
     request = reply.request
     faults = weather.faults.take(front=front.name, function=function.spec.name, path=request.path)
     began = time.monotonic()
@@ -69,7 +74,9 @@ async def carry(
         if await refused(faults, reply):
             how = "refused"
             return
-        call = Call(payload=json.dumps(payload).encode())
+        call = Call(
+            payload=json.dumps(payload).encode(), request_id=request_id or str(uuid.uuid4())
+        )
         loop = asyncio.get_running_loop()
         ends = None if front.total is None else loop.time() + front.total
         async with _late_after(front, reply), function.invoke(call, faults) as answer:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Call:
     """What a front hands over. `payload` is JSON; the rest are headers of `/next`."""
 
     payload: bytes
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     client_context: str = ""
     tenant_id: str = ""
     trace_id: str = field(default_factory=trace)
@@ -59,6 +61,7 @@ class Call:
 class Answer:
     """A function's response on its way, the sandbox it comes from, and its time limit."""
 
+    request_id: str
     response: Response
     sandbox: Sandbox
     timer: asyncio.TimerHandle
@@ -119,9 +122,9 @@ class Function:
             raise ThrottledError("ConcurrentInvocationLimitExceeded")
         self.busy += 1
         try:
-            answer, invocation = await self._begin(call)
+            answer = await self._begin(call)
             if any(fault.kind == "duplicate" for fault in faults):
-                self._spawn(self._again(call, invocation.id))
+                self._spawn(self._again(call))
             try:
                 yield answer
             finally:
@@ -154,17 +157,17 @@ class Function:
         for sandbox in self.sandboxes:
             sandbox.kill()
 
-    async def _begin(self, call: Call, request_id: str = "") -> tuple[Answer, Invocation]:
+    async def _begin(self, call: Call) -> Answer:
         sandbox = await self._sandbox()
         invocation = Invocation(
             payload=call.payload,
             deadline=time.time() + self.spec.timeout,
             arn=self.arn,
+            id=call.request_id,
             trace_id=call.trace_id,
             client_context=call.client_context,
             tenant_id=call.tenant_id,
         )
-        invocation.id = request_id or invocation.id
         error = sandbox.api.init_error
         if error is not None or not sandbox.alive:
             invocation.fail(error or _exit_error(sandbox))
@@ -174,10 +177,10 @@ class Function:
         timer = loop.call_later(self.spec.timeout, self._expire, sandbox, invocation)
         if self.concurrency is None:
             self._timers[sandbox] = timer
-        answer = Answer(await invocation.response, sandbox, timer)
+        answer = Answer(invocation.id, await invocation.response, sandbox, timer)
         if sandbox.api.wedged:
             sandbox.kill()
-        return answer, invocation
+        return answer
 
     async def _finish(self, answer: Answer) -> None:
         """Read what the caller left unread: a client that leaves does not stop the function."""
@@ -185,10 +188,9 @@ class Function:
         if self.concurrency is not None:
             answer.timer.cancel()  # on demand, the time runs until the next `/next`
 
-    async def _again(self, call: Call, request_id: str) -> None:
+    async def _again(self, call: Call) -> None:
         """Deliver the same request once more, to nobody."""
-        answer, _ = await self._begin(call, request_id)
-        await self._finish(answer)
+        await self._finish(await self._begin(call))
 
     def _expire(self, sandbox: Sandbox, invocation: Invocation) -> None:
         seconds = f"{self.spec.timeout:.2f} seconds"

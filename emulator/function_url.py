@@ -52,7 +52,8 @@ def function_url(function: Function, url: FunctionUrl, weather: Weather) -> Hand
             access_key=access_key,
         )
         head = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", root), *shared]
-        await carry(front, weather, function, payload, reply, headers=head)
+        # A URL's request is the invocation itself: one id for the log, the payload, the answer.
+        await carry(front, weather, function, payload, reply, headers=head, request_id=request_id)
 
     return handle
 

@@ -165,7 +165,7 @@ class Invocation:
     """One call on its way through a sandbox.
 
     `state` follows the Runtime API: Running, InvocationResponse, InvocationErrorResponse,
-    RuntimeResponseSent. `deadline` is in epoch seconds.
+    RuntimeResponseSentState. `deadline` is in epoch seconds.
     """
 
     payload: bytes

@@ -118,7 +118,7 @@ async def _call(request: Request, limit: int) -> Call:
 async def _whole(answer: Answer, reply: Reply, faults: Sequence[Fault], _weather: Weather) -> None:
     """Invoke: the response in one piece, prelude and all when the function streamed one."""
     request = reply.request
-    head = [*_head(request), ("Content-Type", "application/json")]
+    head = [*_head(request, answer), ("Content-Type", "application/json")]
     if request.header("x-amz-log-type") == "Tail":
         head.append(("X-Amz-Log-Result", _tail(answer)))
     error = answer.response.error
@@ -145,7 +145,7 @@ async def _stream(answer: Answer, reply: Reply, faults: Sequence[Fault], weather
     """InvokeWithResponseStream: frames, then how it ended."""
     request = reply.request
     head = [
-        *_head(request),
+        *_head(request, answer),
         ("Content-Type", CONTENT_TYPE),
         ("X-Amzn-Remapped-Content-Type", answer.response.content_type or "application/json"),
     ]
@@ -233,10 +233,10 @@ async def _refuse(reply: Reply, error: _RefusedError) -> None:
     await reply.send(error.status, head, json.dumps(document | error.more).encode())
 
 
-def _head(request: Request) -> list[tuple[str, str]]:
+def _head(request: Request, answer: Answer) -> list[tuple[str, str]]:
     version = parse_qs(request.query).get("Qualifier", [""])[0]
     known = version if re.fullmatch(r"[A-Za-z0-9_-]+", version) else "$LATEST"
-    return [("x-amzn-RequestId", str(uuid.uuid4())), ("X-Amz-Executed-Version", known)]
+    return [("x-amzn-RequestId", answer.request_id), ("X-Amz-Executed-Version", known)]
 
 
 def _tail(answer: Answer) -> str:

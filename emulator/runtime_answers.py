@@ -5,7 +5,8 @@ The spelling is AWS's, newline at the end included. Knows nothing of states or i
 
 import json
 
-from emulator.http1 import Reply, Request, TooLargeError
+from emulator.chunked import MalformedBodyError
+from emulator.http1 import Reply, Request, TooLargeError, TruncatedBodyError
 from emulator.invocation import (
     ERROR_TYPE,
     PAYLOAD_LIMIT,
@@ -75,9 +76,14 @@ async def refuse(reply: Reply, status: int, error_type: str, message: str) -> No
 
 
 async def reported(request: Request) -> FunctionError:
-    """The error a runtime posted: its type as the platform keeps it, its cause left out."""
+    """The error a runtime posted: its type as the platform keeps it, its cause left out.
+
+    A document that broke off is no document, and still an error: AWS's own server takes it.
+    """
     try:
         body = await request.body.read_all(PAYLOAD_LIMIT)
+    except (TruncatedBodyError, MalformedBodyError):
+        body = b""
     except TooLargeError:
         return too_large()
     if request.header("content-type") == ERROR_WITH_CAUSE:

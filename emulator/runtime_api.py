@@ -39,9 +39,13 @@ from emulator.runtime_answers import (
 )
 from emulator.server import Server, listen
 
-VERSION = "/2018-06-01"
-
-_POST = re.compile(re.escape(VERSION) + r"/runtime/invocation/([^/]+)/(response|error)")
+_POST = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
+_OTHER_METHODS = (  # asked with another method they are 405, as AWS's own router says
+    "/2018-06-01/runtime/invocation/next",
+    "/2018-06-01/runtime/init/error",
+    "/2018-06-01/ping",
+)
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 _REMEMBERED = 1000
 _LAST_WORDS = 1.0
 
@@ -145,25 +149,27 @@ class RuntimeApi:
         if posted:
             await self._posted(request, reply, posted[1], posted[2])
             return
-        match request.method, request.path.removeprefix(VERSION):
-            case "GET", "/runtime/invocation/next":
+        match request.method, request.path:
+            case "GET", "/2018-06-01/runtime/invocation/next":
                 await self._next(reply)
-            case "POST", "/runtime/init/error":
+            case "POST", "/2018-06-01/runtime/init/error":
                 await self._init_error(request, reply)
-            case "GET", "/runtime/restore/next" if self._snap_start:
+            case "GET", "/2018-06-01/runtime/restore/next" if self._snap_start:
                 await self._restore_next(reply)
-            case "POST", "/runtime/restore/error" if self._snap_start:
+            case "POST", "/2018-06-01/runtime/restore/error" if self._snap_start:
                 await self._restore_error(request, reply)
-            case "GET", "/ping":
-                await reply.send(200, [("Content-Type", "text/plain")], b"pong")
+            case "GET", "/2018-06-01/ping":
+                await reply.send(200, _TEXT, b"pong")
             case "POST", "/2020-01-01/extension/register":
                 self.has_extension = True
                 head = [(EXTENSION_ID, str(uuid.uuid4())), ("Content-Type", "application/json")]
                 await reply.send(200, head, b"{}")
             case "GET", "/2020-01-01/extension/event/next":
                 await reply.hung_up()
+            case _, path if path in _OTHER_METHODS or _POST.fullmatch(path):
+                await reply.send(405, [])
             case _:
-                await reply.send(404, [("Content-Type", "text/plain")], b"404 page not found\n")
+                await reply.send(404, _TEXT, b"404 page not found\n")
 
     # --- next -----------------------------------------------------------------------------
 
@@ -171,7 +177,13 @@ class RuntimeApi:
         if await self._refused("next", reply):
             return
         if self._concurrency is None:
-            if self.state in ("Running", "Ready", "RuntimeResponseSent", "Started", "Restoring"):
+            if self.state in (
+                "Running",
+                "Ready",
+                "RuntimeResponseSentState",
+                "Started",
+                "Restoring",
+            ):
                 self._become_ready()
             else:
                 await self._wrong_state(reply, "Ready")
@@ -189,7 +201,7 @@ class RuntimeApi:
             await self._deliver(invocation, reply)
 
     def _become_ready(self) -> None:
-        over = self.state == "RuntimeResponseSent"
+        over = self.state == "RuntimeResponseSentState"
         if over:
             self.in_flight.clear()
         if not self.in_flight:
@@ -326,7 +338,7 @@ class RuntimeApi:
         await accept(reply)
 
     def _sent(self, invocation: Invocation) -> None:
-        invocation.state = "RuntimeResponseSent"
+        invocation.state = "RuntimeResponseSentState"
         if self._concurrency is not None and invocation in self.in_flight:
             self.in_flight.remove(invocation)
             self._on_idle()

@@ -59,6 +59,16 @@ def test_invoke_gives_the_whole_response(lambdas: Any) -> None:
     assert "FunctionError" not in answer
 
 
+def test_the_sdk_is_told_the_invocations_own_id(lambdas: Any, cloud: Running) -> None:
+    """What the SDK logs as its request id is what the function logs as its own."""
+    answer = lambdas.invoke(FunctionName="chat", Payload=b'{"echo": 1}')
+    headers = json.loads(answer["Payload"].read())["headers"]
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    assert headers["Lambda-Runtime-Aws-Request-Id"] == request_id
+    got = ask(cloud.url("url chat"), {"echo": 1})
+    assert got.header("x-amzn-RequestId") == got.json["headers"]["Lambda-Runtime-Aws-Request-Id"]
+
+
 def test_invoke_concatenates_a_stream(lambdas: Any) -> None:
     """Who invokes without streaming gets the streamed bytes in one piece."""
     answer = lambdas.invoke(FunctionName="chat", Payload=b'{"say": ["a", "b"]}')

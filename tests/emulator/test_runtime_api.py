@@ -180,8 +180,8 @@ async def test_wrong_orders_are_answered_as_the_state_machine_says() -> None:
         )
         _, _, body = await runtime.ask("POST", path(one), b"3")
         assert json.loads(body)["errorMessage"] == (
-            "State transition from RuntimeResponseSent to InvocationResponse failed for runtime. "
-            "Error: State transition is not allowed"
+            "State transition from RuntimeResponseSentState to InvocationResponse failed "
+            "for runtime. Error: State transition is not allowed"
         )
         two = await given(runtime, here.api)
         assert await runtime.hear("POST", path(one), b"4") == (400, "InvalidRequestID")
@@ -310,6 +310,40 @@ async def test_error_types_are_kept_or_replaced(sent: str, kept: str) -> None:
             "",
         )
         assert (await one.response).error == FunctionError(kept, b'{"errorMessage":"m"}')
+
+
+async def test_an_error_that_breaks_off_is_still_an_error() -> None:
+    """202, as AWS's own server says; whoever invoked is not left waiting."""
+    async with bench() as here:
+        runtime = await here.connect()
+        one = await given(runtime, here.api)
+        head = {
+            "Transfer_Encoding": "chunked",
+            "Lambda_Runtime_Function_Error_Type": "Function.Boom",
+        }
+        await runtime.send("POST", path(one, "error"), b"5\r\nx", **head)
+        runtime.writer.write_eof()
+        assert (await runtime.read())[0] == 202
+        assert (await one.response).error == FunctionError("Function.Boom", b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("POST", f"{BASE}/invocation/next", 405),
+        ("GET", f"{BASE}/init/error", 405),
+        ("PUT", f"{BASE}/invocation/some/response", 405),
+        ("GET", "/2018-06-01/ping", 200),
+        ("GET", "/ping", 404),
+        ("GET", "/runtime/invocation/next", 404),
+    ],
+)
+async def test_paths_have_their_methods_and_their_version(
+    method: str, target: str, status: int
+) -> None:
+    """Another method is 405; without the version there is nothing."""
+    async with bench() as here:
+        assert (await (await here.connect()).ask(method, target))[0] == status
 
 
 async def test_an_init_error_is_taken_once() -> None:
