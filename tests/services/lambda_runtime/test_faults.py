@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import threading
 import time
 from typing import Any
 
@@ -90,22 +91,20 @@ async def test_a_lost_reader_ends_the_stream_and_its_generator(
 
 async def test_a_sync_generator_is_closed_too() -> None:
     """Starlette forgets it when the reader leaves; it ends when its thread lets go of it."""
-    closed: list[bool] = []
+    closed = threading.Event()
 
     def words() -> Any:
         try:
             while True:
                 yield b"word " * 500
         finally:
-            closed.append(True)
+            closed.set()
 
     app = Starlette(routes=[Route("/", lambda _: StreamingResponse(words()))])
     async with house(app) as h:
         h.api.script("/response", Step(after=2000, reset=True))
         h.api.waiting.put_nowait(invocation(http()))
-        async with asyncio.timeout(10):
-            while not closed:
-                await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(closed.wait, 10)
 
 
 async def test_a_generator_in_the_frames_of_an_exception_is_closed() -> None:
