@@ -14,7 +14,7 @@ from services.settings import ROOT
 @contextmanager
 def serving(command: Sequence[str], **environ: str) -> Iterator[int]:
     """Run `python command...` with a free PORT and give that port once it accepts."""
-    port = _free_port()
+    port = free_port()
     arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
     child = subprocess.Popen(
         arguments,
@@ -23,20 +23,22 @@ def serving(command: Sequence[str], **environ: str) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        _wait_for(port, child)
+        wait_for(port, child)
         yield port
     finally:
         child.terminate()
         child.wait(timeout=10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
+def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
+    """Wait until `child` accepts on `port`. Raises `RuntimeError` when it ends, or after 30 s."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if child.poll() is not None:

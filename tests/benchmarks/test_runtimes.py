@@ -1,0 +1,77 @@
+"""The stopwatch itself: that a figure is of a whole answer, and that a missed target says so."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import asking, plain, processes
+from benchmarks import contenders as of
+from benchmarks.figures import Figures, held
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll and /proc")
+
+
+def test_a_runtime_is_timed_through_the_emulator() -> None:
+    """Every event is counted, and the processor time is the runtime's."""
+    few = replace(of.BARE, limit=500)
+    with asking.running([of.BARE]) as targets:
+        target = replace(targets[of.BARE], contender=few)
+        flow = asking.events(target)
+        assert flow.rate > 500
+        assert 0 < flow.cpu < 0.01
+        assert asking.first_byte(target, 2) > 0
+        assert len(asking.paced(target, 3, 0.001)) == 3
+
+
+def test_an_answer_that_is_cut_is_no_figure() -> None:
+    """Fewer events than were asked for: an error, not a high rate."""
+    with asking.running([of.BARE]) as targets, pytest.raises(RuntimeError, match="was cut"):
+        asking._flow(targets[of.BARE], "/events?count=5", 6)
+
+
+def test_a_runtime_is_timed_at_a_plain_runtime_api() -> None:
+    """One invocation after the other, each with its first byte; lags are of paced events."""
+    with plain.started(of.BARE) as (api, group, milliseconds):
+        assert milliseconds > 0
+        assert processes.memory(group) > 1_000_000
+        for _ in range(3):
+            answered = api.invoke(plain.payload("/events", count=2))
+            assert answered.first > answered.asked
+        lags = api.invoke(plain.payload("/paced", count=4, seconds=0.001)).lags
+        assert len(lags) == 4
+        assert min(lags) > 0
+
+
+def test_a_peer_that_is_not_here_is_not_started() -> None:
+    """It becomes a row that says why, and nothing else."""
+    absent = replace(of.NODE, missing="not here")
+    with asking.running([absent]) as targets:
+        assert targets == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "verdict"),
+    [
+        (3.0, 3.0, "met"),
+        (2.9, 3.0, "**missed**"),
+        (0.5, -0.55, "met"),
+        (0.6, -0.55, "**missed**"),
+        (0.0, -0.0, "met"),
+        (1.0, -0.0, "**missed**"),
+        (None, 3.0, "a peer is absent"),
+    ],
+)
+def test_a_target_is_a_least_or_a_most(value: float | None, target: float, verdict: str) -> None:
+    """A negative target is a most."""
+    assert held("figure", value, target)[-1] == verdict
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    """A machine that slows down between rounds changes both."""
+    found = Figures()
+    for speed in (1.0, 0.1, 0.5):
+        found.add("rate", of.BARE, 6 * speed)
+        found.add("rate", of.NODE, 2 * speed)
+    assert found.ratio("rate", of.BARE, of.NODE) == pytest.approx(3)
+    assert found.ratio("rate", of.BARE, of.MANGUM) is None
