@@ -23,7 +23,7 @@ from services.streaming.facade import handle_request, handle_streaming_request
 from services.streaming.health import handle_health
 from services.streaming.http import http_app
 from services.streaming.installation import Installation, installed
-from services.streaming.models import Question
+from services.streaming.question import Question
 from services.streaming.reading import handle_resume, handle_state, handle_stop
 from services.streaming.requests import (
     Cursor,

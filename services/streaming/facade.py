@@ -23,9 +23,9 @@ from services.streaming.attendance import attended, started
 from services.streaming.events import Notice, Reset, Sources, Spent, Token
 from services.streaming.installation import Installation, installed
 from services.streaming.lifecycle import Observer, Said, complete, interruptible, observe, without
-from services.streaming.models import Question, kept_question, parse_question
 from services.streaming.pipeline import answer_question
 from services.streaming.production import Production, heard
+from services.streaming.question import Question, kept_question, parse_question
 from services.streaming.reading import read_run
 from services.streaming.recording import Entries, record
 from services.streaming.requests import fingerprint

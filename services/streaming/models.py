@@ -1,13 +1,12 @@
 """The edge where strangers' JSON comes in: the request, checked by pydantic.
 
-Inside the house a question is the light `Question`; this module is the way from one to the
-other. docs/contract.md, section 2, has the rules.
+Inside the house a question is the light `Question`; this module is the way there, imported when
+the first one comes. docs/contract.md has the rules.
 """
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +20,8 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import to_json
 
-from services.errors import RiverrunError
+from services.streaming.question import Include, InvalidQuestionError
 
 QUERY_LIMIT = 8000
 SESSION_LIMIT = 128
@@ -32,52 +30,6 @@ METADATA_LIMIT = 16
 # A body of 64 KiB has room for thousands of faults; nobody reads more than a few.
 MOST_DETAILS = 20
 _LONGEST_NAME = 100
-
-Include = Literal["tokens", "sources", "usage"]
-INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
-
-
-def kept_question(question: "Question") -> bytes:
-    """What the log keeps of a question, as JSON: enough to know, and to go on answering, it."""
-    kept = {
-        "query": question.query,
-        "sessionId": question.session_id,
-        "top_k": question.top_k,
-        "include": sorted(question.include),
-        "metadata": question.metadata,
-    }
-    return to_json(kept)
-
-
-class InvalidQuestionError(RiverrunError):
-    """The request was understood and is not acceptable; `details` names the fields."""
-
-    code = "validation_error"
-
-    def __init__(self, details: tuple[Mapping[str, str], ...]) -> None:
-        first = details[0]
-        super().__init__(f"{first['field'] or 'The request'} {first['message']}.")
-        self.details = details
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What somebody asked, and how they want to be answered.
-
-    `streaming` is None when the request left it to its `Accept` header. `session_id` None means
-    no memory, "" a new session. `seconds_left` is what the platform still gives this invocation.
-    """
-
-    query: str
-    streaming: bool | None = None
-    session_id: str | None = None
-    top_k: int = 5
-    include: frozenset[Include] = INCLUDE_ALL
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    owner: str | None = None
-    idempotency_key: str | None = None
-    dialect: str = "native"
-    seconds_left: float | None = None
 
 
 def _visible(value: str) -> str:
@@ -144,28 +96,20 @@ class ChatRequest(BaseModel):
     include: tuple[Include, ...] | None = None
     metadata: Annotated[dict[Text, Text], Field(max_length=METADATA_LIMIT)] | None = None
 
-    def question(self, **known: Any) -> Question:
-        """As the rest of the house has it; `known` is what only the caller knows."""
-        return Question(
-            query=self.query,
-            streaming=self.streaming,
-            session_id=self.session_id,
-            top_k=5 if self.top_k is None else self.top_k,
-            include=INCLUDE_ALL if self.include is None else frozenset(self.include),
-            metadata=self.metadata or {},
-            **known,
-        )
 
-
-def parse_question(data: object, **known: Any) -> Question:
-    """Check `data` against the contract.
+def read_request(data: object) -> dict[str, Any]:
+    """The fields of a `Question` that `data` sets; null counts as absent.
 
     Raises `InvalidQuestionError` with a `field` and a `message` for each fault.
     """
     try:
-        return ChatRequest.model_validate(data).question(**known)
+        request = ChatRequest.model_validate(data)
     except ValidationError as error:
         raise InvalidQuestionError(tuple(_details(error))) from error
+    fields = {name: getattr(request, name) for name in type(request).model_fields}
+    if request.include is not None:
+        fields["include"] = frozenset(request.include)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _details(error: ValidationError) -> list[dict[str, str]]:

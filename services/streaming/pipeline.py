@@ -29,7 +29,7 @@ from services.streaming.events import (
     clean,
 )
 from services.streaming.installation import Installation
-from services.streaming.models import Question
+from services.streaming.question import Question
 
 TURNS = 6
 SNIPPET = 240

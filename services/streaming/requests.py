@@ -20,7 +20,7 @@ from services.settings import Settings
 from services.streaming.accept import explicit, quality
 from services.streaming.dialects import DIALECTS
 from services.streaming.installation import installed
-from services.streaming.models import Question, parse_question
+from services.streaming.question import Question, parse_question
 
 BODY_LIMIT = 64 * 1024
 URL_LIMIT = 8 * 1024

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.streaming.models import (
+from services.streaming.models import MOST_DETAILS
+from services.streaming.question import (
     INCLUDE_ALL,
-    MOST_DETAILS,
     InvalidQuestionError,
     Question,
     parse_question,

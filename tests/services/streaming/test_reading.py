@@ -13,7 +13,7 @@ from services.streaming.events import Final, Reset, Result, Source, Sources, Sta
 from services.streaming.facade import handle_streaming_request
 from services.streaming.installation import Installation
 from services.streaming.lifecycle import Said
-from services.streaming.models import Question
+from services.streaming.question import Question
 from services.streaming.reading import handle_resume, handle_state, handle_stop
 from services.streaming.requests import Cursor
 from services.streaming.responses import StreamingAnswer

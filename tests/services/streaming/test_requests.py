@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from services.errors import RiverrunError
 from services.settings import Settings
-from services.streaming.models import Question
+from services.streaming.question import Question
 from services.streaming.requests import (
     BODY_LIMIT,
     URL_LIMIT,

@@ -16,7 +16,7 @@ from services.streaming.events import Event, Final, Result, Source, Sources, Sta
 from services.streaming.facade import Producer, handle_request, handle_streaming_request
 from services.streaming.installation import Installation
 from services.streaming.lifecycle import Said
-from services.streaming.models import Question
+from services.streaming.question import Question
 from services.streaming.responses import StreamingAnswer, error_response
 from tests.functions.asgi import Answer, call, exchange, scope_of
 

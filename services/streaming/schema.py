@@ -1,0 +1,155 @@
+"""The edge where documented JSON goes out: every event of the wire contract as a pydantic model.
+
+Runs make light dataclasses (`events.py`); these models say what their JSON is, for whoever
+wants a JSON Schema (`EVENTS.json_schema()`), a typed client, or a test that nothing else leaves.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class ChatStatus(_Wire):
+    """What a run is doing: `timestamp` in epoch milliseconds, `progress` from 0 to 1."""
+
+    step: Annotated[int, Field(ge=1)]
+    description: str
+    status: Literal["pending", "executing", "completed", "failed"]
+    timestamp: int
+    name: str | None = None
+    total_steps: int | None = None
+    progress: Annotated[float, Field(ge=0, le=1)] | None = None
+    elapsed_ms: int | None = None
+    eta_ms: int | None = None
+    data: dict[str, Any] | None = None
+
+
+class ChatSource(_Wire):
+    """A passage that the answer may cite."""
+
+    id: str
+    title: str
+    uri: str
+    score: float
+    snippet: str
+
+
+class ChatUsage(_Wire):
+    """Tokens in and out, and US dollars where a price is known."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None = None
+
+
+class ChatResponse(_Wire):
+    """A complete answer: the `result` of a `final`, and the whole of a JSON reply."""
+
+    answer: Annotated[str, Field(min_length=1)]
+    success: bool
+    finish_reason: Literal["stop", "length", "budget", "cancelled"]
+    steps: list[ChatStatus]
+    tools_used: list[str]
+    execution_time_ms: Annotated[int, Field(ge=0)]
+    session_id: str | None = None
+    sources: list[ChatSource]
+    usage: ChatUsage | None = None
+    model: str | None = None
+    run_id: str
+    metadata: dict[str, str]
+    truncated: bool | None = None
+
+
+class ChatPartial(_Wire):
+    """What there was of an answer when its run failed."""
+
+    answer: str
+    sources: list[ChatSource]
+    steps: list[ChatStatus]
+
+
+class StatusEvent(_Wire):
+    """`status`: progress."""
+
+    type: Literal["status"]
+    status: ChatStatus
+
+
+class TokenEvent(_Wire):
+    """`token`: the next piece of the answer."""
+
+    type: Literal["token"]
+    text: Annotated[str, Field(min_length=1)]
+
+
+class SourcesEvent(_Wire):
+    """`sources`: what was found, in the order that citations count."""
+
+    type: Literal["sources"]
+    sources: list[ChatSource]
+
+
+class UsageEvent(_Wire):
+    """`usage`: what it cost so far."""
+
+    type: Literal["usage"]
+    usage: ChatUsage
+
+
+class NoticeEvent(_Wire):
+    """`notice`: something worth knowing that changes nothing."""
+
+    type: Literal["notice"]
+    code: str
+    message: str
+
+
+class ResetEvent(_Wire):
+    """`reset`: drop the tokens shown so far."""
+
+    type: Literal["reset"]
+    reason: str
+
+
+class FinalEvent(_Wire):
+    """`final`: the end of a run that worked."""
+
+    type: Literal["final"]
+    result: ChatResponse
+
+
+class ErrorEvent(_Wire):
+    """`error`: the end of a run that did not; also every refusal in JSON."""
+
+    type: Literal["error"]
+    error: Annotated[str, Field(min_length=1)]
+    code: str
+    retryable: bool
+    retry_after_ms: int | None = None
+    run_id: str | None = None
+    step: int | None = None
+    partial: ChatPartial | None = None
+    hint: str | None = None
+    cursor: str | None = None
+    details: list[dict[str, str]] | None = None
+
+
+StreamEvent = Annotated[
+    StatusEvent
+    | TokenEvent
+    | SourcesEvent
+    | UsageEvent
+    | NoticeEvent
+    | ResetEvent
+    | FinalEvent
+    | ErrorEvent,
+    Field(discriminator="type"),
+]
+
+EVENTS: TypeAdapter[StreamEvent] = TypeAdapter(StreamEvent)
+"""Reads the JSON of any event; `EVENTS.json_schema(by_alias=True)` describes them all."""
