@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, retrieval, runtimes, serving
+from benchmarks import events, log, retrieval, runtimes, serving
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -15,7 +15,13 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 def main() -> int:
     """Measure everything. Returns 0."""
     tables: list[Table] = []
-    for measure in (retrieval.tables, serving.tables, events.tables, runtimes.tables):
+    for measure in (
+        retrieval.tables,
+        serving.tables,
+        events.tables,
+        log.tables,
+        runtimes.tables,
+    ):
         for table in measure():
             print(table.markdown(), flush=True)
             tables.append(table)

@@ -106,8 +106,6 @@ class DynamoLog:
         if seen.last is None or seen.ended or entries[0].seq != seen.last + 1:
             await chain.look_at_end(self._table, run_id, seen)
         check_next(entries, seen.last or 0, ended=seen.ended)
-        # Unknown from here until it is acknowledged: a call that fails may have been applied.
-        seen.last = None
         until = self._now() + self._keep + items.SLACK
         await chain.put_batch(self._table, run_id, entries, until)
         seen.last, seen.ended = entries[-1].seq, entries[-1].terminal

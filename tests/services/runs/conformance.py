@@ -727,6 +727,20 @@ async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> Non
 
 
 @shared
+async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
+    """Within a second or so, and long before its patience ends."""
+    here, elsewhere = again(), again()
+    run = await begun(here)
+    for seq in (1, 2):
+        waiting = asyncio.create_task(elsewhere.wait(run.id, seq - 1, 60.0))
+        for _ in range(3):
+            await elsewhere.last(run.id)  # by then it has looked, and found nothing
+        assert not waiting.done()
+        await here.append(run.id, [token(seq)])
+        assert await asyncio.wait_for(waiting, 20.0)
+
+
+@shared
 async def sessions_of_many_processes_keep_every_turn(again: Again, clock: Clock) -> None:
     """Said at the same moment, none is lost."""
     logs = [again() for _ in range(3)]

@@ -1,0 +1,112 @@
+"""DynamoDB Local, Amazon's own stand-in: a Java program from a Maven artifact.
+
+    python tests/services/runs/dynamodb_local.py
+
+fetches it with Maven into a folder outside the repository, once. The tests use it when it and Java
+are there: in the folder that RIVERRUN_DYNAMODB_LOCAL names, or in ~/.cache/riverrun/dynamodb-local.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+VERSION = "2.6.1"
+
+_PROJECT = f"""<project><modelVersion>4.0.0</modelVersion>
+<groupId>riverrun</groupId><artifactId>dynamodb-local</artifactId><version>1</version>
+<dependencies><dependency><groupId>com.amazonaws</groupId><artifactId>DynamoDBLocal</artifactId>
+<version>{VERSION}</version></dependency></dependencies></project>
+"""
+_MAIN = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
+
+
+def folder() -> Path:
+    """Where the artifact and what it needs are, or would be."""
+    return Path(
+        os.environ.get("RIVERRUN_DYNAMODB_LOCAL", "")
+        or Path.home() / ".cache" / "riverrun" / "dynamodb-local"
+    )
+
+
+def missing() -> str | None:
+    """Why it cannot be started here, or None."""
+    if shutil.which("java") is None:
+        return "no java on the PATH"
+    if not list(folder().glob("DynamoDBLocal-*.jar")):
+        return f"no DynamoDB Local in {folder()}: run python tests/services/runs/dynamodb_local.py"
+    return None
+
+
+def install() -> None:
+    """Fetch the artifact with Maven, unless it is there."""
+    target = folder()
+    if (target / f"DynamoDBLocal-{VERSION}.jar").exists():
+        return
+    with tempfile.TemporaryDirectory() as project:
+        Path(project, "pom.xml").write_text(_PROJECT, "utf-8")
+        subprocess.run(
+            [
+                *("mvn", "-q", "-B", "dependency:copy-dependencies"),
+                *("-DincludeScope=runtime", f"-DoutputDirectory={target}"),
+            ],
+            cwd=project,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """A server of its own, in memory. Yields its address."""
+    libraries = folder()
+    for _ in range(5):
+        # It takes no port 0, so between us finding one and its taking it somebody may be faster.
+        port = _free_port()
+        server = subprocess.Popen(
+            [
+                *("java", "-Xmx512m", "-XX:TieredStopAtLevel=1"),
+                *(f"-Djava.library.path={libraries}", "-cp", f"{libraries}/*", _MAIN),
+                *("-inMemory", "-disableTelemetry", "-port", str(port)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            if _answers(server, port):
+                yield f"http://127.0.0.1:{port}"
+                return
+        finally:
+            server.kill()
+            server.wait()
+    raise RuntimeError("DynamoDB Local did not start")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(server: "subprocess.Popen[bytes]", port: int) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+if __name__ == "__main__":
+    install()
+    sys.exit(0)

@@ -1,0 +1,125 @@
+"""The log in SQLite keeps the rules, and drops what is over."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from services.runs import ExpiredRunError, RunLog, UnknownRunError
+from services.runs.sqlite import KEEP_TURNS, SQLiteLog
+from services.runs.sqlite_rows import SWEEP_RUNS
+from tests.services.runs.conformance import (
+    Again,
+    Clock,
+    begun,
+    conformance,
+    final,
+    shared_conformance,
+    token,
+)
+
+
+@asynccontextmanager
+async def open_logs(clock: Clock) -> AsyncIterator[Again]:
+    """One file, opened as often as is asked for."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+
+        def again() -> RunLog:
+            log = SQLiteLog(folder / "runs.sqlite", now=clock)
+            stack.push_async_callback(log.close)
+            return log
+
+        yield again
+
+
+@asynccontextmanager
+async def open_log(clock: Clock) -> AsyncIterator[RunLog]:
+    """An empty log."""
+    async with open_logs(clock) as again:
+        yield again()
+
+
+test_it_keeps_the_rules_of_the_log = conformance(open_log)
+test_it_keeps_them_between_processes = shared_conformance(open_logs)
+
+pytestmark = pytest.mark.anyio
+
+TABLES = ("runs", "keys", "entries", "turns", "gone")
+
+
+def rows_in(log: SQLiteLog) -> dict[str, int]:
+    """How many rows each table has."""
+    return {
+        table: log._file._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in TABLES
+    }
+
+
+async def test_what_is_over_is_dropped_a_few_at_a_time(tmp_path: Path) -> None:
+    """With its entries, its key and its sessions; who owned it is told for as long again."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", keep=100.0, now=clock)
+    runs = [await begun(log, "ann", f"k{n}") for n in range(3 * SWEEP_RUNS)]
+    for run in runs:
+        await log.append(run.id, [token(1), final(2)])
+        await log.add_turn("ann", run.id, "q", "a")
+    clock.seconds += 101
+    await begun(log)
+    assert rows_in(log)["gone"] == SWEEP_RUNS
+    for _ in range(3):
+        clock.seconds += 2
+        await begun(log)
+    assert rows_in(log) == {"runs": 4, "keys": 0, "entries": 0, "turns": 0, "gone": len(runs)}
+    with pytest.raises(ExpiredRunError):
+        await log.find(runs[0].id, "ann")
+    with pytest.raises(UnknownRunError):
+        await log.find(runs[0].id, "bob")
+    clock.seconds += 200
+    await begun(log)
+    assert rows_in(log)["gone"] <= 4
+    with pytest.raises(UnknownRunError):
+        await log.find(runs[0].id, "ann")
+    await log.close()
+
+
+async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path) -> None:
+    """It was taken over before the first run was swept away."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", keep=100.0, now=clock)
+    first = await begun(log, "ann", "k")
+    log._swept = clock() + 100.5
+    clock.seconds += 100.5
+    second = await begun(log, "ann", "k")
+    clock.seconds += 2
+    await begun(log)
+    assert (await begun(log, "ann", "k")).id == second.id != first.id
+    await log.close()
+
+
+async def test_the_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
+    """Room that was freed is used again."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", keep=30.0, now=clock)
+    sizes = []
+    for turn in range(300):
+        clock.seconds += 1
+        run = await begun(log, "ann", str(turn))
+        await log.append(run.id, [token(1, b"x" * 20_000), final(2)])
+        sizes.append(log._file._connection.execute("PRAGMA page_count").fetchone()[0])
+    assert sizes[-1] <= sizes[60] * 1.2
+    await log.close()
+
+
+async def test_a_session_keeps_its_last_turns_only(tmp_path: Path) -> None:
+    """However long it goes on."""
+    log = SQLiteLog(tmp_path / "runs.sqlite")
+    for turn in range(3 * KEEP_TURNS):
+        await log.add_turn("ann", "s", str(turn), "a")
+        await log.add_turn("bob", "s", str(turn), "a")
+    said = await log.turns("ann", "s", 1000)
+    assert [int(question) for question, _ in said] == [*range(2 * KEEP_TURNS, 3 * KEEP_TURNS)]
+    assert rows_in(log)["turns"] == 2 * KEEP_TURNS
+    await log.close()
