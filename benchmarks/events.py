@@ -15,7 +15,7 @@ def tables() -> list[Table]:
     """The peers in turn, so that the ratio holds when the machine's speed drifts."""
     uvicorn = ["-m", "uvicorn", "--log-level", "warning", "--port", "{port}"]
     with (
-        serving([*uvicorn, "benchmarks.peers:ours"]) as ours,
+        serving([*uvicorn, "benchmarks.peers:ours"], RIVERRUN_LOG="memory://") as ours,
         serving([*uvicorn, "benchmarks.peers:sse_starlette"]) as theirs,
     ):
         rounds = [(_rate(ours), _rate(theirs)) for _ in range(ROUNDS)]

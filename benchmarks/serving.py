@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import tempfile
 import threading
 import time
 
@@ -18,22 +19,27 @@ STREAMS = 200
 
 
 def tables() -> list[Table]:
-    """One request at a time, then `STREAMS` at once."""
-    with serving(["-m", "functions"]) as port:
-        ask(port, QUESTIONS[0])  # the first opens the model
-        alone = [ask(port, question) for _ in range(ROUNDS) for question in QUESTIONS]
-        started = time.perf_counter()
-        crowd = _at_once(port)
-        wall = time.perf_counter() - started
-    rows = [
-        ("one at a time", len(alone), *_columns(alone), ""),
-        (f"{STREAMS} at once", len(crowd), *_columns(crowd), f"{wall:.1f} s"),
-    ]
+    """One request at a time, then `STREAMS` at once, with the log in memory and on the disk."""
+    rows: list[tuple[object, ...]] = []
+    for log in ("memory", "sqlite"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            serving(
+                ["-m", "functions"], RIVERRUN_LOG=f"{log}://", RIVERRUN_DATA_DIR=folder
+            ) as port,
+        ):
+            ask(port, QUESTIONS[0])  # the first opens the model
+            alone = [ask(port, question) for _ in range(ROUNDS) for question in QUESTIONS]
+            started = time.perf_counter()
+            crowd = _at_once(port)
+            wall = time.perf_counter() - started
+        rows.append((f"{log}, one at a time", len(alone), *_columns(alone), ""))
+        rows.append((f"{log}, {STREAMS} at once", len(crowd), *_columns(crowd), f"{wall:.1f} s"))
     return [
         Table(
             "The embedded answer through the dev server",
             "Milliseconds from sending the request, median (p99); warm process, loopback.",
-            ("load", "answers", "first byte", "first token", "complete", "wall"),
+            ("log, load", "answers", "first byte", "first token", "complete", "wall"),
             rows,
         )
     ]
