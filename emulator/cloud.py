@@ -127,7 +127,8 @@ async def _exactly(handler: Handler, host: str, port: int) -> Server:
         return await listen(handler, host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            message = f"Port {port} is taken. Stop what uses it, or choose another: --port 8889."
+            other = port + 1 if port < 65535 else port - 1
+            message = f"Port {port} is taken. Stop what uses it, or choose another: PORT={other}."
         else:
             message = f"Cannot listen on {host}:{port}: {error.strerror or error}."
         raise EmulatorSetupError(message) from error

@@ -94,7 +94,9 @@ def test_a_taken_port_is_one_clear_line() -> None:
         with command("--port", str(port)) as process:
             out, error = process.communicate(timeout=20)
             assert process.returncode == 1
-    assert error == f"Port {port} is taken. Stop what uses it, or choose another: --port 8889.\n"
+    assert (
+        error == f"Port {port} is taken. Stop what uses it, or choose another: PORT={port + 1}.\n"
+    )
     assert out == ""
 
 
