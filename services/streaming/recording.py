@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from itertools import groupby
 
 import anyio
 
@@ -19,6 +18,9 @@ from services.streaming.lifecycle import Batches, StoppedError
 from services.streaming.transcript import TOKEN_LIMIT, Transcript
 
 _log = logging.getLogger("riverrun.run")
+
+# A token of a durable log grows by its neighbours until it has this many characters.
+FEW_WORDS = 48
 
 Entries = AsyncGenerator[Entry | None, None]
 """The entries of a run as a reader gets them; None stands for silence."""
@@ -92,15 +94,16 @@ async def _end(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> No
 
 
 def _joined(events: Iterable[Event]) -> list[Event]:
+    # A few words at a time: an answer still arrives in pieces, also one that is made at once.
     joined: list[Event] = []
-    for is_token, group in groupby(events, key=lambda event: type(event) is Token):
-        if not is_token:
-            joined.extend(group)
-            continue
-        text = "".join(event.text for event in group if isinstance(event, Token))
-        joined.extend(
-            Token(text[start : start + TOKEN_LIMIT]) for start in range(0, len(text), TOKEN_LIMIT)
-        )
+    for event in events:
+        last = joined[-1] if joined else None
+        if type(event) is Token and type(last) is Token and len(last.text) < FEW_WORDS:
+            text = last.text + event.text
+            if len(text) <= TOKEN_LIMIT:
+                joined[-1] = Token(text)
+                continue
+        joined.append(event)
     return joined
 
 
