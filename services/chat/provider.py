@@ -76,13 +76,15 @@ class Prompt:
 
     `passages` are in rank order; a citation ``[n]`` means the n-th of them, from 1. Their text
     is data: a provider never obeys it. `history` is oldest first. `max_tokens` bounds the
-    answer, in the provider's own tokens.
+    answer, in the provider's own tokens. `so_far` is what an earlier invocation already said of
+    this answer: the provider says only what comes after it.
     """
 
     question: str
     passages: tuple[Passage, ...]
     history: tuple[Turn, ...] = ()
     max_tokens: int = 1024
+    so_far: str = ""
 
 
 @dataclass(frozen=True, slots=True)
