@@ -69,8 +69,9 @@ bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
 validate: setup-dev ## Check the template: cfn-lint, our policy, and SAM where it is installed
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python -m deploy.policy template.yaml
-	@if command -v sam >/dev/null; then \
-	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} sam validate; \
+	@sam=$$(command -v sam || command -v .oracles/sam/bin/sam); \
+	 if [ -n "$$sam" ]; then \
+	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} SAM_CLI_TELEMETRY=0 "$$sam" validate --lint; \
 	 else echo "The AWS SAM CLI is not on the PATH; cfn-lint and the policy have passed."; fi
 
 package: setup-dev ## Make the zip that Lambda runs (PROFILE=embedded or bedrock)
