@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions import chat, health, runs
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import http_app, installed
+from services.streaming import http_app, installed, shut_down
 from services.streaming.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
@@ -164,8 +164,7 @@ class _Server(uvicorn.Server):
         """End the open requests, then the server."""
         for task in self._site.waiting:
             task.cancel()
-        for production in list(installed().productions.values()):
-            production.end()
+        shut_down()
         await super().shutdown(sockets)
 
 

@@ -16,7 +16,7 @@ SHIPPED_INDEX = ROOT / "knowledge" / "index"
 CHAT_PROVIDERS = ("extractive", "scripted")
 EMBEDDING_PROVIDERS = ("local",)
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
-ABANDONED = ("finish", "stop")
+ABANDONED = ("finish", "pause", "stop")
 
 # What an environment that says nothing gets; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
@@ -43,6 +43,8 @@ class Settings:
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
+    front_cap: float | None = None
+    longest: float = 3600.0
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -71,6 +73,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_streams=_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
+        front_cap=_seconds(environ, "RIVERRUN_FRONT_CAP", 0.0) or None,
+        longest=_seconds(environ, "RIVERRUN_LONGEST", default.longest),
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from services.lambda_runtime import client, turn
+from services.lambda_runtime import client, export_handler, turn
 from services.lambda_runtime.client import RuntimeAPIError
 from services.lambda_runtime.connection import Address, Connection
 from services.lambda_runtime.invocation import current
@@ -620,6 +620,51 @@ async def test_words_of_an_application_that_outlived_its_exchange_go_nowhere() -
             await kept[0]({"type": "http.response.body", "body": b"late"})
         second = await h.invoke(http())
     assert b"late" not in first.raw + second.raw
+
+
+async def test_shutdown_is_told_to_an_application_that_wants_to_hear_of_it() -> None:
+    """It ends its response in its own words, which are whole; nothing is cancelled."""
+    told = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await told.wait()
+        await send({"type": "http.response.body", "body": b"z"})
+
+    async with house(export_handler(app, on_shutdown=told.set)) as h:
+        h.api.waiting.put_nowait(invocation(http("/started")))
+        call = await h.api.call("/response", complete=False)
+        await h.api.until(lambda: call.content == b"a")
+        h.runtime.stop()
+        await h.api.until(lambda: call.complete)
+        await asyncio.wait({h.task}, timeout=5)
+    assert call.content == b"az"
+    assert not call.trailers
+    assert h.api.polls == 1
+
+
+async def test_shutdown_waits_for_nobody_who_was_told_and_does_not_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A hook that does nothing, or fails, changes nothing but by 0.2 s."""
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    for hook in (lambda: None, broken):
+        async with house(export_handler(waits_forever, on_shutdown=hook)) as h:
+            h.api.waiting.put_nowait(invocation(http("/started")))
+            call = await h.api.call("/response", complete=False)
+            await h.api.until(lambda call=call: call.content == b"data: 1\n\n")
+            h.runtime.stop()
+            await h.api.until(lambda call=call: call.complete)
+            await asyncio.wait({h.task}, timeout=5)
+        assert b'"code": "interrupted"' in call.content
+    assert "shutdown hook failed" in caplog.text
+    caplog.clear()
 
 
 async def test_shutdown_lets_a_stream_end_cleanly() -> None:
