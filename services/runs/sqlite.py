@@ -98,7 +98,7 @@ class SQLiteLog:
             insert_run(connection, run, key, now + self._keep)
             return run, True
 
-        # The first entry is flushed and takes the run along; before it nobody was told anything.
+        # The first entry is flushed and takes the run along; before it nothing was said or paid.
         return await self._file.write(make, flushed=False)
 
     async def find(self, run_id: str, owner: str | None) -> Run:

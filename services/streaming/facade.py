@@ -28,6 +28,7 @@ from services.streaming.production import Production, heard
 from services.streaming.question import Question, kept_question, parse_question
 from services.streaming.reading import read_run
 from services.streaming.recording import Entries, record
+from services.streaming.replay import replayed
 from services.streaming.requests import fingerprint
 from services.streaming.responses import error_response, streamed, terminal_response
 from services.streaming.transcript import Transcript
@@ -138,12 +139,14 @@ def _produce(
         session_id=question.session_id,
         metadata=question.metadata,
     )
+    # What was recorded was joined then: said again, it is the same events.
+    joins = here.durable and here.settings.replay is None
     quiet = interruptible(
         said,
         stop=production.stop,
         seconds_left=question.seconds_left,
         heartbeat=TICK,
-        pace=PACE if here.durable else 0.0,
+        pace=PACE if joins else 0.0,
     )
     events = complete(quiet, transcript)
     if unwanted := _unwanted(question):
@@ -151,7 +154,7 @@ def _produce(
     if observers:
         events = observe(events, *observers)
     here.productions[run.id] = production
-    production.begin(record(events, run, here.log, transcript, join=here.durable))
+    production.begin(record(events, run, here.log, transcript, join=joins))
     production.task.add_done_callback(lambda _task: here.productions.pop(run.id, None))
     return production
 
@@ -159,6 +162,8 @@ def _produce(
 def _produced(
     producer: Producer | None, question: Question, here: Installation
 ) -> AsyncGenerator[Said, None]:
+    if producer is None and here.settings.replay is not None:
+        return replayed(question, here.recordings, here.settings.replay_speed)
     if producer is None:
         return answer_question(question, here)
     # Whatever the types promise, a function without `yield` is an easy mistake.
