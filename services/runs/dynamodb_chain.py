@@ -53,7 +53,7 @@ async def put_batch(
     """
     blob = pack(entries)
     check_size(len(blob), items.BATCH_BYTES)
-    batch = items.batch_items(run_id, entries, blob, os.urandom(16), at, until)
+    batch = items.batch_items(run_id, entries, blob, os.urandom(16), at=at, until=until)
     if not await table.put_once(batch):
         raise NotNextError
 

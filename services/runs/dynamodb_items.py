@@ -145,7 +145,7 @@ def run_of(item: Item) -> Run:
 
 
 def batch_items(
-    run_id: str, entries: Sequence[Entry], blob: bytes, nonce: bytes, at: float, until: float
+    run_id: str, entries: Sequence[Entry], blob: bytes, nonce: bytes, *, at: float, until: float
 ) -> list[Item]:
     """The items of one append made `at`: one, or where the blob is too long for it, its parts."""
     key = batch_key(entries[0].seq)

@@ -86,7 +86,7 @@ def read_recording(path: Path) -> Recording:
                     f"reads {VERSION}."
                 )
             entries: list[tuple[float, Entry]] = []
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(file, 1):  # noqa: B007 - the error names the line
                 entries.append(_entry(line, entries))
         return Recording(
             run_id=str(header["run"]),

@@ -17,7 +17,8 @@ LINE = b'{"seq":1,"at":5,"terminal":false,"event":{"type":"token","text":"a"}}\n
 
 async def recorded(log: RunLog, run: Run, path: Path) -> Path:
     """A recording of `run` at `path`."""
-    path.write_bytes(b"".join([line async for line in record_lines(log, run)]))
+    lines = [line async for line in record_lines(log, run)]
+    path.write_bytes(b"".join(lines))  # noqa: ASYNC240 - a test may wait for a file
     return path
 
 
