@@ -10,7 +10,7 @@ CODE := functions services emulator deploy tests benchmarks examples
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge check format test soak bench lock clean
+.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge runs check format test soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder
 
 knowledge: setup ## Index the shipped city guide again, after editing it
 	@$(BIN)/python -m services.context knowledge --index knowledge/index
+
+runs: setup ## Recent runs; one of them with RUN=id, its recording with EXPORT=file
+	@$(BIN)/python -m services.runs $(if $(RUN),"$(RUN)") $(if $(EXPORT),--export "$(EXPORT)")
 
 check: setup-dev ## Formatting, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet .

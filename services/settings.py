@@ -35,6 +35,8 @@ class Settings:
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
     keep: float | None = None
+    replay: Path | None = None
+    replay_speed: float = 1.0
     abandoned: str = "finish"
     abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
@@ -54,6 +56,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     default = Settings()
     script = environ.get("RIVERRUN_SCRIPT", "")
+    replay = environ.get("RIVERRUN_REPLAY", "")
     model_path = environ.get("RIVERRUN_MODEL", "")
     settings = Settings(
         host=environ.get("HOST", "") or default.host,
@@ -65,6 +68,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         index=environ.get("RIVERRUN_INDEX", "") or default.index,
         log=_log(environ, DEFAULT_LOG),
         keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
+        replay=Path(replay) if replay else None,
+        replay_speed=_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
         abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
         abandoned_after=_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
@@ -120,6 +125,19 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         value = -1.0
     if not 0 < value < float("inf"):
         raise SetupError(f"{name}={text!r} must be a number of seconds greater than 0.")
+    return value
+
+
+def _speed(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise SetupError(
+            f"{name}={text!r} must be a number: 1 as it was, 10 ten times as fast, 0 at once."
+        )
     return value
 
 
