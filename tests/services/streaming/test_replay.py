@@ -48,8 +48,7 @@ def forbidden(*_any: object) -> Any:
 
 def installed(folder: Path, **settings: Any) -> Installation:
     """An installation on a file, whose provider and context must not be used."""
-    here = Installation(Settings(log=f"sqlite://{folder}/runs.sqlite", **settings))
-    return here
+    return Installation(Settings(log=f"sqlite://{folder}/runs.sqlite", **settings))
 
 
 async def log_of(here: Installation, run_id: str) -> tuple[Run, list[Entry]]:
@@ -140,7 +139,7 @@ async def test_a_replay_keeps_the_time() -> None:
             waits.append(seconds)
 
         heard = []
-        with pytest.raises(RiverrunError, match="interrupted") as ended:
+        with pytest.raises(RiverrunError, match="interrupted") as ended:  # noqa: PT012 - it ends so
             async for event in replayed(
                 Question(query="x"), [recording], speed, after=after, sleep=sleep
             ):
