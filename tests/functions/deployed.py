@@ -4,8 +4,8 @@
 
 prints its port. It is the product from the socket to the store; only who answers, what is found
 and how patient everybody is are of the tests.
-prints its port. It is the product from the socket to the store; only who answers, what is found
-and how patient everybody is are of the tests.
+`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `line` (the share of DynamoDB's calls that
+go wrong, and a seed), `port`.
 """
 
 import asyncio
