@@ -2,10 +2,10 @@
 
     python -m tests.functions.deployed
 
-prints its port. It is the product from the socket to the store; only who answers, what is found and
-how patient everybody is are of the tests: an answer is `w0 w1 …`, and leases are over in a second.
-`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `line` (the share of DynamoDB's calls that go
-wrong, and a seed).
+prints its port. It is the product from the socket to the store; only who answers, what is found
+and how patient everybody is are of the tests.
+`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `line` (the share of DynamoDB's calls that
+go wrong, and a seed), `port`.
 """
 
 import asyncio
@@ -46,7 +46,10 @@ class Counted:
         return "counted"
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = unheard,  # noqa: ARG002 - a provider takes it
     ) -> AsyncGenerator[Piece, None]:
         """Note the call, then go on from what was said."""
         asked = _ASKED.fullmatch(prompt.question)
@@ -115,7 +118,7 @@ def main() -> None:
         table = here.log._table
         table._client = FaultyClient(table._connected(), random.Random(seed), share)
     listener = socket.create_server(("127.0.0.1", options.get("port", 0)), backlog=2048)
-    print(listener.getsockname()[1], flush=True)
+    print(listener.getsockname()[1], flush=True)  # noqa: T201 - a command prints
     config = uvicorn.Config(served, log_level="critical", access_log=False, lifespan="off")
     uvicorn.Server(config).run(sockets=[listener])
 

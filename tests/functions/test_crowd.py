@@ -82,7 +82,7 @@ async def crowd(folder: Path, streams: int) -> None:
         )
         took = time.monotonic() - began
         used = memory(server.process.pid)
-    print(f"{streams} streams: {took:.1f} s, {used:.0f} MB at most ({before:.0f} at the start)")
+    print(f"{streams} streams: {took:.1f} s, {used:.0f} MB at most ({before:.0f} at the start)")  # noqa: T201 - a figure to report
     log = SQLiteLog(folder / "runs.sqlite")
     for (name, _), seen in zip(fates, answers, strict=True):
         run_id = seen[0].id.rpartition("-")[0]

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from services.streaming.sse import EventStreamParser
 
@@ -73,7 +73,7 @@ class Response:
     _last: str = ""
     _parser: EventStreamParser = field(default_factory=EventStreamParser)
 
-    async def __aenter__(self) -> "Response":
+    async def __aenter__(self) -> Self:
         """Ask, and read the head. Raises `CutError`."""
         try:
             self._reader, self._writer = await asyncio.open_connection(

@@ -142,7 +142,7 @@ async def test_a_replay_keeps_the_time() -> None:
 
         heard = []
         question = Question(query="x", so_far=so_far, earlier=earlier if so_far else None)
-        with pytest.raises(RiverrunError, match="interrupted") as ended:
+        with pytest.raises(RiverrunError, match="interrupted") as ended:  # noqa: PT012 - it ends so
             async for event in replayed(question, [recording], speed, sleep=sleep):
                 heard.append(event)  # noqa: PERF401 - it ends by raising
         assert ended.value.code == "interrupted"
