@@ -58,8 +58,10 @@ class RuntimeAPI:
 
     async def _resolve(self) -> list[Address]:
         try:  # on Lambda it is always a number, which needs no thread to look up
+            # Bytes: text would load the codec for international names, a millisecond.
+            name = self._name.encode("ascii")
             found = socket.getaddrinfo(
-                self._name, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+                name, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
         except socket.gaierror:
             found = await asyncio.get_running_loop().getaddrinfo(

@@ -9,8 +9,7 @@ connection per streamed answer must cost microseconds.
 import asyncio
 import errno
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.lambda_runtime.reply import ProtocolError, Reply, ReplyReader
 
@@ -21,8 +20,7 @@ READ_SIZE = 64 * 1024
 _CONNECTING = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK})
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where the Runtime API listens, resolved."""
 
     family: int
