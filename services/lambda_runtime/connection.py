@@ -102,6 +102,21 @@ class Connection:
         """Whether any byte of an answer has come."""
         return self._reply is not None or self._reader.started
 
+    def still_open(self) -> bool:
+        """Whether it can carry a request, by what the kernel knows at this moment.
+
+        The peer's hanging up while the sandbox was frozen may not have reached the loop yet.
+        """
+        if not (self.idle and self._connected):
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True  # nothing came, not even an end
+        except OSError:
+            pass
+        return False
+
     def write(self, data: bytes) -> None:
         """Send now, or as soon as the kernel takes it. Silent on a lost connection."""
         if self.lost is not None:

@@ -62,9 +62,12 @@ class Delivery:
 
     async def open(self) -> Connection:
         """A connection for one streamed answer: the line's own with RIVERRUN_KEEP_ALIVE."""
-        kept = self._line.lend() if self._setup.environment.keep_alive else None
-        if kept is not None:
-            return kept
+        if self._setup.environment.keep_alive:
+            connection = self._line.lend()
+        else:
+            connection = self._line.ready_made()
+        if connection is not None:
+            return connection
         connection = await self._setup.api.connect()
         if connection.lost is not None:  # refused at once; another address may do
             self._setup.api.next_address()
