@@ -379,6 +379,23 @@ async def test_next_gives_up_after_five_faults(monkeypatch: pytest.MonkeyPatch) 
         await die_of(*[Step(status=503)] * 5)
 
 
+async def test_a_quiet_day_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long no invocation comes, the question that waits is neither given up nor asked
+    again: the platform may take hours to answer it."""
+    async with house(Talker().app) as h:
+        assert (await h.invoke(http("/short"))).content == b"short"
+        await h.api.until(lambda: h.api.open_connections == 2)
+        polls, connections = h.api.polls, h.api.connections
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 86_400)
+        for _ in range(5):  # whatever was set for this day is due
+            await asyncio.sleep(0)
+        assert (h.api.polls, h.api.connections) == (polls, connections)
+        assert (await h.invoke(http("/short"))).content == b"short"
+        assert h.api.polls == polls + 1
+
+
 async def test_the_pauses_between_tries_grow() -> None:
     """A Runtime API that is gone is asked five times over a second and a half."""
     slept: list[float] = []
