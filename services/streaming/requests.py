@@ -28,6 +28,7 @@ URL_LIMIT = 8 * 1024
 _CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_SIGNED = "aws4-hmac-sha256"
 _JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
 
 
@@ -123,6 +124,9 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
     if not settings.api_keys:
         return None
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == _SIGNED:
+        # A signature wants the same header; whoever signs for somebody else moves theirs here.
+        scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
     # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
     token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
     # Every key is compared, in constant time, so that the answer's time tells nothing.
