@@ -60,7 +60,7 @@ format: setup-dev ## Format and fix what can be fixed
 test: setup-dev ## Everything that runs offline in under five minutes
 	@$(PYTEST) -n auto -m "not soak and not netlify"
 
-netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 445 MB)
+netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
 	@tests/netlify_dev/install
 	@$(PYTEST) tests/netlify_dev
 

@@ -44,8 +44,10 @@ def copy_site(folder: Path, upstream: Mapping[str, str]) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line that runs `netlify`."""
-    return [str(BINARIES / "node"), str(MODULES / "netlify-cli" / "bin" / "run.js"), *arguments]
+    """The command line that runs `netlify`, under the Node that was installed with it."""
+    node = shutil.which("node", path=os.pathsep.join([str(BINARIES), os.environ["PATH"]]))
+    assert node is not None
+    return [node, str(MODULES / "netlify-cli" / "bin" / "run.js"), *arguments]
 
 
 def environment(folder: Path) -> dict[str, str]:
