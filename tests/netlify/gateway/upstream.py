@@ -65,12 +65,6 @@ class Answering:
         self.handler.wfile.write(data)
         self.handler.wfile.flush()
 
-    def stream(self, *chunks: bytes) -> None:
-        """A whole event stream."""
-        self.head(200, ("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"))
-        for data in (*chunks, b""):
-            self.chunk(data)
-
     def whole(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         """A complete answer; JSON unless the headers say otherwise."""
         named = {name.lower() for name, _ in headers}
