@@ -10,7 +10,7 @@ CODE := functions services emulator deploy tests benchmarks examples
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge runs check format test soak bench lock clean
+.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,11 @@ format: setup-dev ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 test: setup-dev ## Everything that runs offline in under five minutes
-	@$(PYTEST) -n auto -m "not soak"
+	@$(PYTEST) -n auto -m "not soak and not netlify"
+
+netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
+	@tests/netlify_dev/install
+	@$(PYTEST) tests/netlify_dev
 
 soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
 	@$(PYTEST) -m soak

@@ -42,6 +42,7 @@ class Settings:
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
+    gateway_secrets: tuple[str, ...] = ()
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
@@ -75,6 +76,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
         allowed_origins=_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
         api_keys=_list(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
         max_streams=_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
