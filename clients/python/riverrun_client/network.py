@@ -4,6 +4,7 @@ The only module, with the two shells, that knows the network client.
 """
 
 import errno
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
 
 # What a machine says that has no way out, as against a server that does not answer.
 _OFFLINE = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL})
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _UNHEARD = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 # Mistakes of whoever asks: no second try mends them.
@@ -31,7 +33,8 @@ def lost(error: httpx2.RequestError) -> LostError:
         raise error
     if isinstance(error, _UNHEARD):
         offline = any(_offline(cause) for cause in _causes(error))
-        return LostError(f"No connection: {str(error) or 'no answer in time'}.", offline=offline)
+        why = _NUMBER.sub("", str(error)).rstrip(".") or "no answer in time"
+        return LostError(f"No connection: {why}.", offline=offline)
     if isinstance(error, httpx2.TimeoutException):
         return LostError("The server fell silent.")
     return LostError("The connection was lost.")
