@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ from riverrun_client import (
     Stream,
     Token,
 )
+
+# Without the certificates, which take longer to load than most tests to run.
+PLAIN: dict[str, Any] = {"verify": False, "trust_env": False}
 
 Kind = Literal["sync", "async"]
 QUESTION = "What is there to see?"
@@ -126,32 +130,34 @@ class Both:
         asyncio.run(work())
         return seen
 
-    def _client(self, url: str) -> Client:
-        # Without the certificates, which take longer to load than most tests to run.
-        transport = None if self.handler is None else httpx2.MockTransport(self.handler)
-        http = httpx2.Client(transport=transport, verify=False, trust_env=False)
-        return Client(
-            url,
-            self.key,
-            http=http,
-            patience=self.patience,
-            sleep=self.clock.sleep,
-            clock=self.clock,
-            random=self.random,
-        )
+    @contextmanager
+    def _client(self, url: str) -> Iterator[Client]:
+        with httpx2.Client(transport=self._transport(), **PLAIN) as http:
+            yield Client(
+                url,
+                self.key,
+                http=http,
+                patience=self.patience,
+                sleep=self.clock.sleep,
+                clock=self.clock,
+                random=self.random,
+            )
 
-    def _aclient(self, url: str) -> AsyncClient:
-        transport = None if self.handler is None else httpx2.MockTransport(self.handler)
-        http = httpx2.AsyncClient(transport=transport, verify=False, trust_env=False)
-        return AsyncClient(
-            url,
-            self.key,
-            http=http,
-            patience=self.patience,
-            sleep=self.clock.asleep,
-            clock=self.clock,
-            random=self.random,
-        )
+    @asynccontextmanager
+    async def _aclient(self, url: str) -> AsyncIterator[AsyncClient]:
+        async with httpx2.AsyncClient(transport=self._transport(), **PLAIN) as http:
+            yield AsyncClient(
+                url,
+                self.key,
+                http=http,
+                patience=self.patience,
+                sleep=self.clock.asleep,
+                clock=self.clock,
+                random=self.random,
+            )
+
+    def _transport(self) -> httpx2.MockTransport | None:
+        return None if self.handler is None else httpx2.MockTransport(self.handler)
 
 
 def _taken(stream: Stream) -> Iterator[Event]:

@@ -233,7 +233,7 @@ def test_a_server_that_never_answered_is_given_up_sooner(both: Both) -> None:
         error = both.read(server.url).failed()
     assert isinstance(error, GaveUpError)
     assert error.code == "unreachable"
-    assert len(server.asked) == 4
+    assert len(server.asked) == 3
 
 
 def test_who_was_given_up_can_be_read_again(both: Both) -> None:
