@@ -14,9 +14,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"riverrun: {error} (--help says what it can do)", file=sys.stderr)
         return 2
-    from riverrun_client.cli.commands import run
+    try:
+        from riverrun_client.cli.commands import run
 
-    return run(choice)
+        return run(choice)
+    except KeyboardInterrupt:  # while it was still importing
+        return 130
 
 
 if __name__ == "__main__":

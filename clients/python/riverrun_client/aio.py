@@ -1,4 +1,4 @@
-"""The async client, for asyncio and trio: it does what `conversation` asks, and decides nothing.
+"""The async client: it does what `conversation` asks for, and decides nothing.
 
 `riverrun_client.client` is the same without `await`.
 """
@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar, Unpack
 import anyio
 import httpx2
 
-from riverrun_client.asking import DEFAULT_URL, Endpoint, Question, read_cursor
+from riverrun_client.asking import DEFAULT_URL, Question, read_cursor
 from riverrun_client.conversation import (
     Act,
     Call,
@@ -34,7 +34,7 @@ from riverrun_client.conversation import (
 )
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Result, Retrying
-from riverrun_client.network import LIMITS, head, lost, sent
+from riverrun_client.network import LIMITS, endpoint, head, lost, sent
 from riverrun_client.options import Callbacks, Options, call, split
 from riverrun_client.patience import Patience
 from riverrun_client.place import Place
@@ -63,7 +63,7 @@ class AsyncClient:
         random: Callable[[], float] = chance.random,
     ) -> None:
         self._ways = Ways(
-            endpoint=Endpoint.at(url), patience=patience or Patience(), clock=clock, random=random
+            endpoint=endpoint(url), patience=patience or Patience(), clock=clock, random=random
         )
         self._mine = http is None
         self._http = httpx2.AsyncClient(limits=LIMITS) if http is None else http

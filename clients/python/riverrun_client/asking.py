@@ -32,6 +32,9 @@ class Question:
     metadata: Mapping[str, str] | None = None
     idempotency_key: str = field(default_factory=lambda: secrets.token_hex(16))
 
+    def __post_init__(self) -> None:
+        header_value("The idempotency key", self.idempotency_key)
+
     def body(self) -> bytes:
         """The JSON of the request. Half a surrogate pair becomes U+FFFD."""
         fields: dict[str, Any] = {
@@ -67,7 +70,8 @@ class Endpoint:
             _ = parts.port
         except ValueError:
             raise ValueError(complaint) from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        odd = parts.query or any(not one.isprintable() or one == " " for one in url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or odd:
             raise ValueError(complaint)
         path = parts.path.rstrip("/") or PATH
         return cls(f"{parts.scheme}://{parts.netloc}{path}")
@@ -98,6 +102,13 @@ class Endpoint:
 
     def _run(self, run_id: str) -> str:
         return f"{self.url}/runs/{quote(run_id, safe='')}"
+
+
+def header_value(name: str, value: str) -> str:
+    """`value`, which can be sent in a header. Raises `ValueError` when it cannot."""
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{name} must be printable ASCII characters.")
+    return value
 
 
 def read_cursor(cursor: str) -> tuple[str, int]:

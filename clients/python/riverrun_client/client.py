@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx2
 
-from riverrun_client.asking import DEFAULT_URL, Endpoint, Question, read_cursor
+from riverrun_client.asking import DEFAULT_URL, Question, read_cursor
 from riverrun_client.conversation import (
     Act,
     Call,
@@ -32,7 +32,7 @@ from riverrun_client.conversation import (
 )
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Result, Retrying
-from riverrun_client.network import LIMITS, head, lost, sent
+from riverrun_client.network import LIMITS, endpoint, head, lost, sent
 from riverrun_client.options import Callbacks, Options, call, split
 from riverrun_client.patience import Patience
 from riverrun_client.place import Place
@@ -51,7 +51,8 @@ class Client:
     when the server refuses it. `http` is an `httpx2.Client` of your own, which you close.
     `clock` and `sleep` count seconds; `random` gives numbers from 0 to 1.
 
-    Raises `ValueError` for a `url` that is none. Use it in a `with`, or call `close`.
+    Raises `ValueError` for a `url` that is none, and later for a `key` that no header can hold.
+    Use it in a `with`, or call `close`.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Client:
         random: Callable[[], float] = chance.random,
     ) -> None:
         self._ways = Ways(
-            endpoint=Endpoint.at(url), patience=patience or Patience(), clock=clock, random=random
+            endpoint=endpoint(url), patience=patience or Patience(), clock=clock, random=random
         )
         self._mine = http is None
         self._http = httpx2.Client(limits=LIMITS) if http is None else http

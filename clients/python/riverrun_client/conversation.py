@@ -151,8 +151,8 @@ def _patiently(attempt: Callable[[], Steps[T]], place: Place, tries: Tries) -> S
             wait = tries.after(lost)
             if wait is None:
                 raise _given_up(lost, place, tries) from None
-            attempts = 0 if lost.paused else tries.vain
-            yield Tell(Retrying(reason=lost.reason, attempt=attempts, wait=wait))
+            said = Retrying(reason=lost.reason, attempt=tries.vain, wait=wait, paused=lost.paused)
+            yield Tell(said)
             yield Pause(wait)
 
 

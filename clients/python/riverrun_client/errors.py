@@ -21,8 +21,8 @@ class RiverrunError(Exception):
 
     `code` is stable (the contract's, or one of this client's: see each class); the message is a
     sentence for a person and `hint`, where there is one, says what to do. `retryable` means that
-    asking again may help. `retry_after` is in seconds. `partial` is what was said before, and
-    `cursor` where to go on reading.
+    asking again may help. `retry_after` is in seconds. `partial` is what was said before, `cursor`
+    where to go on reading, `step` the step that failed, `status` the HTTP status where it was one.
     """
 
     code = "internal"
@@ -40,6 +40,7 @@ class RiverrunError(Exception):
         run_id: str | None = None,
         cursor: str | None = None,
         status: int | None = None,
+        step: int | None = None,
         raw: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
@@ -52,6 +53,7 @@ class RiverrunError(Exception):
         self.run_id = run_id
         self.cursor = cursor
         self.status = status
+        self.step = step
         self.raw = raw
 
     def __str__(self) -> str:
@@ -114,11 +116,12 @@ def failure(raw: Mapping[str, Any], partial: Partial, *, cursor: str | None) -> 
 
 def said(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The `code`, `retryable`, `hint` and `retry_after` of the contract's error object."""
-    wait = number(raw, "retryAfterMs")
+    wait, step = number(raw, "retryAfterMs"), number(raw, "step")
     return {
         "code": _text(raw, "code"),
         "retryable": raw.get("retryable") is True,
         "hint": _text(raw, "hint"),
+        "step": None if step is None else int(step),
         "retry_after": None if wait is None or wait < 0 else wait / 1000,
     }
 

@@ -130,12 +130,13 @@ Event = Status | Token | Sources | Usage | Notice | Reset | Final | Other
 class Retrying:
     """No event of the run: the connection is gone, and in `wait` seconds there is another try.
 
-    `attempt` counts vain tries in a row; 0 when the server asked to come back.
+    `attempt` counts vain tries in a row. `paused`: the server itself asked to come back.
     """
 
     reason: str
     attempt: int
     wait: float
+    paused: bool = False
 
 
 class InvalidEventError(ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from riverrun_client.asking import Request
+from riverrun_client.asking import Endpoint, Request, header_value
 from riverrun_client.patience import LostError, Patience
 from riverrun_client.verdicts import Head
 
@@ -25,6 +25,16 @@ _UNHEARD = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 # Mistakes of whoever asks: no second try mends them.
 _MISTAKES = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+
+
+def endpoint(url: str) -> Endpoint:
+    """The endpoint at a server's address. Raises `ValueError` when it is none."""
+    found = Endpoint.at(url)
+    try:
+        httpx2.URL(found.url)
+    except (httpx2.InvalidURL, UnicodeError):
+        raise ValueError(f"{url!r} is not an address.") from None
+    return found
 
 
 def lost(error: httpx2.RequestError) -> LostError:
@@ -57,7 +67,7 @@ def sent(request: Request, key: str | None, patience: Patience) -> dict[str, Any
     # A coding holds small events back until a block of it is full.
     headers = {**request.headers, "Accept-Encoding": "identity"}
     if key:
-        headers["Authorization"] = f"Bearer {key}"
+        headers["Authorization"] = "Bearer " + header_value("The key", key.strip())
     timeout = httpx2.Timeout(patience.silence, connect=patience.connect, pool=None)
     return {
         "method": request.method,

@@ -92,7 +92,9 @@ class Place:
                 raise _paused(raw)
             if numbered is not None and not self._is_next(*numbered):
                 return None
-            event = None if raw["type"] == "error" else read_event(raw, frame.id * frame.own)
+            event = (
+                None if raw["type"] == "error" else read_event(raw, frame.id if numbered else "")
+            )
         except InvalidEventError as error:
             raise LostError(f"The stream holds something that is no event ({error}).") from None
         if numbered is None:

@@ -82,10 +82,23 @@ class Both:
     handler: Callable[[httpx2.Request], httpx2.Response] | None = None
 
     def read(
-        self, url: str = "http://test", query: str = QUESTION, *, times: int = 1, **options: Any
+        self,
+        url: str = "http://test",
+        query: str = QUESTION,
+        *,
+        times: int = 1,
+        stream: list[Any] | None = None,
+        **options: Any,
     ) -> Seen:
-        """Ask, and read to the end, `times` times over the same stream."""
-        return self._read(url, lambda client: client.stream(query, **options), times)
+        """Ask, and read to the end, `times` times over the same stream, which `stream` gets."""
+
+        def begin(client: Any) -> Any:
+            begun = client.stream(query, **options)
+            if stream is not None:
+                stream.append(begun)
+            return begun
+
+        return self._read(url, begin, times)
 
     def join(self, url: str, run_id: str, after: int = 0) -> Seen:
         """Read a run to its end."""

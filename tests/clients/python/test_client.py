@@ -73,7 +73,9 @@ def test_every_name_is_there() -> None:
         _ = riverrun_client.Nothing
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://x?y=1", "http://x:port"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x", "http://", "http://x?y=1", "http://x:port", "http://a b", "http://[::1"]
+)
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match="address"):
@@ -109,6 +111,18 @@ def test_an_unknown_option_is_a_mistake() -> None:
     """Not silently nothing."""
     with Client() as client, pytest.raises(TypeError, match="topk"):
         client.stream("x", topk=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "ключ", "a\0"])
+def test_what_no_header_can_hold_is_refused_before_it_is_sent(both: Both, value: str) -> None:
+    """A key from a file with something behind it adds no header."""
+    with scripted(Answer(WHOLE)) as server:
+        with pytest.raises(ValueError, match="printable ASCII"):
+            both.read(server.url, idempotency_key=value)
+        both.key = value
+        with pytest.raises(ValueError, match="printable ASCII"):
+            both.read(server.url)
+    assert server.asked == []
 
 
 def test_two_questions_have_two_keys(both: Both) -> None:

@@ -118,6 +118,19 @@ def test_the_same_key_is_one_run(both: Both, served: Product) -> None:
     assert error.code == "idempotency_conflict"
 
 
+def test_a_run_is_stopped_while_it_is_read(both: Both, served: Product) -> None:
+    """The reader sees its last words on the connection that it has."""
+    stream: list[Any] = []
+    seen = both.read(served.url, "hang", stream=stream, on_token=lambda _: stream[0].stop())
+    last = seen.events[-1]
+    assert isinstance(last, Final)
+    assert (last.result.finish_reason, last.result.answer) == ("cancelled", "One ")
+    assert both.clock.waits == []
+    run_id = last.result.run_id
+    assert run_id is not None
+    assert served.state(run_id)["result"]["finishReason"] == "cancelled"
+
+
 @pytest.mark.soak
 def test_an_answer_survives_a_cut_at_every_byte(both: Both, served: Product) -> None:
     """CR01, SR02: through the whole stack."""

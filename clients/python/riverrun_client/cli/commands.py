@@ -14,7 +14,7 @@ from riverrun_client.errors import (
     RunFailedError,
 )
 
-ANSWERED, FAILED, GAVE_UP, REFUSED, FOREIGN = 0, 1, 3, 4, 5
+ANSWERED, FAILED, USAGE, GAVE_UP, REFUSED, FOREIGN = 0, 1, 2, 3, 4, 5
 INTERRUPTED, UNREAD = 130, 141  # 128 and the number of SIGINT, of SIGPIPE
 
 
@@ -26,10 +26,15 @@ def run(choice: Choice) -> int:
     except BrokenPipeError:
         # `| head` has read enough. What is still in the buffer goes nowhere, without a traceback
         # when the interpreter flushes it. The run goes on: losing a reader is not stopping.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
         return UNREAD
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ValueError as error:
+        print(f"riverrun: {error}", file=err)
+        return USAGE
 
 
 def _run(choice: Choice, out: TextIO, err: TextIO) -> int:

@@ -156,6 +156,8 @@ def _summary(result: Result) -> str:
         parts.append(f"{result.usage.input_tokens} tokens in, {result.usage.output_tokens} out")
         if result.usage.cost_usd is not None:
             parts.append(f"${result.usage.cost_usd:.4f}")
+    if result.session_id:
+        parts.append(f"session {visible_line(result.session_id)}")
     if result.run_id:
         parts.append(f"run {visible_line(result.run_id)}")
     return " · ".join(parts)

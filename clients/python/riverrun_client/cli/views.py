@@ -90,6 +90,8 @@ class Plain:
                 where = f"  {visible_line(source.uri)}" if source.uri else ""
                 print(f"  [{number}] {visible_line(source.title)}{where}", file=self._out)
         self._out.flush()
+        if result.session_id:
+            self.note(f"session {result.session_id}")
         if (ending := unusual(result)) is not None:
             print(ending, file=self._err, flush=True)
 
@@ -188,7 +190,7 @@ def complaint(error: RiverrunError) -> list[str]:
 
 def retrying(news: Retrying) -> str:
     """What to tell a person about a lost connection."""
-    if news.attempt == 0:
+    if news.paused:
         return f"The server asked to come back ({news.reason}); going on."
     return f"{news.reason} Try {news.attempt} in {news.wait:.1f} s."
 

@@ -201,6 +201,8 @@ def test_a_question_can_come_from_standard_input(served: Product) -> None:
         (["--nonsense", "x"], "unrecognized arguments"),
         (["--top-k", "many", "x"], "invalid int"),
         (["--url", "ftp://x", "x"], "not an address"),
+        (["--url", "http://a b", "x"], "not an address"),
+        (["--key", "a\nb", "x"], "printable ASCII"),
         (["watch"], "needs the id"),
         (["watch", "the", "river"], "put a question in quotes"),
         (["--after", "3", "x"], "for watch"),
