@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
 import riverrun_client
@@ -30,7 +31,7 @@ from riverrun_client import (
     Token,
     Usage,
 )
-from tests.clients.python.both import Both
+from tests.clients.python.both import PLAIN, Both
 from tests.clients.python.scripted_server import (
     RUN,
     WHOLE,
@@ -413,6 +414,29 @@ def test_leaving_the_async_loop_closes_the_socket(
         asyncio.run(work(server.url), debug=True)
         gc.collect()
     assert threading.active_count() == threads
+    assert capsys.readouterr().err == ""
+
+
+def test_a_task_can_be_cancelled_at_any_of_its_awaits(capsys: pytest.CaptureFixture[str]) -> None:
+    """CR09: while it connects, sends, waits for the head, reads; nothing is left over."""
+
+    async def work(url: str) -> None:
+        async with httpx2.AsyncClient(**PLAIN) as http:
+            client = AsyncClient(url, http=http)
+            for turns in range(60):
+                task = asyncio.create_task(client.ask("x"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    with scripted(HELD) as server:
+        asyncio.run(work(server.url))
+        gc.collect()
+        for asked in server.asked:
+            assert asked.left.wait(10)
+        assert len(server.asked) > 10
     assert capsys.readouterr().err == ""
 
 

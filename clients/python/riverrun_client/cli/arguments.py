@@ -56,8 +56,11 @@ class Choice:
 
 def chosen(arguments: Sequence[str], environ: Mapping[str, str]) -> Choice:
     """Read the arguments. Raises `UsageError`, and `SystemExit` after `--help`."""
-    told = _parser(environ).parse_intermixed_args(arguments)
+    # Behind a "--" is a question, whatever it looks like; argparse lets options stand there.
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    told = _parser(environ).parse_intermixed_args(arguments[:end])
     verb, words = _verb(told.words)
+    words = [*words, *arguments[end + 1 :]]
     try:
         Endpoint.at(told.url)
     except ValueError as error:

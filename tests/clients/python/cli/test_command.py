@@ -194,6 +194,14 @@ def test_a_question_can_come_from_standard_input(served: Product) -> None:
         assert run(served.url, *arguments, given="What?").stdout == f"{ANSWER}\n"
 
 
+def test_behind_two_dashes_is_a_question_whatever_it_looks_like() -> None:
+    """Not an option, and not a verb."""
+    for said in ("--json", "watch", "bench"):
+        with scripted(Answer(WHOLE)) as server:
+            assert run(server.url, "-q", "--", said).returncode == 0
+        assert server.asked[0].json()["query"] == said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -466,3 +474,21 @@ def test_bench_counts_what_failed() -> None:
     nobody = run("http://127.0.0.1:1", "bench", "-n", "2")
     assert nobody.returncode == 3
     assert "2 x unreachable" in nobody.stdout
+
+
+def test_ctrl_c_in_bench_stops_every_run_it_began() -> None:
+    """Nobody will read those answers; what was measured is printed."""
+    accepted = Answer([b"{}"], 202, {"Content-Type": "application/json"})
+    held = Answer(WHOLE[:2], end="hold")
+    with scripted(Answer(WHOLE), held, held, accepted) as server:
+        with begun(server.url, "bench", "-n", "5", "-c", "2") as process:
+            while len(server.asked) < 3:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        stops = [line for line in server.lines() if line.endswith("/stop")]
+    assert process.returncode == 130, err
+    assert len(stops) == 2
+    assert out.startswith("1 answered, 0 failed in ")
+    assert "Warning" not in err
+    assert "Traceback" not in err
