@@ -1,6 +1,7 @@
 """One way to use both clients, so that each test is written once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Both:
     patience: Patience = field(default_factory=Patience)
     key: Any = None
     handler: Callable[[httpx2.Request], httpx2.Response] | None = None
+    sleeps: bool = False  # for a server that needs real time
 
     def read(
         self,
@@ -151,7 +153,7 @@ class Both:
                 self.key,
                 http=http,
                 patience=self.patience,
-                sleep=self.clock.sleep,
+                sleep=time.sleep if self.sleeps else self.clock.sleep,
                 clock=self.clock,
                 random=self.random,
             )
@@ -164,7 +166,7 @@ class Both:
                 self.key,
                 http=http,
                 patience=self.patience,
-                sleep=self.clock.asleep,
+                sleep=asyncio.sleep if self.sleeps else self.clock.asleep,
                 clock=self.clock,
                 random=self.random,
             )

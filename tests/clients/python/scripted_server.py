@@ -144,7 +144,10 @@ class ScriptedServer:
             with self._lock:
                 self.asked.append(asked)
                 answer = self._answers[min(len(self.asked), len(self._answers)) - 1]
-            self._say(line, asked, answer)
+            try:
+                self._say(line, asked, answer)
+            except OSError:
+                asked.left.set()
 
     def _say(self, line: socket.socket, asked: Asked, answer: Answer) -> None:
         if answer.end == "nothing":

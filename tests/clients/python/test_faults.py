@@ -132,6 +132,20 @@ def test_a_run_is_stopped_while_it_is_read(both: Both, served: Product) -> None:
 
 
 @pytest.mark.soak
+def test_a_killed_function_is_no_answer_by_half(both: Both, served: Product) -> None:
+    """The process that writes is killed: another goes on, or it is told as interrupted."""
+    both.sleeps = True
+    served.break_with(kind="kill", at=2500)
+    seen = both.read(served.url, "slowly")
+    if seen.error is None:
+        whole(seen)
+    else:
+        assert seen.error.code == "interrupted"
+        assert seen.error.partial.answer
+        assert Final not in [type(event) for event in seen.events]
+
+
+@pytest.mark.soak
 def test_an_answer_survives_a_cut_at_every_byte(both: Both, served: Product) -> None:
     """CR01, SR02: through the whole stack."""
     both.random = lambda: 0.0

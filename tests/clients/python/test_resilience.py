@@ -434,6 +434,8 @@ def test_a_reset_drops_what_was_shown(both: Both) -> None:
     assert seen.kinds == ["Status", "Token", "Reset", "Token", "Final"]
     assert seen.stream is not None
     assert seen.stream.answer == "Right"
+    with scripted(Answer(body[:4]), refusal(404, "not_found")) as server:
+        assert both.read(server.url).failed().partial.answer == "Right"
 
 
 def test_a_stream_without_ids_is_read_again_from_the_start(both: Both) -> None:
