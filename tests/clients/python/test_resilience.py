@@ -402,9 +402,14 @@ def test_a_failed_run_is_an_exception_with_everything_in_it(both: Both) -> None:
         "partial": {"answer": "One ", "sources": [], "steps": []},
     }  # fmt: skip
     told: list[object] = []
-    with scripted(Answer([*WHOLE[:2], frame(3, failure)], end="hold")) as server:
-        seen = both.read(server.url, on_error=told.append)
+
+    def tell(error: object) -> None:
+        # The line is closed before anybody is told: who looks at it may take their time.
         assert server.asked[0].left.wait(10)
+        told.append(error)
+
+    with scripted(Answer([*WHOLE[:2], frame(3, failure)], end="hold")) as server:
+        seen = both.read(server.url, on_error=tell)
     error = seen.failed()
     assert isinstance(error, RunFailedError)
     assert told == [error]

@@ -111,11 +111,13 @@ class Terminal:
         *complete, self._line = (self._line + visible(text)).split("\n")
         for line in complete:
             self._answer(line)
-        # What is over the edge of the window stands: only the last row can still change.
-        *rows, last = Text(self._line).wrap(self._out, self._out.width) or [Text()]
-        for row in rows:
-            self._answer(row.plain.rstrip())
-        self._line = last.plain
+        # What is over the edge of the window stands: only the last row can still change. A space
+        # at the edge is not shown, and still divides the words on its two sides.
+        rows = [row.plain.rstrip() for row in Text(self._line).wrap(self._out, self._out.width)]
+        if len(rows) > 1:
+            for row in rows[:-1]:
+                self._answer(row)
+            self._line = rows[-1] + self._line[len(self._line.rstrip()) :]
 
     def _answer(self, line: str) -> None:
         self._out.print(_cited(line))
@@ -154,7 +156,7 @@ def _summary(result: Result) -> str:
         parts.insert(0, visible_line(result.model))
     if result.usage is not None:
         parts.append(f"{result.usage.input_tokens} tokens in, {result.usage.output_tokens} out")
-        if result.usage.cost_usd is not None:
+        if result.usage.cost_usd:
             parts.append(f"${result.usage.cost_usd:.4f}")
     if result.session_id:
         parts.append(f"session {visible_line(result.session_id)}")
