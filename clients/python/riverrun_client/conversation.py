@@ -158,11 +158,12 @@ def _patiently(attempt: Callable[[], Steps[T]], place: Place, tries: Tries) -> S
 
 def _connection(ways: Ways, place: Place, question: Question | None, tries: Tries) -> Steps[None]:
     """Read one response. Returns after the terminal event, raises `LostError` before it."""
-    if place.run_id or question is None:
+    if place.seq or question is None:
         request = ways.endpoint.read(place.run_id, place.seq)
-    elif place.stopped:
+    elif place.stopped and not place.run_id:
         raise RunFailedError("Stopped before it was asked.", code="cancelled")
     else:
+        # Also when the head named a run and no event followed: its key finds it wherever it is.
         request = ways.endpoint.start(question)
         place.asked = True
     head = yield from _call(request, tries)

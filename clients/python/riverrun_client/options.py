@@ -11,6 +11,7 @@ from riverrun_client.errors import RiverrunError
 from riverrun_client.events import (
     Event,
     Final,
+    Reset,
     Result,
     Retrying,
     Source,
@@ -30,6 +31,7 @@ class Callbacks(TypedDict, total=False):
     on_status: Callable[[Status], Any]
     on_token: Callable[[str], Any]
     on_sources: Callable[[tuple[Source, ...]], Any]
+    on_reset: Callable[[str], Any]
     on_complete: Callable[[Result], Any]
     on_error: Callable[[RiverrunError], Any]
     on_retry: Callable[[Retrying], Any]
@@ -74,6 +76,8 @@ def call(callbacks: Callbacks, said: Event | Retrying | RiverrunError) -> Any:
             name, value = "on_token", said.text
         case Sources():
             name, value = "on_sources", said.sources
+        case Reset():
+            name, value = "on_reset", said.reason
         case Final():
             name, value = "on_complete", said.result
         case Retrying():

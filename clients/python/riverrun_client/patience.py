@@ -22,7 +22,7 @@ class Patience:
     """
 
     tries: int = 9
-    strangers: int = 2
+    strangers: int = 3
     first: float = 1.0
     longest: float = 30.0
     connect: float = 10.0
