@@ -6,11 +6,11 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-CODE := functions services emulator deploy tests benchmarks examples
+CODE := functions services emulator deploy tests benchmarks examples clients/python
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
+.PHONY: help setup setup-dev dev serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ dev: setup ## A cloud on localhost: the page and the functions on http://localho
 
 serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
+
+ask: setup ## Ask it on the command line: make ask Q="What is there to see in Paris?"
+	@test -n "$$Q" || { echo 'Say what: make ask Q="What is there to see in Paris?"'; exit 2; }
+	@export PYTHONPATH=clients/python RIVERRUN_URL="$${RIVERRUN_URL:-http://localhost:$(PORT)}"; \
+	  exec $(BIN)/python -m riverrun_client -- "$$Q"
 
 ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
 	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }
