@@ -60,7 +60,7 @@ def main() -> int:
 def _ready() -> Settings:
     # Opened before the first question, so that a fault of the installation is told at once.
     here = installed()
-    _ = here.log, here.chat
+    _ = here.log, here.chat, here.recordings
     asyncio.run(here.context.prepare())
     return here.settings
 

@@ -50,11 +50,14 @@ class Settings:
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
     keep: float | None = None
+    replay: Path | None = None
+    replay_speed: float = 1.0
     abandoned: str = "finish"
     abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
+    gateway_secrets: tuple[str, ...] = ()
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
@@ -69,6 +72,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     default = Settings()
     script = environ.get("RIVERRUN_SCRIPT", "")
+    replay = environ.get("RIVERRUN_REPLAY", "")
     model_path = environ.get("RIVERRUN_MODEL", "")
     settings = Settings(
         host=environ.get("HOST", "") or default.host,
@@ -81,11 +85,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         index=environ.get("RIVERRUN_INDEX", "") or default.index,
         log=_log(environ, DEFAULT_LOG),
         keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
+        replay=Path(replay) if replay else None,
+        replay_speed=_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
         abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
         abandoned_after=_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
         allowed_origins=_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
         api_keys=_list(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
         max_streams=_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
@@ -173,6 +180,19 @@ def _number(environ: Mapping[str, str], name: str, *, high: float = float("inf")
     if not 0 <= value <= high or value == float("inf"):
         limits = f"from 0 to {high:g}" if high != float("inf") else "of at least 0"
         raise SetupError(f"{name}={text!r} must be a number {limits}.")
+    return value
+
+
+def _speed(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise SetupError(
+            f"{name}={text!r} must be a number: 1 as it was, 10 ten times as fast, 0 at once."
+        )
     return value
 
 

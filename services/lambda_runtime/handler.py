@@ -11,8 +11,7 @@ Nothing here knows the Runtime API; what it cannot load it says as a `LoadError`
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from services.errors import SetupError
 
@@ -30,8 +29,7 @@ class LoadError(SetupError):
         self.type = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(NamedTuple):
     """What was loaded: an ASGI application, or a function of ``(event, context)``."""
 
     run: Callable[..., Any]

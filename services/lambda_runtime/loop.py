@@ -71,8 +71,17 @@ class Runtime:
             task.cancel()
 
     async def _poll(self) -> None:
-        patient = self._concurrency is not None
-        line = Line(self._setup.api, patient=patient, clock=self._setup.clock)
+        environment = self._setup.environment
+        one_at_a_time = self._concurrency is None
+        line = Line(
+            self._setup.api,
+            patient=not one_at_a_time,
+            # Many pollers would keep many idle connections, and their streams overlap anyway.
+            ahead=one_at_a_time
+            and environment.invoke_mode == "response_stream"
+            and not environment.keep_alive,
+            clock=self._setup.clock,
+        )
         try:
             while not self._stopping:
                 await self._take_turn(await line.next(), line)

@@ -17,6 +17,7 @@ from services.settings import Settings, read_settings
 if TYPE_CHECKING:
     from services.chat import ChatProvider
     from services.context import Library
+    from services.runs.recordings import Recording
     from services.streaming.attendance import Seat
     from services.streaming.endings import PausedError
     from services.streaming.production import Production
@@ -70,6 +71,13 @@ class Installation:
         from services.chat import open_chat
 
         return open_chat(self.settings)
+
+    @cached_property
+    def recordings(self) -> "tuple[Recording, ...]":
+        """What is replayed instead of answering; none where nothing is."""
+        from services.streaming.replay import open_recordings
+
+        return open_recordings(self.settings.replay) if self.settings.replay else ()
 
     def admit(self) -> None:
         """Count a reader in. Raises `BusyError` when there is no room, or no time any more."""

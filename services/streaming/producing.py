@@ -17,6 +17,7 @@ from services.streaming.pipeline import answer_question
 from services.streaming.production import Production
 from services.streaming.question import Question
 from services.streaming.recording import record
+from services.streaming.replay import replayed
 from services.streaming.transcript import Transcript
 
 Producer = Callable[[Question], AsyncIterable[Said]] | AsyncIterable[Said]
@@ -58,12 +59,14 @@ def produce(
         pausable=pausable,
         on_pause=here.let_go,
     )
+    # What was recorded was joined then: said again, it is the same events.
+    joins = here.durable and here.settings.replay is None
     quiet = interruptible(
         said,
         stop=production.stop,
         seconds_left=question.seconds_left,
         heartbeat=TICK,
-        pace=PACE if here.durable else 0.0,
+        pace=PACE if joins else 0.0,
     )
     events = complete(quiet, transcript, pausable=pausable)
     unwanted = _unwanted(question)
@@ -72,7 +75,7 @@ def produce(
     if observers:
         events = observe(events, *observers)
     leave = partial(_checkpoint, run, transcript, unwanted) if pausable else None
-    entries = record(events, run, here.log, transcript, after=after, join=here.durable, leave=leave)
+    entries = record(events, run, here.log, transcript, after=after, join=joins, leave=leave)
     here.productions[run.id] = production
     production.begin(entries, partial(here.log.renew, run), question.seconds_left)
     production.task.add_done_callback(lambda _task: here.over(production))
@@ -99,6 +102,8 @@ def produced(
 
     Raises `TypeError` for what is no producer.
     """
+    if producer is None and here.settings.replay is not None:
+        return replayed(question, here.recordings, here.settings.replay_speed)
     if producer is None:
         return answer_question(question, here)
     # Whatever the types promise, a function without `yield` is an easy mistake.

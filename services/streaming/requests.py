@@ -32,6 +32,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 # An HTTP API waits this long for its function and sends nothing before, in seconds.
 HTTP_API_LIMIT = 30.0
 
+_SIGNED = "aws4-hmac-sha256"
 _JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
 
 
@@ -151,6 +152,9 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
     if not settings.api_keys:
         return None
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == _SIGNED:
+        # A signature wants the same header; whoever signs for somebody else moves theirs here.
+        scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
     # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
     token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
     # Every key is compared, in constant time, so that the answer's time tells nothing.

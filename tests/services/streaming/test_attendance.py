@@ -18,6 +18,7 @@ from services.streaming import (
 )
 from services.streaming.attendance import LAST_CALL, Seat
 from services.streaming.endings import PausedError
+from services.streaming.events import Paused
 from services.streaming.question import Reader
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
@@ -277,3 +278,49 @@ async def test_what_there_was_is_what_that_reader_has_seen(here: Installation) -
     assert error["partial"]["answer"] == "".join(said) != WHOLE
     rest = await resume(here, run, 7, left=900.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
+
+
+async def test_a_reader_who_was_sent_off_has_a_moment_to_come_back(
+    log: MemoryLog, chat: Words
+) -> None:
+    """Also where a run that nobody reads is paused at once: they are on their way."""
+    here = installation(log, chat, abandoned="pause")
+    first = await ask(here, left=900.0, front_left=6.0)
+    await asyncio.sleep(5)
+    assert chat.open == 1
+    rest = await resume(here, *place(first), left=900.0)
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+    assert len(chat.asked) == 1
+
+
+async def test_a_reader_who_does_not_read_keeps_nobody_from_letting_go(
+    here: Installation, chat: Words
+) -> None:
+    """The run is free within 0.3 s, and the reader finds the rest in the log."""
+    chat.words = ["x" * 20_000] * 40
+    asked = Question(query="go", resume=True)
+    response: Any = await handle_streaming_request(asked, installation=here)
+    run = response.headers["x-run-id"]
+    for _ in range(7):  # the statuses and the sources, then no more
+        await anext(response.body_iterator)
+    await asyncio.sleep(60)
+    production = here.producing(run)
+    assert production is not None
+    shut_down(here)
+    await asyncio.sleep(0.3)
+    assert production.task.done()
+    assert here.producing(run) is None
+    assert (await told(response))[-1][1]["reason"] == "shutdown"
+
+
+async def test_a_producer_cannot_say_that_it_is_paused(here: Installation) -> None:
+    """That is no event of a run."""
+
+    async def producer(_question: Question) -> AsyncIterator[Any]:
+        yield "a"
+        yield Paused(reason="deadline", cursor="x-1")
+
+    response = await handle_streaming_request(
+        Question(query="go"), producer=producer, installation=here
+    )
+    assert [event["type"] for _, event in await told(response)] == ["token", "error"]

@@ -470,6 +470,18 @@ def test_a_key_names_its_owner_and_is_not_the_name() -> None:
     assert read_owner(request(), Settings()) is None
 
 
+def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
+    """What signs for a visitor needs the header of the visitor's key, and moves the key aside."""
+    signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request, …"
+    signed = {"Authorization": signature.encode().decode("latin-1")}
+    beside = {"X-Riverrun-Authorization": "Bearer alpha"}
+    plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
+    assert read_owner(request(headers=signed | beside), KEYS) == plain
+    for headers in (signed, beside, signed | {"X-Riverrun-Authorization": "Bearer no"}):
+        with pytest.raises(RequestError):
+            read_owner(request(headers=headers), KEYS)
+
+
 def test_the_platforms_word_is_the_deadline_when_it_is_sooner() -> None:
     """Lambda says how long an invocation has left."""
 
