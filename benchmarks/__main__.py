@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import durability, events, log, retrieval, runtimes, serving
+from benchmarks import durability, events, log, models, retrieval, runtimes, serving
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -21,6 +21,7 @@ def main() -> int:
         events.tables,
         log.tables,
         durability.tables,
+        models.tables,
         runtimes.tables,
     ):
         for table in measure():

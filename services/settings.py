@@ -5,15 +5,17 @@ known ones; nothing outside this module reads the environment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.errors import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
-CHAT_PROVIDERS = ("extractive", "scripted")
+CHAT_PROVIDERS = ("extractive", "scripted", "bedrock", "openai")
+AFTER_TEXT = ("fail", "restart")
 EMBEDDING_PROVIDERS = ("local",)
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ABANDONED = ("finish", "pause", "stop")
@@ -30,6 +32,19 @@ class Settings:
     port: int = 8888
     chat: str = "extractive"
     script: Path | None = None
+    chat_models: tuple[str, ...] = ()
+    chat_tokens: int = 1024
+    chat_temperature: float | None = None
+    chat_timeout: float = 60.0
+    chat_instructions: Path | None = None
+    chat_after_text: str = "fail"
+    chat_cache: bool = False
+    guardrail: str = ""
+    openai_base_url: str | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
+    prices: Path | None = None
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
     embedding: str = "local"
     model_path: Path | None = None
     index: str = str(SHIPPED_INDEX)
@@ -64,6 +79,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         port=_integer(environ, "PORT", default.port, low=0, high=65535),
         chat=_choice(environ, "RIVERRUN_CHAT", CHAT_PROVIDERS, default.chat),
         script=Path(script) if script else None,
+        **_model(environ, default),
         embedding=_choice(environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding),
         model_path=Path(model_path) if model_path else None,
         index=environ.get("RIVERRUN_INDEX", "") or default.index,
@@ -86,6 +102,29 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
     return settings
+
+
+def _model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]:
+    """What concerns a model that is asked: `bedrock` and `openai`."""
+    instructions = environ.get("RIVERRUN_CHAT_INSTRUCTIONS", "")
+    prices = environ.get("RIVERRUN_PRICES", "")
+    return {
+        "chat_models": _list(environ, "RIVERRUN_CHAT_MODEL"),
+        "chat_tokens": _integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
+        "chat_temperature": _number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
+        "chat_timeout": _seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),
+        "chat_instructions": Path(instructions) if instructions else None,
+        "chat_after_text": _choice(
+            environ, "RIVERRUN_CHAT_AFTER_TEXT", AFTER_TEXT, default.chat_after_text
+        ),
+        "chat_cache": _choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
+        "guardrail": environ.get("RIVERRUN_GUARDRAIL", ""),
+        "openai_base_url": environ.get("OPENAI_BASE_URL", "") or None,
+        "openai_api_key": environ.get("OPENAI_API_KEY", "") or None,
+        "prices": Path(prices) if prices else None,
+        "budget_usd": _number(environ, "RIVERRUN_BUDGET_USD"),
+        "budget_tokens": _integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
+    }
 
 
 def _choice(environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
@@ -127,6 +166,20 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         value = -1.0
     if not 0 < value < float("inf"):
         raise SetupError(f"{name}={text!r} must be a number of seconds greater than 0.")
+    return value
+
+
+def _number(environ: Mapping[str, str], name: str, *, high: float = float("inf")) -> float | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= high or value == float("inf"):
+        limits = f"from 0 to {high:g}" if high != float("inf") else "of at least 0"
+        raise SetupError(f"{name}={text!r} must be a number {limits}.")
     return value
 
 

@@ -3,12 +3,14 @@
 This package knows nothing of runs, events, embeddings or sockets.
 """
 
+from services.chat.grounding import Grounding, check
 from services.chat.opening import open_chat
 from services.chat.provider import (
     Anew,
     ChatCode,
     ChatError,
     ChatProvider,
+    Note,
     Piece,
     Prompt,
     Stop,
@@ -24,6 +26,8 @@ __all__ = [
     "ChatCode",
     "ChatError",
     "ChatProvider",
+    "Grounding",
+    "Note",
     "Piece",
     "Prompt",
     "Stop",
@@ -32,5 +36,6 @@ __all__ = [
     "Turn",
     "Usage",
     "answer",
+    "check",
     "open_chat",
 ]

@@ -3,11 +3,16 @@
 A provider is one module and one line of `PROVIDERS`; nothing here knows how one answers.
 """
 
+import importlib.util
 from collections.abc import Callable
 
 from services.chat.provider import ChatProvider
 from services.errors import SetupError
 from services.settings import Settings
+
+# Where the installation names none. Models come and go: docs/models.md says to check them.
+BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
+OPENAI_MODEL = "gpt-4.1-mini"
 
 
 def _extractive(_settings: Settings) -> ChatProvider:
@@ -25,10 +30,97 @@ def _scripted(settings: Settings) -> ChatProvider:
     return Scripted(read_script(settings.script))
 
 
+def _bedrock(settings: Settings) -> ChatProvider:
+    from services.chat.bedrock import Bedrock, Guardrail
+
+    guardrail = None
+    if settings.guardrail:
+        identifier, _, version = settings.guardrail.rpartition(":")
+        if not identifier or not (version.isdecimal() or version == "DRAFT"):
+            raise SetupError(
+                f"RIVERRUN_GUARDRAIL={settings.guardrail!r} is no guardrail. It is the id or ARN, "
+                "a colon, and the version: abc123:1 or abc123:DRAFT."
+            )
+        guardrail = Guardrail(identifier, version)
+    return _served(
+        settings,
+        lambda model: Bedrock(
+            model=model,
+            timeout=settings.chat_timeout,
+            temperature=settings.chat_temperature,
+            guardrail=guardrail,
+            cache=settings.chat_cache,
+            instructions=_instructions(settings),
+        ),
+        BEDROCK_MODEL,
+    )
+
+
+def _openai(settings: Settings) -> ChatProvider:
+    from services.chat.openai import OpenAI
+
+    if importlib.util.find_spec("openai") is None:
+        raise SetupError(
+            "RIVERRUN_CHAT=openai needs the client. Install it with: pip install openai"
+        )
+    if settings.openai_base_url is None and settings.openai_api_key is None:
+        raise SetupError(
+            "RIVERRUN_CHAT=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of an endpoint that "
+            "asks for no key, like http://localhost:11434/v1."
+        )
+    return _served(
+        settings,
+        lambda model: OpenAI(
+            model=model,
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key,
+            timeout=settings.chat_timeout,
+            temperature=settings.chat_temperature,
+            instructions=_instructions(settings),
+        ),
+        OPENAI_MODEL,
+    )
+
+
+def _served(
+    settings: Settings, provider: Callable[[str], ChatProvider], default: str
+) -> ChatProvider:
+    """The models of `settings`, each with its bill, tried in their order."""
+    from services.chat.metering import Budget, Metered
+    from services.chat.prices import read_prices
+    from services.chat.retrying import Retrying
+
+    prices = read_prices(settings.prices)
+    budget = Budget(usd=settings.budget_usd, tokens=settings.budget_tokens)
+    models = []
+    for name in settings.chat_models or (default,):
+        price = prices.of(name)
+        if price is None and budget.usd is not None:
+            raise SetupError(
+                f"RIVERRUN_BUDGET_USD needs a price of {name}: add a line for it to the file that "
+                "RIVERRUN_PRICES names, or set RIVERRUN_BUDGET_TOKENS instead."
+            )
+        models.append(Metered(provider(name), price, budget))
+    return Retrying(models, restart=settings.chat_after_text == "restart")
+
+
+def _instructions(settings: Settings) -> str:
+    if settings.chat_instructions is None:
+        return ""
+    try:
+        return settings.chat_instructions.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(
+            f"RIVERRUN_CHAT_INSTRUCTIONS: {settings.chat_instructions} cannot be read as text."
+        ) from error
+
+
 # Each opener imports its own module: a cold start pays only for the provider it uses.
 PROVIDERS: dict[str, Callable[[Settings], ChatProvider]] = {
     "extractive": _extractive,
     "scripted": _scripted,
+    "bedrock": _bedrock,
+    "openai": _openai,
 }
 
 

@@ -29,7 +29,7 @@ ChatCode = Literal[
 
 CHAT_CODES: tuple[ChatCode, ...] = get_args(ChatCode)
 
-StopReason = Literal["stop", "length"]
+StopReason = Literal["stop", "length", "budget"]
 """How an answer may end well; every other end a provider reports is a `ChatError`."""
 
 _RETRYABLE = frozenset({"provider_throttled", "provider_timeout", "provider_truncated"})
@@ -77,7 +77,8 @@ class Prompt:
     `passages` are in rank order; a citation ``[n]`` means the n-th of them, from 1. Their text
     is data: a provider never obeys it. `history` is oldest first. `max_tokens` bounds the
     answer, in the provider's own tokens. `so_far` is what an earlier invocation already said of
-    this answer: the provider says only what comes after it.
+    this answer: the provider says only what comes after it. `until` is when the answer has to be
+    whole, by the clock of the event loop (seconds): nothing is tried again after it.
     """
 
     question: str
@@ -85,6 +86,7 @@ class Prompt:
     history: tuple[Turn, ...] = ()
     max_tokens: int = 1024
     so_far: str = ""
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +98,25 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the answer took so far, in the provider's tokens; `cost_usd` is None if unknown."""
+    """What the answer took so far, in the provider's tokens; `cost_usd` is None if unknown.
+
+    Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
+    `stored_tokens` written to it; both have prices of their own.
+    """
 
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    cached_tokens: int = 0
+    stored_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The provider's word that the answer is whole: "stop", or cut at `max_tokens`: "length"."""
+class Note:
+    """Something worth telling that changes nothing: another model answers, say."""
 
-    reason: StopReason
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +126,29 @@ class Anew:
     reason: str
 
 
-Piece = Text | Usage | Stop | Anew
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The provider's word that the answer has ended well.
+
+    "stop": it is whole. "length": it was cut at `max_tokens` or where the model's window ends.
+    "budget": it was cut because the run's money or tokens are spent. `model` is who said it,
+    where that is not the provider's own `model`.
+    """
+
+    reason: StopReason
+    model: str | None = None
+
+
+Piece = Text | Usage | Note | Anew | Stop
 
 
 class ChatProvider(Protocol):
     """Where answers come from.
 
-    `stream` yields `Text`, perhaps `Usage`, then one `Stop`, and no more. One that cannot go on
-    from `Prompt.so_far` begins with `Anew`. It acquires inside
-    and releases in `finally`, so that closing it at any piece, or cancelling it between two,
-    frees everything at once. It fails with `ChatError`. One provider serves many streams at
+    `stream` yields `Text`, perhaps `Usage` and `Note`, then one `Stop`, and no more. One that
+    cannot go on from `Prompt.so_far` begins with `Anew`. It acquires inside and releases in
+    `finally`, so that closing it at any piece, or cancelling it between two, frees everything at
+    once. It fails with `ChatError`. One provider serves many streams at
     the same time, and they share nothing but its connections.
     """
 

@@ -92,6 +92,24 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """A citation that its passage does not bear out: `mark` counts citations from 1."""
+
+    citation: int
+    mark: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounding:
+    """What the check of the citations found: the share that holds, how many, and which do not."""
+
+    score: float
+    citations: int
+    unmatched: tuple[Unmatched, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """A complete answer (`ChatResponse` on the wire).
 
@@ -111,6 +129,7 @@ class Result:
     run_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     truncated: bool | None = None
+    grounding: Grounding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +284,8 @@ def _camel(name: str) -> str:
 _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
     kind: tuple((item.name, _camel(item.name)) for item in fields(kind))
     for kind in (
-        Status, Token, Source, Sources, Usage, Spent, Notice, Reset, Paused, Result, Final,
-        Partial, Failure,
+        Status, Token, Source, Sources, Usage, Spent, Notice, Reset, Paused, Unmatched, Grounding,
+        Result, Final, Partial, Failure,
     )
 }  # fmt: skip
 
@@ -277,6 +296,8 @@ _PARTS: dict[tuple[type, str], type] = {
     (Result, "steps"): Status,
     (Result, "sources"): Source,
     (Result, "usage"): Usage,
+    (Result, "grounding"): Grounding,
+    (Grounding, "unmatched"): Unmatched,
     (Failure, "partial"): Partial,
     (Partial, "sources"): Source,
     (Partial, "steps"): Status,

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from services.chat import Anew, Piece, Prompt, Stop, Text, Turn, answer
+import anyio
+
+from services.chat import Anew, Note, Piece, Prompt, Stop, Text, Turn, answer, check
 from services.passages import Passage
 from services.progress import Progress, Report
 from services.streaming.channel import Channel, pumped
@@ -18,6 +20,8 @@ from services.streaming.events import (
     Event,
     Final,
     FinishReason,
+    Grounding,
+    Notice,
     Reset,
     Result,
     Source,
@@ -26,15 +30,20 @@ from services.streaming.events import (
     Status,
     StepState,
     Token,
+    Unmatched,
     Usage,
     clean,
 )
 from services.streaming.installation import Installation
+from services.streaming.lifecycle import DEADLINE_MARGIN
 from services.streaming.question import Question
 from services.streaming.transcript import Transcript
 
 TURNS = 6
 SNIPPET = 240
+
+# How many citations that do not hold a result names; the score counts all of them.
+MOST_UNMATCHED = 20
 
 T = TypeVar("T")
 
@@ -145,7 +154,12 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
     yield steps.begin("answer", "Writing the answer")
     writing = _Writing.after(question)
     prompt = Prompt(
-        question=question.query, passages=passages, history=history, so_far=question.so_far
+        question=question.query,
+        passages=passages,
+        history=history,
+        max_tokens=installation.settings.chat_tokens,
+        so_far=question.so_far,
+        until=_until(question),
     )
     async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
         async for piece in pieces:
@@ -165,7 +179,8 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
             session_id=session_id,
             sources=sources,
             usage=writing.usage,
-            model=installation.chat.model,
+            model=writing.model or installation.chat.model,
+            grounding=_grounding(text, passages),
         )
     )
 
@@ -218,6 +233,7 @@ class _Writing:
     spent: Usage = field(default_factory=Usage)
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
+    model: str | None = None
 
     @classmethod
     def after(cls, question: Question) -> Self:
@@ -233,7 +249,10 @@ class _Writing:
             return Token(piece.text)
         if isinstance(piece, Stop):
             self.finish_reason = piece.reason
+            self.model = piece.model
             return None
+        if isinstance(piece, Note):
+            return Notice(piece.code, piece.message)
         if isinstance(piece, Anew):
             self.text.clear()
             return Reset(piece.reason)
@@ -246,6 +265,24 @@ class _Writing:
             cost_usd=cost,
         )
         return Spent(self.usage)
+
+
+def _until(question: Question) -> float | None:
+    """When the answer has to be whole, by the clock of the event loop."""
+    if question.seconds_left is None:
+        return None
+    return anyio.current_time() + question.seconds_left - DEADLINE_MARGIN
+
+
+def _grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:
+    found = check(text, passages)
+    if found is None:
+        return None
+    unmatched = tuple(
+        Unmatched(citation=item.citation, mark=item.mark, reason=item.reason)
+        for item in found.unmatched[:MOST_UNMATCHED]
+    )
+    return Grounding(score=found.score, citations=found.citations, unmatched=unmatched)
 
 
 async def _remember(

@@ -47,6 +47,22 @@ class ChatUsage(_Wire):
     cost_usd: float | None = None
 
 
+class ChatUnmatched(_Wire):
+    """A citation that its passage does not bear out; `mark` counts the answer's citations."""
+
+    citation: int
+    mark: Annotated[int, Field(ge=1)]
+    reason: Literal["missing", "number", "unsupported"]
+
+
+class ChatGrounding(_Wire):
+    """The answer's citations, checked against the passages."""
+
+    score: Annotated[float, Field(ge=0, le=1)]
+    citations: Annotated[int, Field(ge=1)]
+    unmatched: list[ChatUnmatched]
+
+
 class ChatResponse(_Wire):
     """A complete answer: the `result` of a `final`, and the whole of a JSON reply."""
 
@@ -63,6 +79,7 @@ class ChatResponse(_Wire):
     run_id: str
     metadata: dict[str, str]
     truncated: bool | None = None
+    grounding: ChatGrounding | None = None
 
 
 class ChatPartial(_Wire):

@@ -5,11 +5,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.chat import open_chat
+from services.chat.bedrock import Bedrock, Guardrail
+from services.chat.metering import Metered
 from services.chat.opening import PROVIDERS
+from services.chat.retrying import Retrying
 from services.errors import SetupError
 from services.settings import CHAT_PROVIDERS, Settings
 
@@ -20,7 +24,10 @@ def test_every_provider_the_settings_know_can_be_opened(tmp_path: Path) -> None:
     script.write_text(json.dumps([{"when": "*", "steps": []}]))
     assert set(CHAT_PROVIDERS) <= set(PROVIDERS)
     for name in PROVIDERS:
-        assert open_chat(Settings(chat=name, script=script)).model == name
+        provider = open_chat(
+            Settings(chat=name, script=script, openai_api_key="k", chat_models=("m",))
+        )
+        assert provider.model == ("m" if name in ("bedrock", "openai") else name)
 
 
 def test_an_unknown_provider_is_refused_with_the_known_ones() -> None:
@@ -33,6 +40,62 @@ def test_scripted_without_a_script_says_which_variable_is_missing() -> None:
     """The message names RIVERRUN_SCRIPT."""
     with pytest.raises(SetupError, match="RIVERRUN_SCRIPT"):
         open_chat(Settings(chat="scripted"))
+
+
+def test_the_models_of_the_settings_are_tried_in_their_order() -> None:
+    """Each with its price and its own budget."""
+    settings = Settings(chat="bedrock", chat_models=("amazon.nova-pro-v1:0", "x"), budget_tokens=9)
+    provider = open_chat(settings)
+    assert isinstance(provider, Retrying)
+    assert [model.model for model in provider.models] == ["amazon.nova-pro-v1:0", "x"]
+    first = provider.models[0]
+    assert isinstance(first, Metered)
+    assert first.price is not None
+    assert first.budget.tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"chat": "openai"}, "OPENAI_API_KEY"),
+        ({"chat": "bedrock", "guardrail": "abc"}, "RIVERRUN_GUARDRAIL"),
+        ({"chat": "bedrock", "guardrail": "arn:aws:bedrock:x:1:guardrail/abc"}, "abc:DRAFT|abc123"),
+        ({"chat": "bedrock", "chat_models": ("x",), "budget_usd": 1.0}, "price of x"),
+        ({"chat": "bedrock", "prices": Path("none.json")}, "RIVERRUN_PRICES"),
+        ({"chat": "bedrock", "chat_instructions": Path("none.txt")}, "RIVERRUN_CHAT_INSTRUCTIONS"),
+    ],
+)
+def test_an_installation_at_fault_says_what_to_set(wrong: dict[str, Any], says: str) -> None:
+    """At start, before anybody has asked or paid."""
+    with pytest.raises(SetupError, match=says):
+        open_chat(Settings(**wrong))
+
+
+def test_a_guardrail_may_be_an_arn() -> None:
+    """Which has colons of its own."""
+    arn = "arn:aws:bedrock:eu-west-1:1:guardrail/abc"
+    provider = open_chat(Settings(chat="bedrock", guardrail=f"{arn}:7"))
+    assert isinstance(provider, Retrying)
+    model = provider.models[0]
+    assert isinstance(model, Metered)
+    assert isinstance(model.provider, Bedrock)
+    assert model.provider.guardrail == Guardrail(arn, "7")
+
+
+@pytest.mark.parametrize("chat", ["bedrock", "openai"])
+def test_opening_a_model_imports_no_client(chat: str) -> None:
+    """boto3 and openai cost half a second each: they come with the first question."""
+    code = (
+        "import sys, functions.chat, functions.runs, functions.health\n"
+        "from services.chat import open_chat\n"
+        "from services.settings import Settings\n"
+        f"open_chat(Settings(chat={chat!r}, openai_api_key='k'))\n"
+        "print(sorted({'boto3', 'botocore', 'openai', 'httpx2', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_chat_imports_no_engine() -> None:

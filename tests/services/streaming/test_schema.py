@@ -9,6 +9,7 @@ from services.streaming.events import (
     Event,
     Failure,
     Final,
+    Grounding,
     Notice,
     Partial,
     Paused,
@@ -19,6 +20,7 @@ from services.streaming.events import (
     Spent,
     Status,
     Token,
+    Unmatched,
     Usage,
     payload,
     plain,
@@ -31,6 +33,9 @@ STATUS = Status(
     progress=0.5, elapsed_ms=1, eta_ms=2, data={"a": [1]},
 )  # fmt: skip
 SOURCE = Source(id="i", title="t", uri="u", score=0.5, snippet="s")
+GROUNDING = Grounding(
+    score=0.5, citations=2, unmatched=(Unmatched(citation=3, mark=2, reason="missing"),)
+)
 USAGE = Usage(input_tokens=1, output_tokens=2, cost_usd=0.1)
 SAID: list[Event] = [
     STATUS,
@@ -45,6 +50,7 @@ SAID: list[Event] = [
         Result(
             answer="a", steps=(STATUS,), tools_used=("search",), sources=(SOURCE,), usage=USAGE,
             run_id="r", session_id="s", model="m", metadata={"k": "v"}, truncated=True,
+            grounding=GROUNDING,
         )
     ),
     Failure(

@@ -1,0 +1,220 @@
+"""Models' services: many streams in one process, a stop, and what a start costs.
+
+The services are the fakes of the tests, in a process of their own on the same machine: no figure
+here says anything about a real one, all say what our side adds.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks.table import Table
+from services import aws
+from services.chat import ChatProvider, Piece, Prompt, Text, answer
+from services.chat.bedrock import Bedrock
+from services.chat.openai import OpenAI
+from services.settings import ROOT
+from tests.fakes import bedrock, openai
+from tests.fakes.aws_account import ACCOUNT
+from tests.fakes.steps import Step
+
+TOKENS = 100
+PACE = 0.01
+STREAMS = (1, 16, 64)
+STOPS = 20
+
+PROMPT = Prompt("Why?", ())
+
+
+def tables() -> list[Table]:
+    """Streams at once, stops, cold starts."""
+    os.environ.update(ACCOUNT)
+    return [_crowds(), _stops(), _starts()]
+
+
+def _serve(name: str, hangs: bool, pipe: Connection) -> None:
+    kind: Any = bedrock if name == "bedrock" else openai
+    # While the first token is awaited, for a stop at zero tokens: the head and nothing more.
+    steps: list[Step] = [0.05, kind.START] if hangs else [kind.START]
+    for number in range(TOKENS):
+        steps += [kind.text(f"word{number} "), PACE]
+    steps += ["hang"] if hangs else [kind.stop(), kind.usage(10, TOKENS)]
+    with (bedrock.bedrock if name == "bedrock" else openai.openai)() as fake:
+        fake.play(kind.stream(*steps))
+        pipe.send(fake.url)
+        call = None
+        while (order := pipe.recv()) != "end":
+            if order == "next" or call is None:
+                call = fake.call()
+                pipe.send(0.0)
+            else:
+                call.over.wait(30)
+                pipe.send(call.left_at)
+
+
+@contextmanager
+def _service(name: str, *, hangs: bool = False) -> Iterator[tuple[ChatProvider, Connection]]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(name, hangs, theirs))
+    process.start()
+    try:
+        url = ours.recv()
+        os.environ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = url
+        aws.forget()
+        yield Bedrock(model="m") if name == "bedrock" else OpenAI(model="m", base_url=url), ours
+    finally:
+        ours.send("end")
+        process.join(10)
+        process.kill()
+
+
+def _crowds() -> Table:
+    rows = []
+    for name in ("bedrock", "openai"):
+        for streams in STREAMS:
+            with _service(name) as (provider, _):
+                rows.append([name, streams, *asyncio.run(_crowd(provider, streams))])
+    return Table(
+        "Models: many streams in one process",
+        f"{TOKENS} tokens each, one every {PACE * 1000:.0f} ms, so {TOKENS * PACE:.1f} s are the "
+        "least. The lag is how late the event loop wakes a task every 5 ms: at 64 streams its "
+        "99th percentile is to stay under 10 ms.",
+        ("service", "streams", "all done s", "first token ms, median", "loop lag p99 ms", "CPU s"),
+        rows,
+    )
+
+
+async def _crowd(provider: ChatProvider, streams: int) -> list[object]:
+    await _read(provider)  # the client is made, and a connection
+    lags: list[float] = []
+    watch = asyncio.create_task(_watch(lags))
+    began, cpu = time.perf_counter(), time.process_time()
+    firsts = await asyncio.gather(*(_read(provider) for _ in range(streams)))
+    took, spent = time.perf_counter() - began, time.process_time() - cpu
+    watch.cancel()
+    lag = statistics.quantiles(lags, n=100)[98]
+    first = statistics.median(firsts)
+    if isinstance(provider, OpenAI):
+        await provider.close()
+    return [f"{took:.2f}", f"{first * 1000:.0f}", f"{lag * 1000:.1f}", f"{spent:.2f}"]
+
+
+async def _read(provider: ChatProvider) -> float:
+    began, first = time.perf_counter(), 0.0
+    async for piece in answer(provider, PROMPT):
+        if isinstance(piece, Text) and not first:
+            first = time.perf_counter() - began
+    return first
+
+
+async def _watch(lags: list[float]) -> None:
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        lags.append(time.perf_counter() - began - 0.005)
+
+
+def _stops() -> Table:
+    rows = []
+    for name in ("bedrock", "openai"):
+        for seen in (0, 1, TOKENS):
+            with _service(name, hangs=True) as (provider, pipe):
+                took = asyncio.run(_stop(provider, pipe, seen))
+            row = [name, seen, f"{statistics.median(took) * 1000:.1f}", f"{max(took) * 1000:.1f}"]
+            rows.append(row)
+    return Table(
+        "Models: from a stop to the service seeing its connection closed",
+        f"{STOPS} stops each, after so many tokens; 0: while the first one is awaited. The promise "
+        "is 250 ms.",
+        ("service", "tokens", "median ms", "longest ms"),
+        rows,
+    )
+
+
+async def _stop(provider: ChatProvider, pipe: Connection, seen: int) -> list[float]:
+    took = []
+    for _ in range(STOPS):
+        stream = answer(provider, PROMPT)
+        task = asyncio.create_task(_some(stream, seen))
+        pipe.send("next")
+        await asyncio.to_thread(pipe.recv)
+        if seen:
+            await asyncio.wait({task})
+        stopped = time.monotonic()
+        task.cancel()
+        await asyncio.wait({task})
+        await stream.aclose()
+        pipe.send("left")
+        took.append(max(0.0, await asyncio.to_thread(pipe.recv) - stopped))
+    if isinstance(provider, OpenAI):
+        await provider.close()
+    return took
+
+
+async def _some(stream: AsyncGenerator[Piece, None], seen: int) -> None:
+    for _ in range(seen):
+        await anext(stream)
+    if not seen:
+        await anext(stream)
+
+
+_START = """
+import resource, sys, time
+began = time.perf_counter()
+import functions.chat
+from services.streaming.installation import installed
+installed().chat
+imported = time.perf_counter() - began
+early = "boto3" in sys.modules or "openai" in sys.modules
+rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = rss()
+began = time.perf_counter()
+{client}
+print(imported * 1000, early, before, (time.perf_counter() - began) * 1000, rss())
+"""
+
+_CLIENTS = {
+    "extractive": "",
+    "bedrock": "from services import aws; aws.client('bedrock-runtime')",
+    "openai": "import openai; openai.AsyncOpenAI()",
+}
+
+
+def _starts() -> Table:
+    rows = []
+    for chat, client in _CLIENTS.items():
+        environ = {**os.environ, **ACCOUNT, "RIVERRUN_CHAT": chat, "OPENAI_API_KEY": "k"}
+        code = _START.format(client=client)
+        runs = [
+            subprocess.run(
+                [sys.executable, "-c", code],
+                cwd=ROOT, env=environ, capture_output=True, text=True, check=True,
+            ).stdout.split()
+            for _ in range(5)
+        ]  # fmt: skip
+        best = min(runs, key=lambda run: float(run[0]))
+        client_ms = min(float(run[3]) for run in runs)
+        made = f"{client_ms:.0f}" if client else "none"
+        rows.append([chat, f"{float(best[0]):.0f}", best[1] == "True", best[2], made, best[4]])
+    return Table(
+        "Models: a cold start",
+        "Importing functions/chat.py and opening its provider, before any request: at most 250 ms "
+        "and no client imported. Then making the client, which the first question pays. The best "
+        "of five.",
+        ("RIVERRUN_CHAT", "import ms", "client imported", "MB", "client ms", "MB with it"),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    for table in tables():
+        print(table.markdown())

@@ -1,0 +1,161 @@
+"""Clients of AWS services: one each a process, made when first used.
+
+Region, credentials and endpoints come from AWS's own variables (`AWS_DEFAULT_REGION`,
+`AWS_PROFILE`, `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`). Knows no operation of any service. boto3 and a
+first client cost 0.4 s and 36 MB, so nothing is imported before somebody asks.
+"""
+
+import socket
+import threading
+from contextlib import suppress
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+
+from services.errors import SetupError
+
+# Seconds. A machine that does not shake hands in two will not; a next one often does.
+CONNECT_TIMEOUT = 2.0
+READ_TIMEOUT = 60.0
+
+# How often boto3 sends one request in all, before anything of an answer was seen.
+TRIES = 3
+
+# Calls at once in one process; boto3's own ten would make the eleventh stream wait.
+CONNECTIONS = 50
+
+_making = threading.Lock()
+
+
+class Line:
+    """What one thread asks of AWS while it holds this, so that another thread can cut it.
+
+    boto3 blocks in its socket, and closing its stream from elsewhere waits for that very read.
+    A socket that is shut down wakes whoever reads it, at any moment: while the first byte of an
+    answer is awaited too.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._cut = False
+
+    def __enter__(self) -> Self:
+        _held.line = self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _held.line = None
+        with _switching:
+            self._connection = None
+
+    def cut(self) -> None:
+        """End the call under way, and any that this thread would begin. From any thread."""
+        with _switching:
+            self._cut = True
+            connection = self._connection
+            # One that was given back may carry somebody else's call by now.
+            if connection is not None and connection.line is self and connection.sock is not None:
+                with suppress(OSError):
+                    # Not the method of a TLS socket, which forgets its state under the reader.
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    def _carry(self, connection: Any) -> None:
+        with _switching:
+            if self._cut:
+                raise ConnectionAbortedError("This call was cut before it began.")
+            connection.line = self
+            self._connection = connection
+
+
+_held = threading.local()
+_switching = threading.Lock()
+
+
+def client(
+    service: str,
+    *,
+    read_timeout: float = READ_TIMEOUT,
+    tries: int = TRIES,
+    connections: int = CONNECTIONS,
+) -> Any:
+    """The client of `service`, as boto3 names it ("s3", "bedrock-runtime").
+
+    The same arguments give the same client; it may be used from any thread. `read_timeout` is
+    the longest silence within an answer, in seconds. Blocks while it is made: call it in a
+    thread. Raises `SetupError` when boto3, the region or the profile is missing.
+    """
+    # Clients may be shared between threads; making one may not.
+    with _making:
+        return _made(service, read_timeout, tries, connections)
+
+
+def forget() -> None:
+    """Let the next call of `client` make a new one: the environment has changed."""
+    with _making:
+        _made.cache_clear()
+
+
+@cache
+def _made(service: str, read_timeout: float, tries: int, connections: int) -> Any:
+    try:
+        from boto3.session import Session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise SetupError("This needs boto3. Install it with: pip install boto3") from error
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+    try:
+        made = Session().client(service, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SetupError(
+            f"The AWS client for {service} cannot be made: {error} "
+            "Set AWS_DEFAULT_REGION, and AWS_PROFILE or the keys of an account."
+        ) from error
+    _mark_lines(made)
+    return made
+
+
+def _mark_lines(made: Any) -> None:
+    """Let the connections of a client know whose call they carry.
+
+    boto3 has no public way to a connection before its answer begins. Where a later version keeps
+    them elsewhere, calls cannot be cut any more: they end at their timeouts, and a test fails.
+    """
+    session = getattr(getattr(made, "_endpoint", None), "http_session", None)
+    pools = getattr(session, "_pool_classes_by_scheme", None)
+    if pools is None:
+        return
+    for scheme, pool in pools.items():
+        connection = type("Marked", (_Marked, pool.ConnectionCls), {})
+        pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+
+
+class _Marked:
+    """A connection of urllib3 that notes the `Line` of the thread that uses it."""
+
+    line: Line | None = None
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._note()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._note()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _note(self) -> None:
+        self.line = None
+        if (line := getattr(_held, "line", None)) is not None:
+            line._carry(self)  # noqa: SLF001 - two halves of one thing

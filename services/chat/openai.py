@@ -1,0 +1,208 @@
+"""Answers from any endpoint that speaks OpenAI's Chat Completions: OpenAI, Ollama, vLLM and more.
+
+The official client sends and reads; what it raises is put in our words by
+`services.chat.openai_faults`. Tries one model once: whoever calls decides about another try.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from services.chat.continuation import Continuation
+from services.chat.endings import Ends, ending
+from services.chat.openai_faults import told
+from services.chat.provider import Piece, Prompt, Text, Usage
+from services.chat.wording import worded
+from services.errors import SetupError
+from services.progress import Report, unheard
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletionChunk
+
+log = logging.getLogger(__name__)
+
+# Seconds to shake hands (the loop may be busy with others), and to wait for the usage of an
+# answer that is whole.
+CONNECT_TIMEOUT = 5.0
+USAGE_PATIENCE = 2.0
+
+ENDS: Ends = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filtered",
+    # No tool was offered: a message that waits for one will never be whole.
+    "tool_calls": "provider_error",
+    "function_call": "provider_error",
+}
+"""How a choice ends, by ``finish_reason``."""
+
+Chunks = AsyncGenerator["ChatCompletionChunk", None]
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenAI:
+    """A model at an endpoint.
+
+    `base_url` None is OpenAI's own; `api_key` may be None where the endpoint asks for none.
+    `timeout` is the longest silence of the model in seconds. `temperature` None is the model's
+    own. `instructions` go behind ours.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout: float = 60.0
+    temperature: float | None = None
+    instructions: str = ""
+    _client: "AsyncOpenAI | None" = field(default=None, init=False, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
+    _counts: bool = field(default=True, init=False, repr=False)
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = unheard,  # noqa: ARG002 - the pipeline has said that it is being written
+    ) -> AsyncGenerator[Piece, None]:
+        """Ask the model, and yield its text as it comes.
+
+        Raises `ChatError` with the code of what went wrong. Leaving closes the connection.
+        """
+        joined = Continuation(prompt.so_far, asked=True)
+        reason = ""
+        refused = False
+        usage: Usage | None = None
+        try:
+            client = await self._connected()
+            async with aclosing(self._chunks(client, prompt)) as chunks:
+                while chunk := await _next(chunks, USAGE_PATIENCE if reason else self.timeout):
+                    usage = _usage(chunk) or usage
+                    said, refusal, end = _said(chunk)
+                    reason = end or reason
+                    refused = refused or refusal
+                    if text := joined.feed(said):
+                        yield Text(text)
+        except Exception as error:
+            if not reason:
+                raise told(error) from error
+            # What came after the end of the answer was its usage at most.
+            if not isinstance(error, TimeoutError):
+                log.warning("The model's stream failed after its answer was whole.", exc_info=True)
+        if text := joined.end():
+            yield Text(text)
+        if usage is not None:
+            yield usage
+        for piece in ending("content_filter" if refused else reason, ENDS):
+            yield piece
+
+    async def close(self) -> None:
+        """Let go of the connections that are kept for the next question."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def _chunks(self, client: "AsyncOpenAI", prompt: Prompt) -> Chunks:
+        stream = await self._begun(client, prompt)
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stream.close()
+
+    async def _begun(self, client: "AsyncOpenAI", prompt: Prompt) -> Any:
+        create: Any = client.chat.completions.create
+        request = self._request(prompt)
+        if not self._counts:
+            return await create(**request)
+        try:
+            return await create(**request, stream_options={"include_usage": True})
+        except Exception as error:
+            # An endpoint that does not know the option says so before it does anything.
+            if getattr(error, "status_code", 0) not in (400, 422) or "stream_options" not in str(
+                error
+            ):
+                raise
+            self._counts = False
+            return await create(**request)
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        words = worded(prompt, instructions=self.instructions)
+        messages = [{"role": "system", "content": words.system}]
+        messages += [{"role": message.role, "content": message.text} for message in words.messages]
+        # OpenAI's newer models refuse the old name; most other endpoints know no other.
+        limit = "max_tokens" if self.base_url else "max_completion_tokens"
+        request: dict[str, Any] = {
+            "model": self.model,
+            "messages": messages,
+            "stream": True,
+            limit: prompt.max_tokens,
+        }
+        if self.temperature is not None:
+            request["temperature"] = self.temperature
+        return request
+
+    async def _connected(self) -> "AsyncOpenAI":
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # Its connections belong to one loop. Importing it takes a good part of a second.
+            made = await anyio.to_thread.run_sync(self._connect)
+            if self._client is None or self._loop is not loop:
+                self._client, self._loop = made, loop
+        return self._client
+
+    def _connect(self) -> "AsyncOpenAI":
+        try:
+            from openai import AsyncOpenAI, Timeout
+        except ImportError as error:
+            raise SetupError(
+                "RIVERRUN_CHAT=openai needs its client. Install it with: pip install openai"
+            ) from error
+        return AsyncOpenAI(
+            base_url=self.base_url,
+            api_key=self.api_key or "none",
+            # Tries are counted in one place, and that is not here.
+            max_retries=0,
+            timeout=Timeout(self.timeout, connect=CONNECT_TIMEOUT),
+        )
+
+
+async def _next(chunks: Chunks, patience: float) -> "ChatCompletionChunk | None":
+    """The next chunk; None at the end. Raises `TimeoutError` when patience runs out."""
+    async with asyncio.timeout(patience):
+        with suppress(StopAsyncIteration):
+            return await anext(chunks)
+    return None
+
+
+def _said(chunk: Any) -> tuple[str, bool, str]:
+    """The text of a chunk, whether it is of a refusal, and its ``finish_reason``.
+
+    Endpoints differ in what they leave out; the client does not check it.
+    """
+    choice = next(iter(chunk.choices or ()), None)
+    delta = getattr(choice, "delta", None)
+    text = getattr(delta, "content", None)
+    return (
+        text if isinstance(text, str) else "",
+        bool(getattr(delta, "refusal", None)),
+        getattr(choice, "finish_reason", None) or "",
+    )
+
+
+def _usage(chunk: "ChatCompletionChunk") -> Usage | None:
+    if (counted := chunk.usage) is None:
+        return None
+    details = counted.prompt_tokens_details
+    return Usage(
+        input_tokens=counted.prompt_tokens or 0,
+        output_tokens=counted.completion_tokens or 0,
+        cost_usd=None,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+    )

@@ -1,0 +1,134 @@
+"""From a thread that blocks to the loop that must not: what an iterator yields, as it comes.
+
+For clients that have no asynchronous form, boto3's streams above all. It knows nothing of what
+is read. One thread carries an iterator from its first to its last item: a thread an item, as
+`asyncio.to_thread(next, ...)` would have it, costs four times as much and cannot be left.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Generic, TypeVar
+
+import anyio
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How many items the thread may be ahead of the loop: the memory of a stream is bounded.
+AHEAD = 256
+
+# How long a thread that was cut may take to end, in seconds, before it is left to itself.
+PATIENCE = 0.2
+
+
+async def drawn(
+    items: Callable[[], Generator[T, None, None]],
+    threads: ThreadPoolExecutor,
+    cut: Callable[[], None],
+    *,
+    ahead: int = AHEAD,
+) -> AsyncGenerator[T, None]:
+    """Yield what `items()` yields in one of `threads`, and raise what it raises.
+
+    `cut` is called in the loop when the reader leaves early, and must make a blocked generator
+    return or raise. The thread is then waited for, `PATIENCE` at most.
+    """
+    hand = _Hand[T](asyncio.get_running_loop(), ahead)
+    work = threads.submit(hand.carry, items)
+    try:
+        while await hand.more():
+            yield hand.take()
+    finally:
+        hand.leave()
+        if not work.cancel():
+            if not hand.over:
+                cut()
+            with anyio.CancelScope(shield=True):
+                await _ended(work)
+
+
+async def _ended(work: "Future[None]") -> None:
+    await asyncio.wait({asyncio.wrap_future(work)}, timeout=PATIENCE)
+    if not work.done():
+        log.warning("A thread has not ended %.1f s after it was cut.", PATIENCE)
+
+
+class _Hand(Generic[T]):
+    """What a thread hands to the loop: bounded, and woken once for each item."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ahead: int) -> None:
+        self.over = False
+        self._loop = loop
+        self._room = threading.Semaphore(ahead)
+        self._left = threading.Event()
+        self._items: deque[T] = deque()
+        self._failure: BaseException | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    def carry(self, items: Callable[[], Generator[T, None, None]]) -> None:
+        """In the thread: hand over every item, then how it ended."""
+        failure: BaseException | None = None
+        try:
+            with closing(items()) as generator:
+                for item in generator:
+                    self._room.acquire()
+                    if self._left.is_set():
+                        break
+                    self._call(self._put, item)
+        except BaseException as error:  # noqa: BLE001 - raised again, in the loop
+            failure = error
+        self._call(self._end, failure)
+
+    async def more(self) -> bool:
+        """In the loop: wait for an item or the end, and say whether there is an item.
+
+        Raises what the generator raised when everything before it has been taken.
+        """
+        while not self._items:
+            if self._failure is not None:
+                raise self._failure
+            if self.over:
+                return False
+            self._wake = self._loop.create_future()
+            try:
+                await self._wake
+            finally:
+                self._wake = None
+        return True
+
+    def take(self) -> T:
+        """In the loop: the next item; there is one."""
+        self._room.release()
+        return self._items.popleft()
+
+    def leave(self) -> None:
+        """In the loop: nobody takes any more."""
+        self._left.set()
+        self._room.release()
+        self._items.clear()
+
+    def _call(self, what: Callable[..., None], value: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what, value)
+        except RuntimeError:
+            # The loop is closed: nobody waits for this any more.
+            self._left.set()
+
+    def _put(self, item: T) -> None:
+        self._items.append(item)
+        self._rouse()
+
+    def _end(self, failure: BaseException | None) -> None:
+        self._failure = failure
+        self.over = True
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

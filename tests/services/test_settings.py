@@ -1,0 +1,75 @@
+"""What the environment says about models, and how a slip in it is told."""
+
+from pathlib import Path
+
+import pytest
+
+from services.errors import SetupError
+from services.settings import Settings, read_settings
+
+
+def test_an_environment_that_says_nothing_gets_the_defaults() -> None:
+    """But for the log, which is kept on disk."""
+    assert read_settings({}) == Settings(log="sqlite://")
+
+
+def test_everything_about_models() -> None:
+    """Each variable where it belongs."""
+    settings = read_settings(
+        {
+            "RIVERRUN_CHAT": "bedrock",
+            "RIVERRUN_CHAT_MODEL": "a, b",
+            "RIVERRUN_CHAT_TOKENS": "300",
+            "RIVERRUN_CHAT_TEMPERATURE": "0",
+            "RIVERRUN_CHAT_TIMEOUT": "20",
+            "RIVERRUN_CHAT_INSTRUCTIONS": "x.txt",
+            "RIVERRUN_CHAT_AFTER_TEXT": "restart",
+            "RIVERRUN_CHAT_CACHE": "on",
+            "RIVERRUN_GUARDRAIL": "g:1",
+            "OPENAI_BASE_URL": "http://localhost:11434/v1",
+            "OPENAI_API_KEY": "sk-1",
+            "RIVERRUN_PRICES": "p.json",
+            "RIVERRUN_BUDGET_USD": "0.05",
+            "RIVERRUN_BUDGET_TOKENS": "5000",
+        }
+    )
+    assert settings == Settings(
+        log="sqlite://",
+        chat="bedrock",
+        chat_models=("a", "b"),
+        chat_tokens=300,
+        chat_temperature=0.0,
+        chat_timeout=20.0,
+        chat_instructions=Path("x.txt"),
+        chat_after_text="restart",
+        chat_cache=True,
+        guardrail="g:1",
+        openai_base_url="http://localhost:11434/v1",
+        openai_api_key="sk-1",
+        prices=Path("p.json"),
+        budget_usd=0.05,
+        budget_tokens=5000,
+    )
+    assert "sk-1" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RIVERRUN_CHAT", "oracle"),
+        ("RIVERRUN_CHAT_TOKENS", "0"),
+        ("RIVERRUN_CHAT_TEMPERATURE", "hot"),
+        ("RIVERRUN_CHAT_TEMPERATURE", "2.5"),
+        ("RIVERRUN_CHAT_TIMEOUT", "0"),
+        ("RIVERRUN_CHAT_AFTER_TEXT", "perhaps"),
+        ("RIVERRUN_CHAT_CACHE", "yes"),
+        ("RIVERRUN_BUDGET_USD", "-1"),
+        ("RIVERRUN_BUDGET_USD", "nan"),
+        ("RIVERRUN_BUDGET_USD", "inf"),
+        ("RIVERRUN_BUDGET_TOKENS", "many"),
+    ],
+)
+def test_a_slip_names_its_variable(name: str, value: str) -> None:
+    """At start."""
+    with pytest.raises(SetupError, match=name):
+        read_settings({name: value})

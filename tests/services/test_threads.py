@@ -1,0 +1,158 @@
+"""What a thread yields comes out in the loop: whole, in order, bounded, and left at any moment."""
+
+import asyncio
+import threading
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
+
+import pytest
+
+from services.threads import drawn
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Two threads."""
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def no_cut() -> None:
+    raise AssertionError("nothing had to be cut")
+
+
+async def test_items_come_in_order_and_the_thread_is_gone(threads: ThreadPoolExecutor) -> None:
+    """Thousands of them, far more than may wait at once."""
+
+    def items() -> Generator[int, None, None]:
+        yield from range(5000)
+
+    assert [item async for item in drawn(items, threads, no_cut, ahead=7)] == list(range(5000))
+
+
+async def test_an_error_comes_after_everything_before_it(threads: ThreadPoolExecutor) -> None:
+    """And it is the same error."""
+    error = OSError("broken")
+
+    def items() -> Generator[int, None, None]:
+        yield 1
+        yield 2
+        raise error
+
+    stream = drawn(items, threads, no_cut)
+    assert [await anext(stream), await anext(stream)] == [1, 2]
+    with pytest.raises(OSError, match="broken") as caught:
+        await anext(stream)
+    assert caught.value is error
+
+
+async def test_a_thread_is_never_far_ahead(threads: ThreadPoolExecutor) -> None:
+    """A slow reader slows it: what waits is bounded."""
+    made: list[int] = []
+
+    def items() -> Generator[int, None, None]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    async with aclosing(drawn(items, threads, lambda: None, ahead=5)) as stream:
+        for number in range(20):
+            assert await anext(stream) == number
+            # As many as may wait, the one that waits for room, and the one just taken.
+            assert len(made) <= number + 1 + 5 + 1
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+async def test_leaving_cuts_a_thread_that_blocks(threads: ThreadPoolExecutor, seen: int) -> None:
+    """Before the first item and after it; its `finally` has run when leaving is over."""
+    cut, closed = threading.Event(), threading.Event()
+
+    def items() -> Generator[int, None, None]:
+        try:
+            yield from range(seen)
+            cut.wait(10)
+        finally:
+            closed.set()
+
+    async def read() -> None:
+        async with aclosing(drawn(items, threads, cut.set)) as stream:
+            async for _ in stream:
+                waiting.set_result(None) if not waiting.done() else None
+
+    waiting = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(read())
+    await (waiting if seen else asyncio.sleep(0.02))
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert closed.is_set()
+
+
+async def test_leaving_frees_a_thread_that_waits_for_room(threads: ThreadPoolExecutor) -> None:
+    """Nobody takes any more, so it must not wait for that."""
+    closed = threading.Event()
+
+    def items() -> Generator[int, None, None]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.set()
+
+    async with aclosing(drawn(items, threads, lambda: None, ahead=2)) as stream:
+        await anext(stream)
+    assert closed.is_set()
+
+
+async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
+    """It has begun nothing, so there is nothing to cut."""
+    release = threading.Event()
+
+    def blocked() -> Generator[int, None, None]:
+        yield 0
+        release.wait(10)
+
+    def never() -> Generator[int, None, None]:
+        yield from [1 // 0]
+
+    with ThreadPoolExecutor(1) as pool:
+        async with aclosing(drawn(blocked, pool, release.set)) as first:
+            await anext(first)
+            task = asyncio.create_task(anext(aiter(drawn(never, pool, no_cut)), None))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_a_thread_that_cannot_be_cut_is_left_to_itself(
+    threads: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop does not wait for it for ever; the log says so."""
+    release = threading.Event()
+
+    def items() -> Generator[int, None, None]:
+        yield 0
+        release.wait(10)
+
+    async with aclosing(drawn(items, threads, lambda: None)) as stream:
+        await anext(stream)
+    assert "has not ended" in caplog.text
+    release.set()
+
+
+async def test_many_streams_at_once_do_not_mix() -> None:
+    """Each reader gets its own."""
+
+    def items(name: int) -> Generator[tuple[int, int], None, None]:
+        yield from ((name, number) for number in range(50))
+
+    async def read(name: int) -> None:
+        seen = [item async for item in drawn(partial(items, name), pool, no_cut)]
+        assert seen == [(name, number) for number in range(50)]
+
+    with ThreadPoolExecutor(32) as pool:
+        await asyncio.gather(*map(read, range(64)))
