@@ -1,6 +1,6 @@
 """One DynamoDB table: calls in threads, tried again while there is time.
 
-The one module that imports boto3, when it is first used. Knows requests; what the items mean is the
+Imports boto3 when it is first used. Knows requests; what the items mean is the
 business of `services.runs.dynamodb`, what failures mean that of `services.runs.dynamodb_faults`.
 """
 

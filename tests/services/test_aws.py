@@ -1,0 +1,64 @@
+"""One client a service, made when first used, by however many threads ask at once."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from services import aws
+from services.errors import SetupError
+from services.settings import ROOT
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account nobody asks about, and no client left of it."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    aws.forget()
+    yield
+    aws.forget()
+
+
+def test_one_client_a_service_whoever_asks() -> None:
+    """Sixteen threads at once get the same one; another service gets another."""
+    with ThreadPoolExecutor(16) as pool:
+        clients = set(map(id, pool.map(aws.client, ["bedrock-runtime"] * 64)))
+    assert clients == {id(aws.client("bedrock-runtime"))}
+    assert aws.client("s3") is not aws.client("bedrock-runtime")
+
+
+def test_a_client_does_not_wait_for_ever() -> None:
+    """Bounded times and tries, and room for many streams."""
+    config = aws.client("bedrock-runtime", read_timeout=7.0, tries=1).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2.0, 7.0)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 1}
+    assert config.max_pool_connections == 50
+    assert config.tcp_keepalive
+
+
+def test_a_missing_region_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In our words, with the names of the variables."""
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(SetupError, match="AWS_DEFAULT_REGION"):
+        aws.client("bedrock-runtime")
+
+
+def test_a_missing_profile_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a profile that is not there."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(SetupError, match="AWS_PROFILE"):
+        aws.client("s3")
+
+
+def test_importing_it_imports_no_boto3() -> None:
+    """A cold start pays for boto3 when it calls, not before."""
+    code = "import services.aws, sys; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
