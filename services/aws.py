@@ -5,9 +5,12 @@ Region, credentials and endpoints come from AWS's own variables (`AWS_DEFAULT_RE
 first client cost 0.4 s and 36 MB, so nothing is imported before somebody asks.
 """
 
+import socket
 import threading
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from services.errors import SetupError
 
@@ -22,6 +25,55 @@ TRIES = 3
 CONNECTIONS = 50
 
 _making = threading.Lock()
+
+
+class Line:
+    """What one thread asks of AWS while it holds this, so that another thread can cut it.
+
+    boto3 blocks in its socket, and closing its stream from elsewhere waits for that very read.
+    A socket that is shut down wakes whoever reads it, at any moment: while the first byte of an
+    answer is awaited too.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._cut = False
+
+    def __enter__(self) -> Self:
+        _held.line = self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _held.line = None
+        with _switching:
+            self._connection = None
+
+    def cut(self) -> None:
+        """End the call under way, and any that this thread would begin. From any thread."""
+        with _switching:
+            self._cut = True
+            connection = self._connection
+            # One that was given back may carry somebody else's call by now.
+            if connection is not None and connection.line is self and connection.sock is not None:
+                with suppress(OSError):
+                    # Not the method of a TLS socket, which forgets its state under the reader.
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    def _carry(self, connection: Any) -> None:
+        with _switching:
+            if self._cut:
+                raise ConnectionAbortedError("This call was cut before it began.")
+            connection.line = self
+            self._connection = connection
+
+
+_held = threading.local()
+_switching = threading.Lock()
 
 
 def client(
@@ -65,9 +117,45 @@ def _made(service: str, read_timeout: float, tries: int, connections: int) -> An
         tcp_keepalive=True,
     )
     try:
-        return Session().client(service, config=config)
+        made = Session().client(service, config=config)
     except (BotoCoreError, ValueError) as error:
         raise SetupError(
             f"The AWS client for {service} cannot be made: {error} "
             "Set AWS_DEFAULT_REGION, and AWS_PROFILE or the keys of an account."
         ) from error
+    _mark_lines(made)
+    return made
+
+
+def _mark_lines(made: Any) -> None:
+    """Let the connections of a client know whose call they carry.
+
+    boto3 has no public way to a connection before its answer begins. Where a later version keeps
+    them elsewhere, calls cannot be cut any more: they end at their timeouts, and a test fails.
+    """
+    session = getattr(getattr(made, "_endpoint", None), "http_session", None)
+    pools = getattr(session, "_pool_classes_by_scheme", None)
+    if pools is None:
+        return
+    for scheme, pool in pools.items():
+        connection = type("Marked", (_Marked, pool.ConnectionCls), {})
+        pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+
+
+class _Marked:
+    """A connection of urllib3 that notes the `Line` of the thread that uses it."""
+
+    line: Line | None = None
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._note()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._note()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _note(self) -> None:
+        self.line = None
+        if (line := getattr(_held, "line", None)) is not None:
+            line._carry(self)  # noqa: SLF001 - two halves of one thing
