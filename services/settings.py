@@ -5,7 +5,7 @@ known ones; nothing outside this module reads the environment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.errors import SetupError
@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
 CHAT_PROVIDERS = ("extractive", "scripted")
-EMBEDDING_PROVIDERS = ("local",)
+EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
+INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ABANDONED = ("finish", "pause", "stop")
 
@@ -32,6 +33,10 @@ class Settings:
     script: Path | None = None
     embedding: str = "local"
     model_path: Path | None = None
+    embedding_model: str | None = None
+    embedding_dimension: int | None = None
+    openai_base_url: str | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
     keep: float | None = None
@@ -62,7 +67,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         script=Path(script) if script else None,
         embedding=_choice(environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding),
         model_path=Path(model_path) if model_path else None,
-        index=environ.get("RIVERRUN_INDEX", "") or default.index,
+        embedding_model=environ.get("RIVERRUN_EMBEDDING_MODEL", "") or None,
+        embedding_dimension=_integer(environ, "RIVERRUN_EMBEDDING_DIMENSION", 0, low=1, high=4096)
+        or None,
+        openai_base_url=environ.get("OPENAI_BASE_URL", "") or None,
+        openai_api_key=environ.get("OPENAI_API_KEY", "") or None,
+        index=_index(environ, default.index),
         log=_log(environ, DEFAULT_LOG),
         keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
         abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
@@ -93,6 +103,16 @@ def _log(environ: Mapping[str, str], default: str) -> str:
     if not value.startswith(LOG_SCHEMES):
         raise SetupError(
             f"RIVERRUN_LOG={value!r} is not known. It starts with one of: {', '.join(LOG_SCHEMES)}."
+        )
+    return value
+
+
+def _index(environ: Mapping[str, str], default: str) -> str:
+    value = environ.get("RIVERRUN_INDEX", "") or default
+    if "://" in value and not value.startswith(INDEX_SCHEMES):
+        raise SetupError(
+            f"RIVERRUN_INDEX={value!r} is not known. It is a folder made by `make ingest`, or"
+            f" starts with one of: {', '.join(INDEX_SCHEMES)}."
         )
     return value
 
