@@ -88,11 +88,3 @@ def test_the_deployed_profile_answers_on_this_machine(
         assert json.loads(fetched(run))["result"]["answer"] == result["answer"]
         assert fetched(f"{run}/events?after=0") == stream
         assert json.loads(fetched(f"{url}/api/health"))["status"] == "ok"
-
-
-def test_without_a_model_it_is_the_same_command(tmp_path: Path) -> None:
-    """The embedded engine answers from the distant index."""
-    with running(tmp_path, "--chat", "extractive", "--embedding", "local") as (url, _):
-        answer = json.loads(fetched(f"{url}/api/chat", query="Where is the polar ship?"))
-        assert answer["success"]
-        assert answer["sources"][0]["uri"] == "oslo.md#oslo"
