@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, log, retrieval, runtimes, serving
+from benchmarks import cold, events, log, retrieval, runtimes, serving
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -21,6 +21,7 @@ def main() -> int:
         events.tables,
         log.tables,
         runtimes.tables,
+        cold.tables,
     ):
         for table in measure():
             print(table.markdown(), flush=True)
