@@ -166,11 +166,10 @@ class Nearest:
             )
         except Exception as error:
             raise told(error, str(self._location), ACTION) from error
-        # An ingest that was cut short may have left a passage twice.
-        found = {fingerprint_of(one["key"]): one for one in reversed(answer["vectors"])}
-        if not found:
+        # A passage that an ingest left twice when it was cut short is one: see `twins`.
+        nearest = sorted(answer["vectors"], key=lambda one: (one["distance"], one["key"]))
+        if not nearest:
             return []
-        nearest = sorted(found.values(), key=lambda one: (one["distance"], one["key"]))
         return _ranked(nearest, text, vector, top_k)
 
     def close(self) -> None:
