@@ -10,7 +10,7 @@ CODE := functions services emulator deploy tests benchmarks examples clients/pyt
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
+.PHONY: help setup setup-dev dev cloud serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ dev: setup ## A cloud on localhost: the page and the functions on http://localho
 	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" PORT=$(PORT) HOST=$(HOST); \
 	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator
 
+cloud: setup-dev ## The deployed profile on this machine, with stand-ins for AWS (CHAT=, INDEX=, EMBEDDING=)
+	@exec $(BIN)/python -m tests.fakes.cloud --port $(PORT) $(if $(CHAT),--chat $(CHAT)) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(INDEX),--index $(INDEX))
+
 serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
 
@@ -46,7 +49,7 @@ ask: setup ## Ask it on the command line: make ask Q="What is there to see in Pa
 	@export PYTHONPATH=clients/python RIVERRUN_URL="$${RIVERRUN_URL:-http://localhost:$(PORT)}"; \
 	  exec $(BIN)/python -m riverrun_client -- "$$Q"
 
-ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
+ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder, s3://… or s3vectors://…]
 	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }
 	@$(BIN)/python -m services.context "$(DOCS)" $(if $(INDEX),--index "$(INDEX)")
 

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import durability, events, log, models, retrieval, runtimes, serving
+from benchmarks import cold, durability, events, log, models, retrieval, runtimes, serving
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -23,6 +23,7 @@ def main() -> int:
         durability.tables,
         models.tables,
         runtimes.tables,
+        cold.tables,
     ):
         for table in measure():
             print(table.markdown(), flush=True)

@@ -36,6 +36,8 @@ def main() -> int:
     With `--check`, only say whether it could.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # It tells where it found its credentials, every time.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         settings = _ready()
         if "--check" in sys.argv[1:]:

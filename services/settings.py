@@ -16,7 +16,8 @@ SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
 CHAT_PROVIDERS = ("extractive", "scripted", "bedrock", "openai")
 AFTER_TEXT = ("fail", "restart")
-EMBEDDING_PROVIDERS = ("local",)
+EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
+INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ABANDONED = ("finish", "pause", "stop")
 
@@ -47,6 +48,8 @@ class Settings:
     budget_tokens: int | None = None
     embedding: str = "local"
     model_path: Path | None = None
+    embedding_model: str | None = None
+    embedding_dimension: int | None = None
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
     keep: float | None = None
@@ -82,7 +85,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         **_model(environ, default),
         embedding=_choice(environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding),
         model_path=Path(model_path) if model_path else None,
-        index=environ.get("RIVERRUN_INDEX", "") or default.index,
+        embedding_model=environ.get("RIVERRUN_EMBEDDING_MODEL", "") or None,
+        embedding_dimension=_integer(environ, "RIVERRUN_EMBEDDING_DIMENSION", 0, low=1, high=4096)
+        or None,
+        index=_index(environ, default.index),
         log=_log(environ, DEFAULT_LOG),
         keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
         replay=Path(replay) if replay else None,
@@ -139,6 +145,16 @@ def _log(environ: Mapping[str, str], default: str) -> str:
     if not value.startswith(LOG_SCHEMES):
         raise SetupError(
             f"RIVERRUN_LOG={value!r} is not known. It starts with one of: {', '.join(LOG_SCHEMES)}."
+        )
+    return value
+
+
+def _index(environ: Mapping[str, str], default: str) -> str:
+    value = environ.get("RIVERRUN_INDEX", "") or default
+    if "://" in value and not value.startswith(INDEX_SCHEMES):
+        raise SetupError(
+            f"RIVERRUN_INDEX={value!r} is not known. It is a folder made by `make ingest`, or"
+            f" starts with one of: {', '.join(INDEX_SCHEMES)}."
         )
     return value
 

@@ -1,19 +1,48 @@
 """What every test stands on: asyncio, and no way out to the network."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser import Browser, find_chromium
 
+GUARD = Path(__file__).parent / "guard"
+
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nowhere/config",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
+    # Nobody listens at port 1; a test that means a fake sets its endpoint instead.
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+}
+
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The product runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give boto3 an account that nobody has, and endpoints that nobody answers at.
+
+    Programs that a test starts inherit it; Python ones are ended when they leave this machine.
+    """
+    for name in [name for name in os.environ if name.startswith(("AWS_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(GUARD), prepend=os.pathsep)
 
 
 @pytest.fixture(scope="session")

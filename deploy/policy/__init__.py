@@ -26,6 +26,8 @@ RULES = {
     "logs": care.logs_for_ever,
     "alarms": care.silent_functions,
     "secrets": care.plain_secrets,
+    "bucket": care.open_buckets,
+    "retain": care.fleeting_stores,
     "transfer-mode": streams.buffered_routes,
     "endpoint": streams.impatient_endpoints,
     "wrapper": streams.missing_wrapper,

@@ -4,10 +4,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, functions, is_about, variables
+from deploy.policy.finding import Said, as_list, functions, is_about, variables
 from deploy.template import Stack, mapping
 
 _SECRET = re.compile(r"KEYS?$|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_CLOSED = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+_STORES = (
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::S3Vectors::Index",
+    "AWS::S3Vectors::VectorBucket",
+)
 _REFERENCE = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
 
 
@@ -66,6 +73,44 @@ def plain_secrets(stack: Stack) -> Said:
             text = mapping(value).get("Fn::Sub", value)
             if _SECRET.search(name) and not _REFERENCE.match(str(text)):
                 yield where, f"{name} is no {{{{resolve:secretsmanager:…}}}} reference."
+
+
+def open_buckets(stack: Stack) -> Said:
+    """A bucket is closed to the public four times over, and to whoever would read in the clear."""
+    private = [
+        properties.get("Bucket")
+        for _, properties in stack.of("AWS::S3::BucketPolicy")
+        if any(_denies_plain(statement) for statement in _statements(properties))
+    ]
+    for where, properties in stack.of("AWS::S3::Bucket"):
+        block = mapping(properties.get("PublicAccessBlockConfiguration"))
+        if not all(str(block.get(name)).lower() == "true" for name in _CLOSED):
+            yield where, f"is not closed to the public; set {', '.join(_CLOSED)}."
+        if not any(is_about(bucket, where) for bucket in private):
+            yield where, "has no policy that denies requests without aws:SecureTransport."
+
+
+def fleeting_stores(stack: Stack) -> Said:
+    """What is kept in a store survives a stack that is deleted or a name that changes."""
+    for where, resource in stack.resources.items():
+        if resource.get("Type") not in _STORES:
+            continue
+        for name in ("DeletionPolicy", "UpdateReplacePolicy"):
+            if resource.get(name) != "Retain":
+                yield where, f"would be deleted with all that is in it; say {name}: Retain."
+
+
+def _statements(properties: Mapping[str, Any]) -> list[Any]:
+    return as_list(mapping(properties.get("PolicyDocument")).get("Statement"))
+
+
+def _denies_plain(statement: Mapping[str, Any]) -> bool:
+    asked = mapping(mapping(statement.get("Condition")).get("Bool"))
+    return (
+        statement.get("Effect") == "Deny"
+        and str(asked.get("aws:SecureTransport")).lower() == "false"
+        and statement.get("Action") in ("*", "s3:*")
+    )
 
 
 def _watches(alarm: Mapping[str, Any], function: str) -> bool:

@@ -8,7 +8,8 @@ from deploy.policy.finding import Said, as_list, functions
 from deploy.template import Stack, mapping
 
 # `table/*` and `log-group:*` are everybody's tables and logs; `log-group:name:*` is one's own.
-_ALL_OF_A_KIND = re.compile(r"(\*|[A-Za-z0-9-]*[/:]?\*|[*/:]+)")
+_ALL_OF_A_KIND = re.compile(r"(\*.*|[A-Za-z0-9-]*[/:]?\*|[*/:]+)")
+_PART_OF_ONE = re.compile(r"x(?:/[\w.-]+)+/\*")
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
@@ -82,7 +83,8 @@ def _is_broad(resource: object) -> bool:
     if text.startswith("arn:"):
         parts = text.split(":", 5)
         return len(parts) < 6 or bool(_ALL_OF_A_KIND.fullmatch(parts[5]))
-    return "*" in text
+    # What begins with a resource's own ARN may say which part of it; `x/*` is all of it.
+    return "*" in text and not _PART_OF_ONE.fullmatch(text)
 
 
 def _text(value: object) -> str:

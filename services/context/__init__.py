@@ -4,6 +4,7 @@
 package costs neither numpy nor a model.
 """
 
-from services.context.retrieval import Library, RetrievalError, open_context
+from services.context.places import RetrievalError
+from services.context.retrieval import Library, open_context
 
 __all__ = ["Library", "RetrievalError", "open_context"]

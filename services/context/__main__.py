@@ -1,4 +1,6 @@
-"""The ingest command: ``python -m services.context DOCS [--index DIR]``.
+"""The ingest command: ``python -m services.context DOCS [--index PLACE]``.
+
+A place is a folder, ``s3://bucket/prefix`` or ``s3vectors://bucket/index``.
 
 Exit status: 0 when every document was read, 1 when some were refused, 2 when the command was
 misused, nothing could be read or the installation is at fault, 130 when it was stopped.
@@ -11,17 +13,18 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.context.ingest import Found, Read, Step, Working, Written, ingest
+from services.context.ingest import Found, Read, Working, Written
+from services.context.sending import Sending, Sent, Step, ingest_to
 from services.context.walking import PassedOver, Refused
 from services.embedding import open_embedder
-from services.errors import SetupError
+from services.errors import RiverrunError, SetupError
 from services.settings import SHIPPED_INDEX, Settings, read_settings
 
 MOST_NAMES = 10
@@ -35,27 +38,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Index a folder of documents: Markdown, text, HTML, PDF.",
     )
     parser.add_argument("docs", type=Path, metavar="DOCS", help="the folder with your documents")
-    parser.add_argument("--index", type=Path, metavar="DIR", help="where the index goes")
+    parser.add_argument(
+        "--index",
+        metavar="PLACE",
+        help="where the index goes: a folder, s3://bucket/prefix or s3vectors://bucket/index",
+    )
     given = parser.parse_args(arguments)
     try:
         settings = read_settings(os.environ)
-        index = given.index or settings.data_dir / "index"
+        index = given.index or str(settings.data_dir / "index")
         return asyncio.run(_ingest(given.docs, index, settings))
     except SetupError as error:
         print(error.message, file=sys.stderr)
+        return 2
+    except RiverrunError as error:
+        print(f"{error.message} ({error.__cause__})", file=sys.stderr)
+        print("What was embedded is kept: the same command goes on.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. What was embedded is kept: the same command goes on.", file=sys.stderr)
         return 130
 
 
-async def _ingest(docs: Path, index: Path, settings: Settings) -> int:
+async def _ingest(docs: Path, index: str, settings: Settings) -> int:
     started = time.monotonic()
     tally = _Tally()
     console = Console(stderr=True)
-    with _progress_bar(console) as bar:
+    embedder = open_embedder(settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(embedder.close)
+        bar = stack.enter_context(_progress_bar(console))
         task = bar.add_task("Looking", total=None)
-        async with aclosing(ingest(docs, index, open_embedder(settings))) as steps:
+        begun = ingest_to(docs, index, embedder, work=settings.data_dir)
+        async with aclosing(begun) as steps:
             async for step in steps:
                 tally.count(step)
                 match step:
@@ -67,13 +82,15 @@ async def _ingest(docs: Path, index: Path, settings: Settings) -> int:
                     case Working(source, fraction):
                         part = tally.done + fraction
                         bar.update(task, completed=part, description=escape(source))
+                    case Sending(place):
+                        bar.update(task, description=escape(f"Sending to {place}"))
                     case _:
                         bar.update(task, completed=tally.done)
     if tally.written is None:
         print(f"No document could be read in {docs}, so nothing was written.", file=sys.stderr)
         return 2
     print(tally.summary(time.monotonic() - started))
-    print(f"Now: {_next_command(index)}")
+    print(f"Now: {_next_command(index, settings)}")
     return 1 if tally.refused else 0
 
 
@@ -86,6 +103,7 @@ class _Tally:
         self.refused = 0
         self.passed_over: list[str] = []
         self.written: Written | None = None
+        self.place = ""
 
     @property
     def done(self) -> int:
@@ -100,8 +118,13 @@ class _Tally:
                 self.refused += 1
             case PassedOver(source, _):
                 self.passed_over.append(source)
-            case Written():
+            case Written(path, _):
                 self.written = step
+                self.place = self.place or str(path)
+            case Sending(place):
+                self.place = place
+            case Sent(place, changed):
+                self.place = place if changed else f"{place}, which had it all"
             case _:
                 pass
 
@@ -109,7 +132,7 @@ class _Tally:
         assert self.written is not None
         manifest = self.written.manifest
         indexed = f"Indexed {manifest.passages:,} passages of {self.read:,} documents"
-        lines = [f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.written.path}"]
+        lines = [f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.place}"]
         if self.refused:
             lines.append(f"Refused {self.refused:,}, named above.")
         if self.passed_over:
@@ -131,10 +154,17 @@ def _progress_bar(console: Console) -> Progress:
     )
 
 
-def _next_command(index: Path) -> str:
-    if index.resolve() == SHIPPED_INDEX.resolve():
+def _next_command(index: str, settings: Settings) -> str:
+    if "://" not in index and Path(index).resolve() == SHIPPED_INDEX.resolve():
         return "make dev"
-    return f"RIVERRUN_INDEX={shlex.quote(str(index))} make dev"
+    chosen = {"RIVERRUN_INDEX": index}
+    if settings.embedding != "local":
+        chosen["RIVERRUN_EMBEDDING"] = settings.embedding
+        if settings.embedding_model:
+            chosen["RIVERRUN_EMBEDDING_MODEL"] = settings.embedding_model
+        if settings.embedding_dimension:
+            chosen["RIVERRUN_EMBEDDING_DIMENSION"] = str(settings.embedding_dimension)
+    return " ".join([*(f"{n}={shlex.quote(v)}" for n, v in chosen.items()), "make dev"])
 
 
 if __name__ == "__main__":

@@ -68,13 +68,11 @@ class Index:
 
     def __init__(
         self,
-        path: Path,
         manifest: Manifest,
         vectors: "NDArray[np.float32]",
         sentences: "NDArray[np.float16]",
         connection: sqlite3.Connection,
     ) -> None:
-        self.path = path
         self.manifest = manifest
         self.vectors = vectors
         self.sentences = sentences
@@ -145,7 +143,7 @@ def open_index(path: Path) -> Index:
         sentences = _mapped(path / SENTENCES, "<f2", (manifest.sentences, manifest.dimension))
         connection = _connected(path / CHUNKS)
         _check_counts(connection, manifest)
-        return Index(path, manifest, vectors, sentences, connection)
+        return Index(manifest, vectors, sentences, connection)
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
         if connection is not None:
             connection.close()

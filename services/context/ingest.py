@@ -17,7 +17,7 @@ import numpy as np
 from services.context.chunks import RECIPE, Chunk, chunk
 from services.context.documents import UnreadableError, title_from_name
 from services.context.index import Index, open_index
-from services.context.manifest import INDEX_FILES, Manifest, check_hashes, check_model
+from services.context.manifest import INDEX_FILES, Manifest, check_hashes, check_model, present
 from services.context.readers import READERS
 from services.context.walking import LARGEST, Document, Entry, PassedOver, Refused, printable, walk
 from services.context.writing import (
@@ -219,8 +219,8 @@ def _reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
         return
     with old:
         try:
-            check_hashes(old.path, old.manifest)
-            check_model(old.path, old.manifest, embedder.model, embedder.dimension)
+            check_hashes(present(index), old.manifest)
+            check_model(index, old.manifest, embedder.model, embedder.dimension)
         except SetupError:
             usable = False
         else:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from services.errors import SetupError
 
@@ -73,22 +73,33 @@ def read_manifest(path: Path) -> Manifest:
     """
     again = AGAIN.format(path=path)
     try:
-        data = json.loads((path / MANIFEST).read_bytes())
+        data = (path / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise SetupError(f"There is no index in {path}. {again}") from None
     except OSError as error:
         raise SetupError(f"The index in {path} cannot be read: {error.strerror}.") from error
+    return parse_manifest(data, path)
+
+
+def parse_manifest(text: bytes, place: Path | str) -> Manifest:
+    """Read the manifest of the index in `place`.
+
+    Raises `SetupError` when it is damaged or of another format.
+    """
+    again = AGAIN.format(path=place)
+    try:
+        data = json.loads(text)
     except ValueError as error:
-        raise SetupError(f"The manifest of the index in {path} is damaged. {again}") from error
+        raise SetupError(f"The manifest of the index in {place} is damaged. {again}") from error
     version = data.get("format") if isinstance(data, dict) else None
     if version != FORMAT:
         raise SetupError(
-            f"The index in {path} has format {version!r}; this version reads {FORMAT}. {again}"
+            f"The index in {place} has format {version!r}; this version reads {FORMAT}. {again}"
         )
     try:
         return _manifest(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise SetupError(f"The manifest of the index in {path} is damaged. {again}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SetupError(f"The manifest of the index in {place} is damaged. {again}") from error
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
@@ -130,12 +141,27 @@ def check_hashes(path: Path, manifest: Manifest) -> None:
             raise SetupError(f"{path / name} is damaged: its hash differs. {again}")
 
 
-def check_model(path: Path, manifest: Manifest, model: str, dimension: int) -> None:
+class Made(Protocol):
+    """What an index says of the model that made its vectors."""
+
+    @property
+    def model(self) -> str:
+        """The embedder's own name for it."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+
+def check_model(place: Path | str, made: Made, model: str, dimension: int) -> None:
     """Raise `SetupError` when the index was made with another model: its vectors mean nothing."""
-    if (manifest.model, manifest.dimension) != (model, dimension):
+    if (made.model, made.dimension) != (model, dimension):
         raise SetupError(
-            f"The index in {path} was made with {manifest.model} ({manifest.dimension} numbers a"
-            f" vector), but the embedder is {model} ({dimension}). {AGAIN.format(path=path)}"
+            f"The index in {place} was made with {made.model} ({made.dimension} numbers a"
+            f" vector), but the embedder is {model} ({dimension}). Set RIVERRUN_EMBEDDING and"
+            f" RIVERRUN_EMBEDDING_MODEL to what made it. {AGAIN.format(path=place)}"
         )
 
 

@@ -8,83 +8,74 @@ never computes and a burst of questions waits in line.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from services.context.followups import complete, title_words
-from services.context.manifest import Manifest, check_model, check_sizes, present, read_manifest
-from services.context.words import content_words
+from services.context.followups import complete
+from services.context.manifest import check_model
+from services.context.places import Facts, Opened, Place, RetrievalError, place_of
 from services.embedding import Embedder, open_embedder
-from services.errors import RiverrunError, SetupError
+from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Progress, Report, unheard
 from services.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from services.context.index import Index
 
 T = TypeVar("T")
 
 MOST_PASSAGES = 20
 
 
-class RetrievalError(RiverrunError):
-    """The documents could not be searched. The cause is chained, for the log."""
-
-    code = "retrieval_failed"
-    retryable = True
-
-
 def open_context(settings: Settings) -> "Library":
     """Return the library `settings.index` names, after the checks that need no numpy.
 
-    Raises `SetupError` when the index is missing, damaged, of another format or made with
-    another embedding model, and when the embedder cannot be opened. The model and the arrays
-    are opened on the first question, or by `Library.prepare`.
+    Raises `SetupError` when an index on this machine is missing, damaged, of another format or
+    made with another embedding model, and when the embedder cannot be opened. The model, the
+    arrays, and whatever is distant are opened on the first question, or by `Library.prepare`.
     """
-    if "://" in settings.index:
-        raise SetupError(
-            f"RIVERRUN_INDEX={settings.index!r} is not known. It is a folder made by `make ingest`."
-        )
-    path = present(Path(settings.index).expanduser())
-    manifest = read_manifest(path)
-    check_sizes(path, manifest)
+    place = place_of(settings.index)
+    facts = None if place.distant else place.look()
     embedder = open_embedder(settings)
-    check_model(path, manifest, embedder.model, embedder.dimension)
-    return Library(path, manifest, embedder)
+    if facts is not None:
+        check_model(place.name, facts, embedder.model, embedder.dimension)
+    return Library(place, facts, embedder)
 
 
 class Library:
     """The documents of one index. Safe to ask from many tasks at once; `close` it at the end."""
 
-    def __init__(self, path: Path, manifest: Manifest, embedder: Embedder) -> None:
-        self._path = path
-        self._manifest = manifest
+    def __init__(self, place: Place, facts: Facts | None, embedder: Embedder) -> None:
+        self._place = place
+        self._facts = facts
         self._embedder = embedder
-        self._index: Index | None = None
-        self._titles: frozenset[str] = frozenset()
+        self._index: Opened | None = None
         # One thread of our own: it alone opens and asks the index, so neither needs a lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     @property
     def passage_count(self) -> int:
-        """How many passages there are to search."""
-        return self._manifest.passages
+        """How many passages there are to search; 0 before a distant index was opened."""
+        return self._facts.passages if self._facts else 0
 
     @property
     def document_count(self) -> int:
-        """How many documents they come from."""
-        return len(self._manifest.sources)
+        """How many documents they come from; 0 before a distant index was opened."""
+        return self._facts.documents if self._facts else 0
 
     async def prepare(self) -> None:
         """Open the model and the index now, so that the first question need not wait.
 
         Raises `SetupError` for what `open_context` could not see without reading everything.
         """
-        await asyncio.gather(self._embedder.embed(["ready"]), self._apart(self._opened))
+        # In this order: nothing is paid for an index that cannot be searched with it.
+        await self._apart(self._opened)
+        await self._embedder.embed(["ready"], "question")
+
+    async def check(self) -> None:
+        """Look whether a distant index is there and made with our model. Asks no model.
+
+        Raises `SetupError` or `RetrievalError`. What is on this machine was checked when opened.
+        """
+        if self._place.distant:
+            await self._apart(self._look)
 
     async def retrieve(
         self,
@@ -106,12 +97,14 @@ class Library:
             raise RiverrunError(
                 f"top_k must be from 1 to {MOST_PASSAGES}.", code="validation_error"
             )
-        report(Progress(f"Searching {_counted(self.passage_count, 'passage')}", 0.0))
+        if self._facts is None:
+            report(Progress("Opening the documents", 0.0))
         try:
-            await self._apart(self._opened)
-            text = complete(question, previous, self._titles)
-            vector = (await self._embedder.embed([text]))[0]
-            found = await self._apart(lambda: self._search(text, vector, top_k))
+            index = await self._apart(self._opened)
+            report(Progress(f"Searching {_counted(self.passage_count, 'passage')}", 0.0))
+            text = complete(question, previous, index.titles)
+            vector = (await self._embedder.embed([text], "question"))[0]
+            found = await self._apart(lambda: index.find(text, vector, top_k))
         except RiverrunError:
             raise
         except Exception as error:
@@ -138,20 +131,17 @@ class Library:
     async def _apart(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _opened(self) -> "Index":
+    def _opened(self) -> Opened:
         if self._index is None:
-            from services.context.index import open_index
-
-            self._index = open_index(self._path)
-            self._titles = title_words(set(self._index.documents))
+            self._look()
+            self._index = self._place.open()
         return self._index
 
-    def _search(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> list[Passage]:
-        from services.context.search import passages, search
-
-        index = self._opened()
-        hits = search(index, vector, content_words(text), top_k)
-        return passages(index, hits, vector)
+    def _look(self) -> None:
+        if self._facts is None:
+            facts = self._place.look()
+            check_model(self._place.name, facts, self._embedder.model, self._embedder.dimension)
+            self._facts = facts
 
 
 def _counted(number: int, noun: str) -> str:

@@ -54,14 +54,18 @@ class Hit:
 
 
 def search(
-    index: Index, vector: "NDArray[np.float32]", words: Sequence[str], top_k: int
+    index: Index,
+    scores: "NDArray[np.float32]",
+    vector: "NDArray[np.float32]",
+    words: Sequence[str],
+    top_k: int,
 ) -> list[Hit]:
     """Return the `top_k` best passages, best first; the same question, the same order.
 
-    `vector` is the question's unit vector, `words` its content words. Passages that repeat
-    another word for word are found once.
+    `scores` are the cosines of all rows with the question, `vector` is its unit vector, `words`
+    its content words. Passages that repeat another word for word are found once.
     """
-    scores = index.vectors @ vector
+    scores = scores.copy()
     scores[index.copies] = -np.inf
     words = words[:MOST_WORDS]
     by_meaning = best(scores, CANDIDATES)

@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.embedding.provider import Kind
 from services.embedding.wordpiece import open_tokenizer, read_vocabulary
 from services.errors import SetupError
 
@@ -81,7 +82,11 @@ class LocalEmbedder:
         self._infer: _Inference | None = None
         self._pool = ThreadPoolExecutor(min(WORKERS, _cores()), thread_name_prefix="embed")
 
-    async def embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    async def embed(
+        self,
+        texts: Sequence[str],
+        kind: Kind = "passage",  # noqa: ARG002 - this model puts both at one place
+    ) -> "NDArray[np.float32]":
         """Return unit rows of shape ``(len(texts), 384)``, float32.
 
         Raises `SetupError` when the weights or the vocabulary are not the expected ones.
@@ -95,7 +100,7 @@ class LocalEmbedder:
 
         return np.concatenate([np.empty((0, DIMENSION), np.float32), *parts])
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the threads go. Work in hand is finished, work in line is dropped."""
         self._pool.shutdown(cancel_futures=True)
 

@@ -1,5 +1,6 @@
 """Is this function able to answer? Opens what an answer needs and asks no model."""
 
+import inspect
 import logging
 from collections.abc import Callable
 
@@ -21,21 +22,28 @@ async def handle_health(*, installation: Installation | None = None) -> Response
     The answer names parts, never paths or causes: those are in the log.
     """
     here = installation or installed()
+
+    async def context() -> None:
+        # A distant index opens without a look at it; whether it is there is asked now.
+        await here.context.check()
+
     parts: dict[str, Callable[[], object]] = {
         "runs": lambda: here.log,
-        "context": lambda: here.context,
+        "context": context,
         "chat": lambda: here.chat,
     }
-    checks = {name: _opens(name, part) for name, part in parts.items()}
+    checks = {name: await _opens(name, part) for name, part in parts.items()}
     if all(state == "ok" for state in checks.values()):
         return JSONAnswer({"status": "ok", "checks": checks})
     unavailable = {"status": "unavailable", "checks": checks}
     return JSONAnswer(unavailable, 503, {"Retry-After": RETRY_AFTER})
 
 
-def _opens(name: str, part: Callable[[], object]) -> str:
+async def _opens(name: str, part: Callable[[], object]) -> str:
     try:
-        part()
+        opened = part()
+        if inspect.isawaitable(opened):
+            await opened
     except RiverrunError as error:
         log.error("%s is not ready: %s", name, error)
     except Exception:

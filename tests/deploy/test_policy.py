@@ -46,6 +46,8 @@ RUNS_LOGS = """                Action: ['logs:CreateLogStream', 'logs:PutLogEven
 """
 CHAT_ROLE = "  chatRole:\n    Type: AWS::IAM::Role\n    Properties:\n"
 RUNS_HANDLER = "      Handler: functions.runs.handler\n"
+CHAT_INDEX = "Resource: !Sub '${indexBucket.Arn}/index/*'}"
+VECTOR_INDEX = "    Type: AWS::S3Vectors::Index\n    Condition: OnVectors\n"
 WATCHED = "      Dimensions: [{Name: FunctionName, Value: !Ref runs}]\n"
 
 # name: (rule, what stands there, what is planted)
@@ -123,6 +125,56 @@ MISTAKES = {
         "wildcard",
         "                  Resource: !Split [',', !Ref BedrockModels]\n",
         "                  Resource: 'arn:aws:bedrock:*::foundation-model/*'\n",
+    ),
+    "every object of the bucket": (
+        "wildcard",
+        CHAT_INDEX,
+        CHAT_INDEX.replace("/index/*", "/*"),
+    ),
+    "every object of every bucket": (
+        "wildcard",
+        CHAT_INDEX,
+        CHAT_INDEX.replace("${indexBucket.Arn}/index/*", "arn:aws:s3:::*/index/*"),
+    ),
+    "every vector index": (
+        "wildcard",
+        "'s3vectors:GetVectors'], Resource: !GetAtt vectorIndex.IndexArn}",
+        "'s3vectors:GetVectors'], Resource: '*'}",
+    ),
+    "whatever can be done with vectors": (
+        "wildcard",
+        "['s3vectors:QueryVectors', 's3vectors:GetVectors']",
+        "['s3vectors:*']",
+    ),
+    "a bucket that may become public": (
+        "bucket",
+        "        RestrictPublicBuckets: true\n",
+        "",
+    ),
+    "a bucket that is half closed": (
+        "bucket",
+        "        BlockPublicPolicy: true\n",
+        "        BlockPublicPolicy: false\n",
+    ),
+    "a bucket that is read in the clear": (
+        "bucket",
+        "{'aws:SecureTransport': 'false'}",
+        "{'aws:SecureTransport': 'true'}",
+    ),
+    "a policy of another bucket": (
+        "bucket",
+        "      Bucket: !Ref indexBucket\n",
+        "      Bucket: b\n",
+    ),
+    "an index that goes with the stack": (
+        "retain",
+        VECTOR_INDEX + "    DeletionPolicy: Retain\n",
+        VECTOR_INDEX,
+    ),
+    "runs that go with another name": (
+        "retain",
+        "    Condition: Durable\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n",
+        "    Condition: Durable\n    DeletionPolicy: Retain\n    UpdateReplacePolicy: Delete\n",
     ),
     "every action": (
         "wildcard",
@@ -238,7 +290,7 @@ MISTAKES = {
 def test_our_template_has_nothing_to_find() -> None:
     """With its defaults, and whatever else its parameters offer."""
     assert check(parse_template(TEMPLATE)) == []
-    assert len(list(choices(parse_template(TEMPLATE)))) == 16
+    assert len(list(choices(parse_template(TEMPLATE)))) == 48
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -10,8 +10,10 @@ import pytest
 
 from deploy import template
 from deploy.policy.finding import functions, variables
+from deploy.policy.permissions import statements
 from deploy.template import choices, defaults, parse_template, resolve
 from services import settings
+from services.context.s3_vectors_publishing import NOT_FILTERED
 from tests.deploy.conftest import ROOT
 
 TEXT = (ROOT / "template.yaml").read_text()
@@ -63,6 +65,58 @@ def test_a_deploy_that_says_nothing_is_one_that_the_code_accepts() -> None:
         assert read.log.startswith("memory://")
 
 
+def test_the_embedded_profile_makes_no_store() -> None:
+    """Nothing is kept and nothing is paid for that nobody asked for."""
+    stores = {name for name, one in STACK.resources.items() if "S3" in str(one["Type"])}
+    assert stores == set()
+
+
+@pytest.mark.parametrize(
+    ("store", "made", "chat", "health"),
+    [
+        (
+            "s3",
+            {"indexBucket", "indexBucketIsPrivate"},
+            {"s3:GetObject"},
+            {"s3:GetObject"},
+        ),
+        (
+            "s3vectors",
+            {"vectorBucket", "vectorIndex"},
+            {"s3vectors:QueryVectors", "s3vectors:GetVectors"},
+            {"s3vectors:GetVectors"},
+        ),
+    ],
+)
+def test_an_index_elsewhere_is_made_and_may_be_read_by_who_searches(
+    store: str, made: set[str], chat: set[str], health: set[str]
+) -> None:
+    """No function may write it; `runs` may not even read it; the code knows its name."""
+    stack = resolve(DOCUMENT, {**defaults(DOCUMENT), "IndexStore": store})
+    assert {n for n, one in stack.resources.items() if "S3" in str(one["Type"])} == made
+    allowed: dict[str, set[str]] = {}
+    for where, statement in statements(stack):
+        actions = statement["Action"]
+        found = {actions} if isinstance(actions, str) else set(actions)
+        kept = {action for action in found if action.startswith("s3")}
+        allowed.setdefault(where, set()).update(kept)
+    assert {name: found for name, found in allowed.items() if found} == {
+        "chatRole": chat,
+        "healthRole": health,
+    }
+    (index,) = {str(variables(properties)["RIVERRUN_INDEX"]) for _, properties in functions(stack)}
+    assert f"{store}://" in index
+
+
+def test_the_vector_index_is_the_one_that_ingest_would_make() -> None:
+    """What may not be filtered cannot be changed afterwards."""
+    stack = resolve(DOCUMENT, {**defaults(DOCUMENT), "IndexStore": "s3vectors"})
+    properties = stack.resources["vectorIndex"]["Properties"]
+    hidden = properties["MetadataConfiguration"]["NonFilterableMetadataKeys"]
+    assert tuple(hidden) == NOT_FILTERED
+    assert (properties["DataType"], properties["DistanceMetric"]) == ("float32", "cosine")
+
+
 def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
     """Named after its file; its handler is there."""
     files = {path.stem: path for path in (ROOT / "functions").glob("[!_]*.py")}
@@ -85,6 +139,13 @@ def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
         ({"Chat": "bedrock"}, {"BedrockChatNeedsModels"}),
         ({"Embedding": "bedrock"}, {"BedrockEmbeddingNeedsModels"}),
         ({"Chat": "bedrock", "Embedding": "bedrock", "BedrockModels": "arn:…"}, set()),
+        ({"IndexStore": "s3"}, set()),
+        ({"IndexStore": "s3vectors"}, {"LocalVectorsAreShort"}),
+        ({"IndexStore": "s3vectors", "EmbeddingDimension": "384"}, set()),
+        (
+            {"IndexStore": "s3vectors", "Embedding": "bedrock", "BedrockModels": "arn:…"},
+            set(),
+        ),
     ],
 )
 def test_a_choice_that_cannot_work_is_refused_before_anything_changes(

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from tests.fakes.answers import answer_to, words
 from tests.fakes.command import run
+from tests.fakes.embeddings import embedded
 from tests.fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
@@ -133,6 +134,8 @@ def asked(call: Call) -> str:
 
 def answering(call: Call) -> Reply:
     """Answer from the prompt's own passages, a word at a time, as the command does."""
+    if call.path.endswith("/invoke"):
+        return embedded(model_of(call), call.body)
     if not call.path.endswith("/converse-stream"):
         return refusal("UnknownOperationException", 404)
     pieces = words(answer_to(asked(call)))

@@ -5,11 +5,19 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
-from tests.fakes.steps import Fake
+
+class Running(Protocol):
+    """A fake that runs."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
 
 
-def run(name: str, setting: str, fake: Callable[[int], AbstractContextManager[Fake]]) -> None:
+def run(name: str, setting: str, fake: Callable[[int], AbstractContextManager[Running]]) -> None:
     """Serve on ``--port`` (0 takes a free one), say the setting, and stop at a signal."""
     parser = argparse.ArgumentParser(description=f"A fake {name}.")
     parser.add_argument("--port", type=int, default=0)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.fakes.answers import answer_to, words
 from tests.fakes.command import run
+from tests.fakes.embeddings import listed
 from tests.fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
@@ -95,6 +96,8 @@ def asked(call: Call) -> str:
 
 def answering(call: Call) -> Reply:
     """Answer from the prompt's own passages, a word at a time, as the command does."""
+    if call.path.endswith("/embeddings"):
+        return listed(call.body)
     if not call.path.endswith("/chat/completions"):
         return refusal(404)
     pieces = words(answer_to(asked(call)))

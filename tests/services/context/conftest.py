@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.context.ingest import Step, ingest
+from services.embedding import Kind
 
 
 class WordEmbedder:
@@ -23,13 +24,20 @@ class WordEmbedder:
         self.embedded = 0
         self.fail_after: int | None = None
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(
+        self,
+        texts: Sequence[str],
+        kind: Kind = "passage",  # noqa: ARG002 - both are the same here
+    ) -> NDArray[np.float32]:
         """Embed, count, and fail when told to."""
         self.embedded += len(texts)
         if self.fail_after is not None and self.embedded > self.fail_after:
             raise KeyboardInterrupt
         rows = [_sum(text, self.dimension) for text in texts]
         return np.array(rows, np.float32).reshape(len(texts), self.dimension)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
 
 
 def _sum(text: str, dimension: int) -> NDArray[np.float32]:

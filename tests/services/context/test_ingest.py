@@ -56,7 +56,7 @@ async def test_a_folder_becomes_an_index(run: Run, tmp_path: Path) -> None:
         "vectors.npy",
     ]
     with open_index(tmp_path / "index") as index:
-        check_hashes(index.path, index.manifest)
+        check_hashes(tmp_path / "index", index.manifest)
         rows = index.rows(range(index.manifest.passages))
         assert [row.chunk.uri for row in rows] == [
             "cities/bergen.html#bergen",

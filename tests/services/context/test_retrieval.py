@@ -157,7 +157,7 @@ async def test_setup_faults_are_found_when_the_library_opens(index: str, tmp_pat
     with pytest.raises(SetupError, match="There is no index"):
         open_context(Settings(index=str(tmp_path / "none")))
     with pytest.raises(SetupError, match=r"is not known. It is a folder"):
-        open_context(Settings(index="s3://bucket/prefix"))
+        open_context(Settings(index="gs://bucket/prefix"))
     with pytest.raises(SetupError, match="RIVERRUN_MODEL"):
         open_context(Settings(index=index, model_path=tmp_path / "none.onnx"))
     manifest = json.loads((Path(index) / MANIFEST).read_text())

@@ -18,7 +18,7 @@ def embedder() -> Iterator[LocalEmbedder]:
     """One loaded model for the module."""
     embedder = LocalEmbedder()
     yield embedder
-    embedder.close()
+    asyncio.run(embedder.close())
 
 
 @pytest.mark.anyio
@@ -117,4 +117,4 @@ async def test_weights_of_another_hash_are_refused(tmp_path: Path) -> None:
     embedder = LocalEmbedder(path)
     with pytest.raises(SetupError, match="hash differs"):
         await embedder.embed(["hello"])
-    embedder.close()
+    await embedder.close()

@@ -57,7 +57,11 @@ def client_for(endpoint: str | None = None) -> Any:
         endpoint_url=endpoint,
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            # Without an endpoint it is moto in this process, and not where nobody listens.
+            ignore_configured_endpoint_urls=endpoint is None,
+        ),
     )
 
 

@@ -16,8 +16,20 @@ CANARY = "canary-55 /var/index"
 def installation(**parts: object) -> Installation:
     here = Installation(Settings())
     # A cached property is whatever its place in the instance holds.
-    here.__dict__.update({"log": object(), "context": object(), "chat": object()} | parts)
+    here.__dict__.update({"log": object(), "context": Looked(), "chat": object()} | parts)
     return here
+
+
+class Looked:
+    """A context that can be looked at."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+
+    async def check(self) -> None:
+        """Raise what is wrong with it."""
+        if self.fault is not None:
+            raise self.fault
 
 
 @pytest.mark.anyio
@@ -52,3 +64,13 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
     assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}
     assert "canary" not in answer.body.decode()
     assert CANARY in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_distant_index_that_is_not_there_is_not_ready() -> None:
+    """It opens without a look at it, so it is looked at."""
+    here = installation(context=Looked(SetupError(CANARY)))
+    answer = await call(await handle_health(installation=here))
+    assert answer.status == 503
+    assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}
+    assert "canary" not in answer.body.decode()

@@ -1,0 +1,41 @@
+"""A cold start pays for what it uses: importing a function imports no client and no model."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from services.settings import ROOT
+
+HEAVY = ("boto3", "botocore", "numpy", "onnxruntime", "openai", "pydantic", "sqlite3", "urllib3")
+
+PROGRAM = """
+import importlib, json, os, sys
+os.environ.update(
+    RIVERRUN_EMBEDDING="bedrock",
+    RIVERRUN_INDEX="s3://bucket/index",
+    RIVERRUN_LOG="dynamodb://table",
+)
+importlib.import_module(sys.argv[1])
+from services.streaming import installed
+here = installed()
+if sys.argv[2] == "opened":
+    here.log, here.context
+print(json.dumps(sorted(set(sys.argv[3:]) & set(sys.modules))))
+"""
+
+
+@pytest.mark.parametrize("stage", ["imported", "opened"])
+@pytest.mark.parametrize("function", ["chat", "runs", "health"])
+def test_no_client_is_imported_before_it_is_used(function: str, stage: str) -> None:
+    """Not even when log and documents are opened: they are asked later, or never."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, f"functions.{function}", stage, *HEAVY],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,110 @@
+"""Every provider under the same suite: in this process, and over real sockets."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from services import aws
+from services.embedding import Embedder, open_embedder
+from services.settings import Settings
+from tests.fakes.bedrock import bedrock
+from tests.fakes.openai import openai
+from tests.services.embedding.conformance import Conformance, Open
+
+pytestmark = pytest.mark.anyio
+
+
+Closing = Callable[[Settings], Embedder]
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[Closing]:
+    """Opens embedders, and closes them in the end."""
+    async with AsyncExitStack() as stack:
+
+        def open_one(settings: Settings) -> Embedder:
+            opened = open_embedder(settings)
+            stack.push_async_callback(opened.close)
+            return opened
+
+        yield open_one
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Embedder:
+    """The embedded model."""
+    return open_embedder(Settings())
+
+
+class TestLocal(Conformance):
+    """The embedded model."""
+
+    @pytest.fixture
+    def open_one(self, loaded: Embedder) -> Open:
+        """Loaded once: every opening gives the same model."""
+        return lambda: loaded
+
+
+@pytest.fixture
+def bedrock_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fake Bedrock that boto3 finds by itself."""
+    with bedrock() as fake:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", fake.url)
+        aws.forget()
+        yield
+        aws.forget()
+
+
+@pytest.mark.usefixtures("bedrock_url")
+@pytest.mark.parametrize(
+    ("model", "dimension"),
+    [
+        (None, None),
+        ("amazon.titan-embed-text-v2:0", 256),
+        ("amazon.titan-embed-text-v1", None),
+        ("cohere.embed-english-v3", None),
+        ("us.cohere.embed-v4:0", 512),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", 384),
+    ],
+)
+class TestBedrock(Conformance):
+    """Every family of models, through boto3."""
+
+    @pytest.fixture
+    async def open_one(self, model: str | None, dimension: int | None, closing: Closing) -> Open:
+        """One more of the same."""
+
+        def open_one() -> Embedder:
+            return closing(
+                Settings(embedding="bedrock", embedding_model=model, embedding_dimension=dimension)
+            )
+
+        return open_one
+
+
+@pytest.mark.parametrize(
+    ("model", "dimension"),
+    [(None, None), ("text-embedding-3-large", 256), ("nomic-embed-text:latest", None)],
+)
+class TestOpenAI(Conformance):
+    """OpenAI's own models, and a compatible endpoint's."""
+
+    @pytest.fixture
+    async def open_one(
+        self, model: str | None, dimension: int | None, closing: Closing
+    ) -> AsyncIterator[Open]:
+        """One more of the same."""
+        with openai() as fake:
+
+            def open_one() -> Embedder:
+                return closing(
+                    Settings(
+                        embedding="openai",
+                        embedding_model=model,
+                        embedding_dimension=dimension,
+                        openai_base_url=f"{fake.url}/v1",
+                    )
+                )
+
+            yield open_one

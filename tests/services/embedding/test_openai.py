@@ -1,0 +1,120 @@
+"""Embedding at a compatible endpoint when it does not go well, and what is asked of it."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from services.embedding import EmbeddingError
+from services.embedding import openai as module
+from services.embedding.openai import OpenAIEmbedder, open_openai
+from services.errors import SetupError
+from tests.fakes.openai import openai, refusal
+from tests.fakes.steps import Fake, Refusal
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """A fake endpoint, and few tries."""
+    monkeypatch.setattr(module, "RETRIES", {"question": 0, "passage": 1})
+    with openai() as running:
+        yield running
+
+
+Opened = Callable[..., OpenAIEmbedder]
+
+
+@pytest.fixture
+async def opened(fake: Fake) -> AsyncIterator[Opened]:
+    """Makes embedders that ask the fake."""
+    async with AsyncExitStack() as stack:
+
+        def opened(model: str | None = None, dimension: int | None = None) -> OpenAIEmbedder:
+            made = open_openai(model, dimension, base_url=f"{fake.url}/v1", api_key=None)
+            stack.push_async_callback(made.close)
+            return made
+
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(429, "provider_throttled"), (500, "provider_error"), (503, "provider_error")],
+)
+async def test_a_failing_endpoint_has_its_code(
+    fake: Fake, opened: Opened, status: int, code: str
+) -> None:
+    """And says nothing of what the endpoint said."""
+    fake.play(refusal(status))
+    with pytest.raises(EmbeddingError) as caught:
+        await opened().embed(["hello"], "question")
+    assert (caught.value.code, caught.value.retryable) == (code, True)
+    assert "sk-" not in caught.value.message
+    assert len(fake.calls) == 1
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "OPENAI_API_KEY"), (404, "OPENAI_BASE_URL")])
+async def test_a_refusal_is_the_installations_fault(
+    fake: Fake, opened: Opened, status: int, said: str
+) -> None:
+    """It says what to set, and is not tried again."""
+    fake.play(refusal(status))
+    with pytest.raises(SetupError, match=said):
+        await opened().embed(["hello"])
+    assert len(fake.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"object": "list", "data": []},
+        {"object": "list", "data": None},
+        {"object": "list", "data": [{"index": 0, "embedding": [1.0, 2.0]}]},
+        {"object": "list", "data": [{"index": 0, "embedding": None}]},
+    ],
+)
+async def test_an_answer_that_is_no_vector_is_refused(
+    fake: Fake, opened: Opened, answer: Any
+) -> None:
+    """It would spoil an index for ever."""
+    fake.play(Refusal(200, answer))
+    with pytest.raises(EmbeddingError) as caught:
+        await opened().embed(["hello"], "question")
+    assert caught.value.code == "provider_error"
+
+
+async def test_a_dimension_is_asked_for_only_where_it_can_be(fake: Fake, opened: Opened) -> None:
+    """Most endpoints refuse the field."""
+    await opened("text-embedding-3-large", 256).embed(["hello"])
+    await opened("text-embedding-3-small").embed(["hello"])
+    await opened("our-own-model", 768).embed(["hello"])
+    assert [call.body.get("dimensions") for call in fake.calls] == [256, None, None]
+
+
+async def test_a_model_that_wants_a_word_in_front_gets_it(fake: Fake, opened: Opened) -> None:
+    """One for passages, another for questions."""
+    embedder = opened("nomic-embed-text")
+    await embedder.embed(["hello"], "passage")
+    await embedder.embed(["hello"], "question")
+    said = [call.body["input"][0] for call in fake.calls]
+    assert said == ["search_document: hello", "search_query: hello"]
+
+
+@pytest.mark.parametrize(
+    ("model", "dimension", "base_url", "said"),
+    [
+        ("our-own-model", None, "http://127.0.0.1:1/v1", "RIVERRUN_EMBEDDING_DIMENSION"),
+        ("text-embedding-3-small", 3072, "http://127.0.0.1:1/v1", "1536"),
+        ("text-embedding-ada-002", 256, "http://127.0.0.1:1/v1", "1536"),
+        (None, None, None, "OPENAI_API_KEY"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_start(
+    model: str | None, dimension: int | None, base_url: str | None, said: str
+) -> None:
+    """Before anything is asked."""
+    with pytest.raises(SetupError, match=said):
+        open_openai(model, dimension, base_url=base_url, api_key=None)
