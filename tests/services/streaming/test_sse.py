@@ -81,7 +81,22 @@ def test_a_vector_means_the_same_in_any_cuts(vector: dict[str, Any]) -> None:
 
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:
     """A vector that is dropped by accident is missed."""
-    assert len(VECTORS) == len(BY_NAME) >= 80
+    assert len(VECTORS) == len(BY_NAME) >= 110
+
+
+def test_every_format_test_of_the_web_platform_has_a_vector() -> None:
+    """Its tests named `format-*` (but for the two on media types), each in our own words."""
+    covered = {name for vector in VECTORS for name in vector.get("covers", ())}
+    fields = (
+        "data event event-empty id id-2 id-3 id-null parsing retry retry-bogus retry-empty unknown"
+    )
+    others = "bom bom-2 comments data-before-final-empty-line leading-space newlines"
+    assert covered == {
+        *(f"format-field-{name}" for name in fields.split()),
+        *(f"format-{name}" for name in others.split()),
+        "format-null-character",
+        "format-utf-8",
+    }
 
 
 def test_an_event_is_out_before_the_byte_after_its_blank_line() -> None:
@@ -296,6 +311,8 @@ HTTPX_DIVERGES = frozenset({
     "a retry that is not digits is passed over",
     "an empty retry is passed over",
     "digits of other scripts are no digits",
+    "a type, an id and a retry without data are remembered as the standard says",
+    "a block of only a type keeps the id",
 })  # fmt: skip
 
 
