@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 import re
+import sys
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_a_part_of_the_client_keeps_its_promises(suite: str) -> None:
 
 def _agree(rounds: int) -> None:
     seed = random.randrange(2**32)
-    print(f"SEED={seed}")
+    sys.stdout.write(f"SEED={seed}\n")
     run("node", "--test", "fuzz.test.mjs", ROUNDS=str(rounds), SEED=str(seed))
 
 
