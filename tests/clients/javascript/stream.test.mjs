@@ -593,3 +593,29 @@ test("one who looks at an event for long is not cut off for it", async () => {
     assert.equal(seen.length, 1);
   });
 });
+
+test("CR02: the socket is let go with the terminal event, even when nobody reads on", { timeout: 10_000 }, async () => {
+  let left;
+  const gone = new Promise((resolve) => (left = resolve));
+  const lingering = (response) => {
+    response.on("close", left);
+    response.writeHead(200, TYPE).write(frame(1, final));
+  };
+  await serve([lingering], async ({ endpoint }) => {
+    const events = stream("Why?", { endpoint })[Symbol.asyncIterator]();
+    assert.deepEqual((await events.next()).value, final);
+    await gone; // and `next` is not called again
+  });
+});
+
+test("CR04: a wait is any part of what it may be", async () => {
+  for (const [part, waits] of [[0, [0, 0, 0]], [0.5, [500, 1_000, 2_000]]]) {
+    await serve([cutAfter("")], async ({ endpoint }) => {
+      const told = [];
+      const surroundings = { ...hasty(), random: () => part };
+      const reading = read(endpoint, { surroundings, onRetry: ({ waitMs }) => told.push(waitMs) });
+      await assert.rejects(reading, RiverrunError);
+      assert.deepEqual(told.slice(0, 3), waits);
+    });
+  }
+});
