@@ -6,11 +6,11 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-CODE := functions services emulator deploy tests benchmarks examples
+CODE := functions services emulator deploy tests benchmarks examples clients/python
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev serve validate package build deploy ingest knowledge check format test soak bench lock clean
+.PHONY: help setup setup-dev dev serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,12 +41,20 @@ dev: setup ## A cloud on localhost: the page and the functions on http://localho
 serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
 
+ask: setup ## Ask it on the command line: make ask Q="What is there to see in Paris?"
+	@test -n "$$Q" || { echo 'Say what: make ask Q="What is there to see in Paris?"'; exit 2; }
+	@export PYTHONPATH=clients/python RIVERRUN_URL="$${RIVERRUN_URL:-http://localhost:$(PORT)}"; \
+	  exec $(BIN)/python -m riverrun_client -- "$$Q"
+
 ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder]
 	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }
 	@$(BIN)/python -m services.context "$(DOCS)" $(if $(INDEX),--index "$(INDEX)")
 
 knowledge: setup ## Index the shipped city guide again, after editing it
 	@$(BIN)/python -m services.context knowledge --index knowledge/index
+
+runs: setup ## Recent runs; one of them with RUN=id, its recording with EXPORT=file
+	@$(BIN)/python -m services.runs $(if $(RUN),"$(RUN)") $(if $(EXPORT),--export "$(EXPORT)")
 
 check: setup-dev ## Formatting, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet .
@@ -58,7 +66,11 @@ format: setup-dev ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 test: setup-dev ## Everything that runs offline in under five minutes
-	@$(PYTEST) -n auto -m "not soak"
+	@$(PYTEST) -n auto -m "not soak and not netlify"
+
+netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
+	@tests/netlify_dev/install
+	@$(PYTEST) tests/netlify_dev
 
 soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
 	@$(PYTEST) -m soak
@@ -69,8 +81,9 @@ bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
 validate: setup-dev ## Check the template: cfn-lint, our policy, and SAM where it is installed
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python -m deploy.policy template.yaml
-	@if command -v sam >/dev/null; then \
-	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} sam validate; \
+	@sam=$$(command -v sam || command -v .oracles/sam/bin/sam); \
+	 if [ -n "$$sam" ]; then \
+	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} SAM_CLI_TELEMETRY=0 "$$sam" validate --lint; \
 	 else echo "The AWS SAM CLI is not on the PATH; cfn-lint and the policy have passed."; fi
 
 package: setup-dev ## Make the zip that Lambda runs (PROFILE=embedded or bedrock)

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, log, retrieval, runtimes, serving
+from benchmarks import durability, events, log, retrieval, runtimes, serving
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -20,6 +20,7 @@ def main() -> int:
         serving.tables,
         events.tables,
         log.tables,
+        durability.tables,
         runtimes.tables,
     ):
         for table in measure():

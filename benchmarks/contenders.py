@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.settings import ROOT
 
@@ -94,6 +94,14 @@ def _direct(name: str, app: str, question: bytes | None = None) -> Contender:
     return Contender(name=name, command=command, direct=True, question=question)
 
 
+_IMPORT_AND_ASK = """
+import asyncio, os, socket
+import benchmarks.apps.web
+host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+with socket.create_connection((host, int(port))) as line:
+    line.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    line.recv(1)
+"""
 _UVICORN = ("-m", "uvicorn", "--log-level", "warning", "--no-access-log", "--port", "{port}")
 _QUESTION = b'{"query":"go","streaming":true}'
 
@@ -113,6 +121,37 @@ CEILING = Contender(
     command=(sys.executable, "-m", "benchmarks.apps.ceiling"),
 )
 
+CHAT = replace(BARE, name="Riverrun, functions/chat.py", environ={"_HANDLER": "functions.chat.app"})
+KEPT = replace(
+    BARE,
+    name="Riverrun, bare ASGI, RIVERRUN_KEEP_ALIVE=1",
+    environ={**BARE.environ, "RIVERRUN_KEEP_ALIVE": "1"},
+)
+RELAY = Contender(
+    name="two asyncio processes that only copy bytes",
+    command=(sys.executable, "-m", "benchmarks.apps.relay", "--port", "{port}"),
+    direct=True,
+)
+"""The least that a runtime and an emulator in Python take together."""
+IMPORTS = Contender(
+    name="asyncio and Starlette imported, nothing else",
+    command=(sys.executable, "-c", _IMPORT_AND_ASK),
+)
+"""The least that the start of a Starlette application takes."""
+LOOP = Contender(
+    name="asyncio and ready-made bytes",
+    command=(sys.executable, "-m", "benchmarks.apps.loop"),
+)
+LOOP_KEPT = replace(
+    LOOP, name="asyncio and ready-made bytes, kept alive", environ={"RIVERRUN_KEEP_ALIVE": "1"}
+)
+"""The least that a Runtime API client on asyncio takes."""
+
 ALL = (
     BARE, STARLETTE, FACADE, NODE, WRITTEN, MANGUM, ADAPTER, UVICORN, SSE_STARLETTE, CEILING,
 )  # fmt: skip
+
+
+def present(contenders: Sequence[Contender]) -> list[Contender]:
+    """Those that are here."""
+    return [one for one in contenders if not one.missing]

@@ -20,6 +20,11 @@ class Figures:
         """Keep the value of one round."""
         self._values[figure, contender].append(value)
 
+    def add_lags(self, figure: str, contender: Contender, lags: Sequence[float]) -> None:
+        """Keep the median of a round, and what one in a hundred exceeded as `figure p99`."""
+        self.add(figure, contender, statistics.median(lags))
+        self.add(f"{figure} p99", contender, p99(lags))
+
     def middle(self, figure: str, contender: Contender) -> float | None:
         """The median of the rounds, None when there were none."""
         values = self._values.get((figure, contender))
@@ -40,17 +45,46 @@ class Figures:
         value = self.middle(figure, contender)
         return "" if value is None else format(value, form)
 
+    def shown_lags(self, figure: str, contender: Contender) -> str:
+        """The medians of what `add_lags` kept, as text."""
+        middle = self.shown(figure, contender)
+        return f"{middle} ({self.shown(f'{figure} p99', contender)})" if middle else ""
 
-def held(figure: str, value: float | None, target: float) -> tuple[str, str, str, str]:
-    """A row: `target` is a least, or where it is negative (or -0.0) its size is a most."""
+    def shown_ratio(self, figure: str, contender: Contender, other: Contender) -> str:
+        """The ratio as text."""
+        value = self.ratio(figure, contender, other)
+        return "" if value is None else f"{value:.2f}"
+
+
+def held(
+    figure: str, value: float | None, target: float, floor: float | None = None
+) -> tuple[str, str, str, str, str]:
+    """A row: `target` is a least, or where it is negative (or -0.0) its size is a most.
+
+    `floor` is what remains of the figure when all that the runtime is for is taken away: a
+    target that it misses too is out of reach.
+    """
     most = str(target).startswith("-")
     limit = abs(target)
     asked = f"at {'most' if most else 'least'} {limit:g}"
+    least = "" if floor is None else _number(floor)
     if value is None:
-        return figure, asked, "", "a peer is absent"
-    met = value <= limit if most else value >= limit
-    shown = f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"
-    return figure, asked, shown, "met" if met else "**missed**"
+        return figure, asked, "", least, "a peer is absent"
+    if _meets(value, limit, most=most):
+        verdict = "met"
+    elif floor is not None and not _meets(floor, limit, most=most):
+        verdict = "**missed**, out of reach"
+    else:
+        verdict = "**missed**"
+    return figure, asked, _number(value), least, verdict
+
+
+def _meets(value: float, limit: float, *, most: bool) -> bool:
+    return value <= limit if most else value >= limit
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
 def p99(values: Sequence[float]) -> float:

@@ -108,10 +108,9 @@ class PlainAPI:
             raise TimeoutError("The runtime says nothing.")
         for number, _ in found:
             if number == self._listener.fileno():
-                connection = self._accept()
-            else:
-                connection = self._by_number[number]
-            # Nobody connects without a word, so a new connection is read at once.
+                self._accept()  # it may have been opened before there is anything to say
+                continue
+            connection = self._by_number[number]
             data = connection.recv(1 << 16)
             if not data:
                 self._poll.unregister(connection)
@@ -121,13 +120,12 @@ class PlainAPI:
             self._buffers[connection] += data
             yield connection
 
-    def _accept(self) -> socket.socket:
+    def _accept(self) -> None:
         connection, _ = self._listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffers[connection] = bytearray()
         self._by_number[connection.fileno()] = connection
         self._poll.register(connection, select.EPOLLIN)
-        return connection
 
     def _serve(self, connection: socket.socket) -> None:
         """Anything but an answer: a poll, or an extension's registration."""

@@ -125,9 +125,13 @@ def read_site(path: Path) -> Site:
             notes.append(f"A redirect from {rule['from']} is refused, as Netlify refuses it.")
         elif "from" in rule and "to" in rule:
             redirects.append(_redirect(rule))
-    headers = tuple(
-        (str(rule.get("for", "")), tuple((n, str(v)) for n, v in rule.get("values", {}).items()))
-        for rule in document.get("headers", [])
+    headers = (
+        *_headers_file(publish / "_headers"),
+        *(
+            (str(rule.get("for", "")), tuple((n, str(v)) for n, v in rule["values"].items()))
+            for rule in document.get("headers", [])
+            if rule.get("values")
+        ),
     )
     return Site(
         publish if "publish" in build and publish.is_dir() else None,
@@ -135,6 +139,23 @@ def read_site(path: Path) -> Site:
         headers,
         tuple(notes),
     )
+
+
+def _headers_file(path: Path) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """The rules of a `_headers` file: a path, and indented below it the headers it gets."""
+    rules: list[tuple[str, tuple[tuple[str, str], ...]]] = []
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmulatorSetupError(f"{path} cannot be read: {error}") from error
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if line.startswith("/"):
+            rules.append((line.strip(), ()))
+        elif colon and rules and line[:1].isspace() and not name.strip().startswith("#"):
+            source, pairs = rules[-1]
+            rules[-1] = (source, (*pairs, (name.strip(), value.strip())))
+    return rules
 
 
 def _redirect(rule: Mapping[str, Any]) -> Redirect:

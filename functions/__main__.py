@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions import chat, health, runs
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import http_app, installed
+from services.streaming import http_app, installed, shut_down
 from services.streaming.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
@@ -60,7 +60,7 @@ def main() -> int:
 def _ready() -> Settings:
     # Opened before the first question, so that a fault of the installation is told at once.
     here = installed()
-    _ = here.log, here.chat
+    _ = here.log, here.chat, here.recordings
     asyncio.run(here.context.prepare())
     return here.settings
 
@@ -164,8 +164,7 @@ class _Server(uvicorn.Server):
         """End the open requests, then the server."""
         for task in self._site.waiting:
             task.cancel()
-        for production in list(installed().productions.values()):
-            production.end()
+        shut_down()
         await super().shutdown(sockets)
 
 

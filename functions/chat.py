@@ -14,6 +14,8 @@ from services.streaming import (
     read_dialect,
     read_owner,
     read_question,
+    read_reader,
+    shut_down,
 )
 
 
@@ -21,7 +23,12 @@ async def chat(request: Request) -> Response:
     """A cursor resumes its run and never starts another; anything else is a question."""
     owner = read_owner(request)
     if (cursor := read_cursor(request)) is not None:
-        return await handle_resume(cursor, owner=owner, dialect=read_dialect(request))
+        return await handle_resume(
+            cursor,
+            owner=owner,
+            dialect=read_dialect(request),
+            reader=await read_reader(request),
+        )
     question = await read_question(request)
     if question.streaming:
         return await handle_streaming_request(question)
@@ -30,4 +37,4 @@ async def chat(request: Request) -> Response:
 
 # The runs are here too: a function URL, and `/.netlify/functions/chat/…`, reach this one only.
 app = http_app({"/chat": {"GET": chat, "POST": chat}, **runs.ROUTES})
-handler = export_handler(app)
+handler = export_handler(app, on_shutdown=shut_down)

@@ -14,6 +14,8 @@ from services.streaming import (
     read_cursor,
     read_dialect,
     read_owner,
+    read_reader,
+    shut_down,
 )
 
 
@@ -30,7 +32,9 @@ async def events(request: Request) -> Response:
     cursor = read_cursor(request)
     if cursor is None or cursor.run_id != run:
         cursor = Cursor(run, read_after(request))
-    return await handle_resume(cursor, owner=owner, dialect=read_dialect(request))
+    return await handle_resume(
+        cursor, owner=owner, dialect=read_dialect(request), reader=await read_reader(request)
+    )
 
 
 async def stop(request: Request) -> Response:
@@ -46,4 +50,4 @@ ROUTES = {
 }
 
 app = http_app(ROUTES)
-handler = export_handler(app)
+handler = export_handler(app, on_shutdown=shut_down)

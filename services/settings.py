@@ -16,7 +16,7 @@ SHIPPED_INDEX = ROOT / "knowledge" / "index"
 CHAT_PROVIDERS = ("extractive", "scripted")
 EMBEDDING_PROVIDERS = ("local",)
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
-ABANDONED = ("finish", "stop")
+ABANDONED = ("finish", "pause", "stop")
 
 # What an environment that says nothing gets; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
@@ -35,14 +35,19 @@ class Settings:
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
     keep: float | None = None
+    replay: Path | None = None
+    replay_speed: float = 1.0
     abandoned: str = "finish"
     abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
+    gateway_secrets: tuple[str, ...] = ()
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
+    front_cap: float | None = None
+    longest: float = 3600.0
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -52,6 +57,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     default = Settings()
     script = environ.get("RIVERRUN_SCRIPT", "")
+    replay = environ.get("RIVERRUN_REPLAY", "")
     model_path = environ.get("RIVERRUN_MODEL", "")
     settings = Settings(
         host=environ.get("HOST", "") or default.host,
@@ -63,14 +69,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         index=environ.get("RIVERRUN_INDEX", "") or default.index,
         log=_log(environ, DEFAULT_LOG),
         keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
+        replay=Path(replay) if replay else None,
+        replay_speed=_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
         abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
         abandoned_after=_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
         allowed_origins=_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
         api_keys=_list(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
         max_streams=_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
+        front_cap=_seconds(environ, "RIVERRUN_FRONT_CAP", 0.0) or None,
+        longest=_seconds(environ, "RIVERRUN_LONGEST", default.longest),
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
@@ -116,6 +127,19 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         value = -1.0
     if not 0 < value < float("inf"):
         raise SetupError(f"{name}={text!r} must be a number of seconds greater than 0.")
+    return value
+
+
+def _speed(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise SetupError(
+            f"{name}={text!r} must be a number: 1 as it was, 10 ten times as fast, 0 at once."
+        )
     return value
 
 

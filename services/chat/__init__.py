@@ -5,6 +5,7 @@ This package knows nothing of runs, events, embeddings or sockets.
 
 from services.chat.opening import open_chat
 from services.chat.provider import (
+    Anew,
     ChatCode,
     ChatError,
     ChatProvider,
@@ -19,6 +20,7 @@ from services.chat.provider import (
 )
 
 __all__ = [
+    "Anew",
     "ChatCode",
     "ChatError",
     "ChatProvider",

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from services.chat.evidence import Evidence, sufficient, weigh
 from services.chat.pieces import pieces_of
-from services.chat.provider import Piece, Prompt, Stop, Text, Usage
+from services.chat.provider import Anew, Piece, Prompt, Stop, Text, Usage
 from services.chat.words import sentences_wanted
 from services.progress import Progress, Report, unheard
 
@@ -70,13 +70,18 @@ class Extractive:
         text = compose(chosen) if chosen else NOT_SAID
         report(Progress(_summary(chosen)))
         pieces = list(pieces_of(text))
-        for piece in pieces[: prompt.max_tokens]:
+        answer = "".join(pieces[: prompt.max_tokens])
+        so_far = prompt.so_far
+        if not answer.startswith(so_far):
+            so_far = ""
+            yield Anew("The documents have changed.")
+        said = 0
+        for said, piece in enumerate(pieces_of(answer[len(so_far) :]), 1):  # noqa: B007
             # Other streams run between two pieces of this one.
             await anyio.lowlevel.checkpoint()
             yield Text(piece)
-        said = min(len(pieces), prompt.max_tokens)
         yield Usage(input_tokens=_words_read(prompt), output_tokens=said, cost_usd=0.0)
-        yield Stop("stop" if said == len(pieces) else "length")
+        yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
 
 
 def choose(prompt: Prompt) -> list[Evidence]:

@@ -110,13 +110,21 @@ class Stop:
     reason: StopReason
 
 
-Piece = Text | Usage | Stop
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """The answer is told from its beginning again: what was said so far no longer fits."""
+
+    reason: str
+
+
+Piece = Text | Usage | Stop | Anew
 
 
 class ChatProvider(Protocol):
     """Where answers come from.
 
-    `stream` yields `Text`, perhaps `Usage`, then one `Stop`, and no more. It acquires inside
+    `stream` yields `Text`, perhaps `Usage`, then one `Stop`, and no more. One that cannot go on
+    from `Prompt.so_far` begins with `Anew`. It acquires inside
     and releases in `finally`, so that closing it at any piece, or cancelling it between two,
     frees everything at once. It fails with `ChatError`. One provider serves many streams at
     the same time, and they share nothing but its connections.

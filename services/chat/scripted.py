@@ -4,7 +4,7 @@ It plays a `Script` and looks at nothing but the question. It is the one provide
 be told to be slow, to fail, to hang and to break off.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -12,8 +12,8 @@ import anyio
 import anyio.lowlevel
 
 from services.chat.failures import chat_error
-from services.chat.provider import ChatError, Piece, Prompt, Stop, Text
-from services.chat.script import BreakOff, Fail, Hang, Say, Script, Spend, Wait
+from services.chat.provider import Anew, ChatError, Piece, Prompt, Stop, Text
+from services.chat.script import BreakOff, Fail, Hang, Say, Script, Spend, Step, Wait
 from services.progress import Report, unheard
 
 
@@ -37,6 +37,7 @@ class Scripted:
     ) -> AsyncGenerator[Piece, None]:
         """Play the first entry whose `when` is in the question, from its first step.
 
+        What comes before the end of `so_far` was played already; it is passed over, waits and all.
         Ends with ``Stop("stop")`` unless the script says otherwise. Raises `ChatError` where
         the script says so, and ``provider_error`` when no entry matches.
         """
@@ -46,7 +47,12 @@ class Scripted:
                 "The script has no answer for this question.",
                 hint='Add an entry for it to the script, or one with "when": "*".',
             )
-        for step in steps:
+        so_far = prompt.so_far
+        said = "".join(step.text * step.times for step in steps if isinstance(step, Say))
+        if not said.startswith(so_far):
+            so_far = ""
+            yield Anew("The script has changed.")
+        for step in _after(len(so_far), steps):
             match step:
                 case Say(text, times):
                     for _ in range(times):
@@ -73,3 +79,17 @@ class Scripted:
                 raise chat_error(name, retry_after_ms=retry_after_ms)
             case _:
                 assert_never(step)
+
+
+def _after(said: int, steps: tuple[Step, ...]) -> Iterator[Step]:
+    """The steps that are left when `said` characters have been."""
+    for step in steps:
+        if not said:
+            yield step
+        elif isinstance(step, Say):
+            whole, part = divmod(said, len(step.text)) if step.text else (step.times, 0)
+            whole = min(whole, step.times)
+            said = max(0, said - len(step.text) * step.times)
+            if whole < step.times:
+                yield Say(step.text[part:])
+                yield Say(step.text, step.times - whole - 1)

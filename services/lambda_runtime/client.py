@@ -52,14 +52,20 @@ class RuntimeAPI:
             self._addresses = await self._resolve()
         return Connection(self._addresses[0])
 
+    def connect_again(self) -> Connection | None:
+        """The same to where the last one went; None before the first."""
+        return Connection(self._addresses[0]) if self._addresses else None
+
     def next_address(self) -> None:
         """The first address did not answer: try the others first (localhost may be two)."""
         self._addresses = self._addresses[1:] + self._addresses[:1]
 
     async def _resolve(self) -> list[Address]:
         try:  # on Lambda it is always a number, which needs no thread to look up
+            # Bytes: text would load the codec for international names, a millisecond.
+            name = self._name.encode("ascii")
             found = socket.getaddrinfo(
-                self._name, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+                name, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
         except socket.gaierror:
             found = await asyncio.get_running_loop().getaddrinfo(
@@ -75,21 +81,25 @@ class RuntimeAPI:
 class Line:
     """One connection kept for GET /next and for whole answers, reopened when it went stale.
 
-    One question at a time. `close` when done.
+    One question at a time. With `ahead` a second connection is opened while the line waits for
+    an answer, so that a stream does not wait for its own: see `ready_made`. `close` when done.
     """
 
-    __slots__ = ("_api", "_clock", "_connection", "_sleep", "patient")
+    __slots__ = ("_ahead", "_api", "_clock", "_connection", "_ready_made", "_sleep", "patient")
 
     def __init__(
         self,
         api: RuntimeAPI,
         *,
         patient: bool = False,
+        ahead: bool = False,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._api = api
         self._connection: Connection | None = None
+        self._ahead = ahead
+        self._ready_made: Connection | None = None
         self._clock = clock
         self._sleep = sleep
         self.patient = patient
@@ -132,11 +142,20 @@ class Line:
         connection = self._connection
         return connection if connection is not None and connection.idle else None
 
+    def ready_made(self) -> Connection | None:
+        """An unused connection that is open, for one streamed answer; it is the caller's."""
+        connection, self._ready_made = self._ready_made, None
+        if connection is None or connection.still_open():
+            return connection
+        connection.close()
+        return None
+
     def close(self) -> None:
-        """Let go of the connection; the next question opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Let go of both connections; the next question opens others."""
+        for connection in (self._connection, self._ready_made):
+            if connection is not None:
+                connection.close()
+        self._connection = self._ready_made = None
 
     async def _ask(self, request: bytes) -> Reply:
         connection = self._connection
@@ -157,7 +176,14 @@ class Line:
     async def _exchange(self, connection: Connection, request: bytes) -> Reply:
         try:
             connection.write(request)
+            if self._ahead:
+                self._open_ahead()
             return await connection.reply()
         except BaseException:
             connection.close()
             raise
+
+    def _open_ahead(self) -> None:
+        """Only once the question is on its way: the other side has something to do meanwhile."""
+        if self._ready_made is None or self._ready_made.lost is not None:
+            self._ready_made = self._api.connect_again()

@@ -9,8 +9,7 @@ connection per streamed answer must cost microseconds.
 import asyncio
 import errno
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.lambda_runtime.reply import ProtocolError, Reply, ReplyReader
 
@@ -21,8 +20,7 @@ READ_SIZE = 64 * 1024
 _CONNECTING = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK})
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where the Runtime API listens, resolved."""
 
     family: int
@@ -103,6 +101,21 @@ class Connection:
     def heard(self) -> bool:
         """Whether any byte of an answer has come."""
         return self._reply is not None or self._reader.started
+
+    def still_open(self) -> bool:
+        """Whether it can carry a request, by what the kernel knows at this moment.
+
+        The peer's hanging up while the sandbox was frozen may not have reached the loop yet.
+        """
+        if not (self.idle and self._connected):
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True  # nothing came, not even an end
+        except OSError:
+            pass
+        return False
 
     def write(self, data: bytes) -> None:
         """Send now, or as soon as the kernel takes it. Silent on a lost connection."""

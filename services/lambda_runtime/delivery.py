@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from services.lambda_runtime import wire
 from services.lambda_runtime.client import Line, RuntimeAPI, RuntimeAPIError
@@ -25,8 +25,7 @@ logger = logging.getLogger(__name__)
 OVERTIME = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(NamedTuple):
     """What every turn of this process shares.
 
     `clock` gives seconds since the epoch; `state` is what the lifespan prepared; `threads` run
@@ -37,7 +36,7 @@ class Setup:
     application: Application
     environment: Environment
     environ: Mapping[str, str]
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = MappingProxyType({})
     threads: Executor | None = None
     clock: Callable[[], float] = time.time
 
@@ -63,9 +62,12 @@ class Delivery:
 
     async def open(self) -> Connection:
         """A connection for one streamed answer: the line's own with RIVERRUN_KEEP_ALIVE."""
-        kept = self._line.lend() if self._setup.environment.keep_alive else None
-        if kept is not None:
-            return kept
+        if self._setup.environment.keep_alive:
+            connection = self._line.lend()
+        else:
+            connection = self._line.ready_made()
+        if connection is not None:
+            return connection
         connection = await self._setup.api.connect()
         if connection.lost is not None:  # refused at once; another address may do
             self._setup.api.next_address()

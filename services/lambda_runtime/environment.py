@@ -5,8 +5,7 @@ of `services.settings`, because the runtime also runs applications that have no 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from services.errors import SetupError
 
@@ -14,8 +13,7 @@ InvokeMode = Literal["response_stream", "buffered"]
 INVOKE_MODES = ("response_stream", "buffered")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(NamedTuple):
     """How this sandbox was set up.
 
     `concurrency` is the number of invocations that run at once in this process, or None in

@@ -11,8 +11,7 @@ Nothing here knows the Runtime API; what it cannot load it says as a `LoadError`
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from services.errors import SetupError
 
@@ -30,13 +29,13 @@ class LoadError(SetupError):
         self.type = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(NamedTuple):
     """What was loaded: an ASGI application, or a function of ``(event, context)``."""
 
     run: Callable[..., Any]
     kind: Literal["asgi", "function"]
     lifespan: Lifespan = "auto"
+    on_shutdown: Callable[[], object] | None = None
 
 
 class Handler:
@@ -46,9 +45,12 @@ class Handler:
     answers one payload buffered, as the stock runtime wants it.
     """
 
-    def __init__(self, app: ASGIApp, lifespan: Lifespan) -> None:
+    def __init__(
+        self, app: ASGIApp, lifespan: Lifespan, on_shutdown: Callable[[], object] | None = None
+    ) -> None:
         self.app = app
         self.lifespan = lifespan
+        self.on_shutdown = on_shutdown
 
         async def asgi(scope: object, receive: Receive, send: Send) -> None:
             await app(scope, receive, send)
@@ -72,7 +74,12 @@ class Handler:
         return f"<Lambda handler of {self.app!r}>"
 
 
-def export_handler(app: ASGIApp, *, lifespan: Lifespan = "auto") -> Handler:
+def export_handler(
+    app: ASGIApp,
+    *,
+    lifespan: Lifespan = "auto",
+    on_shutdown: Callable[[], object] | None = None,
+) -> Handler:
     """Make `app`, any ASGI 3.0 application, the one object a function file exports.
 
     >>> handler = export_handler(app)  # doctest: +SKIP
@@ -80,8 +87,11 @@ def export_handler(app: ASGIApp, *, lifespan: Lifespan = "auto") -> Handler:
     `lifespan` as in Mangum and uvicorn: ``auto`` runs it where the application knows it, ``on``
     insists, ``off`` never does. Our runtime runs it once per process; Mangum, under the stock
     runtime, once per invocation.
+
+    `on_shutdown` is called on the event loop when Lambda gives notice, so that responses under
+    way can end in their own words; what has not ended 0.2 seconds later is cancelled.
     """
-    return Handler(app, lifespan)
+    return Handler(app, lifespan, on_shutdown)
 
 
 def load(name: str) -> Application:
@@ -123,7 +133,7 @@ def recognise(target: object, name: str = "handler") -> Application:
     what can be called with neither.
     """
     if isinstance(target, Handler):
-        return Application(target.app, "asgi", target.lifespan)
+        return Application(target.app, "asgi", target.lifespan, target.on_shutdown)
     if type(target).__module__.partition(".")[0] == "mangum" and hasattr(target, "app"):
         mangum = cast("Any", target)
         return Application(mangum.app, "asgi", mangum.lifespan)

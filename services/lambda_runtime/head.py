@@ -6,8 +6,7 @@ nowhere else. It knows neither sockets nor applications.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.errors import RiverrunError
 from services.lambda_runtime import wire
@@ -31,8 +30,7 @@ class MisuseError(RiverrunError, RuntimeError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Status and headers as the application meant them, without hop-by-hop headers.
 
     Names are lower-case, values latin-1 text; repeated headers stay apart and in order.

@@ -7,9 +7,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.errors import RiverrunError
 from services.lambda_runtime import wire
@@ -24,8 +23,7 @@ class InvocationError(RiverrunError):
     """GET /next answered with something that cannot be answered in turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One call delivered by the Runtime API.
 
     `deadline` is in seconds since the epoch. Absent and empty headers are both None.

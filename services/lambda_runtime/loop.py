@@ -21,6 +21,7 @@ from services.lambda_runtime.turn import Ending, Turn
 logger = logging.getLogger(__name__)
 
 GRACE = 0.15  # seconds a cancelled application has for its last words
+NOTICE = 0.2  # seconds of the 0.3 that Lambda gives, for responses that end in their own words
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
 
@@ -52,16 +53,35 @@ class Runtime:
 
     def stop(self) -> None:
         """End soon: idle pollers at once, running applications after their last words."""
-        self._stopping = True
-        for task in self._running:
-            task.cancel()
+        again, self._stopping = self._stopping, True
         if not self._running:
             for poller in self._pollers:
                 poller.cancel()
+        elif self._setup.application.on_shutdown is None or again:
+            self._cut()
+        else:
+            asyncio.get_running_loop().call_later(NOTICE, self._cut)
+            try:
+                self._setup.application.on_shutdown()
+            except Exception:
+                logger.exception("The application's shutdown hook failed.")
+
+    def _cut(self) -> None:
+        for task in self._running:
+            task.cancel()
 
     async def _poll(self) -> None:
-        patient = self._concurrency is not None
-        line = Line(self._setup.api, patient=patient, clock=self._setup.clock)
+        environment = self._setup.environment
+        one_at_a_time = self._concurrency is None
+        line = Line(
+            self._setup.api,
+            patient=not one_at_a_time,
+            # Many pollers would keep many idle connections, and their streams overlap anyway.
+            ahead=one_at_a_time
+            and environment.invoke_mode == "response_stream"
+            and not environment.keep_alive,
+            clock=self._setup.clock,
+        )
         try:
             while not self._stopping:
                 await self._take_turn(await line.next(), line)

@@ -6,7 +6,7 @@ invocation's bytes into another.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.errors import RiverrunError
 
@@ -24,8 +24,7 @@ class ProtocolError(RiverrunError):
     """What came back is not an HTTP/1.1 response, or is larger than one may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One response: header names are lower-case, values latin-1 text.
 
     `reusable` says whether the connection may carry another request.

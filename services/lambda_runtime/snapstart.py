@@ -2,7 +2,7 @@
 
 Runs the hooks that applications register with AWS's `snapshot_restore_py`, in its order, and
 makes sure that two sandboxes of one image do not share randomness or sockets. Which requests
-that takes is in `wire`; who calls this is `__main__`.
+that takes is in `wire`; who calls this is `start`.
 """
 
 import importlib

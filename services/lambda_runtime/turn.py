@@ -13,9 +13,8 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from services.lambda_runtime import failures, function, wire
 from services.lambda_runtime import payload as payloads
@@ -33,8 +32,7 @@ logger = logging.getLogger(__name__)
 MARGIN = 1.2  # seconds before the deadline; the last byte leaves a full second before it
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How the application's code ended: with a value, an error, or cut short."""
 
     value: object = None

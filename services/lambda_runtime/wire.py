@@ -15,9 +15,8 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.errors import RiverrunError
 
@@ -65,8 +64,7 @@ class PreludeTooLargeError(RiverrunError):
     """Status, headers and cookies do not fit in what Lambda's HTTP fronts read of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What Lambda is told about an error.
 
     `type` is the header or trailer, `Runtime.X` or `Function.X`; `name` is what the caller

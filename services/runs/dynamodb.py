@@ -106,8 +106,9 @@ class DynamoLog:
         if seen.last is None or seen.ended or entries[0].seq != seen.last + 1:
             await chain.look_at_end(self._table, run_id, seen)
         check_next(entries, seen.last or 0, ended=seen.ended)
-        until = self._now() + self._keep + items.SLACK
-        await chain.put_batch(self._table, run_id, entries, until)
+        now = self._now()
+        until = now + self._keep + items.SLACK
+        await chain.put_batch(self._table, run_id, entries, now, until)
         seen.last, seen.ended = entries[-1].seq, entries[-1].terminal
         seen.ends.add(seen.last)
         self._waiting.wake(run_id, seen.last)
@@ -137,6 +138,11 @@ class DynamoLog:
         """See `RunLog.last`."""
         seen = await self._kept(run_id)
         return await chain.last_entry(self._table, run_id, seen)
+
+    async def appended(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.appended`."""
+        await self._kept(run_id)
+        return await chain.append_times(self._table, run_id)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""

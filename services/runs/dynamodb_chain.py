@@ -44,14 +44,16 @@ class Seen:
             self.last, self.ended = last, ended
 
 
-async def put_batch(table: Table, run_id: str, entries: Sequence[Entry], until: float) -> None:
-    """Append entries that go on after the end of a batch.
+async def put_batch(
+    table: Table, run_id: str, entries: Sequence[Entry], at: float, until: float
+) -> None:
+    """Append entries that go on after the end of a batch, `at` now, kept `until` then.
 
     Raises `NotNextError` when something goes on there already.
     """
     blob = pack(entries)
     check_size(len(blob), items.BATCH_BYTES)
-    batch = items.batch_items(run_id, entries, blob, os.urandom(16), until)
+    batch = items.batch_items(run_id, entries, blob, os.urandom(16), at=at, until=until)
     if not await table.put_once(batch):
         raise NotNextError
 
@@ -84,6 +86,14 @@ async def last_entry(table: Table, run_id: str, seen: Seen) -> Entry | None:
         return items.entries_of(*batch)[-1]
     # Some of its parts are not to be seen yet.
     raise RunLogError("The run log is busy.", retry_after_ms=1000)
+
+
+async def append_times(table: Table, run_id: str) -> list[tuple[int, float]]:
+    """The last number of each batch, and when it was appended, where that is known."""
+    found = await _all(table, items.run_key(run_id), items.FIRST_BATCH, items.LAST_BATCH)
+    heads = [parts[0] for _, parts in items.batches(found)]
+    times = [(items.last_of(head), items.time_of(head)) for head in heads]
+    return [(last, at) for last, at in times if at is not None]
 
 
 async def _all(table: Table, pk: str, low: str, high: str) -> list[Item]:

@@ -145,9 +145,9 @@ def run_of(item: Item) -> Run:
 
 
 def batch_items(
-    run_id: str, entries: Sequence[Entry], blob: bytes, nonce: bytes, until: float
+    run_id: str, entries: Sequence[Entry], blob: bytes, nonce: bytes, *, at: float, until: float
 ) -> list[Item]:
-    """The items of one append: one, or where the blob is too long for it, its parts."""
+    """The items of one append made `at`: one, or where the blob is too long for it, its parts."""
     key = batch_key(entries[0].seq)
     parts = [blob[at : at + PART_BYTES] for at in range(0, len(blob), PART_BYTES)]
     return [
@@ -159,6 +159,7 @@ def batch_items(
             "last": number(entries[-1].seq),
             "ended": {"BOOL": entries[-1].terminal},
             "nonce": binary(nonce),
+            "at": number(at),
             "expires": expiry(until),
         }
         for index, part in enumerate(parts)
@@ -196,6 +197,11 @@ def entries_of(first: int, parts: Sequence[Item]) -> list[Entry]:
 def last_of(item: Item) -> int:
     """The last number of the batch that an item belongs to."""
     return int(item["last"]["N"])
+
+
+def time_of(item: Item) -> float | None:
+    """When the batch that an item belongs to was appended; None when nobody took the time."""
+    return float(item["at"]["N"]) if "at" in item else None
 
 
 def is_end(item: Item) -> bool:

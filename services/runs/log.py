@@ -173,6 +173,13 @@ class RunLog(Protocol):
     async def last(self, run_id: str) -> Entry | None:
         """The newest entry, or None when nothing was said yet."""
 
+    async def appended(self, run_id: str) -> list[tuple[int, float]]:
+        """When the run was written: each append's last sequence number and epoch seconds.
+
+        In order. Beside the entries, not in them: readers have no use for it, and an entry is
+        made per token. Appends of a version that did not take the time are left out.
+        """
+
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """Become the producer of a run whose lease is over, for `lease` seconds.
 

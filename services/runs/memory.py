@@ -43,6 +43,7 @@ class _Record:
     number: int
     touched: float
     entries: list[Entry] = field(default_factory=list)
+    appended: list[tuple[int, float]] = field(default_factory=list)
     size: int = 0
 
     @property
@@ -114,6 +115,7 @@ class MemoryLog:
         record.entries.extend(entries)
         record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
         record.touched = self._now()
+        record.appended.append((entries[-1].seq, record.touched))
         if record.ended:
             self._ended[run_id] = self._running.pop(run_id)
             self._ended_size += record.size
@@ -135,6 +137,10 @@ class MemoryLog:
         """See `RunLog.last`."""
         entries = self._record(run_id).entries
         return entries[-1] if entries else None
+
+    async def appended(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.appended`."""
+        return list(self._record(run_id).appended)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""

@@ -98,7 +98,8 @@ class SQLiteLog:
             insert_run(connection, run, key, now + self._keep)
             return run, True
 
-        return await self._file.write(make)
+        # The first entry is flushed and takes the run along; before it nothing was said or paid.
+        return await self._file.write(make, flushed=False)
 
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
@@ -137,6 +138,7 @@ class SQLiteLog:
                 [(number, *entry) for entry in entries],
             )
             newest = entries[-1]
+            connection.execute("INSERT INTO appended VALUES (?, ?, ?)", (number, newest.seq, now))
             connection.execute(
                 "UPDATE runs SET last = ?, ended = ?, expires = ? WHERE number = ?",
                 (newest.seq, newest.terminal, now + self._keep, number),
@@ -182,6 +184,18 @@ class SQLiteLog:
 
         return await self._file.read(look)
 
+    async def appended(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.appended`."""
+        now = self._now()
+
+        def look(connection: sqlite3.Connection) -> list[tuple[int, float]]:
+            number, _, _ = state_of(connection, run_id, now)
+            return connection.execute(
+                "SELECT last, at FROM appended WHERE run = ? ORDER BY last", (number,)
+            ).fetchall()
+
+        return await self._file.read(look)
+
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
         now = self._now()
@@ -191,7 +205,7 @@ class SQLiteLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        await self._lease(run, "lease_until = ?", (self._now() + lease,))
+        await self._lease(run, "lease_until = ?", (self._now() + lease,), flushed=False)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
@@ -252,7 +266,13 @@ class SQLiteLog:
         await self._file.close()
 
     async def _lease(
-        self, run: Run, change: str, values: tuple[object, ...], *, over_by: float | None = None
+        self,
+        run: Run,
+        change: str,
+        values: tuple[object, ...],
+        *,
+        over_by: float | None = None,
+        flushed: bool = True,
     ) -> Run:
         now = self._now()
 
@@ -268,7 +288,7 @@ class SQLiteLog:
             row = connection.execute(f"SELECT {RUN} FROM runs WHERE number = ?", (number,))  # noqa: S608 - constants
             return run_of(row.fetchone())
 
-        return await self._file.write(hold)
+        return await self._file.write(hold, flushed=flushed)
 
     async def _look(self) -> None:
         if not self._waiting.due(""):

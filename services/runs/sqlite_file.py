@@ -30,6 +30,7 @@ Work = Callable[[sqlite3.Connection], T]
 class _Asked:
     work: Work[Any]
     future: "asyncio.Future[Any]"
+    flushed: bool = True
     result: Any = None
     error: BaseException | None = None
 
@@ -50,18 +51,22 @@ class File:
         self._writes: deque[_Asked] = deque()
         self._working = False
         self._closed = False
+        self._flushes = True
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and return what it returns."""
         return await self._ask(self._reads, work)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, flushed: bool = True) -> T:
         """Run `work` in a transaction and return what it returns once that is on the disk.
+
+        Not `flushed`, it is safe from the end of this process at once, and from that of the
+        machine with the next write that is: a flush takes everything before it along.
 
         What `work` raises undoes it, and only it. Raises `RunLogError` or `SetupError` when the
         file is at fault.
         """
-        return await self._ask(self._writes, work)
+        return await self._ask(self._writes, work, flushed=flushed)
 
     async def close(self) -> None:
         """Finish what was asked for, then close. Closing again changes nothing."""
@@ -73,12 +78,12 @@ class File:
         await asyncio.wrap_future(done)
         self._thread.shutdown(wait=True)
 
-    async def _ask(self, asked: deque[_Asked], work: Work[T]) -> T:
+    async def _ask(self, asked: deque[_Asked], work: Work[T], *, flushed: bool = True) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._closed:
                 raise RunLogError("The run log is closed.")
-            asked.append(_Asked(work, future))
+            asked.append(_Asked(work, future, flushed))
             if not self._working:
                 self._working = True
                 self._thread.submit(self._serve)
@@ -110,6 +115,7 @@ class File:
 
     def _write(self, writes: list[_Asked]) -> None:
         try:
+            self._flush(flushed=any(asked.flushed for asked in writes))
             self._connection.execute("BEGIN IMMEDIATE")
             for asked in writes:
                 self._write_one(asked)
@@ -120,6 +126,11 @@ class File:
                     self._connection.execute("ROLLBACK")
             for asked in writes:
                 asked.error = self._told(error)
+
+    def _flush(self, *, flushed: bool) -> None:
+        if flushed is not self._flushes:
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
+            self._flushes = flushed
 
     def _write_one(self, asked: _Asked) -> None:
         self._connection.execute("SAVEPOINT one")

@@ -18,7 +18,7 @@ FORMAT = 1
 
 
 def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
-    """Open the file, made with `schema` when it is not there, ready to be written.
+    """Open the file, ready to be written. `schema` makes the tables that are not there.
 
     A file that was not closed properly is recovered (SQLite replays its write-ahead log) and then
     checked. Raises `SetupError`, and leaves the file as it is, when it cannot be used.
@@ -71,9 +71,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, busy: floa
     # Written even when nothing is new: a file that cannot be written is found now, not when the
     # first answer is to be kept.
     connection.execute("BEGIN IMMEDIATE")
-    if not _check_format(connection, path):
-        for statement in schema.split(";"):
-            connection.execute(statement)
+    known = _check_format(connection, path)
+    for statement in schema.split(";"):
+        connection.execute(statement)
+    if not known:
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute("PRAGMA user_version=0")
     connection.execute(f"PRAGMA user_version={FORMAT}")

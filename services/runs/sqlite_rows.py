@@ -15,22 +15,25 @@ SWEEP_WINDOW = 200
 # `number` is the order in which runs were made. `gone` remembers for a while which runs there
 # were, so that their owners are told that they are over.
 SCHEMA = """
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT,
   scope TEXT NOT NULL, key TEXT, created REAL NOT NULL, fingerprint TEXT NOT NULL,
   question BLOB NOT NULL, epoch INTEGER NOT NULL, lease_until REAL NOT NULL,
   checkpoint BLOB NOT NULL, last INTEGER NOT NULL, ended INTEGER NOT NULL, expires REAL NOT NULL);
-CREATE TABLE keys (
+CREATE TABLE IF NOT EXISTS keys (
   scope TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL,
   PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE TABLE entries (
+CREATE TABLE IF NOT EXISTS entries (
   run INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL,
   terminal INTEGER NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
-CREATE TABLE turns (
+CREATE TABLE IF NOT EXISTS appended (
+  run INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (run, last)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
   answer BLOB NOT NULL, expires REAL NOT NULL);
-CREATE INDEX turns_of_a_session ON turns (scope, session, number);
-CREATE TABLE gone (
+CREATE INDEX IF NOT EXISTS turns_of_a_session ON turns (scope, session, number);
+CREATE TABLE IF NOT EXISTS gone (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, until REAL NOT NULL)
 """
 
@@ -47,6 +50,7 @@ def sweep(connection: sqlite3.Connection, now: float, keep: float) -> None:
     ).fetchall()
     for number, run_id, scope, key in expired:
         connection.execute("DELETE FROM entries WHERE run = ?", (number,))
+        connection.execute("DELETE FROM appended WHERE run = ?", (number,))
         connection.execute("DELETE FROM runs WHERE number = ?", (number,))
         connection.execute(
             "DELETE FROM keys WHERE scope = ? AND key = ? AND run = ?", (scope, key, run_id)

@@ -6,6 +6,7 @@ response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
 from services.progress import Progress
+from services.streaming.attendance import shut_down
 from services.streaming.events import (
     Failure,
     Final,
@@ -23,7 +24,7 @@ from services.streaming.facade import handle_request, handle_streaming_request
 from services.streaming.health import handle_health
 from services.streaming.http import http_app
 from services.streaming.installation import Installation, installed
-from services.streaming.question import Question
+from services.streaming.question import Question, Reader
 from services.streaming.reading import handle_resume, handle_state, handle_stop
 from services.streaming.requests import (
     Cursor,
@@ -32,6 +33,7 @@ from services.streaming.requests import (
     read_dialect,
     read_owner,
     read_question,
+    read_reader,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Notice",
     "Progress",
     "Question",
+    "Reader",
     "Reset",
     "Result",
     "Source",
@@ -63,4 +66,6 @@ __all__ = [
     "read_dialect",
     "read_owner",
     "read_question",
+    "read_reader",
+    "shut_down",
 ]

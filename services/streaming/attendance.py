@@ -1,22 +1,102 @@
-"""Readers come and go: counting them, and what becomes of a run that nobody reads.
+"""Readers come and go: counting them, sending them off, and what becomes of a run nobody reads.
 
 Losing a reader is not stopping. Where the log outlives this process, a run goes on to its end
-without readers, and whoever comes back finds it; where the log is this process's memory, or
-the installation says so (`RIVERRUN_ABANDONED=stop`), it is closed.
+without readers, and whoever comes back finds it; the installation may say otherwise
+(`RIVERRUN_ABANDONED`). Where the log is this process's memory, it is closed.
+
+This process knows the readers that it serves, and no others.
 """
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from services.errors import RiverrunError
-from services.streaming.installation import Installation
+from services.runs import Entry, Run
+from services.streaming.endings import PausedError
+from services.streaming.events import Paused
+from services.streaming.following import transcript_of
+from services.streaming.installation import Installation, installed
+from services.streaming.question import Reader
 from services.streaming.recording import Entries, as_entry
 from services.streaming.transcript import failure_of
 
+if TYPE_CHECKING:
+    from services.streaming.production import Production
+
 log = logging.getLogger("riverrun.run")
+
+# A body ends by itself this long before the platform ends the function, or the front the body,
+# in seconds. Before the first, the run has been let go already (`DEADLINE_MARGIN`).
+LAST_CALL = 1.4
+FRONT_MARGIN = 1.0
+
+# How long the last look into the log may take, in seconds.
+PARTIAL_BUDGET = 0.12
+
+# How long a reader who was sent off may take to come back before they count as gone, in seconds.
+RETURN = 10.0
+
+
+class Seat:
+    """One reader's place: from it they can be sent off at once, whatever they wait for.
+
+    `limit` is what their own time ends with. As `asyncio.timeout`, but with one timer for a whole
+    body: one for each entry would take longer than all the rest of it.
+    """
+
+    __slots__ = ("_sent_off", "_task", "_timer", "limit")
+
+    def __init__(self, reader: Reader) -> None:
+        self.limit = PausedError("deadline")
+        self._sent_off: PausedError | None = None
+        self._task: asyncio.Task[Any] | None = None
+        left: float | None = None
+        if reader.seconds_left is not None:
+            left = reader.seconds_left - LAST_CALL
+        if reader.front_left is not None:
+            front = max(reader.front_left - FRONT_MARGIN, reader.front_left / 2)
+            if left is None or front < left:
+                self.limit, left = PausedError("front"), front
+        self._timer: asyncio.TimerHandle | None = None
+        if left is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, left), self.send_off, self.limit)
+
+    def send_off(self, error: PausedError) -> None:
+        """End this body between two entries, now. Asking again changes nothing."""
+        if self._sent_off is None:
+            self._sent_off = error
+            if self._task is not None:
+                self._task.cancel()
+
+    async def next(self, entries: AsyncIterator[Entry | None]) -> Entry | None:
+        """The next entry. Raises what they were sent off with, else what `anext` raises."""
+        if self._sent_off is not None:
+            raise self._sent_off
+        self._task = task = asyncio.current_task()
+        cancelling = task.cancelling() if task is not None else 0
+        try:
+            return await anext(entries)
+        except asyncio.CancelledError:
+            if (error := self._cut()) is None or (task and task.uncancel() > cancelling):
+                raise  # somebody else means it
+            raise error from None
+        finally:
+            self._task = None
+
+    def _cut(self) -> PausedError | None:
+        return self._sent_off
+
+    def leave(self) -> None:
+        """The reader has gone."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 async def started(entries: Entries) -> Entries:
@@ -29,20 +109,44 @@ async def started(entries: Entries) -> Entries:
     return entries
 
 
-async def attended(entries: Entries, here: Installation, run_id: str) -> Entries:
+async def attended(
+    entries: Entries,
+    here: Installation,
+    run: Run,
+    reader: Reader,
+    after: int = 0,
+    *,
+    returns: bool = False,
+) -> Entries:
     """Pass `entries` on to one reader of a run, and count that reader out. Needs `started`.
 
-    A log that fails under way, writing or reading, ends the stream with an error that is in no
-    log: a reader who is told nothing waits for ever.
+    The body ends in time, and one whose run is not at its end with a word in no log: `paused`
+    for a reader who `returns` to go on, else an error that may be retried. A log that fails under
+    way, writing or reading, ends it with an error too: a reader who is told nothing waits for
+    ever.
     """
-    here.readers[run_id] += 1
+    seat = Seat(reader)
+    here.readers.setdefault(run.id, set()).add(seat)
+    seq = after
     ended = False
+    pause: PausedError | None = None
     try:
         async with aclosing(entries):
             yield None
-            async for entry in entries:
-                ended = entry is not None and entry.terminal
+            while not ended:
+                try:
+                    entry = await seat.next(entries)
+                except StopAsyncIteration:
+                    break
+                if entry is not None:
+                    seq, ended = entry.seq, entry.terminal
                 yield entry
+    except PausedError as error:
+        pause = error
+        # Somebody whose own time was over may come back to a run that nobody can go on with:
+        # somebody writes it.
+        comes_back = reader.resume if error is seat.limit else returns
+        yield await _send_off(error, run, seq, here, returns=comes_back, idle=seq == after)
     except Exception as error:
         if not isinstance(error, RiverrunError) or error.code == "internal":
             log.error("A run's log failed.", exc_info=error)
@@ -50,26 +154,74 @@ async def attended(entries: Entries, here: Installation, run_id: str) -> Entries
         if not ended:
             yield as_entry(0, failure_of(error))
     finally:
+        seat.leave()
         here.dismiss()
         with anyio.CancelScope(shield=True):
-            await _left(here, run_id)
+            await _left(here, run.id, seat, returns=pause is not None)
 
 
-async def _left(here: Installation, run_id: str) -> None:
-    here.readers[run_id] -= 1
-    if here.readers[run_id] > 0:
+async def _send_off(
+    pause: PausedError, run: Run, seq: int, here: Installation, *, returns: bool, idle: bool
+) -> Entry:
+    cursor = f"{run.id}-{seq}"
+    if returns:
+        # Somebody who comes back to a body that said nothing would come back at once for ever.
+        wait = 1000 if idle else 0
+        return as_entry(0, Paused(reason=pause.reason, cursor=cursor, resume_after_ms=wait))
+    failure = failure_of(pause)
+    try:
+        async with asyncio.timeout(PARTIAL_BUDGET):
+            known = await here.log.find(run.id, run.owner)
+            transcript, _ = await transcript_of(known, here, seq)
+            failure = replace(failure, partial=transcript.partial())
+    except Exception:  # noqa: BLE001 - without what there was, it is still told in time
+        log.warning("Run %s: what there was could not be read in time.", run.id)
+    return as_entry(
+        0,
+        replace(
+            failure, code="deadline", run_id=run.id, cursor=cursor, hint="Read on from the cursor."
+        ),
+    )
+
+
+async def _left(here: Installation, run_id: str, seat: Seat, *, returns: bool) -> None:
+    seats = here.readers[run_id]
+    seats.discard(seat)
+    if seats:
         return
     del here.readers[run_id]
-    if run_id not in here.productions or not here.gives_up:
+    production = here.producing(run_id)
+    if production is None or (here.durable and here.settings.abandoned == "finish"):
         return
-    if here.settings.abandoned_after:
-        delay = here.settings.abandoned_after
-        asyncio.get_running_loop().call_later(delay, _give_up, here, run_id)
+    if here.durable and here.settings.abandoned == "pause" and not production.pausable:
+        return  # nobody could go on with it, so it finishes
+    delay = max(here.settings.abandoned_after, RETURN if returns else 0.0)
+    if delay:
+        asyncio.get_running_loop().call_later(delay, _give_up, here, production)
     else:
-        await here.productions[run_id].abandon()
+        # A task that was never begun runs no `finally`, and its run would never end.
+        await asyncio.sleep(0)
+        _give_up(here, production)
+        await production.ended()
 
 
-def _give_up(here: Installation, run_id: str) -> None:
-    production = here.productions.get(run_id)
-    if production is not None and not here.readers[run_id]:
-        production.task.cancel()
+def _give_up(here: Installation, production: "Production") -> None:
+    if production.run.id not in here.readers:
+        pause = here.durable and here.settings.abandoned == "pause"
+        production.give_up(pause=pause)
+
+
+def shut_down(installation: Installation | None = None) -> None:
+    """This process is being ended: let go of every run, and tell every reader, within 0.2 s.
+
+    A run that cannot go on elsewhere is stopped, and what it said is kept. Nobody is let in after
+    this. Call it on the event loop.
+    """
+    here = installation or installed()
+    here.closing = True
+    for production in list(here.productions.values()):
+        production.end(PausedError("shutdown") if production.pausable else None)
+    for run_id, seats in here.readers.items():
+        if here.producing(run_id) is None:
+            for seat in seats:
+                seat.send_off(PausedError("shutdown"))

@@ -43,6 +43,11 @@ class Channel(Generic[T]):
         self._writer: asyncio.Future[None] | None = None
         self._reader_waits = False
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a reader waits for more just now."""
+        return self._reader_waits
+
     async def put(self, item: T) -> bool:
         """Hand over an item; wait while the channel is full. False: nobody will take it."""
         while self._held >= self._limit and not self._closed:
@@ -142,14 +147,14 @@ async def pumped(
     channel: Channel[T],
     *,
     handshake: Callable[[T], bool] = lambda _item: False,
-    until: float | None = None,
+    until: Callable[[], float | None] = lambda: None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Run `items` into `channel` in a task of its own while the block lasts.
 
     After an item for which `handshake` is true, the generator goes on only when the reader has
     dealt with it. An exception of the generator is raised where the channel is read. On the way
     out the generator has been closed, its `finally` run, or a warning logged after
-    `CLEANUP_BUDGET` seconds, or at the loop's time `until` if that comes first.
+    `CLEANUP_BUDGET` seconds, or at the loop's time that `until` gives if that comes first.
     """
     task = asyncio.create_task(_pump(items, channel, handshake))
     try:
@@ -157,7 +162,7 @@ async def pumped(
     finally:
         channel.close()
         with anyio.CancelScope(shield=True):
-            await _ended(task, until)
+            await _ended(task, until())
 
 
 async def _ended(task: "asyncio.Task[None]", until: float | None) -> None:

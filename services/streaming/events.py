@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 StepState = Literal["pending", "executing", "completed", "failed"]
 FinishReason = Literal["stop", "length", "budget", "cancelled"]
+PauseReason = Literal["deadline", "front", "shutdown", "interrupted", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,19 @@ class Failure:
     details: tuple[Mapping[str, str], ...] | None = None
 
 
-Event = Status | Token | Sources | Spent | Notice | Reset | Final | Failure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """This body ends here, the run does not: it is read on, and goes on, from `cursor`.
+
+    Said to one reader who can come back, and never kept. `resume_after_ms` is how long to wait.
+    """
+
+    reason: PauseReason
+    cursor: str
+    resume_after_ms: int = 0
+
+
+Event = Status | Token | Sources | Spent | Notice | Reset | Paused | Final | Failure
 Terminal = Final | Failure
 
 KINDS: dict[type, str] = {
@@ -157,6 +170,7 @@ KINDS: dict[type, str] = {
     Spent: "usage",
     Notice: "notice",
     Reset: "reset",
+    Paused: "paused",
     Final: "final",
     Failure: "error",
 }
@@ -251,8 +265,8 @@ def _camel(name: str) -> str:
 _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
     kind: tuple((item.name, _camel(item.name)) for item in fields(kind))
     for kind in (
-        Status, Token, Source, Sources, Usage, Spent, Notice, Reset, Result, Final, Partial,
-        Failure,
+        Status, Token, Source, Sources, Usage, Spent, Notice, Reset, Paused, Result, Final,
+        Partial, Failure,
     )
 }  # fmt: skip
 

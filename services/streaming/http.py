@@ -4,6 +4,7 @@
 contract's statuses (docs/contract.md, section 4) and nothing of runs or providers.
 """
 
+import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -57,7 +58,10 @@ def http_app(
             HTTPException: _not_served,
             Exception: _broken,
         },
-        middleware=[Middleware(Origins, settings=settings)],
+        middleware=[
+            Middleware(GatewayOnly, settings=settings),
+            Middleware(Origins, settings=settings),
+        ],
     )
     # The redirect would name the host that the request claims, and lose a POST on the way.
     app.router.redirect_slashes = False
@@ -100,6 +104,36 @@ async def _not_served(_request: Request, error: Exception) -> Response:
 async def _broken(_request: Request, _error: Exception) -> Response:
     # Starlette raises the error again after this response, so the host logs its traceback.
     return error_response(RiverrunError(_OURS))
+
+
+class GatewayOnly:
+    """Lets in what the gateway sends, where it and we share a secret; without one, everybody.
+
+    ASGI middleware. Several secrets are accepted so that the gateway's can be changed while both
+    are running; a visitor's own credential is another matter, and another header.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse one request."""
+        if scope["type"] == "http" and not self._knows(Request(scope)):
+            refused = RequestError("This address is for its gateway only.", code="unauthorized")
+            # The scheme tells the gateway that it is meant, not the visitor it speaks for.
+            challenge = {"WWW-Authenticate": "Gateway"}
+            await error_response(refused, headers=challenge)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _knows(self, request: Request) -> bool:
+        secrets = (self._settings or installed().settings).gateway_secrets
+        if not secrets:
+            return True
+        given = request.headers.get("x-riverrun-gateway", "").encode("latin-1")
+        # Every secret is compared, in constant time, so that the answer's time tells nothing.
+        return sum(hmac.compare_digest(secret.encode(), given) for secret in secrets) > 0
 
 
 class Origins:

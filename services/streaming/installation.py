@@ -4,8 +4,8 @@ Each part is opened when first used, so a cold start pays only for what it answe
 installation at fault says so before a model is paid.
 """
 
+import asyncio
 import os
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -17,7 +17,14 @@ from services.settings import Settings, read_settings
 if TYPE_CHECKING:
     from services.chat import ChatProvider
     from services.context import Library
+    from services.runs.recordings import Recording
+    from services.streaming.attendance import Seat
+    from services.streaming.endings import PausedError
     from services.streaming.production import Production
+
+
+# How long the readers of a run that was let go have to read its last entries, in seconds.
+NOTICE = 0.05
 
 
 class BusyError(RiverrunError):
@@ -31,24 +38,20 @@ class BusyError(RiverrunError):
 class Installation:
     """One process's parts.
 
-    `streams` counts the readers it serves now, `readers` those of each run; `productions` are
-    the runs that are being produced here.
+    `streams` counts the readers it serves now, `readers` are their seats, for each run;
+    `productions` are the runs that are being produced here. Once `closing`, nobody is let in.
     """
 
     settings: Settings
     streams: int = field(default=0, init=False)
-    readers: Counter[str] = field(default_factory=Counter, init=False)
+    closing: bool = field(default=False, init=False)
+    readers: "dict[str, set[Seat]]" = field(default_factory=dict, init=False)
     productions: "dict[str, Production]" = field(default_factory=dict, init=False)
 
     @property
     def durable(self) -> bool:
         """Whether the log outlives this process."""
         return not self.settings.log.startswith("memory://")
-
-    @property
-    def gives_up(self) -> bool:
-        """Whether a run that nobody reads is closed: nobody could find it again, or so set."""
-        return not self.durable or self.settings.abandoned == "stop"
 
     @cached_property
     def log(self) -> RunLog:
@@ -69,8 +72,22 @@ class Installation:
 
         return open_chat(self.settings)
 
+    @cached_property
+    def recordings(self) -> "tuple[Recording, ...]":
+        """What is replayed instead of answering; none where nothing is."""
+        from services.streaming.replay import open_recordings
+
+        return open_recordings(self.settings.replay) if self.settings.replay else ()
+
     def admit(self) -> None:
-        """Count a reader in. Raises `BusyError` when there is no room."""
+        """Count a reader in. Raises `BusyError` when there is no room, or no time any more."""
+        if self.closing:
+            raise BusyError(
+                "This service is being ended.",
+                code="overloaded",
+                retry_after_ms=1000,
+                hint="Ask again in a moment.",
+            )
         if self.streams >= self.settings.max_streams:
             raise BusyError(
                 "Too many answers are being streamed at the moment.",
@@ -78,6 +95,22 @@ class Installation:
                 hint="Ask again in a moment.",
             )
         self.streams += 1
+
+    def producing(self, run_id: str) -> "Production | None":
+        """Who writes that run here; None also for a production that has just let it go."""
+        production = self.productions.get(run_id)
+        return production if production is not None and production.paused is None else None
+
+    def let_go(self, run_id: str, paused: "PausedError") -> None:
+        """A run was let go here: whoever still waits for it in a moment is told so."""
+        loop = asyncio.get_running_loop()
+        for seat in self.readers.get(run_id, ()):
+            loop.call_later(NOTICE, seat.send_off, paused)
+
+    def over(self, production: "Production") -> None:
+        """A production has ended here."""
+        if self.productions.get(production.run.id) is production:
+            del self.productions[production.run.id]
 
     async def finished(self, run_id: str) -> None:
         """Wait until a run is not produced here any more."""

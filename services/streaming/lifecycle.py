@@ -15,15 +15,17 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from services.errors import RiverrunError
 from services.streaming.channel import Channel, pumped
+from services.streaming.endings import DeadlineError, PausedError, StoppedError, stopped
 from services.streaming.events import (
     KINDS,
     Event,
     Failure,
     Final,
+    Paused,
     Result,
     Status,
     Terminal,
@@ -36,9 +38,12 @@ log = logging.getLogger("riverrun.run")
 Observer = Callable[[Event], object]
 
 # The producer is told to end this many seconds before the platform would kill us, and however
-# long it takes over that, the reader has heard of it LAST_WORD seconds before.
-DEADLINE_MARGIN = 1.5
-LAST_WORD = 1.2
+# long it takes over that, its run goes on to end or to pause LAST_WORD seconds before.
+DEADLINE_MARGIN = 1.7
+LAST_WORD = 1.5
+
+# What a producer has for its `finally` when the process is being ended, in seconds.
+HURRY = 0.1
 
 # What one run may say in all, as `Transcript.size` counts it: a producer that never ends is
 # ended before it has filled the memory.
@@ -53,17 +58,11 @@ GATHERED = 4 * 1024
 _TERMINALS = (Final, Failure)
 
 
-class StoppedError(RiverrunError):
-    """Somebody asked this run to stop."""
+@dataclass(slots=True)
+class _Patience:
+    """Until when, by the loop's clock, a producer may take to clean up; None: as ever."""
 
-    code = "cancelled"
-
-
-class DeadlineError(RiverrunError):
-    """The platform is about to end this function."""
-
-    code = "deadline"
-    retryable = True
+    until: float | None = None
 
 
 Said = Event | str
@@ -76,7 +75,7 @@ Batches = AsyncGenerator[list[Event], None]
 async def interruptible(
     events: AsyncGenerator[Said, None],
     *,
-    stop: "asyncio.Future[None] | None" = None,
+    stop: "asyncio.Future[RiverrunError | None] | None" = None,
     seconds_left: float | None = None,
     heartbeat: float | None = None,
     pace: float = 0.0,
@@ -88,21 +87,22 @@ async def interruptible(
     list after each `heartbeat` seconds without an event. After tokens it lets more of them
     gather for `pace` seconds, or until `GATHERED` bytes have. When
     `stop` is done, or `DEADLINE_MARGIN` before `seconds_left` have passed, the producer is
-    cancelled at once, however slow the reader, and what it raised is `StoppedError` or
-    `DeadlineError`. A status is with the reader before the work that it announces begins.
+    cancelled at once, however slow the reader, and what is raised is the result of `stop`
+    (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
+    work that it announces begins.
     """
     over = stop is not None and stop.done()
     if over or (seconds_left is not None and seconds_left <= DEADLINE_MARGIN):
         # What is over before it began is never begun: no model is paid for it.
         await events.aclose()
-        raise _stopped() if over else _late()
-    until = None
+        raise _asked(stop) if over else DeadlineError()
+    patience = _Patience()
     if seconds_left is not None:
-        until = asyncio.get_running_loop().time() + seconds_left - LAST_WORD
+        patience.until = asyncio.get_running_loop().time() + seconds_left - LAST_WORD
     channel: Channel[Said] = Channel(_CHANNEL_LIMIT, _cost)
     async with (
-        pumped(events, channel, handshake=_is_milestone, until=until) as task,
-        _watch(channel, task, stop, seconds_left),
+        pumped(events, channel, handshake=_is_milestone, until=lambda: patience.until) as task,
+        _watch(channel, task, stop, seconds_left, patience),
     ):
         while (batch := await channel.take(heartbeat)) is not None:
             yield batch
@@ -114,37 +114,38 @@ async def interruptible(
 async def _watch(
     channel: Channel[Said],
     task: "asyncio.Task[None]",
-    stop: "asyncio.Future[None] | None",
+    stop: "asyncio.Future[RiverrunError | None] | None",
     seconds_left: float | None,
+    patience: _Patience,
 ) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+
     def end(error: RiverrunError) -> None:
+        if isinstance(error, PausedError) and error.reason == "shutdown":
+            patience.until = loop.time() + HURRY
         if channel.close(error):
             task.cancel()
 
-    def stopped(_stop: object) -> None:
-        end(_stopped())
+    def asked(stop: "asyncio.Future[RiverrunError | None]") -> None:
+        end(_asked(stop))
 
     timer = None
     if seconds_left is not None:
-        delay = seconds_left - DEADLINE_MARGIN
-        timer = asyncio.get_running_loop().call_later(delay, end, _late())
+        timer = loop.call_later(seconds_left - DEADLINE_MARGIN, end, DeadlineError())
     if stop is not None:
-        stop.add_done_callback(stopped)
+        stop.add_done_callback(asked)
     try:
         yield
     finally:
         if timer is not None:
             timer.cancel()
         if stop is not None:
-            stop.remove_done_callback(stopped)
+            stop.remove_done_callback(asked)
 
 
-def _stopped() -> StoppedError:
-    return StoppedError("The answer was stopped.")
-
-
-def _late() -> DeadlineError:
-    return DeadlineError("Time ran out before the answer was finished.", hint="Ask again.")
+def _asked(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError:
+    error = stop.result() if stop is not None and not stop.cancelled() else None
+    return error or stopped()
 
 
 def _is_milestone(event: Said) -> bool:
@@ -168,13 +169,15 @@ async def complete(
     batches: AsyncGenerator[list[Said], None],
     transcript: Transcript,
     *,
+    pausable: bool = False,
     now: Callable[[], float] = time.time,
 ) -> Batches:
     """Pass events on and end them with exactly one terminal event, whatever happens.
 
     Strings become tokens. A producer that ends without a word about how gets a `Final` of its
     tokens; one that raises gets a `Failure` with what there was; one that says more than
-    `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds.
+    `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds. What
+    is `pausable` has no end when its producer has to go: `PausedError` is raised on.
     """
     last: Terminal | Exception = Final(Result())
     try:
@@ -186,7 +189,10 @@ async def complete(
                 if end is not None:
                     last = end
                     break
-    except Exception as error:  # noqa: BLE001 - whatever a producer raises becomes an event
+    except Exception as error:
+        # Whatever a producer raises becomes an event.
+        if pausable and isinstance(error, PausedError):
+            raise
         last = error
     yield list(_ending(last, transcript, now()))
 
@@ -217,7 +223,7 @@ def _prepared(event: Said, now: Callable[[], float]) -> tuple[Event, ...]:
         return pieces(event)
     if isinstance(event, Token):
         return pieces(event.text)
-    if type(event) not in KINDS:
+    if type(event) not in KINDS or type(event) is Paused:
         raise TypeError(f"A producer yields events or strings, not {type(event).__name__}.")
     if isinstance(event, Status) and event.timestamp == 0:
         event = replace(event, timestamp=int(now() * 1000))

@@ -64,6 +64,7 @@ _BREAKING = frozenset({"Cc", "Zl", "Zp"})
 _ACCEPTED: Mapping[str, str] = {
     "query": f"a string of 1 to {QUERY_LIMIT:,} characters",
     "streaming": "true or false (in a URL also 1 or 0)",
+    "resume": "true or false (in a URL also 1 or 0)",
     "sessionId": f"a string of at most {SESSION_LIMIT} characters",
     "top_k": "a whole number from 1 to 20",
     "topK": "a whole number from 1 to 20",
@@ -84,6 +85,7 @@ class ChatRequest(BaseModel):
         AfterValidator(_visible),
     ]
     streaming: StrictBool | None = None
+    resume: StrictBool | None = None
     session_id: Annotated[
         Annotated[StrictStr, StringConstraints(max_length=SESSION_LIMIT), AfterValidator(_one_line)]
         | None,

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from services.chat import Piece, Prompt, Stop, Text, Turn, answer
+from services.chat import Anew, Piece, Prompt, Stop, Text, Turn, answer
 from services.passages import Passage
 from services.progress import Progress, Report
 from services.streaming.channel import Channel, pumped
@@ -18,6 +18,7 @@ from services.streaming.events import (
     Event,
     Final,
     FinishReason,
+    Reset,
     Result,
     Source,
     Sources,
@@ -30,6 +31,7 @@ from services.streaming.events import (
 )
 from services.streaming.installation import Installation
 from services.streaming.question import Question
+from services.streaming.transcript import Transcript
 
 TURNS = 6
 SNIPPET = 240
@@ -87,13 +89,38 @@ class Steps:
         )
 
 
-async def answer_question(
-    question: Question, installation: Installation
-) -> AsyncGenerator[Event, None]:
-    """Answer `question` from the indexed documents.
+def answer_question(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
+    """Answer `question` from the indexed documents, or go on with an answer begun `earlier`.
 
-    Raises what the services raise: `RiverrunError` with a code of the contract.
+    Then nothing is said again that was said: no step that is done, no sources, no text. Raises
+    what the services raise: `RiverrunError` with a code of the contract.
     """
+    events = _answer(question, installation)
+    return events if question.earlier is None else _unsaid(events, question.earlier)
+
+
+async def _unsaid(
+    events: AsyncGenerator[Event, None], earlier: Transcript
+) -> AsyncGenerator[Event, None]:
+    async with aclosing(events):
+        async for event in events:
+            if not _was_said(event, earlier):
+                yield event
+
+
+def _was_said(event: Event, earlier: Transcript) -> bool:
+    if isinstance(event, Sources):
+        return bool(earlier.sources)
+    last = earlier.last_step
+    if not isinstance(event, Status) or last is None:
+        return False
+    # That the last of them goes on has been said too, by whoever took over.
+    begins = event.status == "executing" and not event.elapsed_ms
+    return event.step < last.step or (event.step == last.step and begins)
+
+
+async def _answer(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
+    earlier = question.earlier
     steps = Steps(total=3)
     yield steps.begin("question", "Reading the question")
     session_id = question.session_id
@@ -108,12 +135,18 @@ async def answer_question(
                 yield steps.report(item)
             else:
                 passages = item
+    sources = tuple(_source(passage) for passage in passages)
+    if earlier is not None and earlier.sources:
+        sources = earlier.sources
+        passages = _as_cited(sources, passages)
     yield steps.end(_found(passages), passages=len(passages))
-    yield Sources(sources := tuple(_source(passage) for passage in passages))
+    yield Sources(sources)
 
     yield steps.begin("answer", "Writing the answer")
-    writing = _Writing()
-    prompt = Prompt(question=question.query, passages=passages, history=history)
+    writing = _Writing.after(question)
+    prompt = Prompt(
+        question=question.query, passages=passages, history=history, so_far=question.so_far
+    )
     async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
         async for piece in pieces:
             if isinstance(piece, Progress):
@@ -122,7 +155,7 @@ async def answer_question(
                 yield event
     text = "".join(writing.text)
     if session_id and text:
-        await installation.log.add_turn(question.owner, session_id, question.query, text)
+        await _remember(question, session_id, text, installation)
     yield steps.end("Answer written", characters=len(text))
     yield Final(
         Result(
@@ -179,11 +212,19 @@ def _write(
 
 @dataclass(slots=True)
 class _Writing:
-    """What a provider has said so far."""
+    """What a provider has said so far; `spent` is what others spent on it before."""
 
     text: list[str] = field(default_factory=list)
+    spent: Usage = field(default_factory=Usage)
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
+
+    @classmethod
+    def after(cls, question: Question) -> Self:
+        """Going on with what was said of an answer, and spent on it, before."""
+        spent = question.earlier.usage if question.earlier is not None else None
+        text = [question.so_far] if question.so_far else []
+        return cls(text, spent or Usage(cost_usd=0.0), spent)
 
     def event(self, piece: Piece) -> Event | None:
         """The event that `piece` of a provider's stream becomes, if it becomes one."""
@@ -193,12 +234,47 @@ class _Writing:
         if isinstance(piece, Stop):
             self.finish_reason = piece.reason
             return None
+        if isinstance(piece, Anew):
+            self.text.clear()
+            return Reset(piece.reason)
+        before, cost = self.spent, None
+        if before.cost_usd is not None and piece.cost_usd is not None:
+            cost = before.cost_usd + piece.cost_usd
         self.usage = Usage(
-            input_tokens=piece.input_tokens,
-            output_tokens=piece.output_tokens,
-            cost_usd=piece.cost_usd,
+            input_tokens=before.input_tokens + piece.input_tokens,
+            output_tokens=before.output_tokens + piece.output_tokens,
+            cost_usd=cost,
         )
         return Spent(self.usage)
+
+
+async def _remember(
+    question: Question, session_id: str, text: str, installation: Installation
+) -> None:
+    log, turn = installation.log, (question.query, text)
+    # Whoever went before may have come as far as this.
+    known = question.earlier and await log.turns(question.owner, session_id, 1)
+    if known != [turn]:
+        await log.add_turn(question.owner, session_id, *turn)
+
+
+def _as_cited(sources: tuple[Source, ...], found: tuple[Passage, ...]) -> tuple[Passage, ...]:
+    # A citation [n] that was said means the n-th of the sources that were said, also when the
+    # documents have changed since: then what is left of a passage is what was shown of it.
+    known = {passage.id: passage for passage in found}
+    return tuple(known.get(source.id) or _shown(source) for source in sources)
+
+
+def _shown(source: Source) -> Passage:
+    return Passage(
+        id=source.id,
+        title=source.title,
+        uri=source.uri,
+        text=source.snippet,
+        score=source.score,
+        coverage=0.0,
+        sentences=(),
+    )
 
 
 def _read(earlier: int) -> str:

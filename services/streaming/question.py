@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from services.errors import RiverrunError
+
+if TYPE_CHECKING:
+    from services.streaming.transcript import Transcript
 
 Include = Literal["tokens", "sources", "usage"]
 INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
@@ -24,11 +27,27 @@ class InvalidQuestionError(RiverrunError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How one reader reads: for how long, and whether they come back.
+
+    `resume` says that they know `paused` and go on from its cursor. `seconds_left` is what the
+    platform still gives this invocation, `front_left` what is left until whatever stands in
+    front of it cuts the body; None: no end in sight.
+    """
+
+    resume: bool = False
+    seconds_left: float | None = None
+    front_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What somebody asked, and how they want to be answered.
 
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means
-    no memory, "" a new session. `seconds_left` is what the platform still gives this invocation.
+    no memory, "" a new session. `resume`, `seconds_left` and `front_left` are those of `Reader`.
+    `so_far` is what earlier invocations already said of the answer: whoever goes on with it says
+    only what comes after it. `earlier` is all that is known of them.
     """
 
     query: str
@@ -40,7 +59,18 @@ class Question:
     owner: str | None = None
     idempotency_key: str | None = None
     dialect: str = "native"
+    resume: bool = False
     seconds_left: float | None = None
+    front_left: float | None = None
+    so_far: str = ""
+    earlier: "Transcript | None" = None
+
+    @property
+    def reader(self) -> Reader:
+        """Whoever asks, as the first reader of the answer."""
+        return Reader(
+            resume=self.resume, seconds_left=self.seconds_left, front_left=self.front_left
+        )
 
 
 def parse_question(data: object, **known: Any) -> Question:
@@ -55,9 +85,13 @@ def parse_question(data: object, **known: Any) -> Question:
     return Question(**read_request(data), **known)
 
 
-def kept_question(question: "Question") -> bytes:
-    """What the log keeps of a question, as JSON: enough to know, and to go on answering, it."""
+def kept_question(question: Question, producer: str | None = "") -> bytes:
+    """What the log keeps of a question, as JSON: enough to know, and to go on answering, it.
+
+    `producer` is the name of who can go on: "" the pipeline, None nobody.
+    """
     kept = {
+        "producer": producer,
         "query": question.query,
         "sessionId": question.session_id,
         "top_k": question.top_k,
@@ -65,3 +99,22 @@ def kept_question(question: "Question") -> bytes:
         "metadata": question.metadata,
     }
     return to_json(kept)
+
+
+def who_goes_on(kept: bytes) -> str | None:
+    """The name of the producer that can go on with a kept question: "" the pipeline, None none."""
+    producer = from_json(kept).get("producer") if kept else None
+    return producer if isinstance(producer, str) else None
+
+
+def recalled_question(kept: bytes, **known: Any) -> Question:
+    """The question that `kept_question` kept; `known` is what it did not keep."""
+    said = from_json(kept)
+    return Question(
+        query=said["query"],
+        session_id=said["sessionId"],
+        top_k=said["top_k"],
+        include=frozenset(said["include"]),
+        metadata=said["metadata"],
+        **known,
+    )

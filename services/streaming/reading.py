@@ -1,32 +1,24 @@
-"""Reading and stopping runs that exist already: nothing here ever starts a model."""
+"""Reading and stopping runs that exist already.
 
-import time
-from collections.abc import Callable
-from contextlib import aclosing
+Nothing here starts a run, and only a reader who says `resume` can make one go on.
+"""
+
+from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
 from starlette.responses import Response
 
 from services.errors import RiverrunError
-from services.runs import Entry, NotNextError, Run, follow
-from services.streaming.attendance import attended, started
-from services.streaming.events import Event, read_event
+from services.runs import Entry
+from services.streaming.following import end_run, let_go
 from services.streaming.installation import Installation, installed
-from services.streaming.production import interrupted
-from services.streaming.recording import Entries, as_entries
+from services.streaming.joining import joined
+from services.streaming.producing import Producer, name_of
+from services.streaming.question import Reader
 from services.streaming.requests import Cursor, RequestError
 from services.streaming.responses import JSONAnswer, error_response, streamed
 from services.streaming.transcript import Transcript
-
-# How often a waiting reader looks whether the producer still lives, in seconds.
-LOOK = 2.0
-
-# Clocks of two machines differ: a lease is over only when it is over by this much, in seconds.
-GRACE = 2.0
-
-# Ends of a run that is being written meanwhile: each attempt costs its producer one append.
-ATTEMPTS = 50
 
 
 async def handle_resume(
@@ -34,13 +26,19 @@ async def handle_resume(
     *,
     owner: str | None = None,
     dialect: str = "native",
+    reader: Reader | None = None,
+    producer: Producer | None = None,
     installation: Installation | None = None,
 ) -> Response:
-    """Go on reading a run after `cursor`. Never starts or changes a run.
+    """Go on reading a run after `cursor`.
 
-    204 when nothing is left, which also tells an `EventSource` to stop asking.
+    Never starts a run. A `reader` who says `resume` makes one go on that nobody produces, if it
+    was started by the pipeline, or by `producer`, a function that says what comes after
+    `question.so_far`; any other reader never makes a model work. 204 when nothing is left, which
+    also tells an `EventSource` to stop asking.
     """
     here = installation or installed()
+    reader = reader or Reader()
     try:
         run = await here.log.find(cursor.run_id, owner)
         last = await here.log.last(run.id)
@@ -50,16 +48,24 @@ async def handle_resume(
         if last is not None and last.terminal and cursor.seq == seen:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         here.admit()
+        entries = await joined(
+            run,
+            cursor.seq,
+            reader,
+            here,
+            name=name_of(producer, goes_on=True),
+            producer=producer,
+            wakes=reader.resume,
+        )
     except RiverrunError as error:
         return error_response(error)
-    entries = read_run(run, cursor.seq, here)
-    return streamed(await started(attended(entries, here, run.id)), dialect, run.id)
+    return streamed(entries, dialect, run.id, partial(here.finished, run.id))
 
 
 async def handle_state(
     run_id: str, *, owner: str | None = None, installation: Installation | None = None
 ) -> Response:
-    """What is known of a run: `running` with what there is so far, or how it ended."""
+    """What is known of a run: `running` or `paused` with what there is so far, or how it ended."""
     here = installation or installed()
     try:
         run = await here.log.find(run_id, owner)
@@ -73,6 +79,8 @@ async def handle_state(
     except RiverrunError as error:
         return error_response(error)
     if state["state"] == "running":
+        if let_go(run) is not None:
+            state["state"] = "paused"
         state["partial"] = {"answer": "".join(answer), "sources": state.pop("sources", [])}
     state.pop("sources", None)
     state["lastEventId"] = f"{run.id}-{after}"
@@ -86,72 +94,14 @@ async def handle_stop(
     here = installation or installed()
     try:
         run = await here.log.find(run_id, owner)
-        production = here.productions.get(run.id)
+        production = here.producing(run.id)
         if production is not None:
             production.end()
         else:
-            await _end(run, here, Transcript.stopped)
+            await end_run(run, here, Transcript.stopped)
     except RiverrunError as error:
         return error_response(error)
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)
-
-
-async def read_run(run: Run, after: int, here: Installation) -> Entries:
-    """Every entry of `run` after `after`, as they come; None after a heartbeat of silence.
-
-    A run whose producer is gone, that is whose lease is over, is ended as `interrupted`, so
-    that nobody waits for the rest.
-    """
-    heartbeat = here.settings.heartbeat
-    await _end_if_orphaned(run, here)
-    silent = 0.0
-    tick = min(heartbeat, LOOK)
-    async with aclosing(follow(here.log, run.id, after, heartbeat=tick)) as entries:
-        async for entry in entries:
-            if entry is not None:
-                silent = 0.0
-                yield entry
-                continue
-            silent += tick
-            await _end_if_orphaned(run, here)
-            if silent >= heartbeat:
-                silent = 0.0
-                yield None
-
-
-async def _end_if_orphaned(run: Run, here: Installation) -> None:
-    if run.id in here.productions:
-        return
-    last = await here.log.last(run.id)
-    if last is not None and last.terminal:
-        return
-    known = await here.log.find(run.id, run.owner)
-    if time.time() > known.lease_until + GRACE:
-        await _end(run, here, _interrupted)
-
-
-def _interrupted(transcript: Transcript, now: float) -> tuple[Event, ...]:
-    return transcript.failed(interrupted(), now)
-
-
-async def _end(
-    run: Run, here: Installation, ending: Callable[[Transcript, float], tuple[Event, ...]]
-) -> None:
-    """End a run from outside its producer: whoever appends the next entry first has the word."""
-    for _attempt in range(ATTEMPTS):
-        transcript = Transcript(run_id=run.id, started=run.created)
-        seq = 0
-        while entries := await here.log.read(run.id, seq):
-            for entry in entries:
-                if entry.terminal:
-                    return
-                transcript.note(read_event(entry.payload))
-            seq = entries[-1].seq
-        try:
-            await here.log.append(run.id, as_entries(seq, ending(transcript, time.time())))
-        except NotNextError:
-            continue  # its producer was faster; try behind what it wrote
-        return
 
 
 def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> None:

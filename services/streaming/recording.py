@@ -4,6 +4,7 @@ After it there are only entries. An entry that comes out of `record` has been ac
 the store, so no reader ever sees what a resumed reader would not. Knows nothing of dialects.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -13,8 +14,9 @@ import anyio
 
 from services.errors import RiverrunError
 from services.runs import LEASE_SECONDS, Entry, NotNextError, Run, RunLog
-from services.streaming.events import KINDS, TERMINAL_KINDS, Event, Token, payload
-from services.streaming.lifecycle import Batches, StoppedError
+from services.streaming.endings import PausedError, left
+from services.streaming.events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token, payload
+from services.streaming.lifecycle import Batches
 from services.streaming.transcript import TOKEN_LIMIT, Transcript
 
 _log = logging.getLogger("riverrun.run")
@@ -37,6 +39,7 @@ async def record(
     *,
     after: int = 0,
     join: bool = False,
+    leave: Callable[[PauseReason], bytes] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Recorded:
     """Append events to the log of `run` after entry `after`, then pass them on.
@@ -45,13 +48,15 @@ async def record(
     or a network is asked tens of times an answer, not once a token. In silence the lease is
     renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
     its terminal event, it closes the producer and ends the run in the log, so that nobody waits
-    for the rest. Raises `NotNextError` when somebody else writes this run, and what the log raises.
-    `now` gives epoch seconds.
+    for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
+    `leave` gives. Raises `PausedError` then, `NotNextError` when somebody else writes this run,
+    and what the log raises. `now` gives epoch seconds.
     """
     seq = after
     ours = True
     leased = now()
-    cause: RiverrunError = StoppedError("The reader left before the answer was finished.")
+    cause = left()
+    pause: PauseReason | None = None
     try:
         async with aclosing(batches):
             async for batch in batches:
@@ -69,19 +74,37 @@ async def record(
     except NotNextError:
         ours = False
         raise
+    except PausedError as error:
+        pause = error.reason
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        pause = "shutdown"  # this process, or this invocation of it, is being ended
+        raise
     except Exception:
         cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
         raise
     finally:
         if ours:
             with anyio.CancelScope(shield=True):
-                await _end(transcript.failed(cause, now()), seq, run, log)
+                if leave is not None and pause is not None:
+                    await _let_go(run, log, leave(pause))
+                else:
+                    await _end(transcript.failed(cause, now()), seq, run, log)
 
 
 async def _look(log: RunLog, run: Run, seq: int) -> None:
     last = await log.last(run.id)
     if last is not None and last.seq > seq:
         raise NotNextError
+
+
+async def _let_go(run: Run, log: RunLog, checkpoint: bytes) -> None:
+    try:
+        await log.release(run, checkpoint=checkpoint)
+    except NotNextError:
+        pass  # somebody else has gone on with it
+    except Exception:  # noqa: BLE001 - its lease runs out by itself
+        _log.exception("Run %s could not be let go.", run.id)
 
 
 async def _end(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:

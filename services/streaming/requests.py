@@ -20,7 +20,7 @@ from services.settings import Settings
 from services.streaming.accept import explicit, quality
 from services.streaming.dialects import DIALECTS
 from services.streaming.installation import installed
-from services.streaming.question import Question, parse_question
+from services.streaming.question import Question, Reader, parse_question
 
 BODY_LIMIT = 64 * 1024
 URL_LIMIT = 8 * 1024
@@ -28,6 +28,11 @@ URL_LIMIT = 8 * 1024
 _CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+# An HTTP API waits this long for its function and sends nothing before, in seconds.
+HTTP_API_LIMIT = 30.0
+
+_SIGNED = "aws4-hmac-sha256"
 _JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
 
 
@@ -59,6 +64,7 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
         owner=owner,
         idempotency_key=_idempotency_key(request),
         seconds_left=seconds_left(request, settings),
+        front_left=settings.front_cap,
     )
     accept = ", ".join(request.headers.getlist("accept"))
     return _negotiated(question, accept)
@@ -106,6 +112,29 @@ def read_after(request: Request) -> int:
     return int(text)
 
 
+async def read_reader(request: Request, settings: Settings | None = None) -> Reader:
+    """How a run is read that exists already: `resume`, in the URL or in the body of a POST.
+
+    Raises `RequestError` for a `resume` in the URL that is neither true nor false.
+    """
+    settings = settings or installed().settings
+    text = request.query_params.get("resume", "")
+    if text and text not in _FLAGS:
+        raise RequestError("resume must be true or false (in a URL also 1 or 0).")
+    resume = _FLAGS.get(text, False)
+    if not text and request.method == "POST":
+        # A client that repeats its request to read on; anything but a clear yes is none.
+        try:
+            resume = (await _body(request)).get("resume") is True
+        except RequestError:
+            resume = False
+    return Reader(
+        resume=resume,
+        seconds_left=seconds_left(request, settings),
+        front_left=settings.front_cap,
+    )
+
+
 def read_dialect(request: Request) -> str:
     """The dialect that a reader of a run asks for by its Accept header."""
     accept = ", ".join(request.headers.getlist("accept"))
@@ -123,6 +152,9 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
     if not settings.api_keys:
         return None
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == _SIGNED:
+        # A signature wants the same header; whoever signs for somebody else moves theirs here.
+        scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
     # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
     token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
     # Every key is compared, in constant time, so that the answer's time tells nothing.
@@ -133,12 +165,27 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
 
 
 def seconds_left(request: Request, settings: Settings) -> float:
-    """How long this invocation may still take: the platform's word, or the setting."""
+    """How long this invocation may still take: the platform's word, or the setting.
+
+    Behind an HTTP API no longer than that waits, since what is sent later is sent to nobody.
+    """
     context = request.scope.get("aws.context")
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     if remaining is None:
         return settings.deadline
-    return min(settings.deadline, float(remaining()) / 1000)
+    left = min(settings.deadline, float(remaining()) / 1000)
+    return min(left, HTTP_API_LIMIT) if _is_http_api(request.scope.get("aws.event")) else left
+
+
+def _is_http_api(event: Any) -> bool:
+    # A function URL has the same format, and neither routes, nor stages, nor that domain.
+    if not isinstance(event, Mapping) or event.get("version") != "2.0":
+        return False
+    context = event.get("requestContext")
+    if not isinstance(context, Mapping):
+        return False
+    named = {str(context.get(key) or "$default") for key in ("routeKey", "stage")}
+    return named != {"$default"} or ".execute-api." in str(context.get("domainName"))
 
 
 def check_url(request: Request) -> None:
@@ -159,8 +206,9 @@ def _parameters(request: Request) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RequestError("The URL's parameters are not UTF-8.") from error
     data: dict[str, Any] = dict(pairs)
-    if "streaming" in data:
-        data["streaming"] = _FLAGS.get(data["streaming"], data["streaming"])
+    for name in ("streaming", "resume"):
+        if name in data:
+            data[name] = _FLAGS.get(data[name], data[name])
     for name in ("top_k", "topK"):
         text = data.get(name, "")
         if text.isascii() and text.isdigit() and len(text) < 9:

@@ -116,6 +116,15 @@ class ResetEvent(_Wire):
     reason: str
 
 
+class PausedEvent(_Wire):
+    """`paused`: this body ends, the run goes on; read on from `cursor`. It has no id."""
+
+    type: Literal["paused"]
+    reason: Literal["deadline", "front", "shutdown", "interrupted", "abandoned"]
+    cursor: str
+    resume_after_ms: Annotated[int, Field(ge=0)]
+
+
 class FinalEvent(_Wire):
     """`final`: the end of a run that worked."""
 
@@ -146,6 +155,7 @@ StreamEvent = Annotated[
     | UsageEvent
     | NoticeEvent
     | ResetEvent
+    | PausedEvent
     | FinalEvent
     | ErrorEvent,
     Field(discriminator="type"),

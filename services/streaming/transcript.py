@@ -40,12 +40,17 @@ EVENT_OVERHEAD = 256
 # still fits.
 TOKEN_LIMIT = 8 * 1024
 
+# What a status has in its data that says that another invocation goes on with the answer.
+REACH = "goesOnAt"
+
 
 @dataclass(slots=True, kw_only=True)
 class Transcript:
     """The memory of one run, filled by `note`, spent by one of the three endings.
 
     `started` is in epoch seconds. `size` is about what the run takes in memory so far, in bytes.
+    `idle` is how often in a row the run was gone on with at one place, `reach` that place, in
+    characters of the answer.
     """
 
     run_id: str
@@ -57,6 +62,18 @@ class Transcript:
     usage: Usage | None = None
     steps: dict[int, Status] = field(default_factory=dict)
     size: int = 0
+    reach: int = 0
+    idle: int = 0
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self.pieces)
+
+    @property
+    def last_step(self) -> Status | None:
+        """The step that the run is at; None before the first."""
+        return self.steps[max(self.steps)] if self.steps else None
 
     def note(self, event: Event) -> None:
         """Remember what an ending needs of `event`."""
@@ -67,6 +84,9 @@ class Transcript:
         elif isinstance(event, Status):
             self.steps[event.step] = event
             self.size += len(payload(event))
+            if event.data and (reach := event.data.get(REACH)) is not None:
+                self.idle = self.idle + 1 if reach == self.reach else 1
+                self.reach = reach
         elif isinstance(event, Sources):
             self.sources = event.sources
         elif isinstance(event, Spent):
@@ -78,7 +98,7 @@ class Transcript:
         """The last events of a run whose producer said (or implied) how it ended."""
         if isinstance(terminal, Failure):
             return self._failure(terminal, now)
-        said, answer = "".join(self.pieces), clean(terminal.result.answer)
+        said, answer = self.text, clean(terminal.result.answer)
         if not said and not answer:
             empty = RiverrunError("The answer came out empty.", code="provider_truncated")
             return self.failed(empty, now)
@@ -91,7 +111,7 @@ class Transcript:
         """The last events of a run that was asked to stop: what was said is kept."""
         if not self.pieces:
             return self.failed(RiverrunError("The answer was stopped.", code="cancelled"), now)
-        result = Result(answer="".join(self.pieces), finish_reason="cancelled")
+        result = Result(answer=self.text, finish_reason="cancelled")
         return (Final(self._complete(result, now)),)
 
     def failed(self, error: RiverrunError, now: float) -> tuple[Event, ...]:
@@ -99,25 +119,27 @@ class Transcript:
         return self._failure(failure_of(error), now)
 
     def _failure(self, failure: Failure, now: float) -> tuple[Event, ...]:
-        last = self.steps[max(self.steps)] if self.steps else None
+        last = self.last_step
         before: tuple[Event, ...] = ()
         if last is not None and last.status in ("pending", "executing"):
             last = replace(last, status="failed", timestamp=int(now * 1000))
             self.note(last)
             before = (last,)
         step = last.step if last is not None and last.status == "failed" else None
-        answer = "".join(self.pieces)
-        partial = None
-        if answer or self.sources:
-            partial = Partial(answer=answer, sources=self.sources, steps=self._steps())
-        partial = failure.partial or partial
+        partial = failure.partial
         completed = replace(
             failure,
             run_id=self.run_id,
             step=failure.step or step,
-            partial=fit(partial) if partial is not None else None,
+            partial=fit(partial) if partial is not None else self.partial(),
         )
         return (*before, completed)
+
+    def partial(self) -> Partial | None:
+        """What there is of the answer; None when there is nothing of it."""
+        if not self.pieces and not self.sources:
+            return None
+        return fit(Partial(answer=self.text, sources=self.sources, steps=self._steps()))
 
     def _complete(self, result: Result, now: float) -> Result:
         return fit(

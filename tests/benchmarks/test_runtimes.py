@@ -67,6 +67,27 @@ def test_a_target_is_a_least_or_a_most(value: float | None, target: float, verdi
     assert held("figure", value, target)[-1] == verdict
 
 
+def test_a_target_that_its_floor_misses_too_is_out_of_reach() -> None:
+    """A floor that meets it says that the rest is ours to mend."""
+    assert held("figure", 4.0, -3, 3.5)[-2:] == ("3.50", "**missed**, out of reach")
+    assert held("figure", 4.0, -3, 2.5)[-2:] == ("2.50", "**missed**")
+    assert held("figure", 2.9, -3, 2.5)[-1] == "met"
+
+
+def test_two_processes_that_only_copy_bring_every_event() -> None:
+    """The floor of the paced stream is measured as everything else is."""
+    with asking.running([of.RELAY]) as targets:
+        assert len(asking.paced(targets[of.RELAY], 3, 0.001)) == 3
+
+
+def test_a_client_with_ready_made_bytes_answers_every_invocation() -> None:
+    """On fresh connections and on a kept one."""
+    for one in (of.LOOP, of.LOOP_KEPT):
+        with plain.started(one) as (api, _, _):
+            for _ in range(3):
+                assert api.invoke(plain.payload("/events", count=1)).first
+
+
 def test_a_ratio_is_taken_round_by_round() -> None:
     """A machine that slows down between rounds changes both."""
     found = Figures()

@@ -1,4 +1,4 @@
-"""netlify.toml: a page, a gateway once there is one, and nothing that could not work."""
+"""netlify.toml: a page, a gateway, and nothing that could not work."""
 
 import re
 import tomllib
@@ -7,27 +7,60 @@ from tests.deploy.conftest import ROOT
 
 TEXT = (ROOT / "netlify.toml").read_text()
 CONFIG = tomllib.loads(TEXT)
-EDGE = ROOT / "netlify" / "edge-functions"
+BASE = ROOT / CONFIG["build"]["base"]
+EDGE = BASE / CONFIG["build"]["edge_functions"]
 
 
 def test_the_published_folder_is_the_page() -> None:
     """Nothing is built, and no source is published."""
-    publish = ROOT / CONFIG["build"]["publish"]
+    publish = BASE / CONFIG["build"]["publish"]
     assert (publish / "index.html").is_file()
     assert not list(publish.rglob("*.py"))
+    assert not CONFIG["build"]["command"]
+
+
+def test_netlify_installs_nothing() -> None:
+    """It installs what its base lists; the lists beside netlify.toml are for Lambda and for us."""
+    lists = ("requirements.txt", "runtime.txt", "Pipfile", "package.json", "Gemfile", "go.mod")
+    assert [name for name in lists if (BASE / name).exists()] == []
 
 
 def test_edge_functions_are_declared_exactly_where_there_is_a_file() -> None:
     """A declaration without a file breaks the build; a file without one is never called."""
-    declared = {entry["function"] for entry in CONFIG.get("edge_functions", [])}
-    files = {path.stem for path in EDGE.glob("*.*js")} if EDGE.is_dir() else set()
-    assert declared == files
+    declared = {entry["function"] for entry in CONFIG["edge_functions"]}
+    assert declared == {path.stem for path in EDGE.glob("*.*js")} == {"gateway"}
+    assert [path for path in EDGE.iterdir() if path.is_dir()] == []
+    assert "export const config" not in (EDGE / "gateway.mjs").read_text()
 
 
-def test_a_gateway_answers_under_both_names() -> None:
+def test_the_gateway_answers_under_both_names() -> None:
     """The page asks at /api; the first address of every function is Netlify's own."""
-    paths = [entry["path"] for entry in CONFIG.get("edge_functions", [])]
-    assert not paths or set(paths) == {"/api/*", "/.netlify/functions/*"}
+    paths = [entry["path"] for entry in CONFIG["edge_functions"]]
+    assert sorted(paths) == ["/.netlify/functions/*", "/api/*"]
+    assert all(path.startswith("/") for path in paths)
+
+
+def test_no_functions_folder_hides_the_gateway() -> None:
+    """Netlify looks for JavaScript functions there, and they would answer under the same name."""
+    assert "functions" not in CONFIG
+    assert "functions" not in CONFIG["build"]
+    assert not (BASE / "netlify" / "functions").exists()
+
+
+def test_the_gateway_needs_nothing_from_a_registry() -> None:
+    """It holds the keys: every module it imports is a file of this repository, with its reason."""
+    modules = [EDGE / "gateway.mjs", *(BASE / "gateway").glob("*.mjs")]
+    for module in modules:
+        for name in re.findall(r'^import .* from "(.+)";', module.read_text(), re.MULTILINE):
+            assert (module.parent / name).resolve() in modules, name
+
+
+def test_the_headers_of_the_page_are_said_in_one_place() -> None:
+    """A second list here would win or lose by rules that nobody remembers."""
+    assert "headers" not in CONFIG
+    policy = (BASE / CONFIG["build"]["publish"] / "_headers").read_text()
+    assert "Content-Security-Policy: default-src 'self';" in policy
+    assert "unsafe" not in policy
 
 
 def test_no_rule_does_what_netlify_refuses() -> None:

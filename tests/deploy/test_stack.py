@@ -1,14 +1,10 @@
 """The template against everything that has a word in it: the code, AWS's linters, the emulator."""
 
 import ast
-import os
 import re
-import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -139,73 +135,6 @@ def test_cfn_lint_has_nothing_to_say() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-@pytest.mark.skipif(shutil.which("sam") is None, reason="the AWS SAM CLI is not on the PATH")
-def test_sam_validates_and_lints_it(tmp_path: Path) -> None:
-    """The real command, without credentials or network."""
-    home = {"HOME": str(tmp_path), "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
-    done = subprocess.run(
-        ["sam", "validate", "--lint", "--template-file", str(ROOT / "template.yaml")],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], **home},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "is a valid SAM Template" in done.stdout
-
-
-def translated(**chosen: str) -> dict[str, Any]:
-    """What SAM makes of it, by AWS's own translator: resources by logical id."""
-    translator = pytest.importorskip("samtranslator.translator.transform")
-
-    class NoManagedPolicies:
-        """Asked for names that this template must not use."""
-
-        def load(self) -> dict[str, str]:
-            return {}
-
-    # A package that is already in S3, as it is by the time SAM's service reads the template.
-    document = parse_template(TEXT.replace("CodeUri: .\n", "CodeUri: s3://bucket/key\n"))
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        made = translator.transform(document, {**defaults(document), **chosen}, NoManagedPolicies())
-    resources: dict[str, Any] = made["Resources"]
-    return resources
-
-
-@pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
-def test_sam_streams_every_route(auth: str) -> None:
-    """Its word in the template is not API Gateway's in the result: what counts is the result."""
-    body = translated(AuthType=auth)["api"]["Properties"]["Body"]
-    assert set(body["paths"]) == {"/api/chat", "/api/chat/runs/{proxy+}", "/api/health"}
-    for methods in body["paths"].values():
-        (operation,) = methods.values()
-        integration = operation["x-amazon-apigateway-integration"]
-        assert integration["responseTransferMode"] == "STREAM"
-        assert "/2021-11-15/" in integration["uri"]["Fn::Sub"]
-        assert "response-streaming-invocations" in integration["uri"]["Fn::Sub"]
-        assert operation.get("security") == ([{"AWS_IAM": []}] if auth == "AWS_IAM" else None)
-        assert "credentials" not in integration
-
-
-@pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
-def test_sam_adds_no_permission_and_no_role_that_we_did_not_write(auth: str) -> None:
-    """Everybody is let in by our two conditional permissions alone."""
-    made = translated(AuthType=auth)
-    everybody = {
-        name: resource.get("Condition")
-        for name, resource in made.items()
-        if resource["Type"] == "AWS::Lambda::Permission"
-        and resource["Properties"]["Principal"] == "*"
-    }
-    assert everybody == {"chatUrlIsOpen": "Open", "chatMayBeInvokedByItsUrl": "Open"}
-    roles = {name for name, resource in made.items() if resource["Type"] == "AWS::IAM::Role"}
-    assert roles == {"chatRole", "runsRole", "healthRole"}
-    assert made["chatUrl"]["Properties"]["InvokeMode"] == "RESPONSE_STREAM"
 
 
 def test_the_emulator_serves_what_aws_would(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.cloudformation import EmulatorSetupError
 from emulator.routes import find_route
 from emulator.site import Redirect, read_site
 from emulator.template import Route
@@ -85,3 +86,30 @@ def test_the_most_exact_route_is_taken() -> None:
     assert taken("POST", "/x/y/z") == ("ANY /{proxy+}", {"proxy": "x/y/z"})
     assert taken("POST", "/") == ("ANY $default", {})
     assert find_route(routes[:1], "GET", "/") is None
+
+
+HEADERS = """# a remark
+  X-Lost: it stands below no path
+/*
+  X-Frame-Options: DENY
+  # X-Commented: out
+  Link: <https://a.example/b>; rel=x
+/assets/*
+  X-Frame-Options: SAMEORIGIN
+nonsense
+"""
+
+
+def test_the_headers_file_of_the_published_folder_is_read(tmp_path: Path) -> None:
+    """A path, and the headers below it; later rules win, those of netlify.toml last."""
+    (tmp_path / "_headers").write_text(HEADERS)
+    toml = '[build]\npublish = "."\n[[headers]]\nfor = "/last"\n[headers.values]\nLink = "none"\n'
+    (tmp_path / "netlify.toml").write_text(toml)
+    site = read_site(tmp_path / "netlify.toml")
+    everywhere = {"X-Frame-Options": "DENY", "Link": "<https://a.example/b>; rel=x"}
+    assert dict(site.headers_for("/")) == everywhere
+    assert dict(site.headers_for("/assets/a.js"))["X-Frame-Options"] == "SAMEORIGIN"
+    assert dict(site.headers_for("/last")) == everywhere | {"Link": "none"}
+    (tmp_path / "_headers").write_bytes(b"\xff")
+    with pytest.raises(EmulatorSetupError, match="_headers"):
+        read_site(tmp_path / "netlify.toml")

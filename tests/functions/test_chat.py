@@ -156,6 +156,8 @@ REFUSALS: list[Refusal] = [
     # method, target, headers, body, status, code
     ("HEAD", "/api/chat?query=x", {}, None, 405, None),
     ("PUT", "/api/chat", {}, b"{}", 405, "method_not_allowed"),
+    ("PUT", "/api/chat", {"X-HTTP-Method-Override": "POST"}, b'{"query":"x"}', 405,
+     "method_not_allowed"),
     ("DELETE", "/.netlify/functions/chat", {}, None, 405, "method_not_allowed"),
     ("TRACE", "/api/chat?query=x", {}, None, 405, "method_not_allowed"),
     ("BREW", "/api/chat?query=x", {}, None, 405, "method_not_allowed"),

@@ -1,11 +1,14 @@
 """`python -m functions`: it starts with one sentence, fails with one line, and ends when told."""
 
+import json
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.functions.reading_on import Answer, read_body
 from tests.functions.serving import READY, Server, serving, start
 
 PATIENCE = 5.0
@@ -127,6 +130,44 @@ def test_it_ends_at_once_and_tells_those_who_wait(
         assert silent.event() is None
         assert server.process.wait(PATIENCE) == status
     assert server.errors == []
+
+
+def test_what_it_was_writing_goes_on_when_it_is_started_again(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """With a log in a file: the same run, the next number, nothing said twice."""
+    steps: list[dict[str, object]] = []
+    for number in range(12):
+        steps += [{"text": f"{number} "}, {"waitMs": 150}]
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"when": "*", "steps": steps}]))
+    environ = {
+        **environ,
+        "RIVERRUN_SCRIPT": str(script),
+        "RIVERRUN_LOG": f"sqlite://{tmp_path}/runs.sqlite",
+    }
+    answer = Answer()
+    asked = {"query": "count", "streaming": True, "resume": True}
+    with serving(environ) as server:
+        timer = threading.Timer(0.8, server.process.send_signal, (signal.SIGTERM,))
+        timer.start()
+        body = read_body(answer, server.url, "POST", "/api/chat", json.dumps(asked).encode())
+        assert body.paused is not None
+        assert (body.paused["reason"], body.whole) == ("shutdown", True)
+        server.process.wait(PATIENCE)
+        assert server.errors == []
+    with serving(environ) as server:
+        # As `fetch-event-source` comes back: the same POST, with the last id.
+        read_body(
+            answer,
+            server.url,
+            "POST",
+            "/.netlify/functions/chat",
+            json.dumps(asked).encode(),
+            {"Last-Event-ID": answer.ids[-1]},
+        )
+    answer.check()
+    assert answer.last["result"]["answer"] == "".join(f"{number} " for number in range(12))
 
 
 def test_it_answers_those_who_wait_for_one_object_before_it_ends(environ: dict[str, str]) -> None:

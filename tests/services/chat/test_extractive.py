@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import Prompt, Stop, Text, Usage
+from services.chat import Anew, Prompt, Stop, Text, Usage
 from services.chat.extractive import NOT_SAID, Extractive, choose, compose, quotable
 from services.chat.pieces import pieces_of
 from services.progress import Progress
@@ -226,3 +226,24 @@ def test_whatever_the_passages_an_answer_cites_only_them(
     assert len(numbers) == len(set(numbers))
     assert set(numbers) <= set(range(1, len(found) + 1))
     assert len(chosen) <= 5
+
+
+@pytest.mark.anyio
+async def test_it_goes_on_after_any_character() -> None:
+    """The same answer, of which it says the rest; a limit counts from its beginning."""
+    for limit in (1024, 12):
+        asked = replace(TOKYO, max_tokens=limit)
+        whole = await collect(Extractive(), asked)
+        text = text_of(whole)
+        for length in range(0, len(text) + 1, 7):
+            rest = await collect(Extractive(), replace(asked, so_far=text[:length]))
+            assert text[:length] + text_of(rest) == text
+            assert rest[-1] == whole[-1]
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_has_become_another_is_told_from_its_beginning() -> None:
+    """As when the documents have changed."""
+    first, *rest = await collect(Extractive(), replace(TOKYO, so_far="Something else."))
+    assert first == Anew("The documents have changed.")
+    assert text_of(rest) == text_of(await collect(Extractive(), TOKYO))

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.chat import ChatError, Prompt, Stop, Text, Usage, answer
+from services.chat import Anew, ChatError, Prompt, Stop, Text, Usage, answer
 from services.chat.script_file import parse_script
 from services.chat.scripted import Scripted
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
@@ -132,3 +132,41 @@ async def test_a_flood_of_text_lets_other_tasks_run() -> None:
         assert len(await collect(play({"text": "x", "repeat": 1000}), ANY)) == 1001
         group.cancel_scope.cancel()
     assert turns >= 500
+
+
+LONG: tuple[dict[str, object], ...] = (
+    {"waitMs": 1000},
+    {"text": "one "},
+    {"usage": {"outputTokens": 1}},
+    {"waitMs": 2000},
+    {"text": "two ", "repeat": 3},
+    {"waitMs": 3000},
+    {"text": ""},
+    {"text": "three"},
+)
+WHOLE = "one two two two three"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("length", range(len(WHOLE) + 1))
+async def test_it_goes_on_after_any_character(length: int) -> None:
+    """With what is left, and no wait that stands before something that was said."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    pieces = await collect(
+        Scripted(play(*LONG).script, sleep), Prompt("Anything?", (), so_far=WHOLE[:length])
+    )
+    assert WHOLE[:length] + text_of(pieces) == WHOLE
+    waits = [1.0] * (length == 0) + [2.0] * (length <= 4) + [3.0] * (length <= 16)
+    assert slept == waits
+    assert pieces[-1] == Stop("stop")
+
+
+@pytest.mark.anyio
+async def test_a_script_that_has_changed_is_told_from_its_beginning() -> None:
+    """What was said is taken back first."""
+    pieces = await collect(play({"text": "new"}), Prompt("Anything?", (), so_far="old"))
+    assert pieces == [Anew("The script has changed."), Text("new"), Stop("stop")]

@@ -95,9 +95,7 @@ async def house(
         await lifespan.startup()
         setup = Setup(RuntimeAPI(api.host), application, environment, os.environ, lifespan.state)
         if clock is not None:
-            import dataclasses
-
-            setup = dataclasses.replace(setup, clock=clock)
+            setup = setup._replace(clock=clock)
         runtime = Runtime(setup)
         task = asyncio.create_task(runtime.run())
         try:

@@ -101,6 +101,7 @@ class RuntimeAPI:
         self.steps: dict[str, deque[Step]] = {}
         self.connections = 0
         self.open_connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
         self.news = asyncio.Condition()
         self.polls = 0
         self.idle = 0
@@ -141,6 +142,8 @@ class RuntimeAPI:
         conversation = Conversation(self, self.connections, reader, writer)
         self.connections += 1
         self.open_connections += 1
+        self.writers.append(writer)
+        await self.tell()
         try:
             while await conversation.one_call():
                 pass

@@ -4,8 +4,10 @@ import asyncio
 import gc
 import logging
 import socket
+import struct
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from services.lambda_runtime import client, turn
+from services.lambda_runtime import client, export_handler, turn
 from services.lambda_runtime.client import RuntimeAPIError
 from services.lambda_runtime.connection import Address, Connection
 from services.lambda_runtime.invocation import current
@@ -50,6 +52,13 @@ class Talker:
             yield b"short"
 
         return StreamingResponse(parts())
+
+
+async def lose_ready_made(h: House) -> None:
+    """End the connection that was opened ahead, so that the next stream opens its own."""
+    await h.api.until(lambda: h.api.open_connections == 2)
+    _end(h.api.writers[-1])
+    await h.api.until(lambda: h.api.open_connections == 1)
 
 
 async def works(h: House) -> None:
@@ -156,6 +165,7 @@ async def test_a_connection_that_never_opened_is_an_invocation_error(
     begun = asyncio.Event()
     pending: list[Connection] = []
     async with house(app) as h:
+        await lose_ready_made(h)
         monkeypatch.setattr(Connection, "_connect", opening)
         h.api.waiting.put_nowait(invocation(http()))
         await begun.wait()
@@ -279,6 +289,7 @@ async def test_a_refused_connection_is_an_invocation_error(kind: str) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         async with house(app if kind == "asgi" else frames) as h:
+            await lose_ready_made(h)
             api = h.runtime._setup.api
             known, api._addresses = api._addresses, [Address(2, nobody.getsockname())]
             h.api.waiting.put_nowait(invocation(http()))
@@ -368,6 +379,23 @@ async def test_next_gives_up_after_five_faults(monkeypatch: pytest.MonkeyPatch) 
         await die_of(*[Step(status=503)] * 5)
 
 
+async def test_a_quiet_day_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long no invocation comes, the question that waits is neither given up nor asked
+    again: the platform may take hours to answer it."""
+    async with house(Talker().app) as h:
+        assert (await h.invoke(http("/short"))).content == b"short"
+        await h.api.until(lambda: h.api.open_connections == 2)
+        polls, connections = h.api.polls, h.api.connections
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 86_400)
+        for _ in range(5):  # whatever was set for this day is due
+            await asyncio.sleep(0)
+        assert (h.api.polls, h.api.connections) == (polls, connections)
+        assert (await h.invoke(http("/short"))).content == b"short"
+        assert h.api.polls == polls + 1
+
+
 async def test_the_pauses_between_tries_grow() -> None:
     """A Runtime API that is gone is asked five times over a second and a half."""
     slept: list[float] = []
@@ -379,6 +407,51 @@ async def test_the_pauses_between_tries_grow() -> None:
     with pytest.raises(RuntimeAPIError):
         await line.next()
     assert slept == [0.1, 0.2, 0.4, 0.8]
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+def _speak(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize("spoil", [_end, _reset, _speak])
+@pytest.mark.parametrize("frozen", [False, True])
+async def test_a_connection_opened_ahead_that_went_stale_is_replaced(
+    spoil: Callable[[asyncio.StreamWriter], None], frozen: bool
+) -> None:
+    """Before the invocation came, or in a freeze, when the loop has not heard of it yet."""
+    async with house(Talker().app) as h:
+        for _ in range(3):
+            await h.api.until(lambda: h.api.open_connections == 2)
+            if frozen:
+                # Everything at once: the invocation and the bad news are one turn's events.
+                h.api.waiting.put_nowait(invocation(http("/short"), request_id="frozen"))
+                spoil(h.api.writers[-1])
+                call = await h.api.call("/response")
+                assert call.content == b"short"
+                h.api.calls.clear()
+            else:
+                spoil(h.api.writers[-1])
+                await asyncio.sleep(0.01)
+                assert (await h.invoke(http("/short"))).content == b"short"
+
+
+async def test_a_connection_opened_ahead_is_used_once_and_closed_at_the_end() -> None:
+    """Each stream has its own, opened while the line waits; one that is not needed stays."""
+    async with house(Talker().app) as h:
+        calls = [await h.invoke(http("/short")) for _ in range(3)]
+        await h.api.until(lambda: h.api.open_connections == 2)
+        assert {call.connection for call in calls} == {1, 2, 3}
+    await h.api.until(lambda: h.api.open_connections == 0)
 
 
 async def test_a_kept_connection_that_went_stale_is_replaced() -> None:
@@ -620,6 +693,51 @@ async def test_words_of_an_application_that_outlived_its_exchange_go_nowhere() -
             await kept[0]({"type": "http.response.body", "body": b"late"})
         second = await h.invoke(http())
     assert b"late" not in first.raw + second.raw
+
+
+async def test_shutdown_is_told_to_an_application_that_wants_to_hear_of_it() -> None:
+    """It ends its response in its own words, which are whole; nothing is cancelled."""
+    told = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await told.wait()
+        await send({"type": "http.response.body", "body": b"z"})
+
+    async with house(export_handler(app, on_shutdown=told.set)) as h:
+        h.api.waiting.put_nowait(invocation(http("/started")))
+        call = await h.api.call("/response", complete=False)
+        await h.api.until(lambda: call.content == b"a")
+        h.runtime.stop()
+        await h.api.until(lambda: call.complete)
+        await asyncio.wait({h.task}, timeout=5)
+    assert call.content == b"az"
+    assert not call.trailers
+    assert h.api.polls == 1
+
+
+async def test_shutdown_waits_for_nobody_who_was_told_and_does_not_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A hook that does nothing, or fails, changes nothing but by 0.2 s."""
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    for hook in (lambda: None, broken):
+        async with house(export_handler(waits_forever, on_shutdown=hook)) as h:
+            h.api.waiting.put_nowait(invocation(http("/started")))
+            call = await h.api.call("/response", complete=False)
+            await h.api.until(lambda call=call: call.content == b"data: 1\n\n")
+            h.runtime.stop()
+            await h.api.until(lambda call=call: call.complete)
+            await asyncio.wait({h.task}, timeout=5)
+        assert b'"code": "interrupted"' in call.content
+    assert "shutdown hook failed" in caplog.text
+    caplog.clear()
 
 
 async def test_shutdown_lets_a_stream_end_cleanly() -> None:

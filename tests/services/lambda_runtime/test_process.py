@@ -133,11 +133,13 @@ async def test_a_stream_that_is_told_to_stop_ends_with_trailers(start: Start) ->
 
 
 async def test_a_freeze_is_not_noticed(start: Start) -> None:
-    """Stopped and continued between invocations, with the waiting connection cut meanwhile."""
+    """Stopped and continued between invocations, with both of its connections cut meanwhile."""
     box = await start()
     assert (await box.invoke(http())).content == b"hello"
     await box.api.polled(2)
+    await box.api.until(lambda: box.api.open_connections == 2)
     box.process.send_signal(signal.SIGSTOP)
+    box.api.writers[-1].transport.abort()  # the one that was opened ahead
     box.api.waiting.put_nowait(Step(reset=True))
     await box.api.until(lambda: box.api.open_connections == 0)
     box.process.send_signal(signal.SIGCONT)

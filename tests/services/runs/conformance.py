@@ -187,6 +187,21 @@ async def a_run_has_no_gap_no_repeat_and_one_end(log: RunLog, clock: Clock) -> N
 
 
 @rule
+async def a_run_knows_when_it_was_written(log: RunLog, clock: Clock) -> None:
+    """One time an append, refused ones left out; who reads entries sees nothing of it."""
+    run, _ = await log.start(owner=None, key=None, fingerprint="f")
+    assert await log.appended(run.id) == []
+    begun_at = clock.seconds
+    await log.append(run.id, [Entry(1, "token", b"a"), Entry(2, "token", b"b")])
+    clock.seconds += 0.25
+    with pytest.raises(NotNextError):
+        await log.append(run.id, [Entry(2, "token", b"x")])
+    await log.append(run.id, [Entry(3, "final", b"c" * 700_000, terminal=True)])
+    assert await log.appended(run.id) == [(2, begun_at), (3, begun_at + 0.25)]
+    assert [entry.seq for entry in await log.read(run.id, 0)] == [1, 2, 3]
+
+
+@rule
 async def runs_do_not_mix(log: RunLog, clock: Clock) -> None:
     """Two runs written in turn are each whole."""
     one, two = await begun(log), await begun(log)
@@ -240,6 +255,7 @@ async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock:
         lambda: log.read(missing, 0),
         lambda: log.wait(missing, 0, 0.01),
         lambda: log.last(missing),
+        lambda: log.appended(missing),
         lambda: log.claim(lost, lease=1.0),
         lambda: log.renew(lost, lease=1.0),
         lambda: log.release(lost),

@@ -25,7 +25,17 @@ def batch(first: int, count: int, size: int = 10) -> list[Item]:
     """The items of a batch."""
     entries = [Entry(first + n, "token", b"x" * size) for n in range(count)]
     blob = b"\0" + b"".join(pack([entry])[1:] for entry in entries) if size < 500 else b"z" * size
-    return items.batch_items("r", entries, blob, b"nonce", 100.5)
+    return items.batch_items("r", entries, blob, b"nonce", at=50.25, until=100.5)
+
+
+def test_a_batch_from_before_times_were_taken_has_none() -> None:
+    """It is read like any other."""
+    entries = [Entry(1, "token", b"x")]
+    (item,) = items.batch_items("r", entries, pack(entries), b"nonce", at=50.25, until=100.5)
+    assert items.time_of(item) == 50.25
+    del item["at"]
+    assert items.time_of(item) is None
+    assert items.entries_of(1, [item]) == entries
 
 
 def test_a_run_comes_back_from_its_item() -> None:

@@ -20,7 +20,7 @@ from tests.services.runs.faults import FaultyConnection, broken
 
 pytestmark = pytest.mark.anyio
 
-SCHEMA = "CREATE TABLE said (word TEXT NOT NULL)"
+SCHEMA = "CREATE TABLE IF NOT EXISTS said (word TEXT NOT NULL)"
 
 
 @pytest.fixture

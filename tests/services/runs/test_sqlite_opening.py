@@ -130,6 +130,29 @@ def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
+    """What was in it is there, times are taken from now on, and the older program still writes."""
+    path = tmp_path / "runs.sqlite"
+    run_id = asyncio.run(written(path))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("DROP TABLE appended")
+
+    async def goes_on() -> list[int]:
+        log = SQLiteLog(path)
+        await log.append(run_id, [Entry(4, "token", b"x")])
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("INSERT INTO entries VALUES (1, 5, 'token', x'78', 0)")
+            older.execute("UPDATE runs SET last = 5")
+            older.commit()
+        await log.append(run_id, [Entry(6, "final", b"x", terminal=True)])
+        times = [last for last, _ in await log.appended(run_id)]
+        await log.close()
+        return times
+
+    assert asyncio.run(goes_on()) == [4, 6]
+    assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     """Where the file should be, and where its folder should be."""
     refusal(tmp_path)

@@ -293,7 +293,7 @@ async def test_nobody_waits_for_a_cleanup_past_the_given_time() -> None:
 
     channel: Channel[int] = Channel()
     began = now()
-    async with pumped(slow(), channel, until=began + 0.4) as task:
+    async with pumped(slow(), channel, until=lambda: began + 0.4) as task:
         await channel.take()
         await channel.take(timeout=0.1)
     assert now() - began == pytest.approx(0.4)

@@ -19,6 +19,7 @@ from services.streaming.events import (
     Final,
     Notice,
     Partial,
+    Paused,
     Reset,
     Result,
     Source,
@@ -29,6 +30,7 @@ from services.streaming.events import (
     Usage,
     clean,
     payload,
+    read_event,
     wire,
 )
 
@@ -114,9 +116,19 @@ def test_an_event_has_the_json_of_the_corpus(name: str) -> None:
 
 
 def test_the_corpus_and_this_table_have_the_same_cases() -> None:
-    """And there is one of every kind of event."""
+    """And there is one of every kind of event that a log keeps."""
     assert list(CASES) == list(EVENTS)
-    assert {KINDS[type(event)] for event in EVENTS.values()} == set(KINDS.values())
+    assert {KINDS[type(event)] for event in EVENTS.values()} == set(KINDS.values()) - {"paused"}
+
+
+def test_paused_says_why_where_and_when() -> None:
+    """It is in no log, so it stands in no corpus of frames with ids."""
+    paused = Paused(reason="deadline", cursor="0123456789abcdef0123456789abcdef-4")
+    assert payload(paused) == (
+        b'{"type":"paused","reason":"deadline",'
+        b'"cursor":"0123456789abcdef0123456789abcdef-4","resumeAfterMs":0}'
+    )
+    assert read_event(payload(paused)) == paused
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=list(EVENTS))

@@ -332,3 +332,31 @@ async def test_an_endpoint_that_speaks_of_origins_is_not_doubled() -> None:
     answer = await call(app, "/api/thing", headers={"Origin": "http://localhost:1"})
     assert answer.header("Access-Control-Allow-Origin") == "http://localhost:1"
     assert answer.header("Vary") == "Accept, Origin"
+
+
+SHARED = Settings(gateway_secrets=("of this week", "schlüssel"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", SHARED.gateway_secrets)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_gateway_is_let_in_with_either_secret(secret: str, method: str) -> None:
+    """Two of them are accepted while the gateway changes from one to the other."""
+    headers = {"X-Riverrun-Gateway": secret.encode().decode("latin-1")}
+    assert (await ask(Endpoint(), method, headers=headers, settings=SHARED)).status == 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", [None, "", "of this week ", "of this", "schl\xfcssel", "\xff"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "HEAD"])
+async def test_nobody_else_is_let_in_where_there_is_a_secret(
+    secret: str | None, method: str
+) -> None:
+    """Before anything runs, preflights included; the challenge tells the gateway it is meant."""
+    endpoint = Endpoint()
+    headers = {} if secret is None else {"X-Riverrun-Gateway": secret}
+    headers["Origin"] = "http://localhost:8888"
+    answer = await ask(endpoint, method, headers=headers, settings=SHARED)
+    assert (answer.status, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.header("WWW-Authenticate") == "Gateway"
+    assert endpoint.asked == 0

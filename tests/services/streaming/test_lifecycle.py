@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.errors import RiverrunError, SetupError
 from services.streaming import lifecycle
 from services.streaming.channel import CLEANUP_BUDGET
+from services.streaming.endings import StoppedError
 from services.streaming.events import (
     Event,
     Failure,
@@ -33,7 +34,6 @@ from services.streaming.lifecycle import (
     DEADLINE_MARGIN,
     Batches,
     Said,
-    StoppedError,
     complete,
     interruptible,
     observe,

@@ -2,24 +2,31 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.runs import Entry
+from services.runs import Entry, RunLog
+from services.runs.dynamodb import DynamoLog
+from services.runs.dynamodb_table import Table
+from services.runs.sqlite import SQLiteLog
 from services.settings import Settings
 from services.streaming import (
     Cursor,
     Installation,
     Question,
+    Reader,
     handle_request,
     handle_resume,
     handle_state,
     handle_stop,
     handle_streaming_request,
 )
+from services.streaming.requests import parse_cursor
+from tests.services.runs.tables import Kept, moto_client, new_table
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +39,8 @@ async def here(tmp_path: Path) -> AsyncIterator[Installation]:
     installation = _another(tmp_path)
     yield installation
     for production in list(installation.productions.values()):
-        await production.abandon()
+        production.give_up()
+        await production.ended()
     await installation.log.close()
 
 
@@ -108,7 +116,7 @@ async def test_a_reader_who_finds_the_producer_gone_ends_the_run(
     run, _ = await here.log.start(owner=None, key=None, fingerprint="f", lease=0.01)
     said = Entry(1, "token", b'{"type":"token","text":"half"}')
     await here.log.append(run.id, [said])
-    monkeypatch.setattr("services.streaming.reading.GRACE", 0.0)
+    monkeypatch.setattr("services.streaming.following.GRACE", 0.0)
     await asyncio.sleep(0.02)  # the lease runs out by the wall clock
     *_, last = await _read(await handle_resume(Cursor(run.id, 0), installation=here))
     assert (last["type"], last["code"], last["retryable"]) == ("error", "interrupted", True)
@@ -164,3 +172,67 @@ async def test_json_mode_answers_from_the_same_run(here: Installation) -> None:
     second = await handle_request(question, producer=producer, installation=here)
     assert bytes(first.body) == bytes(second.body)
     assert first.headers["x-run-id"] == second.headers["x-run-id"]
+
+
+Logs = Callable[[], RunLog]
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Logs]:
+    """A store that outlives a process, opened once for each."""
+    async with AsyncExitStack() as stack:
+        if request.param == "dynamodb":
+            client = stack.enter_context(moto_client())
+            table = new_table(client)
+
+        def opened() -> RunLog:
+            log: RunLog = SQLiteLog(tmp_path / "runs.sqlite")
+            if request.param == "dynamodb":
+                log = DynamoLog(Table(table, client=Kept(client)))
+            stack.push_async_callback(log.close)
+            return log
+
+        yield opened
+
+
+async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
+    """Each has time for a few words; the next begins after them, in another reader's sight."""
+    words = [f"{number} " for number in range(12)]
+    begun: list[str] = []
+
+    async def producer(question: Question) -> AsyncIterator[str]:
+        begun.append(question.so_far)
+        said = 0
+        for word in words:
+            said += len(word)
+            if said > len(question.so_far):
+                await asyncio.sleep(0.1)
+                yield word
+
+    def process() -> Installation:
+        here = Installation(Settings(log="sqlite:///shared", heartbeat=0.2))
+        here.__dict__["log"] = logs()
+        return here
+
+    reader = Reader(resume=True, seconds_left=2.2)
+    question = Question(query="go", resume=True, seconds_left=2.2)
+    here = process()
+    response: Any = await handle_streaming_request(
+        question, producer=producer, goes_on=True, installation=here
+    )
+    run = response.headers["x-run-id"]
+    events = await _read(response)
+    while events[-1]["type"] == "paused":
+        await here.finished(run)
+        assert (here.streams, here.productions) == (0, {})
+        here = process()
+        cursor = parse_cursor(events.pop()["cursor"])
+        assert cursor == Cursor(run, len(events))
+        response = await handle_resume(cursor, reader=reader, producer=producer, installation=here)
+        events += await _read(response)
+    assert events[-1]["result"]["answer"] == "".join(words)
+    assert "".join(event.get("text", "") for event in events) == "".join(words)
+    assert len(begun) > 2
+    assert sorted(set(begun), key=len) == begun
+    kept = await here.log.read(run, 0)
+    assert [json.loads(entry.payload) for entry in kept] == events

@@ -14,11 +14,14 @@ from services.settings import Settings
 from services.streaming.attendance import attended, started
 from services.streaming.events import Event, Final, Result, Status, Token, payload
 from services.streaming.installation import Installation
+from services.streaming.question import Reader
 from services.streaming.recording import Entries, Recorded, record
 from services.streaming.transcript import Transcript
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
+
+RUN = Run(id="run", owner=None, created=0.0, fingerprint="f")
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
 
 async def readers_view(entries: Entries, here: Installation) -> list[Entry | None]:
     """What one reader gets."""
-    async with aclosing(await started(attended(entries, here, "run"))) as shown:
+    async with aclosing(await started(attended(entries, here, RUN, Reader()))) as shown:
         return [entry async for entry in shown]
 
 
@@ -206,8 +209,8 @@ async def test_a_reader_is_counted_out_though_it_never_read(here: Installation) 
     log = MemoryLog()
     run, transcript = await begun(log)
     inner = flat(record(batches([FINAL]), run, log, transcript))
-    entries = await started(attended(inner, here, run.id))
-    assert (here.streams, here.readers) == (1, {run.id: 1})
+    entries = await started(attended(inner, here, run, Reader()))
+    assert (here.streams, list(here.readers)) == (1, [run.id])
     await entries.aclose()
     assert (here.streams, here.readers) == (0, {})
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from services.errors import RiverrunError
-from services.settings import Settings
+from services.settings import Settings, read_settings
 from services.streaming.question import Question
 from services.streaming.requests import (
     BODY_LIMIT,
@@ -26,6 +26,7 @@ from services.streaming.requests import (
     read_dialect,
     read_owner,
     read_question,
+    read_reader,
     seconds_left,
 )
 from tests.functions.asgi import Exchange, HeaderLines, scope_of
@@ -469,6 +470,18 @@ def test_a_key_names_its_owner_and_is_not_the_name() -> None:
     assert read_owner(request(), Settings()) is None
 
 
+def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
+    """What signs for a visitor needs the header of the visitor's key, and moves the key aside."""
+    signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request, …"
+    signed = {"Authorization": signature.encode().decode("latin-1")}
+    beside = {"X-Riverrun-Authorization": "Bearer alpha"}
+    plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
+    assert read_owner(request(headers=signed | beside), KEYS) == plain
+    for headers in (signed, beside, signed | {"X-Riverrun-Authorization": "Bearer no"}):
+        with pytest.raises(RequestError):
+            read_owner(request(headers=headers), KEYS)
+
+
 def test_the_platforms_word_is_the_deadline_when_it_is_sooner() -> None:
     """Lambda says how long an invocation has left."""
 
@@ -481,3 +494,97 @@ def test_the_platforms_word_is_the_deadline_when_it_is_sooner() -> None:
     asked.scope["aws.context"] = Context()
     assert seconds_left(asked, Settings(deadline=60)) == 12
     assert seconds_left(asked, Settings(deadline=5)) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("", False), ("&resume=1", True), ("&resume=true", True), ("&resume=0", False)],
+)
+async def test_who_comes_back_says_so(query: str, said: bool) -> None:
+    """In the URL or in the body, in the words of the other booleans."""
+    assert (await got(f"query=x{query}")).resume is said
+    assert (await got(f"query=x{query}")).reader.resume is said
+    assert (
+        await posted(b'{"query": "x", "resume": %s}' % str(said).lower().encode())
+    ).resume is said
+    asked = request(target=f"/api/chat?lastEventId={RUN}-1{query}")
+    assert (await read_reader(asked, Settings())).resume is said
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("value", [b'"1"', b"1", b'"true"', b"[]"])
+async def test_what_is_no_boolean_is_refused_in_a_question(value: bytes) -> None:
+    """As for `streaming`."""
+    assert await code_of(posted(b'{"query": "x", "resume": %s}' % value)) == "validation_error"
+    assert await code_of(got("query=x&resume=yes")) == "validation_error"
+    assert await code_of(read_reader(request(target="/api/chat?resume=yes"), Settings())) == (
+        "invalid_request"
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"query": "x", "resume": true}', True),
+        (b'{"query": "x", "resume": 1}', False),
+        (b'{"query": "x"}', False),
+        (b"not JSON", False),
+        (b"", False),
+    ],
+)
+async def test_a_client_that_repeats_its_post_to_read_on_is_understood(
+    body: bytes, said: bool
+) -> None:
+    """`fetch-event-source` posts the same body again; only a clear yes counts."""
+    asked = request("POST", headers=(JSON, ("Last-Event-ID", f"{RUN}-1")), body=[body])
+    assert (await read_reader(asked, Settings())).resume is said
+
+
+def test_resume_is_no_part_of_a_question() -> None:
+    """The same question with and without it has one key."""
+    assert fingerprint(Question(query="x")) == fingerprint(
+        Question(query="x", resume=True, so_far="y", front_left=1.0)
+    )
+
+
+class Lambda:
+    """A function with a quarter of an hour left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds."""
+        return 900_000
+
+
+@pytest.mark.parametrize(
+    ("context", "left"),
+    [
+        (
+            {"routeKey": "$default", "stage": "$default", "domainName": "x.lambda-url.eu.on.aws"},
+            900,
+        ),
+        ({"routeKey": "ANY /api/chat", "stage": "$default", "domainName": "example.com"}, 30),
+        ({"routeKey": "$default", "stage": "$default", "domainName": "x.execute-api.eu.aws"}, 30),
+        ({"routeKey": "$default", "stage": "live", "domainName": "example.com"}, 30),
+        ("not an object", 900),
+    ],
+)
+def test_behind_an_http_api_there_are_thirty_seconds(context: Any, left: float) -> None:
+    """It sends nothing before its function has answered, and waits no longer."""
+    asked = request()
+    asked.scope["aws.context"] = Lambda()
+    asked.scope["aws.event"] = {"version": "2.0", "requestContext": context}
+    assert seconds_left(asked, Settings()) == left
+    asked.scope["aws.event"] = {"version": "1.0", "requestContext": context}
+    assert seconds_left(asked, Settings()) == 900
+
+
+@pytest.mark.anyio
+async def test_what_stands_in_front_may_have_a_cap() -> None:
+    """Of every reader, whether they ask or read on."""
+    settings = read_settings({"RIVERRUN_FRONT_CAP": "26"})
+    assert settings.front_cap == 26.0
+    assert read_settings({}).front_cap is None
+    assert (await read_question(request(target="/api/chat?query=x"), settings)).front_left == 26.0
+    assert (await read_reader(request(), settings)).front_left == 26.0

@@ -11,6 +11,7 @@ from services.streaming.events import (
     Final,
     Notice,
     Partial,
+    Paused,
     Reset,
     Result,
     Source,
@@ -39,6 +40,7 @@ SAID: list[Event] = [
     Spent(USAGE),
     Notice("c", "m"),
     Reset("r"),
+    Paused(reason="deadline", cursor="r-1", resume_after_ms=1),
     Final(
         Result(
             answer="a", steps=(STATUS,), tools_used=("search",), sources=(SOURCE,), usage=USAGE,

@@ -1,0 +1,89 @@
+"""The figures that the runtime has set itself, and what this run says of them."""
+
+import os
+
+from benchmarks import contenders as of
+from benchmarks.effort import Effort
+from benchmarks.figures import Figures, held
+from benchmarks.table import Table
+
+
+def targets(effort: Effort, found: Figures) -> Table:
+    """One row a target: asked, measured, and the floor where one was measured too."""
+    ratio, middle = found.ratio, found.middle
+    rows = [
+        held(
+            "events/s, bare ASGI, against Node's pipeline", ratio("events", of.BARE, of.NODE), 3.0
+        ),
+        held("with Starlette, against Node", ratio("events", of.STARLETTE, of.NODE), 1.45),
+        held("with Starlette, against uvicorn", ratio("events", of.STARLETTE, of.UVICORN), 6.0),
+        held(
+            "the whole facade, against uvicorn + sse-starlette",
+            ratio("events", of.FACADE, of.SSE_STARLETTE),
+            4.0,
+        ),
+        held(
+            "first byte, against Node",
+            ratio("first", of.BARE, of.NODE),
+            -0.55,
+            ratio("first", of.RELAY, of.NODE),
+        ),
+        held(
+            "first byte at the Runtime API, against Node",
+            ratio("first at api", of.BARE, of.NODE),
+            -0.55,
+            ratio("first at api", of.LOOP, of.NODE),
+        ),
+        held(
+            "yield to client, median us", middle("paced", of.BARE), -150, middle("paced", of.RELAY)
+        ),
+        held(
+            "yield to client, p99 us",
+            middle("paced p99", of.BARE),
+            -400,
+            middle("paced p99", of.RELAY),
+        ),
+        held(
+            "64 KiB chunks, CPU per byte against Node", ratio("chunk cpu", of.BARE, of.NODE), -1.0
+        ),
+        held("growth for a slow reader, MB", middle("growth", of.BARE), -0.5),
+        held(
+            "cold start, Starlette, against awslambdaric",
+            ratio("cold", of.STARLETTE, of.MANGUM),
+            -0.9,
+            ratio("cold", of.IMPORTS, of.MANGUM),
+        ),
+        held(
+            "... in processor time",
+            ratio("cold cpu", of.STARLETTE, of.MANGUM),
+            -0.9,
+            ratio("cold cpu", of.IMPORTS, of.MANGUM),
+        ),
+        held("cold start of functions/chat.py, the same", ratio("cold", of.CHAT, of.MANGUM), -1.5),
+        held(f"{effort.streams:,} streams: starved", middle("starved", of.BARE), -0.0),
+        held("... late by, p99 ms", middle("crowd lag", of.BARE), -50),
+        held("... KB each", middle("crowd memory", of.BARE), -60),
+        held(
+            "invocations a second, minimal ASGI app",
+            middle("invocations", of.BARE),
+            3000,
+            middle("invocations", of.LOOP),
+        ),
+        held(
+            "... with RIVERRUN_KEEP_ALIVE=1",
+            middle("invocations", of.KEPT),
+            3000,
+            middle("invocations", of.LOOP_KEPT),
+        ),
+    ]
+    return Table(
+        "The targets",
+        "What this run says of the figures the project has set itself. "
+        f"The load average at its end was {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; "
+        "above the number of cores, times and their p99 are of the scheduler, and only the "
+        "processor times hold. A floor is the same figure of a program that does nothing but what "
+        "any of its kind must: two asyncio processes that copy bytes, asyncio with ready-made "
+        "bytes, the imports alone. What it misses too is out of reach.",
+        ("figure", "target", "measured", "floor", ""),
+        rows,
+    )

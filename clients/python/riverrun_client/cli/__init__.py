@@ -1,0 +1,1 @@
+"""The command line: nothing of it is imported by the library."""

@@ -1,0 +1,124 @@
+"""The verbs: ask, watch, stop, bench; what Ctrl-C means, and the exit status."""
+
+import os
+import sys
+from typing import TextIO
+
+from riverrun_client.cli.arguments import Choice
+from riverrun_client.cli.views import Lines, Plain, View, Whole, retrying, streams
+from riverrun_client.client import Client, Stream
+from riverrun_client.errors import (
+    GaveUpError,
+    ProtocolError,
+    RiverrunError,
+    RunFailedError,
+)
+
+ANSWERED, FAILED, USAGE, GAVE_UP, REFUSED, FOREIGN = 0, 1, 2, 3, 4, 5
+INTERRUPTED, UNREAD = 130, 141  # 128 and the number of SIGINT, of SIGPIPE
+
+
+def run(choice: Choice) -> int:
+    """Do what was chosen. Returns the exit status."""
+    out, err = streams()
+    try:
+        return _run(choice, out, err)
+    except BrokenPipeError:
+        # `| head` has read enough. What is still in the buffer goes nowhere, without a traceback
+        # when the interpreter flushes it. The run goes on: losing a reader is not stopping.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return UNREAD
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ValueError as error:
+        print(f"riverrun: {error}", file=err)
+        return USAGE
+
+
+def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
+    if choice.verb == "bench":
+        from riverrun_client.cli.bench import bench
+
+        return bench(choice, out, err)
+    view = _view(choice, out, err)
+    with Client(choice.url, choice.key) as client:
+        if choice.verb == "stop":
+            return _stop(client, choice.run, view)
+        if choice.verb == "watch":
+            stream = client.join(
+                choice.run, choice.after, on_retry=lambda news: view.note(retrying(news))
+            )
+            return _follow(stream, view)
+        stream = client.stream(
+            choice.query,
+            session_id=choice.session,
+            top_k=choice.top_k,
+            on_retry=lambda news: view.note(retrying(news)),
+        )
+        try:
+            return _follow(stream, view)
+        except KeyboardInterrupt:
+            return _interrupted(stream, view)
+
+
+def _view(choice: Choice, out: TextIO, err: TextIO) -> View:
+    if choice.form == "json":
+        return Whole(out)
+    if choice.form == "ndjson":
+        return Lines(out)
+    if out.isatty() and not choice.plain:
+        try:
+            from rich.console import Console
+
+            from riverrun_client.cli.terminal import Terminal
+        except ImportError:
+            return Plain(out, err, quiet=choice.quiet)
+        return Terminal(Console(file=out, highlight=False), Console(file=err), quiet=choice.quiet)
+    return Plain(out, err, quiet=choice.quiet)
+
+
+def _follow(stream: Stream, view: View) -> int:
+    try:
+        with view:
+            for event in stream:
+                view.show(event)
+    except RiverrunError as error:
+        view.fail(error)
+        return status_of(error)
+    assert stream.result is not None
+    return FAILED if stream.result.finish_reason == "cancelled" else ANSWERED
+
+
+def _interrupted(stream: Stream, view: View) -> int:
+    """Stop the run on the server, and show its last words. A second Ctrl-C does not wait."""
+    view.note("Stopping. Ctrl-C again leaves the run to itself.")
+    try:
+        stream.stop()
+        _follow(stream, view)
+    except RiverrunError as error:
+        view.fail(error)
+        view.note(f"The run may go on: stop {stream.run_id or 'it'} later.")
+    except KeyboardInterrupt:
+        pass
+    return INTERRUPTED
+
+
+def _stop(client: Client, run_id: str, view: View) -> int:
+    try:
+        client.stop(run_id)
+    except RiverrunError as error:
+        view.fail(error)
+        return status_of(error)
+    view.note("Stopped.")
+    return ANSWERED
+
+
+def status_of(error: RiverrunError) -> int:
+    """The exit status that says which kind of failure it was."""
+    if isinstance(error, RunFailedError):
+        return FAILED
+    if isinstance(error, GaveUpError):
+        return GAVE_UP
+    return FOREIGN if isinstance(error, ProtocolError) else REFUSED

@@ -1,0 +1,249 @@
+"""The blocking client. It does what `conversation` asks for, and decides nothing.
+
+`riverrun_client.aio` is the same for `await`.
+"""
+
+import random as chance
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx2
+
+from riverrun_client.asking import DEFAULT_URL, Question, read_cursor
+from riverrun_client.conversation import (
+    Act,
+    Call,
+    Do,
+    Leave,
+    Pause,
+    Read,
+    Renew,
+    Steps,
+    Tell,
+    Ways,
+    kept,
+    read_run,
+    read_state,
+    stop_run,
+)
+from riverrun_client.errors import RiverrunError
+from riverrun_client.events import Event, Result, Retrying
+from riverrun_client.network import LIMITS, endpoint, head, lost, sent
+from riverrun_client.options import Callbacks, Options, call, split
+from riverrun_client.patience import Patience
+from riverrun_client.place import Place
+from riverrun_client.reader import Reader
+from riverrun_client.verdicts import Head
+
+T = TypeVar("T")
+Key = str | Callable[[], str | None] | None
+
+
+class Client:
+    """A Riverrun server, for code that waits.
+
+    `url` is its address; `/api/chat` is added unless it has a path. `key` is sent as
+    `Authorization: Bearer`; a function is asked for it when it is first needed, and once more
+    when the server refuses it. `http` is an `httpx2.Client` of your own, which you close.
+    `clock` and `sleep` count seconds; `random` gives numbers from 0 to 1.
+
+    Raises `ValueError` for a `url` that is none, and later for a `key` that no header can hold.
+    Use it in a `with`, or call `close`.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        key: Key = None,
+        *,
+        http: httpx2.Client | None = None,
+        patience: Patience | None = None,
+        sleep: Callable[[float], Any] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        self._ways = Ways(
+            endpoint=endpoint(url), patience=patience or Patience(), clock=clock, random=random
+        )
+        self._mine = http is None
+        self._http = httpx2.Client(limits=LIMITS) if http is None else http
+        self._line = _Line(self._http, key, sleep, self._ways.patience)
+
+    def stream(self, query: str, **options: Unpack[Options]) -> "Stream":
+        """Ask, and read the answer as it is written. Nothing is sent before it is iterated."""
+        question, callbacks = split(query, options)
+        return Stream(self._ways, self._line, Place(), question, callbacks)
+
+    def ask(self, query: str, **options: Unpack[Options]) -> Result:
+        """Ask, and wait for the answer. Raises `RiverrunError` when there is none."""
+        stream = self.stream(query, **options)
+        for _ in stream:
+            pass
+        assert stream.result is not None
+        return stream.result
+
+    def join(self, run_id: str, after: int = 0, **callbacks: Unpack[Callbacks]) -> "Stream":
+        """Read a run that somebody started, after its event number `after`."""
+        return Stream(self._ways, self._line, Place(run_id, after), None, callbacks)
+
+    def resume(self, cursor: str, **callbacks: Unpack[Callbacks]) -> "Stream":
+        """Read on from a cursor (`stream.cursor`, `error.cursor`)."""
+        return self.join(*read_cursor(cursor), **callbacks)
+
+    def stop(self, run_id: str) -> None:
+        """End a run on the server; what it said is kept. May be called more than once."""
+        self._line.done(stop_run(self._ways, Place(run_id), None))
+
+    def state(self, run_id: str) -> Mapping[str, Any]:
+        """What the server knows of a run, as its JSON."""
+        return self._line.done(read_state(self._ways, Place(run_id)))
+
+    def close(self) -> None:
+        """Close the connections that the client opened itself."""
+        if self._mine:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Stream(Reader):
+    """One run, read event by event.
+
+    Leaving the loop closes the connection and not the run; iterating again reads on. A loop that
+    ends by itself has seen the `Final` event, anything else raises `RiverrunError`.
+    """
+
+    def __init__(
+        self,
+        ways: Ways,
+        line: "_Line",
+        place: Place,
+        question: Question | None,
+        callbacks: Callbacks,
+    ) -> None:
+        super().__init__(place)
+        self._ways = ways
+        self._line = line
+        self._question = question
+        self._callbacks = callbacks
+        self._open: Callable[[], Generator[Event, None, None] | None] = lambda: None
+
+    def __iter__(self) -> Iterator[Event]:
+        self.close()  # one open connection a run
+        steps = read_run(self._ways, self._place, self._question)
+        events = self._line.do(steps, self._callbacks)
+        # Weakly: whoever leaves the loop holds the only reference, and so closes the socket.
+        self._open = weakref.ref(events)
+        return events
+
+    def stop(self) -> None:
+        """End the run on the server; also from another thread. Read on to see its last words."""
+        self._line.done(stop_run(self._ways, self._place, self._question))
+
+    def close(self) -> None:
+        """Close the connection. The run goes on."""
+        if (events := self._open()) is not None:
+            events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Line:
+    """Does the steps of a conversation over an `httpx2.Client`."""
+
+    def __init__(
+        self, http: httpx2.Client, key: Key, sleep: Callable[[float], Any], patience: Patience
+    ) -> None:
+        self._http = http
+        self._key = key if isinstance(key, str) else None
+        self._new_key = None if isinstance(key, str) else key
+        self._sleep = sleep
+        self._patience = patience
+
+    def do(self, steps: Steps[Any], callbacks: Callbacks) -> Generator[Event, None, None]:
+        """Do what is asked, and give out the events."""
+        with closing(steps), closing(_Connection(self._http)) as connection:
+            resume: Callable[[], Do] = partial(next, steps)
+            while True:
+                try:
+                    do = resume()
+                except StopIteration:
+                    return
+                if isinstance(do, Tell):
+                    call(callbacks, do.said)
+                    if not isinstance(do.said, Retrying | RiverrunError):
+                        yield do.said
+                    resume = partial(next, steps)
+                    continue
+                try:
+                    resume = partial(steps.send, self._act(do, connection))
+                except httpx2.RequestError as error:
+                    resume = partial(steps.throw, lost(error))
+
+    def done(self, steps: Steps[T]) -> T:
+        """Do what is asked, and return what the conversation returns."""
+        returned: list[T] = []
+        for _ in self.do(kept(steps, returned), {}):
+            pass
+        return returned[0]
+
+    def _act(self, do: Act, connection: "_Connection") -> Any:
+        match do:
+            case Read():
+                return connection.read()
+            case Renew():
+                return self._renewed()
+            case Call():
+                if self._key is None:
+                    self._renewed()
+                return connection.open(sent(do.request, self._key, self._patience))
+            case Leave():
+                connection.close()
+            case Pause():
+                connection.close()
+                self._sleep(do.seconds)
+        return None
+
+    def _renewed(self) -> bool:
+        if self._new_key is None:
+            return False
+        self._key = self._new_key()
+        return bool(self._key)
+
+
+class _Connection:
+    """At most one response, closed before the next is opened."""
+
+    def __init__(self, http: httpx2.Client) -> None:
+        self._http = http
+        self._open = ExitStack()
+        self._chunks: Iterator[bytes] = iter(())
+
+    def open(self, request: Mapping[str, Any]) -> Head:
+        """Send a request and read the head of its answer."""
+        self.close()
+        built = self._http.build_request(**request)
+        response = self._http.send(built, stream=True, follow_redirects=False)
+        self._open.callback(response.close)
+        self._chunks = response.iter_bytes()
+        return head(response)
+
+    def read(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        return next(self._chunks, None)
+
+    def close(self) -> None:
+        """Close the response."""
+        self._open.close()

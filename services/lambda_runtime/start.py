@@ -1,0 +1,155 @@
+"""What the stock runtime's bootstrap did, then the loop.
+
+Exit statuses are the stock runtime's: 0 after a shutdown, 1 for a failed start or a lost
+Runtime API, 64 and 65 for failed SnapStart hooks.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import site
+import sys
+
+from services.errors import RiverrunError
+from services.lambda_runtime import collector, failures, logs, wire
+from services.lambda_runtime.client import Line, RuntimeAPI
+from services.lambda_runtime.delivery import Setup
+from services.lambda_runtime.environment import Environment, read_environment
+from services.lambda_runtime.handler import Application, LoadError, load
+from services.lambda_runtime.lifespan import LifespanRun
+from services.lambda_runtime.loop import Runtime
+from services.lambda_runtime.reply import ProtocolError
+
+logger = logging.getLogger("services.lambda_runtime")
+
+SHUTDOWN_PATIENCE = 0.25  # seconds; Lambda kills after 0.3
+
+
+class StartFailedError(RiverrunError):
+    """A phase before the first invocation failed: where to report it, and the exit status."""
+
+    def __init__(self, error: BaseException, kind: str | None, path: str, status: int) -> None:
+        super().__init__(str(error))
+        self.failure = failures.of_start(error, kind)
+        self.path = path
+        self.status = status
+
+
+def main() -> int:
+    """Run until Lambda stops the sandbox. Gives the exit status."""
+    try:
+        environment = read_environment(os.environ)
+        api = RuntimeAPI(environment.api)
+    except RiverrunError as error:
+        sys.stderr.write(f"riverrun: {error.message}\n")
+        if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
+            report_bad_environment(os.environ["AWS_LAMBDA_RUNTIME_API"], error)
+        return 1
+    os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)  # ours alone, as under the stock runtime
+    logs.configure(
+        json_logs=environment.json_logs,
+        level=environment.log_level,
+        telemetry_fd=environment.telemetry_fd,
+    )
+    set_path(environment)
+    with asyncio.Runner() as runner:
+        try:
+            application = load_application(environment.handler)
+            return runner.run(live(api, application, environment))
+        except StartFailedError as failed:
+            logger.critical(
+                "%s: %s", failed.failure.type, failed.message, exc_info=failed.__cause__
+            )
+            runner.run(report(api, failed.path, failed.failure))
+            return failed.status
+        except RiverrunError as error:
+            logger.critical("%s", error.message)
+            return 1
+
+
+def set_path(environment: Environment) -> None:
+    """Make importable what the stock runtime makes importable: the function's own code first."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    places = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+    if environment.task_root:
+        places.insert(0, environment.task_root)
+    if environment.runtime_dir:
+        places.append(environment.runtime_dir)
+    for place in places:
+        if os.path.isdir(place):  # noqa: PTH112 (pathlib costs a cold start more than it says)
+            site.addsitedir(place)
+    if environment.task_root:
+        sys.path[:] = [environment.task_root] + [
+            place for place in sys.path if place != environment.task_root
+        ]
+
+
+def load_application(name: str) -> Application:
+    """Import the function. Whatever its module raises becomes a `StartFailedError`."""
+    try:
+        return load(name)
+    except LoadError as error:
+        raise StartFailedError(error, error.type, wire.INIT_ERROR, 1) from error
+    except BaseException as error:
+        raise StartFailedError(error, None, wire.INIT_ERROR, 1) from error
+
+
+async def live(api: RuntimeAPI, application: Application, environment: Environment) -> int:
+    """Start the application, answer invocations, shut down when told."""
+    lifespan = LifespanRun(application)
+    try:
+        await lifespan.startup()
+    except RiverrunError as error:
+        raise StartFailedError(error, "Runtime.StartupFailed", wire.INIT_ERROR, 1) from error
+    collector.be_usual()
+    if environment.snap_start:
+        await sleep_and_restore(api)
+    runtime = Runtime(Setup(api, application, environment, dict(os.environ), lifespan.state))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runtime.stop)
+    await runtime.run()
+    await lifespan.shutdown(SHUTDOWN_PATIENCE)
+    return 0
+
+
+async def sleep_and_restore(api: RuntimeAPI) -> None:
+    """SnapStart's phases, each with its own error and exit status."""
+    from services.lambda_runtime import snapstart
+
+    try:
+        await snapstart.before_snapshot()
+    except Exception as error:
+        raise StartFailedError(error, "Runtime.BeforeSnapshotError", wire.INIT_ERROR, 64) from error
+    line = Line(api)
+    try:
+        await snapstart.wait_for_restore(line)
+        await snapstart.after_restore()
+    except Exception as error:
+        raise StartFailedError(
+            error, "Runtime.AfterRestoreError", wire.RESTORE_ERROR, 65
+        ) from error
+    finally:
+        line.close()
+
+
+async def report(api: RuntimeAPI, path: str, failure: wire.Failure) -> None:
+    """Tell Lambda why there will be no invocations, if it can still be told."""
+    line = Line(api)
+    try:
+        reply = await line.post(wire.phase_error(path, failure, host=api.host))
+    except (OSError, ProtocolError) as error:
+        logger.error("The failed start could not be reported: %s", error)
+    else:
+        if reply.status != 202:  # on Managed Instances another process may have been first
+            logger.warning("The report of the failed start was answered %d.", reply.status)
+    finally:
+        line.close()
+
+
+def report_bad_environment(host: str, error: RiverrunError) -> None:
+    """An unknown setting is an init error like any other, if the API's address is usable."""
+    try:
+        api = RuntimeAPI(host)
+    except RiverrunError:
+        return
+    asyncio.run(report(api, wire.INIT_ERROR, failures.of_start(error, "Runtime.SetupError")))

@@ -1,0 +1,155 @@
+"""Both clients against the product itself, through the emulator's Netlify front, while it breaks.
+
+Group CR of the acceptance list with real functions, a real log and real sockets.
+"""
+
+from typing import Any
+
+import pytest
+
+from riverrun_client import Final, GaveUpError, Patience, RefusedError, RunFailedError
+from tests.clients.python.both import Both, Seen
+from tests.clients.python.serving import ANSWER, Product
+
+
+def whole(seen: Seen) -> None:
+    """The answer came once, whole and in order, of one run, and ended once."""
+    assert seen.error is None
+    assert seen.text == ANSWER
+    assert [type(event) for event in seen.events].count(Final) == 1
+    assert isinstance(seen.events[-1], Final)
+    places = [event.id.rpartition("-") for event in seen.events]
+    assert {run for run, _, _ in places} == {seen.events[0].id.rpartition("-")[0]}
+    assert [int(seq) for _, _, seq in places] == list(range(1, len(places) + 1))
+
+
+def test_a_question_is_answered(both: Both, served: Product) -> None:
+    """Nothing breaks."""
+    seen = both.read(served.url)
+    whole(seen)
+    assert isinstance(seen.events[-1], Final)
+    assert seen.events[-1].result.answer == ANSWER
+    assert both.clock.waits == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "cut", "at": 0},
+        {"kind": "cut", "at": 1},
+        {"kind": "cut", "at": 300},
+        {"kind": "cut", "at": 2500},
+        {"kind": "reset", "at": 0},
+        {"kind": "reset", "at": 2500},
+        {"kind": "cut", "at": 400, "times": 3},
+        {"kind": "split", "size": 1},
+        {"kind": "coalesce", "size": 1 << 20},
+        {"kind": "throttle", "burst": 100, "rate": 20_000},
+        {"kind": "refuse", "status": 503, "headers": {"Retry-After": "1"}},
+        {"kind": "refuse", "status": 429, "headers": {"Retry-After": "1"}, "times": 2},
+        {"kind": "refuse", "status": 502},
+    ],
+    ids=lambda fault: "-".join(str(value) for value in fault.values()).replace(" ", ""),
+)
+def test_an_answer_survives_the_line(both: Both, served: Product, fault: dict[str, Any]) -> None:
+    """CR01, CR03: cut, reset, split to single bytes, held back to the end, slowed, refused."""
+    served.break_with(**fault)
+    whole(both.read(served.url))
+
+
+def test_a_line_that_falls_silent_is_left(both: Both, served: Product) -> None:
+    """CR07: the front says nothing for a minute, the client half a second."""
+    both.patience = Patience(silence=0.5)
+    served.break_with(kind="stall", at=600, seconds=60)
+    seen = both.read(served.url)
+    whole(seen)
+    assert len(both.clock.waits) == 1
+
+
+def test_a_cut_in_the_middle_of_a_slow_answer(both: Both, served: Product) -> None:
+    """CR01: while the model still speaks."""
+    served.break_with(kind="cut", at=2200, times=2)
+    whole(both.read(served.url, "slowly"))
+
+
+def test_a_failing_run_is_told_as_it_is(both: Both, served: Product) -> None:
+    """With what was said, and no second run."""
+    error = both.read(served.url, "fail").failed()
+    assert isinstance(error, RunFailedError)
+    assert (error.code, error.retryable) == ("provider_throttled", True)
+    assert error.partial.answer == "Half an "
+    assert error.run_id is not None
+    assert served.state(error.run_id)["runId"] == error.run_id
+
+
+def test_a_server_that_always_cuts_is_given_up(both: Both, served: Product) -> None:
+    """CR04: and the run can be read on once it is better."""
+    both.patience = Patience(tries=2)
+    served.break_with(kind="cut", at=600, times=5)
+    try:
+        error = both.read(served.url).failed()
+    finally:
+        served.mend()
+    assert isinstance(error, GaveUpError)
+    assert error.run_id is not None
+    whole(both.join(served.url, error.run_id))
+
+
+def test_a_run_that_is_not_there_is_refused(both: Both, served: Product) -> None:
+    """CR03: 404."""
+    error = both.join(served.url, "0" * 32).failed()
+    assert isinstance(error, RefusedError)
+    assert (error.code, error.status) == ("not_found", 404)
+
+
+def test_reading_behind_the_end_says_so(both: Both, served: Product) -> None:
+    """CR03: 204."""
+    last = both.read(served.url).events[-1].id
+    run_id, _, seq = last.rpartition("-")
+    assert both.join(served.url, run_id, int(seq)).failed().code == "ended"
+
+
+def test_the_same_key_is_one_run(both: Both, served: Product) -> None:
+    """Whoever repeats a question under its key joins it, and pays once."""
+    first = both.read(served.url, idempotency_key=f"k-{both.kind}")
+    second = both.read(served.url, idempotency_key=f"k-{both.kind}")
+    assert first.events == second.events
+    error = both.read(served.url, "another", idempotency_key=f"k-{both.kind}").failed()
+    assert error.code == "idempotency_conflict"
+
+
+def test_a_run_is_stopped_while_it_is_read(both: Both, served: Product) -> None:
+    """The reader sees its last words on the connection that it has."""
+    stream: list[Any] = []
+    seen = both.read(served.url, "hang", stream=stream, on_token=lambda _: stream[0].stop())
+    last = seen.events[-1]
+    assert isinstance(last, Final)
+    assert (last.result.finish_reason, last.result.answer) == ("cancelled", "One ")
+    assert both.clock.waits == []
+    run_id = last.result.run_id
+    assert run_id is not None
+    assert served.state(run_id)["result"]["finishReason"] == "cancelled"
+
+
+@pytest.mark.soak
+def test_a_killed_function_is_no_answer_by_half(both: Both, served: Product) -> None:
+    """The process that writes is killed: another goes on, or it is told as interrupted."""
+    both.sleeps = True
+    served.break_with(kind="kill", at=2500)
+    seen = both.read(served.url, "slowly")
+    if seen.error is None:
+        whole(seen)
+    else:
+        assert seen.error.code == "interrupted"
+        assert seen.error.partial.answer
+        assert Final not in [type(event) for event in seen.events]
+
+
+@pytest.mark.soak
+def test_an_answer_survives_a_cut_at_every_byte(both: Both, served: Product) -> None:
+    """CR01, SR02: through the whole stack."""
+    both.random = lambda: 0.0
+    for at in range(0, 4600, 3):
+        served.break_with(kind="cut", at=at)
+        whole(both.read(served.url))
+        served.mend()

@@ -1,0 +1,145 @@
+"""Processes that share a log, a provider of one word a second, and a reader who comes back."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.chat import Piece, Prompt, Stop, Text, Usage
+from services.passages import Passage
+from services.progress import Report, unheard
+from services.runs.memory import MemoryLog
+from services.settings import Settings
+from services.streaming import (
+    Cursor,
+    Installation,
+    Question,
+    Reader,
+    handle_resume,
+    handle_streaming_request,
+)
+from services.streaming.sse import EventStreamParser
+
+WORDS = [f"{number} " for number in range(20)]
+WHOLE = "".join(WORDS)
+
+
+@dataclass
+class Words:
+    """A provider that says a word a second, and remembers what it was asked."""
+
+    words: list[str] = field(default_factory=lambda: list(WORDS))
+    asked: list[Prompt] = field(default_factory=list)
+    open: int = 0
+    stubborn: float = 0.0
+    model: str = "words"
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = unheard,  # noqa: ARG002 - a provider takes it
+    ) -> AsyncGenerator[Piece, None]:
+        """What is left of the words."""
+        self.asked.append(prompt)
+        self.open += 1
+        try:
+            said = 0
+            for word in self.words:
+                said += len(word)
+                if said > len(prompt.so_far):
+                    await asyncio.sleep(1)
+                    yield Text(word)
+            yield Usage(input_tokens=5, output_tokens=len(self.words), cost_usd=0.5)
+            yield Stop("stop")
+        finally:
+            self.open -= 1
+            if self.stubborn:
+                await _stubbornly(self.stubborn)
+
+
+async def _stubbornly(seconds: float) -> None:
+    until = asyncio.get_running_loop().time() + seconds
+    while (left := until - asyncio.get_running_loop().time()) > 0:
+        try:
+            await asyncio.sleep(left)
+        except asyncio.CancelledError:
+            continue
+
+
+def passage(name: str) -> Passage:
+    return Passage(
+        id=name, title=name, uri=f"{name}.md", text=f"About {name}.", score=0.5, coverage=0.5,
+        sentences=(),
+    )  # fmt: skip
+
+
+@dataclass
+class Documents:
+    """A library whose passages come in another order, or are gone, the next time."""
+
+    passages: tuple[Passage, ...] = (passage("a"), passage("b"))
+
+    async def retrieve(self, *_: Any, **__: Any) -> tuple[Passage, ...]:
+        """What there is now."""
+        return self.passages
+
+
+def installation(log: MemoryLog, chat: Words, **settings: Any) -> Installation:
+    """A process whose log other processes share, as far as it knows."""
+    here = Installation(Settings(log="sqlite:///nowhere", **settings))
+    here.__dict__.update(log=log, chat=chat, context=Documents())
+    return here
+
+
+Told = list[tuple[str, dict[str, Any]]]
+
+
+async def told(response: Any) -> Told:
+    """The events of a body with their ids; "" for one without."""
+    parser, found = EventStreamParser(), []
+    async with aclosing(response.body_iterator) as chunks:
+        async for chunk in chunks:
+            has_id = b"\nid: " in b"\n" + chunk
+            found += [(e.id if has_id else "", json.loads(e.data)) for e in parser.feed(chunk)]
+    return found
+
+
+async def ask(here: Installation, resume: bool = True, left: float = 8.0, **more: Any) -> Told:
+    question = Question(query="go", resume=resume, seconds_left=left, **more)
+    return await told(await handle_streaming_request(question, installation=here))
+
+
+async def resume(
+    here: Installation, run: str, after: int, resume: bool = True, left: float = 8.0, **more: Any
+) -> Told:
+    reader = Reader(resume=resume, seconds_left=left)
+    response = await handle_resume(Cursor(run, after), reader=reader, installation=here, **more)
+    return await told(response) if response.status_code == 200 else []
+
+
+def ids(events: Told) -> list[str]:
+    """Their ids."""
+    return [one for one, _ in events]
+
+
+def place(events: Told) -> tuple[str, int]:
+    """The run and the last number of a body that ends with `paused` or an error with a cursor."""
+    run, _, seq = events[-1][1]["cursor"].rpartition("-")
+    return run, int(seq)
+
+
+async def kinds(log: MemoryLog, run: str) -> list[str]:
+    return [entry.kind for entry in await log.read(run, 0)]
+
+
+async def to_the_end(here: Installation, events: Told, **more: Any) -> Told:
+    """What a reader who obeys `paused` has at the end."""
+    got = events
+    for _ in range(20):
+        if got[-1][1]["type"] != "paused":
+            return got
+        got = got[:-1] + await resume(here, *place(got), **more)
+    raise AssertionError("it never ends")
