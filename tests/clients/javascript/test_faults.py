@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ WORDS = [f"word {n} " for n in range(1, 13)]
 SCRIPT: list[dict[str, Any]] = [
     {"when": "hang", "steps": [{"text": "One "}, {"hang": True}]},
     {"when": "fail", "steps": [{"text": "Half an "}, {"error": "ThrottlingException"}]},
+    {"when": "slowly", "steps": [part for n in WORDS for part in ({"text": n}, {"waitMs": 150})]},
     {"when": "*", "steps": [{"text": word} for word in WORDS]},
 ]
 
@@ -40,18 +42,24 @@ class Product:
         self.cloud.break_with(Fault(**{"front": "netlify", "path": "/api/chat*", **fault}))
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One for all of these; both functions see the same log."""
-    home: Path = tmp_path_factory.mktemp("javascript")
+@contextmanager
+def clouded(home: Path, **environ: str) -> Iterator[Running]:
+    """The product, both of whose functions see the same log."""
     (home / "script.json").write_text(json.dumps(SCRIPT))
-    environ = {
+    environ |= {
         "RIVERRUN_CHAT": "scripted",
         "RIVERRUN_SCRIPT": str(home / "script.json"),
         "RIVERRUN_LOG": f"sqlite:///{home / 'runs.db'}",
         "RIVERRUN_DATA_DIR": str(home),
     }
     with running(ROOT / "template.yaml", concurrency=32, environ=environ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for all of these."""
+    with clouded(tmp_path_factory.mktemp("javascript")) as started:
         yield started
 
 
@@ -135,3 +143,11 @@ def test_an_error_of_the_model_is_typed(product: Product) -> None:
     assert error["name"] == "RiverrunError"
     assert error["code"].startswith("provider_")
     assert error["partial"]["answer"] == "Half an "
+
+
+def test_a_server_that_pauses_is_gone_on_with(tmp_path: Path) -> None:
+    """What stands in front cuts after two seconds; the answer takes longer, and is one answer."""
+    with clouded(tmp_path, RIVERRUN_FRONT_CAP="2") as started:
+        seen = Product(started).ask("slowly")
+    whole(seen)
+    assert seen["waits"] >= 1
