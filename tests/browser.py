@@ -130,18 +130,20 @@ class Browser:
         """A new page with storage of its own (as a private window has), closed afterwards."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         try:
-            target = self.call(
-                "Target.createTarget", {"url": "about:blank", "browserContextId": context}
-            )["targetId"]
-            session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})
-            page = Page(self, session["sessionId"])
-            self._pages[page.session] = page
-            for domain in ("Page", "Runtime", "Network", "Log"):
-                page.call(f"{domain}.enable")
-            page.resize(width, height)
-            yield page
+            yield self._tab(context, width, height)
         finally:
             self.call("Target.disposeBrowserContext", {"browserContextId": context})
+
+    def _tab(self, context: str, width: int, height: int) -> "Page":
+        asked = {"url": "about:blank", "browserContextId": context}
+        target = self.call("Target.createTarget", asked)["targetId"]
+        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})
+        page = Page(self, session["sessionId"], context, target)
+        self._pages[page.session] = page
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            page.call(f"{domain}.enable")
+        page.resize(width, height)
+        return page
 
     def call(
         self,
@@ -202,12 +204,22 @@ class Page:
 
     browser: Browser
     session: str
+    context: str
+    target: str
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     def call(self, method: str, **params: Any) -> Any:
         """Call a DevTools method on this tab."""
         return self.browser.call(method, params, session=self.session)
+
+    def second(self, *, width: int = 1280, height: int = 900) -> "Page":
+        """Another tab of the same person: it shares storage, locks and channels with this one."""
+        return self.browser._tab(self.context, width, height)
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.browser.call("Target.closeTarget", {"targetId": self.target})
 
     def open(self, url: str) -> None:
         """Go to `url` and wait until it has loaded, with its scripts."""

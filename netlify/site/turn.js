@@ -9,10 +9,20 @@ const STEP_STATES = new Set(["pending", "executing", "completed", "failed"]);
 /** Phases in which nothing more will come. */
 export const ENDED = new Set(["done", "stopped", "failed"]);
 
-/** A question that was just asked, at `now` milliseconds of a clock that only goes forward. */
-export function beginTurn(question, now) {
+/** More ticks than a picture can show. */
+const TICKS = 600;
+
+/**
+ * A question that was just asked, at `now` milliseconds. `id` is its name in every tab, and the
+ * key under which it is asked.
+ */
+export function beginTurn(question, now, id = "") {
   return {
+    id,
     question,
+    cursor: "", // the last event that is in here, `<run>-<seq>`
+    events: 0,
+    timeline: [], // {at, type}: what came when, in milliseconds since it was asked
     phase: "asking", // then "answering", then one of ENDED
     link: "opening", // "open" while connected, "cut" between two connections
     stopping: false,
@@ -32,24 +42,47 @@ export function beginTurn(question, now) {
   };
 }
 
-/** The turn after one event of `openRun(...).events()`. Unknown events change nothing. */
+/**
+ * The turn after one event of its run, or `{type: "open"}` and `{type: "cut"}` for a connection
+ * that began or was lost, `{type: "stopping"}` for a stop that was asked for. Unknown
+ * events change nothing.
+ */
 export function applyEvent(turn, event, now) {
   const take = TAKE[event.type];
   if (ENDED.has(turn.phase) || !Object.hasOwn(TAKE, event.type)) return turn;
-  return take(turn, event, now);
+  return note(take(turn, event, now), event.type, now);
 }
+
+/** The turn with one more tick on its timeline. */
+function note(turn, type, now) {
+  const { timeline, askedAt } = turn;
+  const events = turn.events + (LINK.has(type) ? 0 : 1);
+  if (type === "open" || type === "stopping" || timeline.length >= TICKS) return { ...turn, events };
+  return { ...turn, events, timeline: [...timeline, { at: now - askedAt, type }] };
+}
+
+/** A turn that failed for want of a connection, or was left, ready to be read on. */
+export function reviveTurn(turn) {
+  const phase = turn.answer === "" ? "asking" : "answering";
+  return { ...turn, phase, link: "opening", stopping: false, problem: null, endedAt: null };
+}
+
+/** Whether a failed turn can be read on where it broke off. */
+export const canReadOn = ({ phase, problem }) =>
+  phase === "failed" && ["interrupted", "unreachable"].includes(problem?.code);
 
 /** The turn after a failure that is no event: the server refused, or cannot be reached. */
 export function failTurn(turn, problem, now) {
-  const { message, code, retryable, retryAfterMs, hint } = problem;
-  return applyEvent(turn, { type: "error", error: message, code, retryable, retryAfterMs, hint }, now);
+  const { message, code, retryable, retryAfterMs, hint, partial } = problem;
+  return applyEvent(turn, { type: "error", error: message, code, retryable, retryAfterMs, hint, partial }, now);
 }
+
+const LINK = new Set(["open", "cut", "stopping"]);
 
 const TAKE = {
   open: (turn) => ({ ...turn, link: "open" }),
   cut: (turn) => ({ ...turn, link: "cut" }),
   stopping: (turn) => ({ ...turn, stopping: true }),
-  stopped: (turn, _event, now) => settle(turn, "stopped", now),
 
   status(turn, event, now) {
     const steps = placeStep(turn.steps, event.status, now);

@@ -1,9 +1,10 @@
 /**
- * The page: state in, elements out. Every text enters as a text node; there is no HTML here, and
- * nothing is asked of the network.
+ * The page: state in, elements out. Every text enters as a text node, the answer through
+ * markdown.js; nothing is asked of the network.
  */
-import { readBlocks, spokenText } from "./text.js";
-import { ENDED } from "./turn.js";
+import { drawCitations, readBlocks, spokenText } from "./markdown.js";
+import { describeTimeline, drawTimeline } from "./timeline.js";
+import { ENDED, canReadOn } from "./turn.js";
 
 const STEP_WORDS = {
   pending: "waiting",
@@ -26,7 +27,7 @@ function el(name, properties = {}, ...children) {
 const hidden = (text) => el("span.visually-hidden", {}, text);
 
 /** Milliseconds as a person says them: `84 ms`, `1.3 s`, `40 s`, `2 min 5 s`. */
-function duration(ms) {
+export function duration(ms) {
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 9_950) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
@@ -49,6 +50,7 @@ export function createTurnView(template, again) {
     steps: drawSteps(part(".steps")),
     answer: drawAnswer(part(".answer"), prefix, node),
     sources: drawSources(part(".sources"), prefix),
+    timeline: drawPicture(part(".timeline")),
   };
   part(".again").addEventListener("click", again);
 
@@ -60,6 +62,7 @@ export function createTurnView(template, again) {
     draw.steps(turn, now);
     draw.sources(turn.sources);
     draw.answer(turn);
+    draw.timeline(turn, now);
     drawWords(part, turn, now);
   }
   return { node, render };
@@ -121,11 +124,12 @@ function drawWords(part, turn, now) {
   }
   const again = part(".again");
   again.hidden = turn.phase !== "stopped" && turn.phase !== "failed";
-  setText(again, turn.phase === "failed" ? "Try again" : "Ask again");
+  setText(again, canReadOn(turn) ? "Read on" : turn.phase === "failed" ? "Try again" : "Ask again");
   setText(part(".small"), ended ? smallPrint(turn) : turn.stopping ? "Stopping …" : waitWords(turn, now));
 }
 
 function linkWords(turn) {
+  if (navigator.onLine === false) return "This device is offline. The answer goes on when it is back.";
   return turn.steps.length > 0 || turn.answer !== ""
     ? "The connection was interrupted. Picking up where it broke …"
     : "No connection to the server yet. Trying again …";
@@ -154,18 +158,35 @@ function smallPrint(turn) {
   return [first, how, short, trimmed, cost].filter(Boolean).join(" · ");
 }
 
+/** The stream's picture, drawn while somebody looks at it. */
+function drawPicture(details) {
+  let last = null;
+  const paint = () => {
+    if (!details.open || !last) return;
+    const [turn, now] = last;
+    drawTimeline(details.querySelector("svg"), turn, now, duration);
+    setText(details.querySelector("p"), describeTimeline(turn, duration));
+  };
+  details.addEventListener("toggle", paint);
+  return (turn, now) => {
+    last = [turn, now];
+    details.hidden = turn.timeline.length === 0;
+    paint();
+  };
+}
+
 /** The answer, block by block: only a block that changed is drawn again. */
 function drawAnswer(container, prefix, turnNode) {
   let drawn = [];
   return (turn) => {
     container.setAttribute("aria-busy", String(!ENDED.has(turn.phase)));
     const titles = turn.sources.map((source) => source.title);
-    const context = { titles, prefix, turnNode };
     const blocks = readBlocks(turn.answer);
-    const keys = blocks.map((block) => JSON.stringify([block, titles]));
-    blocks.forEach((block, at) => {
+    const keys = blocks.map(({ key }) => JSON.stringify([key, titles]));
+    blocks.forEach(({ draw }, at) => {
       if (drawn[at] === keys[at]) return;
-      const fresh = drawBlock(block, context);
+      const fresh = draw();
+      drawCitations(fresh, (numbers) => drawCitation(numbers, { titles, prefix, turnNode }));
       if (container.children[at]) container.children[at].replaceWith(fresh);
       else container.append(fresh);
     });
@@ -174,30 +195,10 @@ function drawAnswer(container, prefix, turnNode) {
   };
 }
 
-function drawBlock(block, context) {
-  if (block.kind === "code") return el("pre", { tabIndex: 0 }, el("code", {}, block.text));
-  if (block.kind === "list") {
-    const items = block.items.map((spans) => el("li", {}, ...drawSpans(spans, context)));
-    return block.ordered ? el("ol", { start: block.start }, ...items) : el("ul", {}, ...items);
-  }
-  return el(block.kind === "heading" ? "h3" : "p", {}, ...drawSpans(block.spans, context));
-}
-
-function drawSpans(spans, context) {
-  return spans.flatMap((span, at) => {
-    if (span.kind === "code") return [el("code", {}, span.text)];
-    if (span.kind === "strong") return [el("strong", {}, ...drawSpans(span.spans, context))];
-    if (span.kind === "cite") return drawCitation(span, context);
-    // A citation stays with the word before it.
-    const text = spans[at + 1]?.kind === "cite" ? span.text.replace(/ $/, "\u202f") : span.text;
-    return text.split("\n").flatMap((line, row) => (row === 0 ? [line] : [el("br"), line]));
-  });
-}
-
 /** Numbers that name a source become links; any other bracket stays the text it was. */
-function drawCitation(span, { titles, prefix, turnNode }) {
-  if (!span.numbers.every((number) => number >= 1 && number <= titles.length)) return [span.text];
-  return span.numbers.map((number) => {
+function drawCitation(numbers, { titles, prefix, turnNode }) {
+  if (!numbers.every((number) => number >= 1 && number <= titles.length)) return null;
+  return numbers.map((number) => {
     const link = el("a.cite", { href: `#${prefix}-source-${number}` }, String(number));
     link.setAttribute("aria-label", `Source ${number}: ${titles[number - 1]}`);
     link.addEventListener("click", (click) => {

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import Page
+from tests.clients.javascript.installed import CLIENT, needs_packages
 from tests.netlify.visits import STEPS, WHOLE, answers, ask, becomes, focused, press_until
 from tests.netlify.wire import Exchange, failure, final, serve, source, sources, status, token
 
@@ -138,3 +139,33 @@ def test_motion_stops_for_who_asked_for_less(page: Page) -> None:
         page.wait_for(f"{moving} === 0")
         server.gate("looked").set()
         becomes(page, "done")
+
+
+@needs_packages
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_serious(page: Page, scheme: str, width: int) -> None:
+    """axe-core, over the empty page and over one with everything open on it."""
+    axe = (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    table = "| a | b |\n|---|---|\n| 1 | 2 |"
+    text = f"# Title\n\nText **bold** `code` [1] [link](https://e.org)\n\n{table}"
+    events = (
+        *STEPS,
+        {"type": "notice", "code": "x", "message": "A notice."},
+        sources("Tokyo"),
+        token(text),
+        failure("No.", hint="Advice."),
+    )
+    check = """axe.run().then(({violations}) => violations
+        .filter(({impact}) => ["serious", "critical"].includes(impact))
+        .map(({id, nodes}) => [id, nodes.map((node) => node.html)]))"""
+    page.prefer(color_scheme=scheme)
+    page.resize(width, 900, phone=width < 500)
+    with serve(answers(*events)) as server:
+        page.open(server.url)
+        page.evaluate(f"{axe}; undefined")
+        assert page.evaluate(check) == []
+        ask(page, "Why?")
+        becomes(page, "failed")
+        page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert page.evaluate(check) == []

@@ -49,7 +49,7 @@ test("no step works on after the end", () => {
   const states = (event) => after(status(1, "executing"), event).steps[0].state;
   assert.equal(states(final()), "completed");
   assert.equal(states({ type: "error", error: "no" }), "failed");
-  assert.equal(states({ type: "stopped" }), "stopped");
+  assert.equal(states({ type: "error", error: "Stopped.", code: "cancelled" }), "stopped");
 });
 
 test("progress never flows back", () => {
@@ -69,7 +69,7 @@ test("a failure keeps the text that was shown, or the longer one the server know
 });
 
 test("a cancelled run is stopped, not failed and not done", () => {
-  for (const end of [final({ finishReason: "cancelled" }), { type: "error", error: "x", code: "cancelled" }, { type: "stopped" }]) {
+  for (const end of [final({ finishReason: "cancelled" }), { type: "error", error: "x", code: "cancelled" }, { type: "error", error: "Stopped.", code: "cancelled" }]) {
     const turn = after(token("a"), end);
     assert.deepEqual([turn.phase, turn.problem], ["stopped", null]);
   }

@@ -6,6 +6,7 @@ is written against the contract alone and shares no code with the product.
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -103,8 +104,10 @@ class Wire:
         ]
 
     def resumes(self) -> list[str]:
-        """The `Last-Event-ID` of each request that resumes."""
-        return [asked.headers["last-event-id"] for asked in self.asked if asked.method == "GET"]
+        """The cursor of each request that reads on."""
+        gets = [asked.path for asked in self.asked if asked.method == "GET"]
+        found = (re.fullmatch(r"/api/chat/runs/(.+)/events\?after=(\d+)&resume=1", p) for p in gets)
+        return [f"{one[1]}-{one[2]}" for one in found if one]
 
     def stops(self) -> list[str]:
         """The path of each request to stop."""
@@ -135,7 +138,7 @@ def serve(answer: Answer) -> Iterator[Wire]:
 
         def _file(self) -> None:
             path = SITE / (self.path.lstrip("/").split("?")[0] or "index.html")
-            known = path.is_file() and path.parent == SITE
+            known = path.is_file() and path.resolve().is_relative_to(SITE)
             data = path.read_bytes() if known else b"not here"
             self.send_response(200 if known else 404)
             self.send_header("Content-Type", TYPES.get(path.suffix, "text/plain"))

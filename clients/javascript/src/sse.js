@@ -4,10 +4,9 @@
  * what the events mean.
  */
 
-/** An event grew past the parser's limit: somebody is not speaking this protocol. */
-export class EventTooLarge extends Error {
-  name = "EventTooLarge";
-}
+/**
+ * @typedef {{type: string, data: string, id: string | null, lastEventId: string}} Frame
+ */
 
 /**
  * Make a parser for one connection.
@@ -18,10 +17,12 @@ export class EventTooLarge extends Error {
  * `null`. What is unfinished when the connection ends is discarded, as the standard asks: simply
  * drop the parser.
  *
- * `limit` bounds what one unfinished event may hold, in UTF-16 units; beyond it `feed` throws
- * `EventTooLarge`.
+ * `limit` bounds what one unfinished event may hold, in UTF-16 units; beyond it `feed` throws a
+ * `RangeError`: somebody is not speaking this protocol.
+ *
+ * @param {{limit?: number}} [options]
  */
-export function createParser({ limit = 4 * 1024 * 1024 } = {}) {
+export function createParser({ limit = 4_194_304 } = {}) {
   // The parser strips the one leading BOM itself, so that text and bytes are treated alike.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let atStart = true;
@@ -29,12 +30,16 @@ export function createParser({ limit = 4 * 1024 * 1024 } = {}) {
   let line = "";
   let data = "";
   let type = "";
+  /** @type {string | null} */
   let id = null;
   let lastEventId = "";
+  /** @type {number | null} */
   let retry = null;
 
+  /** @type {(chunk: Uint8Array | string) => Frame[]} */
   function feed(chunk) {
     const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
+    /** @type {Frame[]} */
     const events = [];
     if (text === "") return events;
     let from = 0;
@@ -55,12 +60,11 @@ export function createParser({ limit = 4 * 1024 * 1024 } = {}) {
       line = "";
     }
     line += text.slice(from);
-    if (line.length + data.length > limit) {
-      throw new EventTooLarge(`an event is larger than ${limit} characters`);
-    }
+    if (line.length + data.length > limit) throw new RangeError("An event is too large.");
     return events;
   }
 
+  /** @type {(whole: string) => void} */
   function field(whole) {
     const colon = whole.indexOf(":");
     if (colon === 0) return; // a comment
@@ -73,6 +77,7 @@ export function createParser({ limit = 4 * 1024 * 1024 } = {}) {
     else if (name === "retry" && /^[0-9]+$/.test(value)) retry = Number(value);
   }
 
+  /** @type {(events: Frame[]) => void} */
   function dispatch(events) {
     // A block that holds only an id is a legal checkpoint: the id counts, no event is made.
     if (id !== null) lastEventId = id;

@@ -1,0 +1,69 @@
+/**
+ * The same frames by the browser's own `EventSource`: `stream(query, { transport: byEventSource })`.
+ *
+ * It is for hosts whose `fetch` cannot stream. It can send no header, so there is no key against
+ * asking twice: a question that got no event is not asked again. It tells neither status nor
+ * heartbeat: any refusal is `unreachable`, and silence is borne for as long as `patience.silence`.
+ */
+import { Lost, RiverrunError } from "./errors.js";
+
+/** @typedef {import("./fetched.js").Heard} Heard */
+
+/** @type {import("./fetched.js").Transport} */
+export async function* byEventSource({ url, body }, { signal }) {
+  /** @type {Heard[]} */
+  const heard = [];
+  let news = () => {};
+  let over = /** @type {Error | null} */ (null);
+  let opened = false;
+  const source = new EventSource(body ? asked(url, body) : url);
+  const end = (/** @type {Error} */ why) => {
+    over ??= why;
+    source.close(); // it would come back by itself, and ask the question again
+    news();
+  };
+  source.onopen = () => {
+    opened = true;
+    heard.push({ runId: "" });
+    news();
+  };
+  source.onmessage = ({ data, lastEventId }) => {
+    heard.push({ data, id: lastEventId, sticky: true });
+    news();
+  };
+  source.onerror = () => {
+    if (opened || !body) end(new Lost("The connection failed."));
+    else end(new RiverrunError("The server cannot be reached, or refuses.", { code: "unreachable", retryable: true }));
+  };
+  const abort = () => end(new Lost("Left."));
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  let any = false;
+  try {
+    for (;;) {
+      while (heard.length > 0) {
+        const next = /** @type {Heard} */ (heard.shift());
+        any ||= next.data !== undefined;
+        yield next;
+      }
+      if (over && body && !any && over instanceof Lost && !signal.aborted) {
+        throw new RiverrunError("The connection was lost before the first event.", { code: "interrupted", retryable: true });
+      }
+      if (over) throw over;
+      await new Promise((resolve) => {
+        news = () => resolve(null);
+      });
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
+    source.close();
+  }
+}
+
+/** @type {(url: string, body: string) => string} */
+function asked(url, body) {
+  const { query, streaming, resume, sessionId, topK, include } = JSON.parse(body);
+  const given = Object.entries({ query, streaming, resume: resume ? 1 : undefined, sessionId, topK, include });
+  const parameters = given.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]);
+  return `${url}?${new URLSearchParams(parameters)}`;
+}

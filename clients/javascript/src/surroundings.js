@@ -1,0 +1,44 @@
+/**
+ * The machine around a client: its clock, its chance, its network, and what wakes it. Everything
+ * here can be replaced by a test, or by a host that has other means.
+ */
+
+/**
+ * @typedef {{
+ *   fetch: typeof globalThis.fetch,
+ *   random: () => number,
+ *   now: () => number,
+ *   timer: (run: () => void, ms: number) => () => void,
+ *   isOnline: () => boolean,
+ *   onWake: (wake: (online: boolean) => void) => () => void,
+ * }} Surroundings
+ *
+ * `now` is in milliseconds and goes on while the machine sleeps. `timer` returns what cancels it.
+ * `onWake` calls back with `true`
+ * when there is a network again, with `false` when the page is looked at again; it returns what ends that.
+ */
+
+/** @type {() => Surroundings} */
+export const here = () => ({
+  fetch: (...asked) => fetch(...asked),
+  random: Math.random,
+  now: Date.now,
+  timer(run, ms) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  isOnline: () => globalThis.navigator?.onLine !== false,
+
+  onWake(wake) {
+    /** @type {[any, string][]} */
+    const calls = [
+      [globalThis, "online"],
+      [globalThis.document, "visibilitychange"],
+    ];
+    const hear = (/** @type {Event} */ { type }) => wake(type === "online");
+    for (const [target, type] of calls) target?.addEventListener?.(type, hear);
+    return () => {
+      for (const [target, type] of calls) target?.removeEventListener?.(type, hear);
+    };
+  },
+});

@@ -1,0 +1,85 @@
+/**
+ * Everything that can go wrong, typed: a stable code, what happened, and what to do about it.
+ */
+
+/** @typedef {import("./events.js").Partial} Partial */
+
+/** @type {() => Partial} */
+export const nothing = () => ({ answer: "", sources: [], steps: [] });
+
+/**
+ * There is no answer, and no use in waiting for it.
+ *
+ * `code` is stable: one of the contract's (docs/errors.md), or one of this client's: `unreachable`
+ * (no server ever answered), `interrupted` (it answered, but the stream could not be mended),
+ * `not_a_stream`, `redirected`, `too_large`, `ended` (nothing is left to read), `cancelled`, and
+ * `http_404` or the like where a server does not name its reason.
+ *
+ * `retryable` means that asking again may help, `retryAfterMs` how long to wait before, `hint`
+ * what to do. `partial` is what was said before it failed, `cursor` where to read on.
+ */
+export class RiverrunError extends Error {
+  name = "RiverrunError";
+  code = "internal";
+  retryable = false;
+  hint = "";
+  runId = "";
+  cursor = "";
+  partial = nothing();
+  /** @type {number | null} */
+  retryAfterMs = null;
+  /** @type {number | null} the HTTP status, where it was one */
+  status = null;
+  /** @type {number | null} the step that failed */
+  step = null;
+
+  /**
+   * @param {string} message
+   * @param {{[name in keyof RiverrunError]?: RiverrunError[name]}} [known]
+   */
+  constructor(message, known) {
+    super(message);
+    Object.assign(this, known);
+  }
+}
+
+/** The connection is gone, the run is not: wait, then read on. Raised when patience ends. */
+export class Lost extends RiverrunError {
+  code = "interrupted";
+  retryable = true;
+  paused = false; // the server itself asked to come back
+}
+
+/** @type {Record<string, string>} */
+const KINDS = {
+  code: "string",
+  hint: "string",
+  runId: "string",
+  cursor: "string",
+  retryable: "boolean",
+  retryAfterMs: "number",
+  step: "number",
+};
+
+/**
+ * The error object of the contract, in a stream or in a JSON body. No field is trusted to be what
+ * it should.
+ *
+ * @param {any} said
+ * @param {string} otherwise the message where it has none
+ * @param {string} [code] the code where it has none
+ */
+export function readError(said, otherwise, code = "internal") {
+  /** @type {any} */
+  const error = new RiverrunError(String(said?.error || otherwise), { code });
+  for (const [name, kind] of Object.entries(KINDS)) {
+    if (typeof said?.[name] === kind) error[name] = said[name];
+  }
+  const { answer, sources, steps } = said?.partial ?? {};
+  error.partial = { answer: String(answer || ""), sources: list(sources), steps: list(steps) };
+  error.hint ||= list(said?.details).map((detail) => detail?.message).join(" ");
+  return /** @type {RiverrunError} */ (error);
+}
+
+/** @type {(value: unknown) => any[]} */
+const list = (value) => (Array.isArray(value) ? value : []);

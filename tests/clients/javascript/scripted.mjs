@@ -1,0 +1,56 @@
+// A server that answers as it is told, one request after the other, and a client without patience.
+import { createServer } from "node:http";
+
+export const TYPE = { "Content-Type": "text/event-stream", "X-Run-Id": "run" };
+export const status = { type: "status", status: { step: 1, description: "x", status: "executing", timestamp: 1 } };
+export const final = { type: "final", result: { answer: "ab", finishReason: "stop" } };
+export const token = (text) => ({ type: "token", text });
+export const frame = (seq, event, run = "run") => `id: ${run}-${seq}\ndata: ${JSON.stringify(event)}\n\n`;
+export const everything = [status, token("a"), token("b"), final];
+export const whole = everything.map((event, at) => frame(at + 1, event)).join("");
+
+/** Serve `answers` one after the other (the last for ever); requests to stop go to `stops`. */
+export async function serve(answers, use) {
+  const seen = [];
+  const stops = [];
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    if (request.url.endsWith("/stop")) {
+      stops.push(request.url);
+      response.writeHead(202).end();
+      server.emit("stopped");
+      return;
+    }
+    seen.push({ method: request.method, url: request.url, headers: request.headers, body });
+    answers[Math.min(seen.length, answers.length) - 1](response, server, seen.at(-1));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const endpoint = `http://127.0.0.1:${server.address().port}/api/chat`;
+  try {
+    await use({ endpoint, seen, stops, server });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+export const streamed = (text) => (response) => response.writeHead(200, TYPE).end(text);
+export const cutAfter = (text) => (response) => {
+  response.writeHead(200, TYPE);
+  if (text === "") response.destroy();
+  else response.write(text, () => response.destroy());
+};
+export const reply =
+  (code, body, headers = {}) =>
+  (response) =>
+    response.writeHead(code, { "Content-Type": "application/json", ...headers }).end(JSON.stringify(body));
+
+/** Waits end at once; only what watches the wire (`slow` or longer) and a stop takes its time. */
+export const hasty = (slow = 35_000) => ({
+  random: () => 0.5,
+  timer(run, ms) {
+    const timer = setTimeout(run, ms >= slow || ms === 4_000 ? ms : 0);
+    return () => clearTimeout(timer);
+  },
+});
