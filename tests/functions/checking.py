@@ -19,16 +19,12 @@ from pathlib import Path
 from services.runs import Entry, Run, RunLog
 from services.streaming.continuing import GOING_ON
 from tests.functions.deployed import word_of
-from tests.functions.history import Reader, Story
+from tests.functions.history import BrokenPromiseError, Reader, Story
 from tests.functions.wire import Seen
 
 # How a run may end that nobody stopped and whose provider never fails: gone on with three times
 # without a word more; store at fault.
 FAILURES = frozenset({"deadline", "internal", "provider_truncated"})
-
-
-class BrokenPromiseError(AssertionError):
-    """One was broken; the message begins with its name."""
 
 
 async def check(stories: Sequence[Story], log: RunLog, calls: Path) -> Counter[str]:

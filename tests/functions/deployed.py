@@ -4,8 +4,9 @@
 
 prints its port. It is the product from the socket to the store; only who answers, what is found
 and how patient everybody is are of the tests.
-`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `line` (the share of DynamoDB's calls that
-go wrong, and a seed), `port`, `broken` (a promise that is to be broken: `PROMISES`).
+`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
+`line` (the share of DynamoDB's calls that go wrong, and a seed), `port`, `broken` (a promise that
+is to be broken: `PROMISES`).
 What a reader is told as a 500 or a 503 goes to stderr, with its cause.
 """
 
@@ -35,6 +36,7 @@ from services.progress import Report, unheard
 from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
 from services.runs import sqlite as sqlite_log
 from services.runs.dynamodb import DynamoLog
+from services.runs.sqlite import SQLiteLog
 from services.streaming import facade, following, installed, production, reading, recording
 from services.streaming.responses import STATUS_OF_CODE, JSONAnswer, error_response
 
@@ -188,8 +190,7 @@ def pays_again(log: RunLog) -> None:
     start = log.start
 
     async def forgetful(**asked: Any) -> tuple[Run, bool]:
-        run, _ = await start(**asked)
-        return run, True
+        return await start(**{**asked, "key": None})
 
     log.__dict__["start"] = forgetful
 
@@ -208,6 +209,9 @@ def main() -> None:
     here = installed()
     here.__dict__["chat"] = Counted(Path(options["calls"]))
     here.__dict__["context"] = Nothing()
+    kept_waiting = SQLiteLog.__init__.__kwdefaults__
+    assert kept_waiting is not None
+    kept_waiting["busy"] = options.get("busy", kept_waiting["busy"])
     outspoken()
     impatient(here.log, options.get("lease", 1.0))
     if options.get("broken"):

@@ -44,6 +44,10 @@ HURRIES: tuple[Mapping[str, str], ...] = (
 )
 
 
+class BrokenPromiseError(AssertionError):
+    """One was broken; the message begins with its name."""
+
+
 @dataclass
 class Server:
     """One server, again and again: `kill` it and it is started anew at the same port.
@@ -261,6 +265,8 @@ async def _read(
                         return
                     continue
                 me.told.append(str(response.status))
+                if response.status == 400:
+                    raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
                 assert response.status in (429, 500, 503), f"status {response.status}"
                 # Whoever does not wait as long as they are told keeps a busy server busy.
                 wait = response.retry_after * chance.uniform(0.5, 1.5)

@@ -9,9 +9,9 @@ import pytest
 
 from services.runs import Entry, Run
 from services.streaming.continuing import GOING_ON
-from tests.functions.checking import BrokenPromiseError, check_story
+from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
-from tests.functions.history import Reader, Story
+from tests.functions.history import BrokenPromiseError, Reader, Story
 from tests.functions.wire import Seen
 
 ID = "a" * 32

@@ -18,9 +18,9 @@ from services.runs import RunLog
 from services.runs.dynamodb import DynamoLog
 from services.runs.dynamodb_table import Table
 from services.runs.sqlite import SQLiteLog
-from tests.functions.checking import BrokenPromiseError, check
+from tests.functions.checking import check
 from tests.functions.deployed import PROMISES
-from tests.functions.history import TOGETHER, play
+from tests.functions.history import TOGETHER, BrokenPromiseError, play
 from tests.functions.table_server import environ_for, moto
 from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table

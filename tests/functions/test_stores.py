@@ -28,7 +28,7 @@ def test_a_locked_file_is_told_before_a_model_is_paid(tmp_path: Path) -> None:
     calls.touch()
 
     async def scene() -> None:
-        server = Server({"RIVERRUN_LOG": f"sqlite://{path}"}, {"calls": str(calls)})
+        server = Server({"RIVERRUN_LOG": f"sqlite://{path}"}, {"calls": str(calls), "busy": 0.3})
         await server.start()
         try:
             assert (await ask(server))[0] == 200
