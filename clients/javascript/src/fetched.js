@@ -97,7 +97,7 @@ function judge({ status, headers }, body, now) {
  * @type {(headers: Headers, now: number) => number | null}
  */
 function retryAfter(headers, now) {
-  const value = (headers.get("Retry-After") ?? "").trim();
+  const value = headers.get("Retry-After") ?? "";
   if (/^[0-9]+$/.test(value)) return Number(value) * 1_000;
   const wait = Date.parse(value) - (Date.parse(headers.get("Date") ?? "") || now);
   return wait >= 0 ? wait : null;

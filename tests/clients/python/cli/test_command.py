@@ -81,9 +81,11 @@ def run_apart(url: str, *arguments: str, **more: str) -> subprocess.CompletedPro
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-# A shell gives a command the terminal it runs in, so that Ctrl-C reaches it.
+# A shell gives a command the terminal it runs in, so that Ctrl-C reaches it; and it is heard,
+# though these tests may be a background job, which ignores it.
 IN_TERMINAL = """
-import fcntl, runpy, termios
+import fcntl, runpy, signal, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 runpy.run_module("riverrun_client", run_name="__main__")
 """
@@ -118,8 +120,9 @@ class Terminal:
 
     def ended(self) -> int:
         """Read to the end. Returns the exit status."""
+        end = time.monotonic() + PATIENCE
         while self._read():
-            pass
+            assert time.monotonic() < end, f"it does not end: {self.text[-2000:]}"
         os.close(self._master)
         return self._process.wait(PATIENCE)
 
