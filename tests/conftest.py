@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.browser import Browser, find_chromium
 
 GUARD = Path(__file__).parent / "guard"
+
+# A busy machine is no falsifying example.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",
