@@ -70,7 +70,7 @@ async function admit(response, { now }) {
     const [code, message] =
       status === 204
         ? ["ended", "There is nothing left to read."]
-        : status === 200
+        : status < 300
           ? ["not_a_stream", `This is no event stream, but ${kind}.`]
           : ["redirected", "The address redirects: use the new one."];
     throw new RiverrunError(message, { code, status });

@@ -323,6 +323,7 @@ test("CR03: the table of statuses", async () => {
   const own = [
     [(response) => response.writeHead(204).end(), "ended"],
     [(response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<p>"), "not_a_stream"],
+    [(response) => response.writeHead(202, TYPE).end("data: x\n\n"), "not_a_stream"],
     [(response) => response.writeHead(302, { Location: "/x" }).end(), "redirected"],
   ];
   for (const [answer, code] of own) {
