@@ -106,7 +106,9 @@ function follow(entry) {
     const change = (event) => entry.change(applyEvent(entry.turn, event, now()), true);
     const [, runId, after] = /^(.+)-([0-9]+)$/.exec(entry.turn.cursor) ?? [];
     // Longer than half a minute is for the person to wait, who can be told.
-    const hears = { patience: { asked: 30_000 }, onOpen: () => change({ type: "open" }), onRetry: () => change({ type: "cut" }) };
+    // A pause is the server's affair; it becomes the reader's when coming back brings nothing.
+    const onRetry = ({ paused, attempt }) => (paused && attempt === 1) || change({ type: "cut" });
+    const hears = { patience: { asked: 30_000 }, onOpen: () => change({ type: "open" }), onRetry };
     // Under the same key the question is asked once, though a reload may send it again.
     const asked = { ...hears, sessionId: entry.turn.asks, idempotencyKey: entry.turn.id };
     const run = runId ? join(runId, { ...hears, after: Number(after) }) : stream(entry.turn.question, asked);

@@ -1,4 +1,4 @@
-"""Run `python -m functions` and speak HTTP to it over real sockets."""
+"""Run `python -m functions`, or the emulator, and speak HTTP to it over real sockets."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from services.settings import ROOT
 from services.streaming.sse import EventStreamParser
 
-READY = re.compile(r"Riverrun is on http://(?:localhost|\[[^\]]+\]|[^:/]+):(\d+)")
+READY = re.compile(r" *Riverrun is on http://(?:localhost|\[[^\]]+\]|[^:/]+):(\d+)")
 
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
@@ -27,10 +27,10 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **environ}
 
 
-def start(environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(environ: Mapping[str, str], module: str = "functions") -> subprocess.Popen[str]:
     """The command, begun."""
     return subprocess.Popen(
-        [sys.executable, "-m", "functions"],
+        [sys.executable, "-m", module],
         cwd=ROOT,
         env=clean(environ),
         stdout=subprocess.PIPE,
@@ -158,12 +158,12 @@ class Reading:
 
 
 @contextmanager
-def serving(environ: Mapping[str, str]) -> Iterator[Server]:
+def serving(environ: Mapping[str, str], module: str = "functions") -> Iterator[Server]:
     """A server for as long as the block lasts."""
-    with start(environ) as process:
+    with start(environ, module) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        found = READY.match(process.stdout.readline())
+        found = next(filter(None, map(READY.match, process.stdout)), None)
         if found is None:
             process.kill()
             raise AssertionError(f"the server did not start: {process.stderr.read()}")

@@ -120,6 +120,49 @@ def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_the_question_takes_the_focus_without_moving_what_is_read(page: Page) -> None:
+    """It stands at the foot of the window; the answer does not jump when it is reached."""
+    with serve(answers(status(1, "executing", "x"), final("Read this.\n\n" * 60))) as server:
+        page.open(server.url)
+        ask(page, "Why?")
+        becomes(page, "done")
+        for name in ("question", "ask"):
+            page.evaluate("document.activeElement.blur(); window.scrollTo(0, 300)")
+            page.evaluate(f"document.querySelector('#{name}').focus()")
+            assert (focused(page), page.evaluate("window.scrollY")) == (name, 300)
+
+
+def test_a_line_breaks_between_words_only(page: Page) -> None:
+    """At any width a citation stands with its word, and a column is as wide as its words."""
+    table = "| Place | Opens | Notes |\n|---|---|---|\n| Louvre | 9:00 | " + "very full " * 20 + "|"
+    events = (sources("Tokyo"), final(f"Walk along the Seine before eight [1]\n\n{table}"))
+    lines = """selector => {
+      const range = document.createRange();
+      range.selectNodeContents(document.querySelector(selector));
+      return new Set([...range.getClientRects()].map(({top}) => Math.round(top))).size;
+    }"""
+    with serve(answers(*events)) as server:
+        page.open(server.url)
+        ask(page, "Why?")
+        becomes(page, "done")
+        for width in range(300, 420, 4):
+            page.resize(width, 800)
+            # The end of "eight" and the citation are on one line: their middles are close.
+            apart = page.evaluate(
+                """(() => {
+                  const cite = document.querySelector(".cite"), text = cite.previousSibling;
+                  const range = document.createRange();
+                  range.setStart(text, text.length - 2);
+                  range.setEnd(text, text.length - 1);
+                  const [a, b] = [range, cite].map((one) => one.getBoundingClientRect());
+                  return Math.abs(a.top + a.bottom - b.top - b.bottom) / 2;
+                })()"""
+            )
+            assert apart < 12, f"at {width}"
+        for cell in ("th:nth-child(2)", "td:first-child"):
+            assert page.evaluate(f"({lines})('.answer {cell}')") == 1
+
+
 def test_motion_stops_for_who_asked_for_less(page: Page) -> None:
     """With reduced motion nothing runs, flows or breathes."""
 

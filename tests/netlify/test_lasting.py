@@ -143,6 +143,38 @@ def test_offline_an_answer_waits_and_back_online_it_goes_on(page: Page) -> None:
         assert (len(server.questions()), server.resumes()) == (1, ["run-3"])
 
 
+def test_a_pause_is_not_the_readers_affair(page: Page) -> None:
+    """The run goes on elsewhere; nothing is said of it, and a notice is said once, quietly."""
+    notice = {"type": "notice", "code": "retrying", "message": "The model is asked again."}
+    whole = (status(1, "executing", "Searching"), notice, token("So far"), final("So far and on"))
+    pause = {"type": "paused", "reason": "deadline", "cursor": "run-3", "resumeAfterMs": 300}
+
+    def answer(exchange: Exchange) -> None:
+        exchange.open()
+        if exchange.asked.method == "POST":
+            for seq in (1, 2, 3):
+                exchange.send(seq, whole[seq - 1])
+            exchange.raw(f"data: {json.dumps(pause)}\n\n".encode())
+        else:
+            exchange.send(4, whole[3])
+
+    watch = """new MutationObserver(() => {
+      const link = document.querySelector(".link");
+      window.alarmed ||= Boolean(link && !link.hidden);
+      window.alarmed ||= announcer.textContent.includes("interrupted");
+    }).observe(document.body, {subtree: true, childList: true, attributes: true})"""
+    with serve(answer) as server:
+        page.open(server.url)
+        page.evaluate(f"window.alarmed = false; {watch}")
+        ask(page, "Why?")
+        becomes(page, "done")
+        assert page.evaluate("window.alarmed") is False
+        assert server.resumes() == ["run-3"]
+        assert page.text(".answer") == "So far and on"
+        assert page.text(".notices") == "The model is asked again."
+    assert page.complaints == []
+
+
 def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
     """The second tab asks the server nothing; when the first one goes, it reads on."""
     with serve(held()) as server:

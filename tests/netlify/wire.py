@@ -115,7 +115,7 @@ class Wire:
 
 
 @contextmanager
-def serve(answer: Answer) -> Iterator[Wire]:
+def serve(answer: Answer, site: Path = SITE) -> Iterator[Wire]:
     """Serve the page and answer its requests with `answer`, on a port the system chooses."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -137,8 +137,8 @@ def serve(answer: Answer) -> Iterator[Wire]:
                 answer(Exchange(asked, wire, self))
 
         def _file(self) -> None:
-            path = SITE / (self.path.lstrip("/").split("?")[0] or "index.html")
-            known = path.is_file() and path.resolve().is_relative_to(SITE)
+            path = site / (self.path.lstrip("/").split("?")[0] or "index.html")
+            known = path.is_file() and path.resolve().is_relative_to(site)
             data = path.read_bytes() if known else b"not here"
             self.send_response(200 if known else 404)
             self.send_header("Content-Type", TYPES.get(path.suffix, "text/plain"))

@@ -8,9 +8,10 @@ from services.settings import ROOT
 from tests.emulator.support import Running, running
 from tests.functions.conftest import environ, index, script
 from tests.functions.serving import Server
+from tests.functions.snippets.conftest import hear
 from tests.netlify_dev.dev import living, netlify_dev
 
-__all__ = ["environ", "index", "script"]
+__all__ = ["environ", "hear", "index", "script"]
 
 
 @pytest.fixture(scope="module")

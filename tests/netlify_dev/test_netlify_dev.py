@@ -13,7 +13,8 @@ from services.streaming.sse import EventStreamParser
 from tests.browser import Browser
 from tests.emulator.support import Running
 from tests.functions.serving import Server
-from tests.functions.snippets.test_snippets import ANSWER, BASES, HUNDRED, LOOP, heard
+from tests.functions.snippets.hearing import Ears
+from tests.functions.snippets.test_snippets import ANSWER, BASES, HUNDRED, LOOP
 from tests.netlify.visits import ask, becomes
 from tests.netlify_dev.dev import command, copy_site, environment, needs_netlify
 
@@ -62,13 +63,14 @@ def test_a_reader_goes_on_after_the_last_event_it_saw(dev: Server, base: str) ->
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("what", ["fetch", "eventSource"])
 @pytest.mark.parametrize(
-    ("query", "answer"), [("What is there in Paris? é&+%", ANSWER), ("count to a hundred", HUNDRED)]
+    "asked", [("What is there in Paris? é&+%", ANSWER), ("count to a hundred", HUNDRED)]
 )
 def test_the_clients_that_people_have_hear_everything(
-    dev: Server, what: str, base: str, query: str, answer: str
+    dev: Server, hear: Ears, what: str, base: str, asked: tuple[str, str]
 ) -> None:
     """By fetch and by EventSource, at both addresses."""
-    told = heard(dev, what, query, base)
+    query, answer = asked
+    told = hear(dev, what, query, base)
     assert [result["answer"] for result in told["finals"]] == [answer]
     assert (told["errors"], told["lost"], told["trouble"]) == ([], 0, 0)
     assert {status["step"] for status in told["statuses"]} == {1, 2, 3}
@@ -76,25 +78,27 @@ def test_the_clients_that_people_have_hear_everything(
 
 @pytest.mark.parametrize("query", ["fail late", "break off"])
 @pytest.mark.parametrize("what", ["fetch", "eventSource"])
-def test_the_clients_that_people_have_hear_one_error(dev: Server, what: str, query: str) -> None:
+def test_the_clients_that_people_have_hear_one_error(
+    dev: Server, hear: Ears, what: str, query: str
+) -> None:
     """A string, and no result beside it."""
-    told = heard(dev, what, query)
+    told = hear(dev, what, query)
     assert (told["finals"], len(told["errors"])) == ([], 1)
     assert isinstance(told["errors"][0], str)
 
 
-def test_the_other_clients_that_people_have_work_too(dev: Server) -> None:
+def test_the_other_clients_that_people_have_work_too(dev: Server, hear: Ears) -> None:
     """Retries, sums, the hook, and an EventSource that is left to reconnect."""
-    assert heard(dev, "fetch", " ")["errors"] == ["HTTP 422"]
-    worked = heard(dev, "retries", "What is there in Paris?")
+    assert hear(dev, "fetch", " ")["errors"] == ["HTTP 422"]
+    worked = hear(dev, "retries", "What is there in Paris?")
     assert (worked["attempts"], worked["finals"][0]["answer"]) == (1, ANSWER)
-    refused = heard(dev, "retries", " ")
+    refused = hear(dev, "retries", " ")
     assert (refused["attempts"], refused["thrown"]) == (3, "HTTP 422")
-    report = heard(dev, "analytics", "Paris?|fail late|count to a hundred")["report"]
+    report = hear(dev, "analytics", "Paris?|fail late|count to a hundred")["report"]
     assert (report["streams"], report["successes"], report["errors"]) == (3, 2, 1)
-    after = heard(dev, "hook", "What is there in Paris?")["after"]
+    after = hear(dev, "hook", "What is there in Paris?")["after"]
     assert (after["result"]["answer"], after["error"], after["streaming"]) == (ANSWER, None, False)
-    patient = heard(dev, "patient", "What is there in Paris?")["requests"]
+    patient = hear(dev, "patient", "What is there in Paris?")["requests"]
     assert [status for status, _ in patient] == [200, 204]
 
 

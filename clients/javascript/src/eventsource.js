@@ -62,8 +62,8 @@ export async function* byEventSource({ url, body }, { signal }) {
 
 /** @type {(url: string, body: string) => string} */
 function asked(url, body) {
-  const { query, streaming, resume, sessionId, topK, include } = JSON.parse(body);
-  const given = Object.entries({ query, streaming, resume: resume ? 1 : undefined, sessionId, topK, include });
+  const { metadata, ...rest } = JSON.parse(body);
+  const given = Object.entries({ ...rest, resume: 1, metadata: metadata && JSON.stringify(metadata) });
   const parameters = given.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]);
   return `${url}?${new URLSearchParams(parameters)}`;
 }

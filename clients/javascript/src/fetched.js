@@ -70,7 +70,7 @@ async function admit(response, { now }) {
     const [code, message] =
       status === 204
         ? ["ended", "There is nothing left to read."]
-        : status === 200
+        : status < 300
           ? ["not_a_stream", `This is no event stream, but ${kind}.`]
           : ["redirected", "The address redirects: use the new one."];
     throw new RiverrunError(message, { code, status });
@@ -97,7 +97,7 @@ function judge({ status, headers }, body, now) {
  * @type {(headers: Headers, now: number) => number | null}
  */
 function retryAfter(headers, now) {
-  const value = (headers.get("Retry-After") ?? "").trim();
+  const value = headers.get("Retry-After") ?? "";
   if (/^[0-9]+$/.test(value)) return Number(value) * 1_000;
   const wait = Date.parse(value) - (Date.parse(headers.get("Date") ?? "") || now);
   return wait >= 0 ? wait : null;

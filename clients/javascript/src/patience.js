@@ -6,7 +6,7 @@
 /**
  * Times in milliseconds. `tries`: vain tries in a row before a run is given up; one that brought
  * an event is not vain. `strangers`: the same while no server has ever answered. The wait is a
- * random part of `first` (or of the stream's own `retry`), doubled with each vain try up to
+ * random part of `first` (or of the stream's own `retry`, from 100 up to `longest`), doubled with each vain try up to
  * `longest`. `silence`: three heartbeats of the contract and a little more, then the line is dead.
  * `asked`: the longest `Retry-After` that is waited for. `grace`: how long a stopped run may take
  * to say its last words.

@@ -97,6 +97,8 @@ _CODES: Mapping[int, str] = {
 
 
 def _passes(status: int, error: Mapping[str, Any]) -> bool:
+    if error.get("retryable") is False:
+        return False  # as a question that costs more than an answer may: 429, today and tomorrow
     if status in _PASSING:
         return True
     # Something in front of the server failed, or the server says itself that it will pass.

@@ -50,16 +50,7 @@ export class Lost extends RiverrunError {
   paused = false; // the server itself asked to come back
 }
 
-/** @type {Record<string, string>} */
-const KINDS = {
-  code: "string",
-  hint: "string",
-  runId: "string",
-  cursor: "string",
-  retryable: "boolean",
-  retryAfterMs: "number",
-  step: "number",
-};
+const TOLD = ["code", "hint", "runId", "cursor", "retryable", "retryAfterMs", "step"];
 
 /**
  * The error object of the contract, in a stream or in a JSON body. No field is trusted to be what
@@ -72,8 +63,9 @@ const KINDS = {
 export function readError(said, otherwise, code = "internal") {
   /** @type {any} */
   const error = new RiverrunError(String(said?.error || otherwise), { code });
-  for (const [name, kind] of Object.entries(KINDS)) {
-    if (typeof said?.[name] === kind) error[name] = said[name];
+  for (const name of TOLD) {
+    // Of the type that it has already; what is null until it is known is a number.
+    if (typeof said?.[name] === typeof (error[name] ?? 0)) error[name] = said[name];
   }
   const { answer, sources, steps } = said?.partial ?? {};
   error.partial = { answer: String(answer || ""), sources: list(sources), steps: list(steps) };

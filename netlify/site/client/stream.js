@@ -206,7 +206,7 @@ function follow(place, body, key, options) {
   /** @type {(heard: import("./fetched.js").Heard) => RunEvent | null} */
   function take(heard) {
     tries.met = true;
-    if (heard.retry) tries.first = heard.retry;
+    if (heard.retry != null) tries.first = Math.min(Math.max(heard.retry, 100), patience.longest);
     if (heard.runId !== undefined) {
       place.runId = heard.runId || place.runId;
       if (stopping) void stop();

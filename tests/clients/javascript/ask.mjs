@@ -4,14 +4,14 @@ import { stream } from "../../../clients/javascript/src/index.js";
 import { EventSource } from "../../functions/snippets/event_source.mjs";
 
 const [endpoint, query, more = "{}"] = process.argv.slice(2);
-const { stopAt = 0, transport, silence = 35_000, ...options } = JSON.parse(more);
+const { stopAt = 0, transport, silence = 35_000, patience, real = false, ...options } = JSON.parse(more);
 globalThis.EventSource ??= EventSource;
 
 const seen = { events: [], ids: [], waits: 0, requests: 0, stopped: null, error: null };
 const run = stream(query, {
   endpoint,
   ...options,
-  patience: { silence },
+  patience: { silence, ...patience },
   ...(transport === "eventsource" && { transport: byEventSource }),
   onRetry: () => (seen.waits += 1),
   surroundings: {
@@ -19,9 +19,9 @@ const run = stream(query, {
       seen.requests += 1;
       return fetch(...asked);
     },
-    // A test does not wait; only silence and a stop take their time.
+    // A test does not wait, unless its server needs `real` time; silence and a stop always do.
     timer(go, ms) {
-      const timer = setTimeout(go, ms === silence || ms === 4_000 ? ms : Math.min(ms, 50));
+      const timer = setTimeout(go, real || ms === silence || ms === 4_000 ? ms : Math.min(ms, 50));
       return () => clearTimeout(timer);
     },
   },

@@ -52,6 +52,16 @@ test("CR01: a clean end without a last event is an interruption, never a success
   });
 });
 
+test("CR04: a stream's own reconnection time is kept within bounds", async () => {
+  const bounds = [[0, 100], [1, 100], [3000, 3000], [60_000, 30_000], ["9".repeat(400), 30_000]];
+  for (const [retry, first] of bounds) {
+    await serve([streamed(`retry: ${retry}\n\n`), streamed(whole)], async ({ endpoint }) => {
+      const { waits } = await read(endpoint, { surroundings: { ...hasty(), random: () => 1 } });
+      assert.deepEqual(waits, [first], `retry: ${retry}`);
+    });
+  }
+});
+
 test("CR04: waits grow, with jitter, to at most thirty seconds", async () => {
   await serve([streamed("retry: 3000\n\n")], async ({ endpoint }) => {
     const waits = [];
@@ -313,6 +323,7 @@ test("CR03: the table of statuses", async () => {
   const own = [
     [(response) => response.writeHead(204).end(), "ended"],
     [(response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<p>"), "not_a_stream"],
+    [(response) => response.writeHead(202, TYPE).end("data: x\n\n"), "not_a_stream"],
     [(response) => response.writeHead(302, { Location: "/x" }).end(), "redirected"],
   ];
   for (const [answer, code] of own) {

@@ -121,6 +121,14 @@ def test_a_line_that_falls_silent_is_left(product: Product) -> None:
     assert seen["waits"] >= 1
 
 
+def test_a_proxy_that_holds_everything_back_is_outlasted(product: Product) -> None:
+    """CR07: nothing comes for longer than silence is borne; when the run is over, all does."""
+    product.break_with(kind="coalesce", size=1 << 20, times=None)
+    seen = product.ask("slowly", silence=700, patience={"tries": 100, "strangers": 100})
+    whole(seen)
+    assert seen["waits"] >= 1
+
+
 def test_a_server_that_closes_for_ever_is_given_up(product: Product) -> None:
     """CR04: typed, and after few requests."""
     product.break_with(kind="cut", at=0, times=None)
@@ -149,5 +157,14 @@ def test_a_server_that_pauses_is_gone_on_with(tmp_path: Path) -> None:
     """What stands in front cuts after two seconds; the answer takes longer, and is one answer."""
     with clouded(tmp_path, RIVERRUN_FRONT_CAP="2") as started:
         seen = Product(started).ask("slowly")
+    whole(seen)
+    assert seen["waits"] >= 1
+
+
+@pytest.mark.soak
+def test_a_killed_function_is_replaced(product: Product) -> None:
+    """CR01: the process that writes is killed; when its lease is over another one goes on."""
+    product.break_with(kind="kill", at=2500)
+    seen = product.ask("slowly", real=True)
     whole(seen)
     assert seen["waits"] >= 1

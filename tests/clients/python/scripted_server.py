@@ -70,7 +70,8 @@ class Answer:
 def refusal(status: int, code: str = "", **headers: str) -> Answer:
     """An error object with its status."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    body = {"type": "error", "error": "No.", "code": code, "retryable": False} if code else {}
+    passes = code in ("overloaded", "rate_limited")
+    body = {"type": "error", "error": "No.", "code": code, "retryable": passes} if code else {}
     said = json.dumps(body).encode()
     return Answer([said], status, {"Content-Type": "application/json", "X-Run-Id": "", **named})
 

@@ -372,6 +372,16 @@ async def _aleave_with(client: AsyncClient) -> object:
     return events
 
 
+async def _aagain(client: AsyncClient) -> object:
+    stream = client.stream("x")
+    first, second = aiter(stream), aiter(stream)
+    before = await anext(first)
+    after = await anext(second)  # where the first was; only then is there time to close it
+    assert [before.id, after.id] == [f"{RUN}-1", f"{RUN}-2"]
+    assert [event async for event in first] == []
+    return second
+
+
 async def _cancel(client: AsyncClient) -> object:
     begun = asyncio.Event()
 
@@ -396,7 +406,7 @@ async def _cancel_scope(client: AsyncClient) -> object:
 
 
 @pytest.mark.parametrize(
-    "leave", [_abreak, _acollect, _aclose, _aleave_with, _cancel, _cancel_scope]
+    "leave", [_abreak, _acollect, _aclose, _aleave_with, _aagain, _cancel, _cancel_scope]
 )
 def test_leaving_the_async_loop_closes_the_socket(
     leave: Callable[[AsyncClient], Awaitable[object]], capsys: pytest.CaptureFixture[str]

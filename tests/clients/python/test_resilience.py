@@ -137,10 +137,10 @@ def test_retry_after_is_waited_for(both: Both, headers: dict[str, str], wait: fl
 
 def test_a_server_that_asks_for_an_hour_is_given_up_at_once(both: Both) -> None:
     """The wait is in the error; nobody sits it out."""
-    with scripted(refusal(429, "budget_exceeded", Retry_After="3600")) as server:
+    with scripted(refusal(429, "rate_limited", Retry_After="3600")) as server:
         error = both.read(server.url).failed()
     assert isinstance(error, GaveUpError)
-    assert (error.code, error.status, error.retry_after) == ("budget_exceeded", 429, 3600.0)
+    assert (error.code, error.status, error.retry_after) == ("rate_limited", 429, 3600.0)
     assert (len(server.asked), both.clock.waits) == (1, [])
 
 
@@ -176,6 +176,8 @@ def test_a_key_that_is_refused_twice_is_refused(both: Both) -> None:
         (refusal(409, "idempotency_conflict"), RefusedError, "idempotency_conflict"),
         (refusal(422, "validation_error"), RefusedError, "validation_error"),
         (refusal(500, "internal"), RefusedError, "internal"),
+        (refusal(429, "budget_exceeded"), RefusedError, "budget_exceeded"),
+        (refusal(503, "provider_error"), RefusedError, "provider_error"),
         (Answer([], 204, {"Content-Type": ""}), EndedError, "ended"),
         (
             Answer([b"<h1>Hello</h1>"], 200, {"Content-Type": "text/html"}),

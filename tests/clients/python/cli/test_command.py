@@ -81,9 +81,11 @@ def run_apart(url: str, *arguments: str, **more: str) -> subprocess.CompletedPro
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-# A shell gives a command the terminal it runs in, so that Ctrl-C reaches it.
+# A shell gives a command the terminal it runs in, so that Ctrl-C reaches it; and it is heard,
+# though these tests may be a background job, which ignores it.
 IN_TERMINAL = """
-import fcntl, runpy, termios
+import fcntl, runpy, signal, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 runpy.run_module("riverrun_client", run_name="__main__")
 """
@@ -118,8 +120,9 @@ class Terminal:
 
     def ended(self) -> int:
         """Read to the end. Returns the exit status."""
+        end = time.monotonic() + PATIENCE
         while self._read():
-            pass
+            assert time.monotonic() < end, f"it does not end: {self.text[-2000:]}"
         os.close(self._master)
         return self._process.wait(PATIENCE)
 
@@ -247,7 +250,8 @@ def test_help_needs_neither_the_network_client_nor_rich() -> None:
         (refusal(401, "unauthorized"), 4, "unauthorized"),
         (refusal(422, "validation_error"), 4, "validation_error"),
         (Answer([], 204, {"Content-Type": ""}), 4, "ended"),
-        (refusal(429, "budget_exceeded", Retry_After="3600"), 3, "budget_exceeded"),
+        (refusal(429, "rate_limited", Retry_After="3600"), 3, "rate_limited"),
+        (refusal(429, "budget_exceeded"), 4, "budget_exceeded"),
         (Answer([b"<p>"], 200, {"Content-Type": "text/html"}), 5, "not_a_stream"),
         (Answer([], 302, {"Location": "/"}), 5, "redirected"),
         (Answer([], end="nothing"), 3, "unreachable"),
@@ -263,7 +267,7 @@ def test_help_needs_neither_the_network_client_nor_rich() -> None:
             "was stopped",
         ),
     ],
-    ids=["401", "422", "204", "429", "html", "302", "nobody", "failed", "stopped"],
+    ids=["401", "422", "204", "429", "budget", "html", "302", "nobody", "failed", "stopped"],
 )  # fmt: skip
 def test_each_kind_of_failure_has_its_status(answer: Answer, code: int, words: str) -> None:
     """And a line on standard error that says what happened."""
