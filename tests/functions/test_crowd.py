@@ -44,7 +44,7 @@ def memory(pid: int) -> float:
 
 
 async def read(
-    port: int, name: str, events: int, cuts: int, chance: random.Random, within: float
+    port: int, name: str, events: int, cuts: int, chance: random.Random, *, within: float
 ) -> list[Seen]:
     """One answer, over as many connections as it takes; left `cuts` times, somewhere.
 
