@@ -6,7 +6,7 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-CODE := functions services emulator deploy tests benchmarks examples clients/python
+CODE := functions services emulator deploy fakes tests benchmarks examples clients/python
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -39,7 +39,7 @@ dev: setup ## A cloud on localhost: the page and the functions on http://localho
 	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator
 
 cloud: setup-dev ## The deployed profile on this machine, with stand-ins for AWS (CHAT=, INDEX=, EMBEDDING=)
-	@exec $(BIN)/python -m tests.fakes.cloud --port $(PORT) $(if $(CHAT),--chat $(CHAT)) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(INDEX),--index $(INDEX))
+	@exec $(BIN)/python -m fakes.cloud --port $(PORT) $(if $(CHAT),--chat $(CHAT)) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(INDEX),--index $(INDEX))
 
 serve: setup ## The same functions in one process under uvicorn, without the emulator
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.retrieval import Measured, measure, read_questions
 from benchmarks.table import Table
+from fakes.cloud import cloud, make_resources
 from services import aws as clients
 from services.context import open_context
 from services.context.places import place_of
@@ -27,7 +28,6 @@ from services.context.s3_vectors_publishing import publish_vectors
 from services.context.sending import ingest_to
 from services.embedding import open_embedder
 from services.settings import ROOT, SHIPPED_INDEX, Settings
-from tests.fakes.cloud import cloud, make_resources
 
 STARTS = 7
 

@@ -1,6 +1,6 @@
 """Models' services: many streams in one process, a stop, and what a start costs.
 
-The services are the fakes of the tests, in a process of their own on the same machine: no figure
+The services are `fakes`, in a process of their own on the same machine: no figure
 here says anything about a real one, all say what our side adds.
 """
 
@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.table import Table
+from fakes import bedrock, openai
+from fakes.aws_account import ACCOUNT
+from fakes.steps import Step
 from services import aws
 from services.chat import ChatProvider, Piece, Prompt, Text, answer
 from services.chat.bedrock import Bedrock
 from services.chat.openai import OpenAI
 from services.settings import ROOT
-from tests.fakes import bedrock, openai
-from tests.fakes.aws_account import ACCOUNT
-from tests.fakes.steps import Step
 
 TOKENS = 100
 PACE = 0.01

@@ -12,6 +12,14 @@ from hypothesis import settings
 
 from tests.browser import Browser, find_chromium
 
+# The suite of rules that every store keeps explains its failures as a test does. Here, before
+# any test can have imported it.
+pytest.register_assert_rewrite("tests.services.runs.conformance")
+
+# No test asserts a time, and hypothesis's deadline is one: a busy machine would fail it.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 GUARD = Path(__file__).parent / "guard"
 
 # A busy machine is no falsifying example.

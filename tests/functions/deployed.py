@@ -4,8 +4,10 @@
 
 prints its port. It is the product from the socket to the store; only who answers, what is found
 and how patient everybody is are of the tests.
-`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `line` (the share of DynamoDB's calls that
-go wrong, and a seed), `port`.
+`DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
+`line` (the share of DynamoDB's calls that go wrong, and a seed), `port`, `broken` (a promise that
+is to be broken: `PROMISES`).
+What a reader is told as a 500 or a 503 goes to stderr, with its cause.
 """
 
 import asyncio
@@ -15,9 +17,12 @@ import random
 import re
 import socket
 import sys
-from collections.abc import AsyncGenerator
+import time
+import traceback
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import uvicorn
@@ -25,11 +30,15 @@ from starlette.types import Receive, Scope, Send
 
 from functions import chat, runs
 from services.chat import Piece, Prompt, Stop, Text
+from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Report, unheard
-from services.runs import RunLog
+from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
+from services.runs import sqlite as sqlite_log
 from services.runs.dynamodb import DynamoLog
-from services.streaming import installed, production, reading, recording
+from services.runs.sqlite import SQLiteLog
+from services.streaming import facade, following, installed, production, reading, recording
+from services.streaming.responses import STATUS_OF_CODE, JSONAnswer, error_response
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
 
@@ -97,11 +106,101 @@ class Nothing:
 def impatient(log: RunLog, lease: float) -> None:
     """Let leases be short, and those who wait for their end look often."""
     for method in (type(log).start, type(log).claim, type(log).renew):
+        assert method.__kwdefaults__ is not None
         method.__kwdefaults__["lease"] = lease
-    for module in (recording, reading, production):
-        for name, value in (("LEASE_SECONDS", lease), ("LOOK", 0.2), ("GRACE", 0.3)):
-            if hasattr(module, name):
-                setattr(module, name, value)
+    changed = {
+        "LEASE_SECONDS": ((production, recording), lease),
+        "LOOK": ((following,), 0.2),
+        "GRACE": ((following,), 0.3),
+    }
+    for name, (modules, value) in changed.items():
+        for module in modules:
+            put_into(module, name, value)
+
+
+def put_into(module: ModuleType, name: str, value: object) -> None:
+    """Put another in place of what is there; a name that has moved is found out."""
+    assert hasattr(module, name), f"{module.__name__} has no {name}"
+    setattr(module, name, value)
+
+
+def outspoken() -> None:
+    """Write to stderr what a reader is told as a status of 500 and more, and why."""
+
+    def told(error: RiverrunError, **more: Any) -> JSONAnswer:
+        if STATUS_OF_CODE.get(error.code, 500) >= 500:
+            print(f"\n{time.time():.2f} {os.getpid()}: {error.code}", file=sys.stderr)  # noqa: T201 - for who looks into a seed
+            traceback.print_exception(error, limit=-6)
+        return error_response(error, **more)
+
+    for module in (facade, reading):
+        put_into(module, "error_response", told)
+
+
+def loses(log: RunLog) -> None:
+    """P1: a reader who is behind misses an entry."""
+    read = log.read
+
+    async def lossy(run_id: str, after: int, limit: int = 256) -> list[Entry]:
+        entries = await read(run_id, after, limit)
+        return [*entries[:1], *entries[2:]] if len(entries) > 2 else entries
+
+    log.__dict__["read"] = lossy
+
+
+def shows_early(log: RunLog) -> None:
+    """P2: what is shown is kept only a little later, if its process still lives then."""
+    append, kept = log.append, asyncio.Lock()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def keep(run_id: str, entries: Sequence[Entry]) -> None:
+        await asyncio.sleep(0.1)
+        async with kept:
+            await append(run_id, entries)
+
+    async def early(run_id: str, entries: Sequence[Entry]) -> None:
+        tasks.add(task := asyncio.create_task(keep(run_id, entries)))
+        task.add_done_callback(tasks.discard)
+
+    log.__dict__["append"] = early
+
+
+def writes_on(log: RunLog) -> None:
+    """P3: whoever finds their number taken takes the next, also behind the end (SQLite only)."""
+    append = log.append
+
+    def never_ended(*asked: Any) -> tuple[int, int, bool]:
+        return *sqlite_rows.state_of(*asked)[:2], False
+
+    put_into(sqlite_log, "state_of", never_ended)
+
+    async def stubborn(run_id: str, entries: Sequence[Entry]) -> None:
+        try:
+            await append(run_id, entries)
+        except NotNextError:
+            last = await log.last(run_id)
+            seq = last.seq if last is not None else 0
+            await append(run_id, [one._replace(seq=seq + n) for n, one in enumerate(entries, 1)])
+
+    log.__dict__["append"] = stubborn
+
+
+def pays_again(log: RunLog) -> None:
+    """P4: whoever repeats a key begins anew."""
+    start = log.start
+
+    async def forgetful(**asked: Any) -> tuple[Run, bool]:
+        return await start(**{**asked, "key": None})
+
+    log.__dict__["start"] = forgetful
+
+
+PROMISES: dict[str, Callable[[RunLog], None]] = {
+    "P1": loses,
+    "P2": shows_early,
+    "P3": writes_on,
+    "P4": pays_again,
+}
 
 
 def main() -> None:
@@ -110,7 +209,13 @@ def main() -> None:
     here = installed()
     here.__dict__["chat"] = Counted(Path(options["calls"]))
     here.__dict__["context"] = Nothing()
+    kept_waiting = SQLiteLog.__init__.__kwdefaults__
+    assert kept_waiting is not None
+    kept_waiting["busy"] = options.get("busy", kept_waiting["busy"])
+    outspoken()
     impatient(here.log, options.get("lease", 1.0))
+    if options.get("broken"):
+        PROMISES[options["broken"]](here.log)
     if "line" in options and isinstance(here.log, DynamoLog):
         from tests.services.runs.faults import FaultyClient
 
@@ -130,4 +235,4 @@ async def served(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

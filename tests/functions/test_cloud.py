@@ -27,7 +27,7 @@ def running(tmp_path: Path, *arguments: str) -> Iterator[tuple[str, list[str]]]:
     (docs / "oslo.md").write_text("# Oslo\n\nThe Fram Museum in Oslo shows a polar ship.\n")
     (docs / "bergen.md").write_text("# Bergen\n\nIt rains often in Bergen, even in summer.\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.cloud", "--port", "0", "--docs", docs, *arguments],
+        [sys.executable, "-m", "fakes.cloud", "--port", "0", "--docs", docs, *arguments],
         cwd=ROOT,
         env={**os.environ, "RIVERRUN_DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -43,11 +43,16 @@ def memory(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-async def read(port: int, name: str, events: int, cuts: int, chance: random.Random) -> list[Seen]:
-    """One answer, over as many connections as it takes; left `cuts` times, somewhere."""
+async def read(
+    port: int, name: str, events: int, cuts: int, chance: random.Random, *, within: float
+) -> list[Seen]:
+    """One answer, over as many connections as it takes; left `cuts` times, somewhere.
+
+    It is asked for `within` so many seconds.
+    """
     question = {"query": f"{name} says {events - AROUND} words, 20 ms apart", "streaming": True}
     seen: list[Seen] = []
-    await asyncio.sleep(chance.uniform(0, 3))
+    await asyncio.sleep(chance.uniform(0, within))
     while not (seen and seen[-1].event["type"] in ("final", "error")):
         request = (
             get("/api/chat", Last_Event_ID=seen[-1].id)
@@ -78,7 +83,10 @@ async def crowd(folder: Path, streams: int) -> None:
         began = time.monotonic()
         fates = [(f"c{n}", random.Random(chance.random())) for n in range(streams)]
         answers = await asyncio.gather(
-            *(read(server.port, name, 100, own.randint(1, 3), own) for name, own in fates)
+            *(
+                read(server.port, name, 100, own.randint(1, 3), own, within=streams / 300)
+                for name, own in fates
+            )
         )
         took = time.monotonic() - began
         used = memory(server.process.pid)

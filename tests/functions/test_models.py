@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from fakes import bedrock, openai
+from fakes.aws_account import ACCOUNT
+from fakes.steps import Fake, Reply, Step
 from services.settings import ROOT
 from tests.emulator.support import ask, running
-from tests.fakes import bedrock, openai
-from tests.fakes.aws_account import ACCOUNT
-from tests.fakes.steps import Fake, Reply, Step
 from tests.functions.serving import Server, serving
 
 QUESTION = "What does the Louvre hold?"

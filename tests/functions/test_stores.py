@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from services.runs.sqlite import SQLiteLog
-from tests.functions import history
 from tests.functions.history import Server
+from tests.functions.table_server import environ_for, moto
 from tests.functions.wire import Response, get, post
 
 QUESTION = {"query": "one says 3 words, 0 ms apart", "streaming": True}
@@ -28,7 +28,7 @@ def test_a_locked_file_is_told_before_a_model_is_paid(tmp_path: Path) -> None:
     calls.touch()
 
     async def scene() -> None:
-        server = Server({"RIVERRUN_LOG": f"sqlite://{path}"}, {"calls": str(calls)})
+        server = Server({"RIVERRUN_LOG": f"sqlite://{path}"}, {"calls": str(calls), "busy": 0.3})
         await server.start()
         try:
             assert (await ask(server))[0] == 200
@@ -54,15 +54,8 @@ def test_a_missing_table_is_told_before_a_model_is_paid(tmp_path: Path) -> None:
     calls.touch()
 
     async def scene() -> None:
-        async with history.moto() as address:
-            environ = {
-                "RIVERRUN_LOG": "dynamodb://no-such-table",
-                "AWS_ENDPOINT_URL_DYNAMODB": address,
-                "AWS_REGION": "us-east-1",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ACCESS_KEY_ID": "testing",
-                "AWS_SECRET_ACCESS_KEY": "testing",
-            }
+        async with moto() as address:
+            environ = environ_for(address, "no-such-table")
             server = Server(environ, {"calls": str(calls)})
             await server.start()
             try:

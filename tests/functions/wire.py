@@ -67,6 +67,7 @@ class Response:
     budget: int | None = None
     leave: Leave = "fin"
     status: int = 0
+    retry_after: float = 0.0
     run: str = ""
     ended: bool = False
     body: bytearray = field(default_factory=bytearray)
@@ -93,6 +94,8 @@ class Response:
         self.status = int(head.split()[1])
         found = re.search(rb"x-run-id: (\w+)", head)
         self.run = found[1].decode() if found else ""
+        wait = re.search(rb"retry-after: (\d+)", head)
+        self.retry_after = float(wait[1]) if wait else 0.0
         self.ended = self.status == 204
         return self
 

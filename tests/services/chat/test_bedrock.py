@@ -5,17 +5,19 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from fakes import bedrock as fake
+from fakes.aws_account import ACCOUNT
+from fakes.steps import Fake, Reply, Step
+from services import aws
 from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat import bedrock as module
 from services.chat.bedrock import Bedrock, Guardrail
 from services.errors import SetupError
-from tests.fakes import bedrock as fake
-from tests.fakes.aws_account import aws_account
-from tests.fakes.steps import Fake, Reply, Step
 from tests.services.chat.bag import passage
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 
@@ -24,13 +26,26 @@ pytestmark = pytest.mark.anyio
 PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air scatters light."),))
 
 
+@contextmanager
+def aws_account(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[None]:
+    """The fakes' account in this process's environment, and Bedrock at `endpoint`."""
+    account = {**ACCOUNT, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint}
+    for name, value in account.items():
+        monkeypatch.setenv(name, value)
+    aws.forget()
+    try:
+        yield
+    finally:
+        aws.forget()
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Fake]:
     """A fake Bedrock, and an account that finds it, for all tests here: a client is dear."""
     with (
         fake.bedrock() as started,
         pytest.MonkeyPatch.context() as environment,
-        aws_account(environment, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=started.url),
+        aws_account(environment, started.url),
     ):
         yield started
 
@@ -265,7 +280,7 @@ async def test_nobody_at_the_endpoint_may_be_asked_again(
     service: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refused connection has cost nothing."""
-    with aws_account(monkeypatch, AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://127.0.0.1:9"):
+    with aws_account(monkeypatch, "http://127.0.0.1:9"):
         _, error = await outcome(model(), PROMPT)
     assert error is not None
     assert (error.code, error.retryable) == ("provider_error", True)
@@ -275,7 +290,7 @@ async def test_missing_credentials_are_the_installations_fault(
     service: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client is told nothing of it; the log says what to set."""
-    with aws_account(monkeypatch, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=service.url):
+    with aws_account(monkeypatch, service.url):
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(SetupError, match="AWS_PROFILE"):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from fakes import openai as fake
+from fakes.steps import Call, Fake, Reply, Step
 from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat import openai as module
 from services.chat.openai import OpenAI
-from tests.fakes import openai as fake
-from tests.fakes.steps import Call, Fake, Reply, Step
 from tests.services.chat.bag import passage
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from fakes.aws import Aws, aws
 from services.context import RetrievalError
 from services.context.manifest import INDEX_FILES, MANIFEST, check_hashes, read_manifest
 from services.context.s3 import Bucket, Location, fetched, read_url
 from services.context.s3_publishing import publish
 from services.errors import SetupError
 from services.settings import ROOT, SHIPPED_INDEX
-from tests.fakes.aws import Aws, aws
 from tests.services.context.cloud import client_of, killed_everywhere, new_bucket
 
 pytestmark = pytest.mark.anyio

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fakes.aws import Aws, aws
 from services.context import RetrievalError
 from services.context.index import open_index
 from services.context.places import Files
@@ -25,7 +26,6 @@ from services.context.s3_vectors import (
 )
 from services.context.s3_vectors_publishing import publish_vectors
 from services.errors import SetupError
-from tests.fakes.aws import Aws, aws
 from tests.services.context.cloud import client_of, killed_everywhere
 
 pytestmark = pytest.mark.anyio

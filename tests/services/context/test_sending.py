@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from fakes.aws import Aws, aws
+from fakes.bedrock import bedrock
+from fakes.steps import Fake
 from services import aws as clients
 from services.context import Library
 from services.context.ingest import Read, Written
@@ -18,9 +21,6 @@ from services.embedding import open_embedder
 from services.errors import SetupError
 from services.progress import Progress
 from services.settings import Settings
-from tests.fakes.aws import Aws, aws
-from tests.fakes.bedrock import bedrock
-from tests.fakes.steps import Fake
 from tests.services.context.cloud import client_of
 from tests.services.context.test_main import command
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from fakes.bedrock import bedrock, refusal
+from fakes.steps import Fake, Refusal, Stream
 from services import aws
 from services.embedding import EmbeddingError
 from services.embedding import bedrock as module
 from services.embedding.bedrock import open_bedrock
 from services.embedding.bedrock_models import canonical
 from services.errors import SetupError
-from tests.fakes.bedrock import bedrock, refusal
-from tests.fakes.steps import Fake, Refusal, Stream
 
 pytestmark = pytest.mark.anyio
 

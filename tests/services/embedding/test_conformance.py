@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from fakes.bedrock import bedrock
+from fakes.openai import openai
 from services import aws
 from services.embedding import Embedder, open_embedder
 from services.settings import Settings
-from tests.fakes.bedrock import bedrock
-from tests.fakes.openai import openai
 from tests.services.embedding.conformance import Conformance, Open
 
 pytestmark = pytest.mark.anyio

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from fakes.openai import openai, refusal
+from fakes.steps import Fake, Refusal
 from services.embedding import EmbeddingError
 from services.embedding import openai as module
 from services.embedding.openai import OpenAIEmbedder, open_openai
 from services.errors import SetupError
-from tests.fakes.openai import openai, refusal
-from tests.fakes.steps import Fake, Refusal
 
 pytestmark = pytest.mark.anyio
 

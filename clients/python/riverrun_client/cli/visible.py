@@ -22,10 +22,11 @@ _PICTURES = {
 _IN_TEXT = {**_PICTURES, 0x0A: "\n", 0x09: "\t", 0x0D: None, 0x2028: "\n", 0x2029: "\n"}
 _IN_LINE = {**_PICTURES, **dict.fromkeys([0x09, 0x0A, 0x0D, 0x85, 0x2028, 0x2029], " ")}
 
-# The same in JSON: escaped, so that the value stays what it was.
+# The same in JSON: escaped, so that the value stays what it was; the two line ends too, which
+# some readers of lines take for one.
 _IN_JSON = {
     code: f"\\u{code:04x}"
-    for code in _PICTURES
+    for code in (*_PICTURES, 0x2028, 0x2029)
     if code >= 0x7F  # below it json escapes them itself
 }
 

@@ -1,7 +1,7 @@
 """What moto's S3 Vectors lacks: QueryVectors, pages of ListVectors, and the service's limits.
 
 Limits as "S3 Vectors limitations and restrictions" of the S3 user guide has them. It works on
-moto's own memory and is called by `tests.fakes.aws`.
+moto's own memory and is called by `fakes.aws`.
 """
 
 import json

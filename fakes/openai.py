@@ -1,6 +1,6 @@
 """A fake of every OpenAI-compatible endpoint: chat completions as server-sent events.
 
-    python -m tests.fakes.openai --port 9002
+    python -m fakes.openai --port 9002
 
 answers every question from the passages of its prompt. Tests script it chunk by chunk instead.
 """
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.answers import answer_to, words
-from tests.fakes.command import run
-from tests.fakes.embeddings import listed
-from tests.fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
+from fakes.answers import answer_to, words
+from fakes.command import run
+from fakes.embeddings import listed
+from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 

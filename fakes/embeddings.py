@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.fakes.steps import Refusal
+from fakes.steps import Refusal
 
 STEM = 5
 """Letters that tell a word: "museum" and "museums" point one way."""

@@ -1,6 +1,6 @@
 """A fake Bedrock Runtime: ConverseStream over a real socket, in real event-stream frames.
 
-    python -m tests.fakes.bedrock --port 9001
+    python -m fakes.bedrock --port 9001
 
 answers every question from the passages of its prompt. Tests script it frame by frame instead.
 A frame is: total length, headers length, CRC-32 of those eight bytes, headers, payload, CRC-32
@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import unquote
 from zlib import crc32
 
-from tests.fakes.answers import answer_to, words
-from tests.fakes.command import run
-from tests.fakes.embeddings import embedded
-from tests.fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
+from fakes.answers import answer_to, words
+from fakes.command import run
+from fakes.embeddings import embedded
+from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 

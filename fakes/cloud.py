@@ -1,6 +1,6 @@
 """The whole cloud profile on this machine: what `make cloud` runs.
 
-    python -m tests.fakes.cloud --port 8888
+    python -m fakes.cloud --port 8888
 
 Starts the fakes, makes table and bucket, ingests the city guide into the bucket, and runs the
 emulator with the settings of a deployed Bedrock profile. Everything in between is real: boto3,
@@ -20,11 +20,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.fakes.aws import aws
-from tests.fakes.bedrock import bedrock
-from tests.fakes.openai import openai
+from fakes.aws import aws
+from fakes.bedrock import bedrock
+from fakes.openai import openai
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 # Where the emulator says that its functions are.
 REGION = "us-east-1"

@@ -1,6 +1,6 @@
 """A fake AWS for what is kept: DynamoDB, S3 and S3 Vectors, by moto, as a server on this machine.
 
-    python -m tests.fakes.aws --port 9003
+    python -m fakes.aws --port 9003
 
 What moto lets through and the services refuse is refused here, and what it lacks is served here:
 QueryVectors, and pages of ListVectors. Calls are carried out one at a time, since moto checks a
@@ -18,9 +18,9 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.fakes import s3_vectors
-from tests.fakes.command import run
-from tests.fakes.s3_vectors import InvalidError
+from fakes import s3_vectors
+from fakes.command import run
+from fakes.s3_vectors import InvalidError
 
 PUTS_IN_A_BATCH = 25
 

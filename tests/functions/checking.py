@@ -1,0 +1,135 @@
+"""What everybody saw, held against the store: the four promises of a run.
+
+- P1: what a reader saw, over all its connections, is the log from 1 on: nothing lost, doubled, out
+  of order or different; asked for again from the beginning, it is the same again.
+- P2: every event that anybody saw is in the store, byte for byte.
+- P3: the log has no hole and one terminal entry, the last; its tokens are the answer.
+- P4: the key stands for one run, and the provider was called once, and once more at most each time
+  that somebody took the run over, which each said so in the log before they called.
+
+Knows stories and entries; not how either came about.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from services.runs import Entry, Run, RunLog
+from services.streaming.continuing import GOING_ON
+from tests.functions.deployed import word_of
+from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.wire import Seen
+
+# How a run may end that nobody stopped and whose provider never fails: gone on with three times
+# without a word more; store at fault.
+FAILURES = frozenset({"deadline", "internal", "provider_truncated"})
+
+
+async def check(stories: Sequence[Story], log: RunLog, calls: Path) -> Counter[str]:
+    """Raise `BrokenPromiseError`, with the seed, where one was broken. Returns what happened.
+
+    `calls` is the provider's list of its calls, a line each that begins with the story's name.
+    """
+    called = Counter(line.split()[0] for line in calls.read_text().splitlines())  # noqa: ASYNC240 - a test may wait
+    happened: Counter[str] = Counter()
+    for story in stories:
+        if len(story.runs) != 1:
+            raise BrokenPromiseError(f"P4, seed {story.seed}: {len(story.runs)} runs of one key")
+        run = await log.find(min(story.runs), None)
+        entries = await log.read(run.id, 0, 100_000)
+        happened += check_story(story, run, entries, called[story.name])
+    return happened
+
+
+def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) -> Counter[str]:
+    """`check` for one story, its `run`, the `entries` of that, and `calls` of the provider."""
+    kept = {f"{run.id}-{entry.seq}": entry.payload for entry in entries}
+    gone_on = sum(_goes_on(entry) for entry in entries)
+    checks: Sequence[tuple[str, Callable[[], None]]] = (
+        ("P3", partial(_check_log, story, entries)),
+        ("P4", partial(_check_calls, run, gone_on, calls)),
+        ("P2", partial(_check_kept, story.readers, kept)),
+        ("P1", partial(_check_read, story.readers, list(kept))),
+    )
+    for promise, look in checks:
+        try:
+            look()
+        except AssertionError as error:
+            raise BrokenPromiseError(f"{promise}, seed {story.seed}: {error}") from error
+    told = Counter(told for reader in story.readers for told in reader.told)
+    return Counter(
+        {
+            _end_of(entries): 1,
+            "events": len(entries),
+            "takeovers": gone_on,
+            "calls": calls,
+            "readers": len(story.readers),
+            "connections": sum(reader.connections for reader in story.readers),
+            "replays": sum(len(reader.before) for reader in story.readers),
+            "statuses 500, 503": told["500"] + told["503"],
+            "paused": sum(many for what, many in told.items() if what.startswith("paused")),
+        }
+    )
+
+
+def _goes_on(entry: Entry) -> bool:
+    status = json.loads(entry.payload).get("status", {})
+    # A step that fails says once more what it was.
+    return (status.get("description"), status.get("status")) == (GOING_ON, "executing")
+
+
+def _end_of(entries: Sequence[Entry]) -> str:
+    event = json.loads(entries[-1].payload)
+    return str(event.get("code") or event["result"]["finishReason"])
+
+
+def _check_log(story: Story, entries: Sequence[Entry]) -> None:
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1)), "a hole"
+    assert [entry.terminal for entry in entries].count(True) == 1, "not one end"
+    assert entries[-1].terminal, "something follows the end"
+    events = [json.loads(entry.payload) for entry in entries]
+    said = "".join(event["text"] for event in events if event["type"] == "token")
+    whole = "".join(word_of(story.name, number) for number in range(story.words))
+    assert whole.startswith(said), "tokens lost, doubled or out of order"
+    end = events[-1]
+    if end["type"] == "final":
+        assert end["result"]["answer"] == said, "the answer is not its tokens"
+        if end["result"]["finishReason"] == "stop":
+            assert said == whole, "half an answer for a whole one"
+        else:
+            assert story.stopped, "stopped by nobody"
+        return
+    assert end.get("partial", {}).get("answer", "") == said, "the partial is not its tokens"
+    allowed = set(FAILURES)
+    if story.stopped:
+        allowed.add("cancelled")
+    if not all(reader.resume for reader in story.readers):
+        allowed.add("interrupted")
+    assert end["code"] in allowed, f"ended as {end['code']}"
+
+
+def _check_calls(run: Run, gone_on: int, calls: int) -> None:
+    assert gone_on <= run.epoch - 1, f"gone on with {gone_on} times, {run.epoch - 1} claims"
+    assert calls <= 1 + gone_on, f"the provider was called {calls} times, {gone_on} takeovers"
+
+
+def _check_kept(readers: Sequence[Reader], kept: dict[str, bytes]) -> None:
+    for reader in readers:
+        for seen in _all_of(reader):
+            assert seen.id in kept, f"{reader.name} saw {seen.id}, which is in no log"
+            assert seen.data == kept[seen.id], f"{reader.name} saw another {seen.id}"
+
+
+def _all_of(reader: Reader) -> list[Seen]:
+    return [seen for before in (*reader.before, reader.seen) for seen in before]
+
+
+def _check_read(readers: Sequence[Reader], ids: list[str]) -> None:
+    for reader in readers:
+        saw = [seen.id for seen in reader.seen]
+        assert saw == ids, f"{reader.name} saw {len(saw)} of {len(ids)} events, or in another order"
+        for before in reader.before:
+            saw = [seen.id for seen in before]
+            assert saw == ids[: len(saw)], f"{reader.name} saw others before"

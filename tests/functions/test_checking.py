@@ -1,0 +1,190 @@
+"""The check itself, on made-up histories: a whole one passes, and each fault has its promise."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from services.runs import Entry, Run
+from services.streaming.continuing import GOING_ON
+from tests.functions.checking import check_story
+from tests.functions.deployed import word_of
+from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.wire import Seen
+
+ID = "a" * 32
+
+
+def entry(seq: int, type: str, **more: Any) -> Entry:
+    """An entry."""
+    if type == "status":
+        more = {"status": {"status": "executing", **more}}
+    payload = json.dumps({"type": type, **more}).encode()
+    return Entry(seq, type, payload, type in ("final", "error"))
+
+
+def said(*words: int) -> dict[str, str]:
+    """The text of a token."""
+    return {"text": "".join(word_of("s0", number) for number in words)}
+
+
+def seen(entry: Entry) -> Seen:
+    """An entry as a reader gets it."""
+    return Seen(f"{ID}-{entry.seq}", entry.payload)
+
+
+@dataclass
+class History:
+    """Two words, between which the producer died; read by one from the end of it, by one twice."""
+
+    story: Story = field(default_factory=lambda: Story(0, "s0", 2, []))
+    run: Run = field(
+        default_factory=lambda: Run(id=ID, owner=None, created=0.0, fingerprint="", epoch=2)
+    )
+    calls: int = 2
+    entries: list[Entry] = field(
+        default_factory=lambda: [
+            entry(1, "status", description="Thinking"),
+            entry(2, "token", **said(0)),
+            entry(3, "status", description=GOING_ON),
+            entry(4, "token", **said(1)),
+            entry(5, "final", result={"answer": said(0, 1)["text"], "finishReason": "stop"}),
+        ]
+    )
+
+    def __post_init__(self) -> None:
+        whole = [seen(entry) for entry in self.entries]
+        self.story.readers += [
+            Reader("s0/0", seen=list(whole), runs={ID}),
+            Reader("s0/1", seen=list(whole), before=[whole[:3]], runs={ID}),
+        ]
+
+    @property
+    def reader(self) -> Reader:
+        """The one who asked twice."""
+        return self.story.readers[1]
+
+    def rewrite(self, entries: list[Entry]) -> None:
+        """Another log, which everybody saw as it is."""
+        self.entries = entries
+        for reader in self.story.readers:
+            reader.before = []
+            reader.seen = [seen(entry) for entry in entries]
+
+    def check(self) -> None:
+        """Check it."""
+        check_story(self.story, self.run, self.entries, self.calls)
+
+
+def test_a_whole_history_passes() -> None:
+    """With a takeover, a replay and two readers."""
+    History().check()
+
+
+def misses(history: History) -> None:
+    del history.reader.seen[2]
+
+
+def misses_the_end(history: History) -> None:
+    del history.reader.seen[-1]
+
+
+def hears_twice(history: History) -> None:
+    history.reader.seen.insert(2, history.reader.seen[1])
+
+
+def hears_backwards(history: History) -> None:
+    history.reader.seen[1:3] = history.reader.seen[2:0:-1]
+
+
+def hears_another_beginning(history: History) -> None:
+    del history.reader.before[0][0]
+
+
+def sees_what_was_never_kept(history: History) -> None:
+    history.reader.seen.append(Seen(f"{ID}-6", b"{}"))
+
+
+def sees_other_bytes(history: History) -> None:
+    history.reader.before[0][1] = Seen(f"{ID}-2", b"{}")
+
+
+def sees_another_run(history: History) -> None:
+    history.reader.seen[0] = Seen(f"{'b' * 32}-1", history.reader.seen[0].data)
+
+
+def ends_twice(history: History) -> None:
+    history.rewrite([*history.entries, history.entries[-1]._replace(seq=6)])
+
+
+def never_ends(history: History) -> None:
+    history.rewrite(history.entries[:-1])
+
+
+def goes_on_after_its_end(history: History) -> None:
+    history.rewrite([*history.entries, entry(6, "token", **said(1))])
+
+
+def has_a_hole(history: History) -> None:
+    history.rewrite([*history.entries[:3], *history.entries[4:]])
+
+
+def says_a_word_twice(history: History) -> None:
+    history.rewrite([*history.entries[:3], entry(4, "token", **said(0, 1)), history.entries[4]])
+
+
+def answers_another_than_it_said(history: History) -> None:
+    history.entries[-1] = entry(5, "final", result={"answer": "No.", "finishReason": "stop"})
+
+
+def stops_by_itself(history: History) -> None:
+    result = {"answer": said(0, 1)["text"], "finishReason": "cancelled"}
+    history.entries[-1] = entry(5, "final", result=result)
+
+
+def is_interrupted_though_it_may_go_on(history: History) -> None:
+    partial = {"answer": said(0, 1)["text"]}
+    history.entries[-1] = entry(5, "error", code="interrupted", partial=partial)
+
+
+def is_paid_twice(history: History) -> None:
+    history.calls += 1
+
+
+def goes_on_without_a_claim(history: History) -> None:
+    history.run = replace(history.run, epoch=1)
+
+
+FAULTS: dict[str, tuple[Callable[[History], None], ...]] = {
+    "P1": (misses, misses_the_end, hears_twice, hears_backwards, hears_another_beginning),
+    "P2": (sees_what_was_never_kept, sees_other_bytes, sees_another_run),
+    "P3": (
+        ends_twice,
+        never_ends,
+        goes_on_after_its_end,
+        has_a_hole,
+        says_a_word_twice,
+        answers_another_than_it_said,
+        stops_by_itself,
+        is_interrupted_though_it_may_go_on,
+    ),
+    "P4": (is_paid_twice, goes_on_without_a_claim),
+}
+
+
+@pytest.mark.parametrize(
+    ("promise", "fault"),
+    [
+        pytest.param(promise, fault, id=f"{promise} {fault.__name__}")
+        for promise, faults in FAULTS.items()
+        for fault in faults
+    ],
+)
+def test_a_fault_is_found_and_named(promise: str, fault: Callable[[History], None]) -> None:
+    """One thing is wrong, and the promise that it breaks is said."""
+    history = History()
+    fault(history)
+    with pytest.raises(BrokenPromiseError, match=rf"^{promise}, seed 0: "):
+        history.check()
