@@ -22,10 +22,6 @@ settings.load_profile("untimed")
 
 GUARD = Path(__file__).parent / "guard"
 
-# A busy machine is no falsifying example.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
-
 ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

@@ -159,6 +159,7 @@ def test_a_stream_that_never_ends_well_is_a_failure(page: Page) -> None:
 
     with serve(answer) as server:
         page.open(server.url)
+        page.evaluate("Math.random = () => 0")  # no part of any wait
         ask(page, "Why?")
         becomes(page, "failed")
         assert "connection was lost" in page.text(".problem")

@@ -48,7 +48,7 @@ export const reply =
 
 /** Waits end at once; only what watches the wire (`slow` or longer) and a stop takes its time. */
 export const hasty = (slow = 35_000) => ({
-  random: () => 0.5,
+  random: () => 0.4, // half of a doubled second would be the four that a stop takes
   timer(run, ms) {
     const timer = setTimeout(run, ms >= slow || ms === 4_000 ? ms : 0);
     return () => clearTimeout(timer);
