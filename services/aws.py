@@ -24,6 +24,13 @@ TRIES = 3
 # Calls at once in one process; boto3's own ten would make the eleventh stream wait.
 CONNECTIONS = 50
 
+# Requests that are built and signed at once, 1 ms of Python each. Sixty threads at it would fight
+# over the interpreter, and the event loop would wait behind all of them.
+PREPARING = 2
+
+# How long a request waits for its turn, in seconds. Fetching credentials can hold one up.
+TURN = 0.1
+
 _making = threading.Lock()
 
 
@@ -33,13 +40,17 @@ class Line:
     boto3 blocks in its socket, and closing its stream from elsewhere waits for that very read.
     A socket that is shut down wakes whoever reads it, at any moment: while the first byte of an
     answer is awaited too.
+
+    Until its request goes out a line is one of `PREPARING`; another one waits for its turn.
     """
 
     def __init__(self) -> None:
         self._connection: Any = None
         self._cut = False
+        self._prepares = False
 
     def __enter__(self) -> Self:
+        self._prepares = _turns.acquire(timeout=TURN)
         _held.line = self
         return self
 
@@ -50,6 +61,7 @@ class Line:
         trace: TracebackType | None,
     ) -> None:
         _held.line = None
+        self._prepared()
         with _switching:
             self._connection = None
 
@@ -64,7 +76,13 @@ class Line:
                     # Not the method of a TLS socket, which forgets its state under the reader.
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
+    def _prepared(self) -> None:
+        if self._prepares:
+            self._prepares = False
+            _turns.release()
+
     def _carry(self, connection: Any) -> None:
+        self._prepared()
         with _switching:
             if self._cut:
                 raise ConnectionAbortedError("This call was cut before it began.")
@@ -74,6 +92,7 @@ class Line:
 
 _held = threading.local()
 _switching = threading.Lock()
+_turns = threading.Semaphore(PREPARING)
 
 
 def client(

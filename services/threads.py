@@ -44,6 +44,9 @@ async def drawn(
     try:
         while await hand.more():
             yield hand.take()
+            if hand.ready:
+                # Of many that have gathered, one a turn: the other streams are due as well.
+                await asyncio.sleep(0)
     finally:
         hand.leave()
         if not work.cancel():
@@ -84,6 +87,11 @@ class _Hand(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again, in the loop
             failure = error
         self._call(self._end, failure)
+
+    @property
+    def ready(self) -> bool:
+        """In the loop: whether an item waits already."""
+        return bool(self._items)
 
     async def more(self) -> bool:
         """In the loop: wait for an item or the end, and say whether there is an item.

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,3 +64,39 @@ def test_importing_it_imports_no_boto3() -> None:
     """A cold start pays for boto3 when it calls, not before."""
     code = "import services.aws, sys; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_few_requests_are_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is sent or given up a request has one of the turns; the next waits for it."""
+    monkeypatch.setattr(aws, "TURN", 10)
+    held = [aws.Line() for _ in range(aws.PREPARING)]
+    for line in held:
+        line.__enter__()
+    began = threading.Event()
+
+    def another() -> None:
+        with aws.Line():
+            began.set()
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    assert not began.wait(0.05)
+    held[0]._carry(SimpleNamespace(line=None, sock=None))
+    assert began.wait(5)
+    thread.join()
+    for line in held:
+        line.__exit__(None, None, None)
+    assert aws._turns._value == aws.PREPARING
+
+
+def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that take long hold up nobody else's request."""
+    monkeypatch.setattr(aws, "TURN", 0.01)
+    held = [aws.Line() for _ in range(aws.PREPARING)]
+    for line in held:
+        line.__enter__()
+    with aws.Line():
+        pass
+    for line in held:
+        line.__exit__(None, None, None)
+    assert aws._turns._value == aws.PREPARING

@@ -156,3 +156,28 @@ async def test_many_streams_at_once_do_not_mix() -> None:
 
     with ThreadPoolExecutor(32) as pool:
         await asyncio.gather(*map(read, range(64)))
+
+
+async def test_many_that_have_gathered_leave_room_for_others(threads: ThreadPoolExecutor) -> None:
+    """One a turn of the loop: a stream that was behind does not hold up the rest."""
+    made = threading.Event()
+
+    def items() -> Generator[int, None, None]:
+        yield from range(50)
+        made.set()
+
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with aclosing(drawn(items, threads, no_cut)) as stream:
+        await anext(stream)
+        await asyncio.to_thread(made.wait)
+        other = asyncio.create_task(count())
+        assert [item async for item in stream] == list(range(1, 50))
+        other.cancel()
+    assert turns >= 40

@@ -23,38 +23,39 @@ from tests.services.chat.conformance import check_provider, collect, outcome, te
 
 pytestmark = pytest.mark.anyio
 
+ENDPOINT = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+
 PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air scatters light."),))
 
 
-@contextmanager
-def aws_account(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[None]:
-    """The fakes' account in this process's environment, and Bedrock at `endpoint`."""
-    account = {**ACCOUNT, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint}
+@pytest.fixture(scope="module")
+def running() -> Iterator[Fake]:
+    """A fake Bedrock, and with it one client, for all tests here: a client is dear."""
+    with fake.bedrock() as started:
+        aws.forget()
+        yield started
+        aws.forget()
+
+
+@pytest.fixture
+def service(running: Fake, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """The fake as it was started, and an account that finds it."""
+    account = {**ACCOUNT, ENDPOINT: running.url}
     for name, value in account.items():
         monkeypatch.setenv(name, value)
+    running.play_by(fake.answering)
+    return running
+
+
+@contextmanager
+def other_client(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[None]:
+    """A client of its own, for `endpoint`."""
+    monkeypatch.setenv(ENDPOINT, endpoint)
     aws.forget()
     try:
         yield
     finally:
         aws.forget()
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Fake]:
-    """A fake Bedrock, and an account that finds it, for all tests here: a client is dear."""
-    with (
-        fake.bedrock() as started,
-        pytest.MonkeyPatch.context() as environment,
-        aws_account(environment, started.url),
-    ):
-        yield started
-
-
-@pytest.fixture
-def service(running: Fake) -> Fake:
-    """The fake as it was started."""
-    running.play_by(fake.answering)
-    return running
 
 
 def model(**more: Any) -> Bedrock:
@@ -280,7 +281,7 @@ async def test_nobody_at_the_endpoint_may_be_asked_again(
     service: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refused connection has cost nothing."""
-    with aws_account(monkeypatch, "http://127.0.0.1:9"):
+    with other_client(monkeypatch, "http://127.0.0.1:9"):
         _, error = await outcome(model(), PROMPT)
     assert error is not None
     assert (error.code, error.retryable) == ("provider_error", True)
@@ -290,7 +291,7 @@ async def test_missing_credentials_are_the_installations_fault(
     service: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client is told nothing of it; the log says what to set."""
-    with aws_account(monkeypatch, service.url):
+    with other_client(monkeypatch, service.url):
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(SetupError, match="AWS_PROFILE"):

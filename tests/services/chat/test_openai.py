@@ -134,6 +134,9 @@ async def test_cached_tokens_are_told(service: Fake) -> None:
     {"choices": None},
     {"choices": [{"index": 0, "delta": None, "finish_reason": None}]},
     {"choices": [{"index": 0, "delta": {"content": None, "reasoning_content": "hm"}}]},
+    {"choices": [{"index": 0, "delta": {"content": 5}, "finish_reason": 5}], "usage": "none"},
+    {"choices": ["text"]},
+    [],
     {},
 ])  # fmt: skip
 async def test_chunks_without_text_are_passed_over(service: Fake, odd: Any) -> None:
