@@ -3,12 +3,11 @@
 It only says what happens; ending, recording, framing and sending are other rooms' work.
 """
 
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 
@@ -28,7 +27,6 @@ from services.streaming.events import (
     Sources,
     Spent,
     Status,
-    StepState,
     Token,
     Unmatched,
     Usage,
@@ -37,6 +35,7 @@ from services.streaming.events import (
 from services.streaming.installation import Installation
 from services.streaming.lifecycle import DEADLINE_MARGIN
 from services.streaming.question import Question
+from services.streaming.steps import Steps
 from services.streaming.transcript import Transcript
 
 TURNS = 6
@@ -46,56 +45,6 @@ SNIPPET = 240
 MOST_UNMATCHED = 20
 
 T = TypeVar("T")
-
-
-class Steps:
-    """The steps of a run as status events, numbered and timed.
-
-    `total` is how many there will be; `now` gives epoch seconds.
-    """
-
-    def __init__(self, total: int, *, now: Callable[[], float] = time.time) -> None:
-        self._total = total
-        self._now = now
-        self._step = 0
-        self._name = ""
-        self._started = 0.0
-
-    def begin(self, name: str, description: str) -> Status:
-        """The next step starts."""
-        self._step += 1
-        self._name = name
-        self._started = self._now()
-        return self._status(description, "executing", 0.0)
-
-    def report(self, progress: Progress) -> Status:
-        """A service says how far it is within this step."""
-        done = min(1.0, max(0.0, progress.fraction or 0.0))
-        return self._status(progress.description, "executing", done, progress.data)
-
-    def end(self, description: str, **data: Any) -> Status:
-        """The step is done."""
-        return self._status(description, "completed", 1.0, data or None)
-
-    def _status(
-        self,
-        description: str,
-        state: StepState,
-        done: float,
-        data: Mapping[str, Any] | None = None,
-    ) -> Status:
-        now = self._now()
-        return Status(
-            step=self._step,
-            name=self._name,
-            description=description,
-            status=state,
-            timestamp=int(now * 1000),
-            total_steps=self._total,
-            progress=round((self._step - 1 + done) / self._total, 3),
-            elapsed_ms=round((now - self._started) * 1000) if done else None,
-            data=data,
-        )
 
 
 def answer_question(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
