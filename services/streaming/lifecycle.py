@@ -150,10 +150,10 @@ def _asked(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError
 
 def _is_milestone(event: Said) -> bool:
     # After a status that announces work, the reader has it before that work begins; one that
-    # looks back goes out with the next. After a terminal event, the producer stands still at
-    # that very `yield` until it is closed there.
+    # looks back, or says how far that work is, goes out with the next. After a terminal event,
+    # the producer stands still at that very `yield` until it is closed there.
     if isinstance(event, Status):
-        return event.status in ("pending", "executing")
+        return event.status in ("pending", "executing") and not event.elapsed_ms
     return isinstance(event, _TERMINALS)
 
 

@@ -80,8 +80,12 @@ def _was_said(event: Event, earlier: Transcript) -> bool:
 async def _answer(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
     earlier = question.earlier
     steps = Steps(total=3)
-    yield steps.begin("question", "Reading the question")
+    begun = steps.begin("question", "Reading the question")
     session_id = question.session_id
+    if session_id:
+        # Only a conversation has to be looked up. Else the step is over as it begins, and the
+        # next one says so: one write less before the answer.
+        yield begun
     history = await _history(question.owner, session_id, installation)
     yield steps.end(_read(len(history)))
 

@@ -47,6 +47,10 @@ def test_both_bases_stream_by_post_and_by_get(server: Server, base: str, method:
     kinds = [event["type"] for event in events]
     assert kinds[0] == "status"
     assert kinds.index("sources") < kinds.index("token")
+    # Nothing had to be looked up for the question: its step is over as it begins.
+    steps = [event["status"] for event in events if event["type"] == "status"]
+    told = [(step["name"], step["status"]) for step in steps]
+    assert told[:2] == [("question", "completed"), ("search", "executing")]
 
 
 def test_the_bytes_are_those_the_users_clients_can_read(server: Server) -> None:

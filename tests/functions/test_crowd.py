@@ -19,8 +19,8 @@ from tests.functions.wire import CutError, Leave, Response, Seen, get, post
 
 WAYS: tuple[Leave, ...] = ("fin", "rst", "half")
 
-# What an answer of 100 events has besides its words: six statuses, the sources and the end.
-AROUND = 8
+# What an answer of 100 events has besides its words: five statuses, the sources and the end.
+AROUND = 7
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.chat import grounding
 from services.chat.extractive import choose, compose
 from services.chat.grounding import check
 from services.chat.provider import Prompt
@@ -57,6 +58,22 @@ PLANTED = [
 ]
 
 
+def test_only_what_is_cited_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a passage costs the event loop a millisecond, and most are never cited."""
+    read: list[Passage] = []
+    real = grounding._Read
+
+    def reading(page: Passage) -> grounding._Read:
+        read.append(page)
+        return real(page)
+
+    monkeypatch.setattr(grounding, "_Read", reading)
+    assert check("The tower is tall.", PAGES) is None
+    assert read == []
+    assert check("The Louvre holds the Mona Lisa [2]. It does [2, 9].", PAGES) is not None
+    assert read == [PAGES[1]]
+
+
 @pytest.mark.parametrize(("answer", "expected"), PLANTED)
 def test_planted_citations_are_caught(answer: str, expected: list[tuple[int, int, str]]) -> None:
     """No such passage, another number, nothing of the kind, one for show."""
@@ -89,9 +106,9 @@ def test_the_embedded_engine_is_always_borne_out() -> None:
     found = passages(question, [(page.title, [s.text for s in page.sentences]) for page in PAGES])
     prompt = Prompt(question, found)
     answer = compose(choose(prompt))
-    grounding = check(answer, found)
-    assert grounding is not None
-    assert grounding.score == 1.0
+    checked = check(answer, found)
+    assert checked is not None
+    assert checked.score == 1.0
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=3))

@@ -491,6 +491,22 @@ async def test_a_status_is_with_the_reader_before_its_work_begins() -> None:
     ]
 
 
+async def test_a_status_that_says_how_far_work_is_keeps_it_from_nothing() -> None:
+    """It announces nothing: with a durable log, waiting for it would be a flush for no one."""
+    order: list[str] = []
+
+    async def working() -> Producer:
+        yield Status(step=1, description="d", status="executing", progress=0.5, elapsed_ms=3)
+        order.append("works on")
+        yield "b"
+
+    async with aclosing(stages(working())) as batches:
+        async for batch in batches:
+            await asyncio.sleep(5)  # a slow socket
+            order += [f"sent {type(event).__name__}" for event in batch]
+    assert order[0] == "works on"
+
+
 async def test_a_slow_reader_slows_the_producer() -> None:
     """What waits between them is bounded by its size, not by the reader's patience."""
     made = 0
