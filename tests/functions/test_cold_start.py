@@ -9,7 +9,8 @@ import pytest
 from services.settings import ROOT
 
 HEAVY = (
-    "boto3", "botocore", "numpy", "onnxruntime", "openai", "pydantic", "sqlite3", "urllib3", "xllamacpp",
+    "boto3", "botocore", "numpy", "onnxruntime", "openai", "pydantic", "sqlite3", "urllib3",
+    "xllamacpp",
 )  # fmt: skip
 
 PROGRAM = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.chat import open_chat, opening
+from services.chat import open_chat
 from services.chat.bedrock import Bedrock, Guardrail
 from services.chat.metering import Metered
 from services.chat.opening import PROVIDERS
@@ -101,7 +101,7 @@ def test_the_local_model_without_its_runtime_says_what_to_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One command."""
-    monkeypatch.setattr(opening.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(SetupError, match="make setup-llm"):
         open_chat(Settings(chat="local"))
 
