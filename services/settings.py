@@ -14,7 +14,7 @@ from services.errors import SetupError
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
-CHAT_PROVIDERS = ("extractive", "scripted", "bedrock", "openai")
+CHAT_PROVIDERS = ("extractive", "scripted", "bedrock", "openai", "local")
 AFTER_TEXT = ("fail", "restart")
 EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
@@ -34,6 +34,7 @@ class Settings:
     chat: str = "extractive"
     script: Path | None = None
     chat_models: tuple[str, ...] = ()
+    chat_gguf: Path | None = None
     chat_tokens: int = 1024
     chat_temperature: float | None = None
     chat_timeout: float = 60.0
@@ -111,11 +112,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]:
-    """What concerns a model that is asked: `bedrock` and `openai`."""
+    """What concerns a model that is asked: `bedrock`, `openai` and `local`."""
+    gguf = environ.get("RIVERRUN_CHAT_GGUF", "")
     instructions = environ.get("RIVERRUN_CHAT_INSTRUCTIONS", "")
     prices = environ.get("RIVERRUN_PRICES", "")
     return {
         "chat_models": _list(environ, "RIVERRUN_CHAT_MODEL"),
+        "chat_gguf": Path(gguf) if gguf else None,
         "chat_tokens": _integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
         "chat_temperature": _number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
         "chat_timeout": _seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),

@@ -1,8 +1,9 @@
-"""From a thread that blocks to the loop that must not: what an iterator yields, as it comes.
+"""From a thread that blocks to the loop that must not: what it has, as it comes.
 
-For clients that have no asynchronous form, boto3's streams above all. It knows nothing of what
-is read. One thread carries an iterator from its first to its last item: a thread an item, as
-`asyncio.to_thread(next, ...)` would have it, costs four times as much and cannot be left.
+For clients that have no asynchronous form: boto3's streams, and libraries that call back. It
+knows nothing of what is read. One thread carries all of it, from the first item to the last: a
+thread an item, as `asyncio.to_thread(next, ...)` would have it, costs four times as much and
+cannot be left.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import aclosing, closing
 from typing import Generic, TypeVar
 
 import anyio
@@ -39,8 +40,32 @@ async def drawn(
     `cut` is called in the loop when the reader leaves early, and must make a blocked generator
     return or raise. The thread is then waited for, `PATIENCE` at most.
     """
+
+    def each(give: Callable[[T], bool]) -> None:
+        with closing(items()) as generator:
+            for item in generator:
+                if not give(item):
+                    break
+
+    async with aclosing(handed(each, threads, cut, ahead=ahead)) as given:
+        async for item in given:
+            yield item
+
+
+async def handed(
+    work: Callable[[Callable[[T], bool]], None],
+    threads: ThreadPoolExecutor,
+    cut: Callable[[], None],
+    *,
+    ahead: int = AHEAD,
+) -> AsyncGenerator[T, None]:
+    """Yield what `work` gives in one of `threads`, and raise what it raises.
+
+    `work` is called with a function that takes an item and says whether anybody wants more. Once
+    nobody does, `work` has to return soon; `cut` is then called too, as by `drawn`.
+    """
     hand = _Hand[T](asyncio.get_running_loop(), ahead)
-    work = threads.submit(hand.carry, items)
+    task = threads.submit(hand.carry, work)
     try:
         while await hand.more():
             yield hand.take()
@@ -49,16 +74,16 @@ async def drawn(
                 await asyncio.sleep(0)
     finally:
         hand.leave()
-        if not work.cancel():
+        if not task.cancel():
             if not hand.over:
                 cut()
             with anyio.CancelScope(shield=True):
-                await _ended(work)
+                await _ended(task)
 
 
-async def _ended(work: "Future[None]") -> None:
-    await asyncio.wait({asyncio.wrap_future(work)}, timeout=PATIENCE)
-    if not work.done():
+async def _ended(task: "Future[None]") -> None:
+    await asyncio.wait({asyncio.wrap_future(task)}, timeout=PATIENCE)
+    if not task.done():
         log.warning("A thread has not ended %.1f s after it was cut.", PATIENCE)
 
 
@@ -74,19 +99,23 @@ class _Hand(Generic[T]):
         self._failure: BaseException | None = None
         self._wake: asyncio.Future[None] | None = None
 
-    def carry(self, items: Callable[[], Generator[T, None, None]]) -> None:
+    def carry(self, work: Callable[[Callable[[T], bool]], None]) -> None:
         """In the thread: hand over every item, then how it ended."""
         failure: BaseException | None = None
         try:
-            with closing(items()) as generator:
-                for item in generator:
-                    self._room.acquire()
-                    if self._left.is_set():
-                        break
-                    self._call(self._put, item)
+            work(self.give)
         except BaseException as error:  # noqa: BLE001 - raised again, in the loop
             failure = error
         self._call(self._end, failure)
+
+    def give(self, item: T) -> bool:
+        """In the thread: hand over one item; False when nobody takes any more."""
+        if not self._left.is_set():
+            self._room.acquire()
+        if self._left.is_set():
+            return False
+        self._call(self._put, item)
+        return True
 
     @property
     def ready(self) -> bool:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from services.chat.completions import ENDS, object_of, said_in, usage_in
 from services.chat.continuation import Continuation
-from services.chat.endings import Ends, ending
+from services.chat.endings import ending
 from services.chat.openai_faults import told
 from services.chat.provider import Piece, Prompt, Text, Usage
 from services.chat.wording import worded
@@ -31,16 +32,6 @@ log = logging.getLogger(__name__)
 # answer that is whole.
 CONNECT_TIMEOUT = 5.0
 USAGE_PATIENCE = 2.0
-
-ENDS: Ends = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filtered",
-    # No tool was offered: a message that waits for one will never be whole.
-    "tool_calls": "provider_error",
-    "function_call": "provider_error",
-}
-"""How a choice ends, by ``finish_reason``."""
 
 Chunks = AsyncGenerator[object, None]
 
@@ -86,8 +77,8 @@ class OpenAI:
                     chunk = await _next(chunks, USAGE_PATIENCE if reason else self.timeout)
                     if chunk is None:
                         break
-                    usage = _usage(chunk) or usage
-                    said, refusal, end = _said(chunk)
+                    usage = usage_in(chunk) or usage
+                    said, refusal, end = said_in(chunk)
                     reason = end or reason
                     refused = refused or refusal
                     if text := joined.feed(said):
@@ -202,41 +193,5 @@ async def _next(chunks: Chunks, patience: float) -> dict[str, Any] | None:
     """The next chunk; None at the end. Raises `TimeoutError` when patience runs out."""
     async with asyncio.timeout(patience):
         with suppress(StopAsyncIteration):
-            return _object(await anext(chunks))
+            return object_of(await anext(chunks))
     return None
-
-
-def _said(chunk: dict[str, Any]) -> tuple[str, bool, str]:
-    """The text of a chunk, whether it is of a refusal, and its ``finish_reason``.
-
-    Endpoints differ in what they leave out, and nothing has checked it before.
-    """
-    choices = chunk.get("choices")
-    choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
-    delta = _object(choice.get("delta"))
-    text, end = delta.get("content"), choice.get("finish_reason")
-    return (
-        text if isinstance(text, str) else "",
-        bool(delta.get("refusal")),
-        end if isinstance(end, str) else "",
-    )
-
-
-def _usage(chunk: dict[str, Any]) -> Usage | None:
-    if not (counted := _object(chunk.get("usage"))):
-        return None
-    details = _object(counted.get("prompt_tokens_details"))
-    return Usage(
-        input_tokens=_number(counted.get("prompt_tokens")),
-        output_tokens=_number(counted.get("completion_tokens")),
-        cost_usd=None,
-        cached_tokens=_number(details.get("cached_tokens")),
-    )
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0

@@ -4,6 +4,7 @@ A provider is one module and one line of `PROVIDERS`; nothing here knows how one
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
 
 from services.chat.provider import ChatProvider
@@ -82,6 +83,37 @@ def _openai(settings: Settings) -> ChatProvider:
     )
 
 
+def _local(settings: Settings) -> ChatProvider:
+    from services.chat.gguf import read_model
+    from services.chat.local import Local
+    from services.chat.metering import Budget, Metered
+    from services.chat.prices import FREE
+    from services.chat.weights import INSTALL, MODEL, find_weights
+
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise SetupError(
+            "RIVERRUN_CHAT=local needs the runtime of the local model, an optional extra. "
+            f"Install it with: {INSTALL}"
+        )
+    weights = find_weights(settings.chat_gguf)
+    read_model(weights)
+    local = Local(
+        model=weights.stem if settings.chat_gguf else MODEL,
+        weights=weights,
+        # The other half is the event loop's and everybody else's.
+        threads=max(1, _cores() // 2),
+        timeout=settings.chat_timeout,
+        temperature=settings.chat_temperature or 0.0,
+        instructions=_instructions(settings),
+    )
+    return Metered(local, FREE, Budget(usd=settings.budget_usd, tokens=settings.budget_tokens))
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _served(
     settings: Settings, provider: Callable[[str], ChatProvider], default: str
 ) -> ChatProvider:
@@ -121,6 +153,7 @@ PROVIDERS: dict[str, Callable[[Settings], ChatProvider]] = {
     "scripted": _scripted,
     "bedrock": _bedrock,
     "openai": _openai,
+    "local": _local,
 }
 
 

@@ -40,6 +40,10 @@ class Price:
         return round(dollars / MILLION, 9)
 
 
+FREE = Price(0.0, 0.0, 0.0, 0.0)
+"""What a model on this machine costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Patterns of model names (``*`` is anything) and their prices, the first one first."""

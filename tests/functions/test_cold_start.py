@@ -8,7 +8,10 @@ import pytest
 
 from services.settings import ROOT
 
-HEAVY = ("boto3", "botocore", "numpy", "onnxruntime", "openai", "pydantic", "sqlite3", "urllib3")
+HEAVY = (
+    "boto3", "botocore", "numpy", "onnxruntime", "openai", "pydantic", "sqlite3", "urllib3",
+    "xllamacpp",
+)  # fmt: skip
 
 PROGRAM = """
 import importlib, json, os, sys

@@ -13,9 +13,11 @@ from services.chat import open_chat
 from services.chat.bedrock import Bedrock, Guardrail
 from services.chat.metering import Metered
 from services.chat.opening import PROVIDERS
+from services.chat.prices import FREE
 from services.chat.retrying import Retrying
 from services.errors import SetupError
 from services.settings import CHAT_PROVIDERS, Settings
+from tests.services.chat.small_gguf import small_gguf
 
 
 def test_every_provider_the_settings_know_can_be_opened(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ def test_every_provider_the_settings_know_can_be_opened(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps([{"when": "*", "steps": []}]))
     assert set(CHAT_PROVIDERS) <= set(PROVIDERS)
-    for name in PROVIDERS:
+    for name in set(PROVIDERS) - {"local"}:
         provider = open_chat(
             Settings(chat=name, script=script, openai_api_key="k", chat_models=("m",))
         )
@@ -80,6 +82,28 @@ def test_a_guardrail_may_be_an_arn() -> None:
     assert isinstance(model, Metered)
     assert isinstance(model.provider, Bedrock)
     assert model.provider.guardrail == Guardrail(arn, "7")
+
+
+def test_the_local_model_is_named_after_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs nothing, also where a budget in dollars is set; its runtime is not imported."""
+    (tmp_path / "xllamacpp.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    gguf = small_gguf(tmp_path / "tiny.gguf")
+    provider = open_chat(Settings(chat="local", chat_gguf=gguf, budget_usd=0.01))
+    assert provider.model == "tiny"
+    assert isinstance(provider, Metered)
+    assert provider.price == FREE
+
+
+def test_the_local_model_without_its_runtime_says_what_to_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One command."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SetupError, match="make setup-llm"):
+        open_chat(Settings(chat="local"))
 
 
 @pytest.mark.parametrize("chat", ["bedrock", "openai"])
