@@ -19,7 +19,8 @@ from pathlib import Path
 from services.runs import Entry, Run, RunLog
 from services.streaming.continuing import GOING_ON
 from tests.functions.deployed import word_of
-from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.history import Story
+from tests.functions.readers import BrokenPromiseError, Reader
 from tests.functions.wire import Seen
 
 # How a run may end that nobody stopped and whose provider never fails: gone on with three times

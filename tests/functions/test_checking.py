@@ -11,7 +11,8 @@ from services.runs import Entry, Run
 from services.streaming.continuing import GOING_ON
 from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
-from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.history import Story
+from tests.functions.readers import BrokenPromiseError, Reader
 from tests.functions.wire import Seen
 
 ID = "a" * 32

@@ -20,7 +20,8 @@ from services.runs.dynamodb_table import Table
 from services.runs.sqlite import SQLiteLog
 from tests.functions.checking import check
 from tests.functions.deployed import PROMISES
-from tests.functions.history import TOGETHER, BrokenPromiseError, play
+from tests.functions.history import TOGETHER, play
+from tests.functions.readers import BrokenPromiseError
 from tests.functions.table_server import environ_for, moto
 from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table
