@@ -3,9 +3,10 @@
 A world is two servers on one store. Each seed is one question, asked with one Idempotency-Key by
 one to three readers who leave after any event, at any byte, in any way, come back to either server
 with the id that they saw last, or ask anew with the key, and perhaps stop the run. Meanwhile
-servers are killed and started anew, or stopped for longer than a lease and let go on, not knowing
-it; some have so little time that they let go of runs by themselves. After a while that ends, and so
-must every story. `tests.functions.checking` holds what everybody saw against the store.
+servers are killed and started anew, ended with notice, or stopped for longer than a lease and let
+go on, not knowing it; some have so little time that they let go of runs by themselves. After a
+while that ends, and so must every story. `tests.functions.checking` holds what everybody saw
+against the store.
 
 In most stories the readers say `resume` and obey `paused`, so that whoever is gone is taken over;
 in the others they do not, and come back by hand. What is done, a seed decides; when it happens, the
@@ -21,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.runs import RunLog
 from tests.functions.readers import Reader, read
 from tests.functions.servers import HURRIES, Server, trouble
 from tests.functions.wire import CutError, Response, get
@@ -51,6 +53,7 @@ async def play(
     seeds: Sequence[int],
     environ: Mapping[str, str],
     calls: Path,
+    log: RunLog,
     *,
     lease: float = 1.0,
     line: float = 0.0,
@@ -68,7 +71,9 @@ async def play(
     hurries = chance.choice(HURRIES), chance.choice(HURRIES)
     servers = [Server({**environ, **hurry}, dict(options)) for hurry in hurries]
     await asyncio.gather(*(server.start() for server in servers))
-    troubled = asyncio.create_task(trouble(servers, chance, lease, locked, troubles))
+    troubled = asyncio.create_task(
+        trouble(servers, chance, lease, log, locked=locked, most=troubles)
+    )
     try:
         stories = await asyncio.gather(*(_story(seed, servers, lease) for seed in seeds))
         if troubled.done():

@@ -6,16 +6,13 @@ saw last, or asks anew with its key. Knows what a reader is promised, and nothin
 
 import asyncio
 import random
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.functions.servers import Server
-from tests.functions.wire import CutError, Leave, Response, Seen, get, post
-
-
-class BrokenPromiseError(AssertionError):
-    """One was broken; the message begins with its name."""
+from tests.functions.servers import BrokenPromiseError, Server
+from tests.functions.wire import CutError, CutOffError, Leave, Response, Seen, get, post
 
 
 @dataclass
@@ -23,7 +20,7 @@ class Reader:
     """One reader's fate and what it saw.
 
     `seen` is what came since it last asked from the beginning, `before` what it had seen each time
-    when it did; `told` what was no part of the run.
+    when it did; `told` what was no part of the run; `cut_by` are the servers that cut a body.
     """
 
     name: str
@@ -33,6 +30,7 @@ class Reader:
     runs: set[str] = field(default_factory=set)
     connections: int = 0
     told: list[str] = field(default_factory=list)
+    cut_by: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
 
 async def read(
@@ -59,9 +57,10 @@ async def read(
                 budget = int(chance.expovariate(1 / 1500))
             else:
                 most = chance.randint(0, 8)
-        port = chance.choice(servers).port
+        server = chance.choice(servers)
+        process = server.process
         try:
-            async with Response(port, request, budget, chance.choice(ways)) as response:
+            async with Response(server.port, request, budget, chance.choice(ways)) as response:
                 if response.run:
                     me.runs.add(response.run)
                 if response.status == 204:
@@ -72,14 +71,12 @@ async def read(
                     if _ended(me):
                         return
                     continue
-                me.told.append(str(response.status))
-                if response.status == 400:
-                    raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
-                assert response.status in (429, 500, 503), f"status {response.status}"
                 # Whoever does not wait as long as they are told keeps a busy server busy.
-                wait = response.retry_after * chance.uniform(0.5, 1.5)
+                wait = _refused(me, response) * chance.uniform(0.5, 1.5)
         except CutError as error:
             me.told.append(str(error)[:40])
+            if isinstance(error, CutOffError):
+                me.cut_by.append(process)
 
 
 def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.Random) -> bytes:
@@ -98,6 +95,15 @@ def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.R
     if chance.random() < 0.5:
         return get(f"/api/chat/runs/{run}/events?after={seq}&{resume}")
     return get(f"/api/chat?{resume}", Last_Event_ID=last)
+
+
+def _refused(me: Reader, response: Response) -> float:
+    """How long this reader was asked to stay away, in seconds."""
+    me.told.append(str(response.status))
+    if response.status == 400:
+        raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
+    assert response.status in (429, 500, 503), f"status {response.status}"
+    return response.retry_after
 
 
 def _ended(me: Reader) -> bool:
@@ -136,8 +142,14 @@ def _sent_off(me: Reader, seen: Seen) -> float:
     else:
         assert event["type"] == "error", f"{event['type']} without an id"
         me.told.append(event["code"])
+        assert event["retryable"], f"told for ever: {event['code']}"
     if event["type"] == "paused" or event["code"] == "deadline":
         last = me.seen[-1].seq if me.seen else 0
         cursor = event["cursor"]
         assert cursor in {f"{run}-{last}" for run in me.runs}, f"sent off at {cursor}, read {last}"
+        said = "".join(seen.event.get("text", "") for seen in me.seen)
+        # What could not be read in time is left out.
+        assert event.get("partial", {}).get("answer", said) == said, (
+            "the partial is not what they read"
+        )
     return float(event.get("resumeAfterMs", 0) or event.get("retryAfterMs", 0)) / 1000
