@@ -21,13 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions import chat, health, runs
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import http_app, installed, shut_down
+from services.streaming import http_app, installed, shut_down, wound_up
 from services.streaming.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
 
 # How long open requests may take to end once we were told to, in seconds.
 GRACE = 2
+
+# Whoever still has no answer so long after that is told so, in seconds.
+LAST_ANSWER = 1.0
 
 
 def main() -> int:
@@ -145,6 +148,11 @@ class _Site:
             if run is not None:
                 self.reading.remove(run)
 
+    def refuse(self) -> None:
+        """Tell everybody who has no answer yet that they will get none here."""
+        for task in self.waiting:
+            task.cancel()
+
     def _app(self, path: str) -> ASGIApp:
         if not path.startswith(("/api/", "/.netlify/")):
             return self._page
@@ -163,11 +171,11 @@ class _Server(uvicorn.Server):
         self._site = site
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the open requests, then the server."""
-        for task in self._site.waiting:
-            task.cancel()
+        """End the open requests and what is being produced, then the server."""
         shut_down()
+        asyncio.get_running_loop().call_later(LAST_ANSWER, self._site.refuse)
         await super().shutdown(sockets)
+        await wound_up(GRACE)
 
 
 def _ended() -> RiverrunError:

@@ -6,7 +6,6 @@ response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
 from services.progress import Progress
-from services.streaming.attendance import shut_down
 from services.streaming.events import (
     Failure,
     Final,
@@ -35,6 +34,7 @@ from services.streaming.requests import (
     read_question,
     read_reader,
 )
+from services.streaming.shutdown import shut_down, wound_up
 
 __all__ = [
     "Cursor",
@@ -68,4 +68,5 @@ __all__ = [
     "read_question",
     "read_reader",
     "shut_down",
+    "wound_up",
 ]

@@ -9,7 +9,7 @@ This process knows the readers that it serves, and no others.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from services.runs import Entry, Run
 from services.streaming.endings import PausedError
 from services.streaming.events import Paused
 from services.streaming.following import transcript_of
-from services.streaming.installation import Installation, installed
+from services.streaming.installation import Installation
 from services.streaming.question import Reader
 from services.streaming.recording import Entries, as_entry
 from services.streaming.transcript import failure_of
@@ -109,6 +109,26 @@ async def started(entries: Entries) -> Entries:
     return entries
 
 
+async def undivided(
+    beginning: Coroutine[Any, Any, tuple[Run, Entries]],
+) -> tuple[Run, Entries]:
+    """Begin to read a run, and not in part: cancelled, it is begun all the same, and left.
+
+    Between the lease and the producer there would be a run that nobody writes, and that nobody
+    else may write until its lease is over.
+    """
+    task = asyncio.create_task(beginning)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+            if not task.cancelled() and task.exception() is None:
+                await task.result()[1].aclose()
+        raise
+    return task.result()
+
+
 async def attended(
     entries: Entries,
     here: Installation,
@@ -127,6 +147,8 @@ async def attended(
     """
     seat = Seat(reader)
     here.readers.setdefault(run.id, set()).add(seat)
+    if here.closing and here.producing(run.id) is None:
+        seat.send_off(PausedError("shutdown"))  # they were let in at the last moment
     seq = after
     ended = False
     pause: PausedError | None = None
@@ -209,19 +231,3 @@ def _give_up(here: Installation, production: "Production") -> None:
     if production.run.id not in here.readers:
         pause = here.durable and here.settings.abandoned == "pause"
         production.give_up(pause=pause)
-
-
-def shut_down(installation: Installation | None = None) -> None:
-    """This process is being ended: let go of every run, and tell every reader, within 0.2 s.
-
-    A run that cannot go on elsewhere is stopped, and what it said is kept. Nobody is let in after
-    this. Call it on the event loop.
-    """
-    here = installation or installed()
-    here.closing = True
-    for production in list(here.productions.values()):
-        production.end(PausedError("shutdown") if production.pausable else None)
-    for run_id, seats in here.readers.items():
-        if here.producing(run_id) is None:
-            for seat in seats:
-                seat.send_off(PausedError("shutdown"))

@@ -9,13 +9,21 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
+import anyio
+
 from services.runs import NotNextError, Run
 from services.streaming.endings import DeadlineError
 from services.streaming.events import Event, Status
-from services.streaming.following import ATTEMPTS, is_free, transcript_of
+from services.streaming.following import (
+    ATTEMPTS,
+    checkpoint,
+    is_free,
+    transcript_of,
+    unsaid_of,
+)
 from services.streaming.installation import Installation
 from services.streaming.question import Question, Reader, recalled_question, who_goes_on
-from services.streaming.recording import as_entries
+from services.streaming.recording import as_entries, give_back
 from services.streaming.transcript import REACH, Transcript
 
 log = logging.getLogger("riverrun.run")
@@ -46,7 +54,7 @@ async def take_over(run: Run, here: Installation, reader: Reader) -> Continued |
 
     None when somebody is, or was faster, or the run is over: then it is only to be read. A run
     that is gone on with again and again and says nothing more is ended instead, as is one that
-    began more than `settings.longest` seconds ago.
+    began more than `settings.longest` seconds ago. One that could not be taken over is free again.
     """
     if here.producing(run.id) is not None:
         return None
@@ -58,7 +66,13 @@ async def take_over(run: Run, here: Installation, reader: Reader) -> Continued |
         claimed = await here.log.claim(known)
     except NotNextError:
         return None
-    return await _fence(claimed, here, reader)
+    try:
+        return await _fence(claimed, here, reader)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            left = checkpoint(claimed, "interrupted", unsaid_of(known))
+            await give_back(claimed, here.log, left)
+        raise
 
 
 async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | None:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from services.errors import RiverrunError
 from services.runs import Run
-from services.streaming.attendance import attended, started
+from services.streaming.attendance import attended, started, undivided
 from services.streaming.installation import Installation, installed
 from services.streaming.joining import joined
 from services.streaming.lifecycle import Observer
@@ -57,7 +57,7 @@ async def handle_streaming_request(
     asked = _Asked(producer, name_of(producer, goes_on=goes_on), observers, here)
     try:
         question = _question(data)
-        run, entries = await asked.run(question, question.reader)
+        run, entries = await undivided(asked.run(question, question.reader))
     except BaseException as error:
         await _discard(producer)
         if isinstance(error, RiverrunError):
@@ -83,7 +83,7 @@ async def handle_request(
     asked = _Asked(producer, name_of(producer, goes_on=goes_on), observers, here)
     try:
         question = _question(data)
-        run, entries = await asked.run(question, replace(question.reader, resume=False))
+        run, entries = await undivided(asked.run(question, replace(question.reader, resume=False)))
     except BaseException as error:
         await _discard(producer)
         if isinstance(error, RiverrunError):
@@ -133,7 +133,7 @@ class _Asked:
         if not new:
             await said.aclose()
             # Whoever repeats the request wants its answer, so it goes on if it has to.
-            entries = await joined(
+            return await joined(
                 run,
                 0,
                 reader,
@@ -143,7 +143,6 @@ class _Asked:
                 observers=self.observers,
                 wakes=True,
             )
-            return run, entries
         pausable = here.durable and self.name is not None
         production = produce(run, question, said, here, observers=self.observers, pausable=pausable)
         returns = reader.resume and pausable

@@ -122,12 +122,13 @@ async def transcript_of(
         last = entry
         if not entry.terminal:
             transcript.note(read_event(entry.payload))
-    for event in _unsaid(run):
+    for event in unsaid_of(run):
         transcript.note(event)
     return transcript, last
 
 
-def _unsaid(run: Run) -> list[Event]:
+def unsaid_of(run: Run) -> list[Event]:
+    """What `run` was asked not to say, as its last producer left it."""
     kept = from_json(run.checkpoint) if run.checkpoint else {}
     return [read_event(to_json(event)) for event in kept.get("unsaid", ())]
 

@@ -25,8 +25,8 @@ async def joined(
     producer: Producer | None = None,
     observers: tuple[Observer, ...] = (),
     wakes: bool = False,
-) -> Entries:
-    """The entries of `run` after `after` for a reader who was admitted; gives their place back.
+) -> tuple[Run, Entries]:
+    """`run`, and its entries after `after` for a reader who was admitted; gives their place back.
 
     Who `wakes` a run makes it go on, here, if nobody produces it and `producer`, whose `name` it
     must know, can. Nobody else ever calls a provider.
@@ -52,4 +52,4 @@ async def joined(
     except BaseException:
         here.dismiss()
         raise
-    return await started(attended(entries, here, run, reader, after, returns=returns))
+    return run, await started(attended(entries, here, run, reader, after, returns=returns))

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from functools import partial
 
 from services.runs import Run
+from services.streaming.endings import PausedError
 from services.streaming.events import Event, Notice, PauseReason, Reset, Sources, Spent, Token
 from services.streaming.following import checkpoint
 from services.streaming.installation import Installation
@@ -79,6 +80,8 @@ def produce(
     here.productions[run.id] = production
     production.begin(entries, partial(here.log.renew, run), question.seconds_left)
     production.task.add_done_callback(lambda _task: here.over(production))
+    if here.closing:
+        production.end(PausedError("shutdown"))  # before its first step: no model is paid
     return production
 
 

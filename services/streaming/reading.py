@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.errors import RiverrunError
 from services.runs import Entry
+from services.streaming.attendance import undivided
 from services.streaming.following import end_run, let_go
 from services.streaming.installation import Installation, installed
 from services.streaming.joining import joined
@@ -48,14 +49,16 @@ async def handle_resume(
         if last is not None and last.terminal and cursor.seq == seen:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         here.admit()
-        entries = await joined(
-            run,
-            cursor.seq,
-            reader,
-            here,
-            name=name_of(producer, goes_on=True),
-            producer=producer,
-            wakes=reader.resume,
+        _, entries = await undivided(
+            joined(
+                run,
+                cursor.seq,
+                reader,
+                here,
+                name=name_of(producer, goes_on=True),
+                producer=producer,
+                wakes=reader.resume,
+            )
         )
     except RiverrunError as error:
         return error_response(error)

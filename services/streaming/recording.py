@@ -87,7 +87,7 @@ async def record(
         if ours:
             with anyio.CancelScope(shield=True):
                 if leave is not None and pause is not None:
-                    await _let_go(run, log, leave(pause))
+                    await give_back(run, log, leave(pause))
                 else:
                     await _end(transcript.failed(cause, now()), seq, run, log)
 
@@ -98,7 +98,8 @@ async def _look(log: RunLog, run: Run, seq: int) -> None:
         raise NotNextError
 
 
-async def _let_go(run: Run, log: RunLog, checkpoint: bytes) -> None:
+async def give_back(run: Run, log: RunLog, checkpoint: bytes) -> None:
+    """End the lease of `run` now, and leave `checkpoint`. Raises nothing."""
     try:
         await log.release(run, checkpoint=checkpoint)
     except NotNextError:

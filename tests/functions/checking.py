@@ -1,4 +1,4 @@
-"""What everybody saw, held against the store: the four promises of a run.
+"""What everybody saw, held against the store: what a run promises.
 
 - P1: what a reader saw, over all its connections, is the log from 1 on: nothing lost, doubled, out
   of order or different; asked for again from the beginning, it is the same again.
@@ -6,11 +6,14 @@
 - P3: the log has no hole and one terminal entry, the last; its tokens are the answer.
 - P4: the key stands for one run, and the provider was called once, and once more at most each time
   that somebody took the run over, which each said so in the log before they called.
+- P5: a server that is given notice cuts nobody off: each body ends with a word of it.
+- P6 is looked at while it happens (`servers`): a server that has ended so holds no run.
 
 Knows stories and entries; not how either came about.
 """
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +22,9 @@ from pathlib import Path
 from services.runs import Entry, Run, RunLog
 from services.streaming.continuing import GOING_ON
 from tests.functions.deployed import word_of
-from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.history import Story
+from tests.functions.readers import Reader
+from tests.functions.servers import BrokenPromiseError
 from tests.functions.wire import Seen
 
 # How a run may end that nobody stopped and whose provider never fails: gone on with three times
@@ -51,6 +56,7 @@ def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) ->
         ("P3", partial(_check_log, story, entries)),
         ("P4", partial(_check_calls, run, gone_on, calls)),
         ("P2", partial(_check_kept, story.readers, kept)),
+        ("P5", partial(_check_told, story.readers)),
         ("P1", partial(_check_read, story.readers, list(kept))),
     )
     for promise, look in checks:
@@ -70,6 +76,8 @@ def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) ->
             "replays": sum(len(reader.before) for reader in story.readers),
             "statuses 500, 503": told["500"] + told["503"],
             "paused": sum(many for what, many in told.items() if what.startswith("paused")),
+            "paused for a shutdown": told["paused shutdown"],
+            "cut off": sum(len(reader.cut_by) for reader in story.readers),
         }
     )
 
@@ -133,3 +141,9 @@ def _check_read(readers: Sequence[Reader], ids: list[str]) -> None:
         for before in reader.before:
             saw = [seen.id for seen in before]
             assert saw == ids[: len(saw)], f"{reader.name} saw others before"
+
+
+def _check_told(readers: Sequence[Reader]) -> None:
+    for reader in readers:
+        for server in reader.cut_by:
+            assert server.returncode != -signal.SIGTERM, f"{reader.name} was cut off, with notice"

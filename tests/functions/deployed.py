@@ -2,11 +2,11 @@
 
     python -m tests.functions.deployed
 
-prints its port. It is the product from the socket to the store; only who answers, what is found
-and how patient everybody is are of the tests.
+is `python -m functions`: the product from the command to the store; only who answers, what is
+found and how patient everybody is are of the tests.
 `DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
-`line` (the share of DynamoDB's calls that go wrong, and a seed), `port`, `broken` (a promise that
-is to be broken: `PROMISES`).
+`line` (the share of DynamoDB's calls that go wrong, and a seed), `broken` (a promise that is to be
+broken: `PROMISES`).
 What a reader is told as a 500 or a 503 goes to stderr, with its cause.
 """
 
@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import socket
 import sys
 import time
 import traceback
@@ -25,10 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import uvicorn
-from starlette.types import Receive, Scope, Send
-
-from functions import chat, runs
+from functions import __main__ as command
 from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
 from services.passages import Passage
@@ -37,7 +33,16 @@ from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
 from services.runs import sqlite as sqlite_log
 from services.runs.dynamodb import DynamoLog
 from services.runs.sqlite import SQLiteLog
-from services.streaming import facade, following, installed, production, reading, recording
+from services.streaming import (
+    attendance,
+    facade,
+    following,
+    installed,
+    production,
+    reading,
+    recording,
+)
+from services.streaming.endings import PausedError
 from services.streaming.responses import STATUS_OF_CODE, JSONAnswer, error_response
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
@@ -195,16 +200,39 @@ def pays_again(log: RunLog) -> None:
     log.__dict__["start"] = forgetful
 
 
+def says_nothing(_log: RunLog) -> None:
+    """P5: whoever is given notice cuts everybody off."""
+    send_off = attendance._send_off
+
+    async def cut(pause: PausedError, *asked: Any, **more: Any) -> Entry:
+        if pause.reason == "shutdown":
+            raise ConnectionAbortedError
+        return await send_off(pause, *asked, **more)
+
+    put_into(attendance, "_send_off", cut)
+
+
+def holds_on(log: RunLog) -> None:
+    """P6: whoever is given notice lets nothing go."""
+
+    async def release(*_asked: Any, **_more: Any) -> None:
+        pass
+
+    log.__dict__["release"] = release
+
+
 PROMISES: dict[str, Callable[[RunLog], None]] = {
     "P1": loses,
     "P2": shows_early,
     "P3": writes_on,
     "P4": pays_again,
+    "P5": says_nothing,
+    "P6": holds_on,
 }
 
 
-def main() -> None:
-    """Serve until killed."""
+def main() -> int:
+    """Serve until killed or ended. Returns the exit status."""
     options: dict[str, Any] = json.loads(os.environ["DEPLOYED"])
     here = installed()
     here.__dict__["chat"] = Counted(Path(options["calls"]))
@@ -222,17 +250,8 @@ def main() -> None:
         share, seed = options["line"]
         table = here.log._table
         table._client = FaultyClient(table._connected(), random.Random(seed), share)
-    listener = socket.create_server(("127.0.0.1", options.get("port", 0)), backlog=2048)
-    print(listener.getsockname()[1], flush=True)  # noqa: T201 - a command prints
-    config = uvicorn.Config(served, log_level="critical", access_log=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-async def served(scope: Scope, receive: Receive, send: Send) -> None:
-    """Both functions by path."""
-    app = runs.app if "/chat/runs/" in scope["path"] else chat.app
-    await app(scope, receive, send)
+    return command.main()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

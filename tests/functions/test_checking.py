@@ -1,6 +1,7 @@
 """The check itself, on made-up histories: a whole one passes, and each fault has its promise."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +12,9 @@ from services.runs import Entry, Run
 from services.streaming.continuing import GOING_ON
 from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
-from tests.functions.history import BrokenPromiseError, Reader, Story
+from tests.functions.history import Story
+from tests.functions.readers import Reader
+from tests.functions.servers import BrokenPromiseError
 from tests.functions.wire import Seen
 
 ID = "a" * 32
@@ -157,6 +160,12 @@ def goes_on_without_a_claim(history: History) -> None:
     history.run = replace(history.run, epoch=1)
 
 
+def is_cut_off_with_notice(history: History) -> None:
+    with subprocess.Popen(["sleep", "60"]) as server:
+        server.terminate()
+    history.reader.cut_by.append(server)
+
+
 FAULTS: dict[str, tuple[Callable[[History], None], ...]] = {
     "P1": (misses, misses_the_end, hears_twice, hears_backwards, hears_another_beginning),
     "P2": (sees_what_was_never_kept, sees_other_bytes, sees_another_run),
@@ -171,6 +180,7 @@ FAULTS: dict[str, tuple[Callable[[History], None], ...]] = {
         is_interrupted_though_it_may_go_on,
     ),
     "P4": (is_paid_twice, goes_on_without_a_claim),
+    "P5": (is_cut_off_with_notice,),
 }
 
 

@@ -123,9 +123,9 @@ def test_it_ends_at_once_and_tells_those_who_wait(
         said.until("token")
         silent.until("sources")
         server.process.send_signal(sign)
-        kept = said.until("final")["result"]
-        assert (kept["answer"], kept["finishReason"]) == ("One ", "cancelled")
-        assert silent.until("error")["code"] == "cancelled"
+        kept = said.until("error")
+        assert (kept["code"], kept["partial"]["answer"]) == ("interrupted", "One ")
+        assert silent.until("error")["code"] == "interrupted"
         assert said.event() is None
         assert silent.event() is None
         assert server.process.wait(PATIENCE) == status

@@ -14,7 +14,7 @@ import pytest
 
 from services.runs.sqlite import SQLiteLog
 from tests.functions.deployed import word_of
-from tests.functions.history import Server
+from tests.functions.servers import Server
 from tests.functions.wire import CutError, Leave, Response, Seen, get, post
 
 WAYS: tuple[Leave, ...] = ("fin", "rst", "half")

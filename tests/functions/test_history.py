@@ -20,7 +20,8 @@ from services.runs.dynamodb_table import Table
 from services.runs.sqlite import SQLiteLog
 from tests.functions.checking import check
 from tests.functions.deployed import PROMISES
-from tests.functions.history import TOGETHER, BrokenPromiseError, play
+from tests.functions.history import TOGETHER, play
+from tests.functions.servers import BrokenPromiseError
 from tests.functions.table_server import environ_for, moto
 from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table
@@ -51,9 +52,9 @@ async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
         path, calls = folder / f"{seeds[0]}.sqlite", folder / f"{seeds[0]}.calls"
         calls.touch()
         environ = {"RIVERRUN_LOG": f"sqlite://{path}", "RIVERRUN_HEARTBEAT": "0.3"}
-        stories = await play(seeds, environ, calls, locked=path, broken=broken)
         log: RunLog = SQLiteLog(path)
         try:
+            stories = await play(seeds, environ, calls, log, locked=path, broken=broken)
             happened += await check(stories, log, calls)
         finally:
             await log.close()
@@ -88,9 +89,9 @@ async def in_table(
     calls = folder / f"{seeds[0]}.calls"
     calls.touch()
     environ = {**environ_for(address, name), "RIVERRUN_HEARTBEAT": "1"}
-    stories = await play(seeds, environ, calls, lease=lease, line=0.1, troubles=troubles)
     log: RunLog = DynamoLog(Table(name, client=client))
     try:
+        stories = await play(seeds, environ, calls, log, lease=lease, line=0.1, troubles=troubles)
         return await check(stories, log, calls)
     finally:
         await log.close()

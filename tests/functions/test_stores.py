@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from services.runs.sqlite import SQLiteLog
-from tests.functions.history import Server
+from tests.functions.servers import Server
 from tests.functions.table_server import environ_for, moto
 from tests.functions.wire import Response, get, post
 

@@ -19,6 +19,10 @@ class CutError(Exception):
     """The response was not there, or ended before its end."""
 
 
+class CutOffError(CutError):
+    """The body was cut, and not by its reader."""
+
+
 @dataclass(slots=True)
 class Seen:
     """An event as it came: its id ("" for none) and its data."""
@@ -118,7 +122,7 @@ class Response:
                 size = int(await self._reader.readuntil(b"\r\n"), 16)
                 data = await self._reader.readexactly(size + 2)
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-                raise CutError(str(error)) from error
+                raise CutOffError(str(error)) from error
             if size == 0:
                 self.ended = True
                 return []

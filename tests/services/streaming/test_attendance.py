@@ -30,7 +30,6 @@ from tests.services.streaming.invocations import (
     kinds,
     place,
     resume,
-    to_the_end,
     told,
 )
 
@@ -124,30 +123,6 @@ async def test_the_front_cuts_a_body_and_not_the_run(here: Installation, chat: W
     rest = await resume(here, *place(first), left=900.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 1
-
-
-async def test_a_process_that_is_ended_lets_its_runs_go(
-    here: Installation, elsewhere: Installation, chat: Words
-) -> None:
-    """Within 0.3 s, though a provider takes its time; every reader is told; nobody is let in."""
-    chat.stubborn = 30.0
-    reading = asyncio.create_task(ask(here, left=900.0))
-    await asyncio.sleep(3.5)
-    (run,) = here.productions
-    second = asyncio.create_task(resume(here, run, 0, left=900.0))
-    await asyncio.sleep(1.3)
-    began = asyncio.get_running_loop().time()
-    shut_down(here)
-    first, joined = await reading, await second
-    assert asyncio.get_running_loop().time() - began <= 0.3
-    assert first[-1][1]["reason"] == joined[-1][1]["reason"] == "shutdown"
-    assert first[:-1] == joined[:-1]
-    refused = await handle_streaming_request({"query": "go"}, installation=here)
-    assert refused.status_code == 503
-    chat.stubborn = 0.0
-    whole = await to_the_end(elsewhere, first, left=900.0)
-    assert whole[-1][1]["result"]["answer"] == WHOLE
-    await asyncio.sleep(60)
 
 
 @pytest.mark.parametrize("policy", ["finish", "pause", "stop"])

@@ -1,0 +1,155 @@
+"""Readers who leave anywhere and come back, until they have seen the end of their run.
+
+One leaves after any event, at any byte, in any way; comes back to any server with the id that it
+saw last, or asks anew with its key. Knows what a reader is promised, and nothing of the store.
+"""
+
+import asyncio
+import random
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.functions.servers import BrokenPromiseError, Server
+from tests.functions.wire import CutError, CutOffError, Leave, Response, Seen, get, post
+
+
+@dataclass
+class Reader:
+    """One reader's fate and what it saw.
+
+    `seen` is what came since it last asked from the beginning, `before` what it had seen each time
+    when it did; `told` what was no part of the run; `cut_by` are the servers that cut a body.
+    """
+
+    name: str
+    resume: bool = True
+    seen: list[Seen] = field(default_factory=list)
+    before: list[list[Seen]] = field(default_factory=list)
+    runs: set[str] = field(default_factory=set)
+    connections: int = 0
+    told: list[str] = field(default_factory=list)
+    cut_by: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+
+
+async def read(
+    me: Reader,
+    question: Mapping[str, Any],
+    key: str,
+    servers: Sequence[Server],
+    chance: random.Random,
+) -> None:
+    """Read to the end, as an `EventSource` with a patient person behind it does."""
+    cuts = chance.randint(0, 6)
+    wait = 0.0
+    while True:
+        await asyncio.sleep(wait + chance.uniform(0.01, 0.2))
+        wait = 0.0
+        me.connections += 1
+        request = _request(me, question, key, chance)
+        ways: tuple[Leave, ...] = ("fin", "rst", "half")
+        budget, most = None, 10_000
+        if cuts > 0:
+            cuts -= 1
+            # At any byte, or after any event.
+            if chance.random() < 0.5:
+                budget = int(chance.expovariate(1 / 1500))
+            else:
+                most = chance.randint(0, 8)
+        server = chance.choice(servers)
+        process = server.process
+        try:
+            async with Response(server.port, request, budget, chance.choice(ways)) as response:
+                if response.run:
+                    me.runs.add(response.run)
+                if response.status == 204:
+                    assert me.seen, "nothing left to resume, and nothing was seen"
+                    return
+                if response.status == 200:
+                    wait = await _hear(me, response, most)
+                    if _ended(me):
+                        return
+                    continue
+                # Whoever does not wait as long as they are told keeps a busy server busy.
+                wait = _refused(me, response) * chance.uniform(0.5, 1.5)
+        except CutError as error:
+            me.told.append(str(error)[:40])
+            if isinstance(error, CutOffError):
+                me.cut_by.append(process)
+
+
+def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.Random) -> bytes:
+    resume = "resume=1" if me.resume else "resume=0"
+    if not me.seen:
+        if me.runs and chance.random() < 0.3:
+            run = min(me.runs)
+            return get(f"/api/chat/runs/{run}/events?after=0&{resume}")
+        return post(question, Idempotency_Key=key)
+    if chance.random() < 0.2:
+        me.before.append(me.seen)
+        me.seen = []
+        return post(question, Idempotency_Key=key)
+    last = me.seen[-1].id
+    run, _, seq = last.rpartition("-")
+    if chance.random() < 0.5:
+        return get(f"/api/chat/runs/{run}/events?after={seq}&{resume}")
+    return get(f"/api/chat?{resume}", Last_Event_ID=last)
+
+
+def _refused(me: Reader, response: Response) -> float:
+    """How long this reader was asked to stay away, in seconds."""
+    me.told.append(str(response.status))
+    if response.status == 400:
+        raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
+    assert response.status in (429, 500, 503), f"status {response.status}"
+    return response.retry_after
+
+
+def _ended(me: Reader) -> bool:
+    return bool(me.seen) and me.seen[-1].event["type"] in ("final", "error")
+
+
+async def _hear(me: Reader, response: Response, most: int) -> float:
+    """Take events until the end of the run or of the body, or enough of them.
+
+    Returns how long this reader was asked to stay away, in seconds.
+    """
+    wait = 0.0
+    sent_off = False
+    while most > 0 and not _ended(me):
+        found = await response.events()
+        if not found:
+            break
+        for seen in found:
+            assert not sent_off, "something follows what ends a body"
+            if seen.id:
+                me.seen.append(seen)
+                most -= 1
+            else:
+                # Told to this reader alone, and in no log.
+                wait, sent_off = _sent_off(me, seen), True
+            if most == 0 or _ended(me):
+                break
+    return wait
+
+
+def _sent_off(me: Reader, seen: Seen) -> float:
+    event = seen.event
+    if event["type"] == "paused":
+        assert me.resume, "paused, for a reader who did not say resume"
+        me.told.append(f"paused {event['reason']}")
+    else:
+        assert event["type"] == "error", f"{event['type']} without an id"
+        me.told.append(event["code"])
+        assert event["retryable"], f"told for ever: {event['code']}"
+    if event["type"] == "paused" or event["code"] == "deadline":
+        last = me.seen[-1].seq if me.seen else 0
+        cursor = event["cursor"]
+        assert cursor in {f"{run}-{last}" for run in me.runs}, f"sent off at {cursor}, read {last}"
+        said = "".join(seen.event.get("text", "") for seen in me.seen)
+        # What could not be read in time is left out.
+        assert event.get("partial", {}).get("answer", said) == said, (
+            "the partial is not what they read"
+        )
+    return float(event.get("resumeAfterMs", 0) or event.get("retryAfterMs", 0)) / 1000

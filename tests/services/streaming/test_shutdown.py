@@ -1,0 +1,275 @@
+"""A process that is given notice leaves nobody waiting: neither a reader nor the next process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from services.runs import RunLog, RunLogError
+from services.runs.memory import MemoryLog
+from services.settings import Settings
+from services.streaming import (
+    Cursor,
+    Installation,
+    Question,
+    Reader,
+    handle_request,
+    handle_resume,
+    handle_streaming_request,
+    shut_down,
+    wound_up,
+)
+from services.streaming.following import is_free
+from tests.services.streaming.instant import instant
+from tests.services.streaming.invocations import (
+    WHOLE,
+    Documents,
+    Told,
+    Words,
+    ask,
+    installation,
+    place,
+    resume,
+    to_the_end,
+    told,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Time that is waited for passes at once."""
+    return instant()
+
+
+@pytest.fixture
+async def chat() -> Words:
+    """Who answers."""
+    return Words()
+
+
+@pytest.fixture
+async def log() -> MemoryLog:
+    """What the processes share."""
+    return MemoryLog()
+
+
+@pytest.fixture
+async def here(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+    """A process; at the end of a test it serves and produces nothing."""
+    here = installation(log, chat)
+    yield here
+    assert (here.streams, here.readers, here.productions) == (0, {}, {})
+
+
+@pytest.fixture
+async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+    """Another process with the same log."""
+    here = installation(log, chat)
+    yield here
+    assert (here.streams, here.readers, here.productions) == (0, {}, {})
+
+
+def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> None:
+    """Let `then` happen when the log has done `name`, before anybody hears of it; once."""
+    real = getattr(log, name)
+
+    async def done(*asked: Any, **more: Any) -> Any:
+        setattr(log, name, real)
+        answer = await real(*asked, **more)
+        if (pending := then()) is not None:
+            await pending
+        return answer
+
+    setattr(log, name, done)
+
+
+async def test_a_process_that_is_ended_lets_its_runs_go(
+    here: Installation, elsewhere: Installation, chat: Words
+) -> None:
+    """Within 0.3 s, though a provider takes its time; every reader is told; nobody is let in."""
+    chat.stubborn = 30.0
+    reading = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(3.5)
+    (run,) = here.productions
+    second = asyncio.create_task(resume(here, run, 0, left=900.0))
+    await asyncio.sleep(1.3)
+    began = asyncio.get_running_loop().time()
+    shut_down(here)
+    first, joined = await reading, await second
+    assert asyncio.get_running_loop().time() - began <= 0.3
+    assert first[-1][1]["reason"] == joined[-1][1]["reason"] == "shutdown"
+    assert first[:-1] == joined[:-1]
+    refused = await handle_streaming_request({"query": "go"}, installation=here)
+    assert refused.status_code == 503
+    chat.stubborn = 0.0
+    whole = await to_the_end(elsewhere, first, left=900.0)
+    assert whole[-1][1]["result"]["answer"] == WHOLE
+    await asyncio.sleep(60)
+
+
+async def paused(here: Installation) -> Told:
+    """An answer that was let go in the middle: what a reader has of it."""
+    return await ask(here, left=8.0)
+
+
+async def begun(here: Installation, told_so_far: Told | None) -> Any:
+    """A new run, or an old one that is gone on with: its response."""
+    if told_so_far is None:
+        question = Question(query="go", resume=True, idempotency_key="k")
+        return await handle_streaming_request(question, installation=here)
+    reader = Reader(resume=True)
+    return await handle_resume(Cursor(*place(told_so_far)), reader=reader, installation=here)
+
+
+MOMENTS = [("start", False), ("claim", True), ("append", True), ("read", True)]
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
+async def test_what_is_about_to_begin_is_let_go_before_it_is_paid_for(
+    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
+) -> None:
+    """Notice comes while a run is started or taken over: its reader is told, its lease is over."""
+    name, goes_on = moment
+    first = await paused(elsewhere) if goes_on else None
+    asked = len(chat.asked)
+    once(here.log, name, lambda: shut_down(here))
+    response = await begun(here, first)
+    last = (await told(response))[-1][1]
+    assert (last["type"], last["reason"]) == ("paused", "shutdown")
+    assert len(chat.asked) == asked
+    assert is_free(await here.log.find(response.headers["x-run-id"], None))
+    rest = await told(await begun(elsewhere, first))
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
+async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
+    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
+) -> None:
+    """The host loses patience between the lease and the producer."""
+    name, goes_on = moment
+    first = await paused(elsewhere) if goes_on else None
+    asked = len(chat.asked)
+
+    async def lose_patience() -> None:
+        shut_down(here)
+        beginning.cancel()
+        await asyncio.sleep(0.05)
+
+    once(here.log, name, lose_patience)
+    beginning = asyncio.create_task(begun(here, first))
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    await wound_up(1.0, here)
+    assert len(chat.asked) == asked
+    (summary,) = await here.log.recent()
+    assert is_free(summary.run)
+    rest = await told(await begun(elsewhere, first))
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+
+
+async def test_a_run_that_could_not_be_taken_over_is_free_again(
+    here: Installation, log: MemoryLog
+) -> None:
+    """The log fails after the claim: nobody has to wait for the lease of somebody who gave up."""
+    first = await paused(here)
+
+    def fail() -> None:
+        raise RunLogError("The log is busy.")
+
+    once(log, "claim", lambda: once(log, "read", fail))
+    assert (await begun(here, first)).status_code == 503
+    assert is_free(await log.find(place(first)[0], None))
+    whole = await to_the_end(here, first, left=900.0)
+    assert whole[-1][1]["result"]["answer"] == WHOLE
+    assert whole[-1][1]["result"]["sources"]
+
+
+async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(
+    here: Installation, log: MemoryLog
+) -> None:
+    """Also where the last words of a run cannot be written."""
+    hangs = asyncio.Event()
+    reading = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(5)
+    once(log, "append", lambda: _wait(hangs))
+    await asyncio.sleep(1)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    shut_down(here)
+    events = await reading
+    assert loop.time() - began <= 0.3
+    assert events[-1][1]["reason"] == "shutdown"
+    hangs.set()
+    await wound_up(1.0, here)
+
+
+async def test_who_is_let_in_at_the_last_moment_is_told_too(
+    here: Installation, elsewhere: Installation, log: MemoryLog
+) -> None:
+    """They came to read what another process writes."""
+    reading = asyncio.create_task(ask(elsewhere, left=900.0))
+    await asyncio.sleep(5)
+    (run,) = elsewhere.productions
+    once(log, "last", lambda: shut_down(here))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
+    refused = response.status_code
+    assert refused == 503
+    here.closing = False
+    once(log, "find", lambda: once(log, "find", lambda: shut_down(here)))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
+    assert (await told(response))[-1][1]["reason"] == "shutdown"
+    assert (await reading)[-1][1]["result"]["answer"] == WHOLE
+
+
+async def test_who_does_not_come_back_gets_what_there_was(
+    here: Installation, elsewhere: Installation
+) -> None:
+    """An error that may be retried, in no log, with a cursor; in JSON too, with 504."""
+    streaming = asyncio.create_task(ask(here, resume=False, left=900.0))
+    whole = asyncio.create_task(handle_request(Question(query="go"), installation=here))
+    await asyncio.sleep(5.5)
+    shut_down(here)
+    events, answer = await streaming, await whole
+    id_, error = events[-1]
+    assert (id_, error["code"], error["retryable"]) == ("", "deadline", True)
+    said = "".join(event.get("text", "") for _, event in events)
+    assert error["partial"]["answer"] == said != ""
+    assert answer.status_code == 504
+    rest = await resume(elsewhere, *place(events), left=900.0)
+    assert said + "".join(event.get("text", "") for _, event in rest) == WHOLE
+
+
+async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(chat: Words) -> None:
+    """Half an answer is no whole one: an error that may be retried, with what there was."""
+    here = Installation(Settings())
+    here.__dict__.update(chat=chat, context=Documents())
+    reading = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(5.5)
+    shut_down(here)
+    id_, error = (await reading)[-1]
+    assert id_
+    assert (error["code"], error["retryable"]) == ("interrupted", True)
+    assert error["partial"]["answer"]
+
+
+async def test_what_nobody_reads_is_let_go_before_the_process_is_gone(
+    here: Installation, elsewhere: Installation, log: MemoryLog
+) -> None:
+    """Whoever ends the loop waits for it."""
+    response: Any = await begun(here, None)
+    await response.body_iterator.aclose()
+    await response._entries.aclose()
+    assert here.productions
+    shut_down(here)
+    await wound_up(1.0, here)
+    assert not here.productions
+    assert is_free(await log.find(response.headers["x-run-id"], None))
+    assert (await told(await begun(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
