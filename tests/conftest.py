@@ -1,8 +1,10 @@
 """What every test stands on: asyncio, and no way out to the network."""
 
+import gc
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,11 @@ from tests.browser import Browser, find_chromium
 # The suite of rules that every store keeps explains its failures as a test does. Here, before
 # any test can have imported it.
 pytest.register_assert_rewrite("tests.services.runs.conformance")
+
+# The tests start hundreds of Python processes. A shell that says to keep no bytecode has each of
+# them compile the product anew, and each worker every test: a fifth of the whole run.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No test asserts a time, and hypothesis's deadline is one: a busy machine would fail it.
 settings.register_profile("untimed", deadline=None)
@@ -33,6 +40,15 @@ ACCOUNT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
 }
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the collector's sight: it stays to the end.
+
+    A full collection then looks at what tests make, not at a million objects of the libraries.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

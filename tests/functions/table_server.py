@@ -48,9 +48,12 @@ async def moto() -> AsyncIterator[str]:
 # moto keeps a deep copy of the whole table for each transaction, to undo it: with some hundred runs
 # that takes longer than a client waits, every try costs it the same again, and it never recovers.
 # Ours only put items, which never change an item that is there, so a shallow copy undoes them.
+# And it looks through its own folder for each request, which is as good when done once.
 _MOTO = """
 import io, logging, threading
 from collections import defaultdict
+from functools import cache
+from moto import backends
 from moto.dynamodb.models import Table
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -60,6 +63,8 @@ def shallow(table, memo):
     copied.items = defaultdict(dict, {key: dict(items) for key, items in table.items.items()})
     return copied
 Table.__deepcopy__ = shallow
+found = backends.list_of_moto_modules
+backends.list_of_moto_modules = cache(lambda: frozenset(found()))
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 WSGIRequestHandler.protocol_version = "HTTP/1.1"
 inner = DomainDispatcherApplication(create_backend_app)

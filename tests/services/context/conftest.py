@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from services.context.ingest import Step, ingest
-from services.embedding import Kind
+from services.embedding import Kind, local
+
+
+@pytest.fixture(scope="session", autouse=True)
+def model_loaded_once() -> Iterator[None]:
+    """Let all that embed with the real model share it: loading it takes longer than any test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "_Inference", cache(local._Inference))
+        yield
 
 
 class WordEmbedder:
@@ -57,8 +66,12 @@ def embedder() -> WordEmbedder:
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """A small folder of documents in four formats."""
-    folder = tmp_path / "docs"
+    """A small folder of documents in three formats."""
+    return write_docs(tmp_path / "docs")
+
+
+def write_docs(folder: Path) -> Path:
+    """The documents."""
     (folder / "cities").mkdir(parents=True)
     (folder / "cities" / "oslo.md").write_text(
         "# Oslo\n\nOslo is the capital of Norway.\n\n## Museums\n\nThe Fram Museum in Oslo shows "

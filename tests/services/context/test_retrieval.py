@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,17 +21,30 @@ from services.embedding import open_embedder
 from services.errors import RiverrunError, SetupError
 from services.progress import Progress
 from services.settings import ROOT, Settings
+from tests.services.context.conftest import write_docs
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def index(docs: Path, tmp_path: Path) -> str:
-    """An index of the small folder, made with the real model."""
-    async with aclosing(ingest(docs, tmp_path / "index", open_embedder(Settings()))) as steps:
+async def indexed(docs: Path, index: Path) -> None:
+    """Index a folder with the real model."""
+    async with aclosing(ingest(docs, index, open_embedder(Settings()))) as steps:
         async for _ in steps:
             pass
-    return str(tmp_path / "index")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of the small folder, made once."""
+    folder = tmp_path_factory.mktemp("made")
+    asyncio.run(indexed(write_docs(folder / "docs"), folder / "index"))
+    return folder / "index"
+
+
+@pytest.fixture
+def index(made: Path, tmp_path: Path) -> str:
+    """A copy of it that a test may damage."""
+    return str(shutil.copytree(made, tmp_path / "index"))
 
 
 @pytest.fixture
@@ -184,9 +198,7 @@ async def test_an_ingest_under_a_running_library_does_not_disturb_it(
     """It answers from the index it opened."""
     before = await library.retrieve("Oslo", 5)
     (docs / "cities" / "oslo.md").unlink()
-    async with aclosing(ingest(docs, tmp_path / "index", open_embedder(Settings()))) as steps:
-        async for _ in steps:
-            pass
+    await indexed(docs, tmp_path / "index")
     after = await library.retrieve("Oslo", 5)
     assert [passage.text for passage in after] == [passage.text for passage in before]
     np.testing.assert_array_equal(after[0].sentences[0].vector, before[0].sentences[0].vector)
