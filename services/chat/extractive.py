@@ -75,12 +75,12 @@ class Extractive:
         if not answer.startswith(so_far):
             so_far = ""
             yield Anew("The documents have changed.")
-        said = 0
-        for said, piece in enumerate(pieces_of(answer[len(so_far) :]), 1):  # noqa: B007
+        rest = list(pieces_of(answer[len(so_far) :]))
+        for piece in rest:
             # Other streams run between two pieces of this one.
             await anyio.lowlevel.checkpoint()
             yield Text(piece)
-        yield Usage(input_tokens=_words_read(prompt), output_tokens=said, cost_usd=0.0)
+        yield Usage(input_tokens=_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
 
 

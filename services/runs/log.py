@@ -216,21 +216,23 @@ async def follow(
 ) -> AsyncGenerator[Entry | None, None]:
     """Every entry of a run after `after`, as they come, up to and with the terminal one.
 
-    Yields None after each `heartbeat` seconds without an entry, and nothing at all when `after`
-    is the end. Reading never starts or changes a run.
+    Yields None when all that was there has been read, and after each `heartbeat` seconds in which
+    nothing came; nothing at all when `after` is the end. Reading never starts or changes a run.
     """
     last = await log.last(run_id)
     if last is not None and last.terminal and last.seq <= after:
         return
+    silent = True
     while True:
-        entries = await log.read(run_id, after)
-        for entry in entries:
-            yield entry
-            after = entry.seq
-            if entry.terminal:
-                return
-        if not entries and not await log.wait(run_id, after, heartbeat):
+        while entries := await log.read(run_id, after):
+            for entry in entries:
+                yield entry
+                after = entry.seq
+                if entry.terminal:
+                    return
+        if silent:
             yield None
+        silent = not await log.wait(run_id, after, heartbeat)
 
 
 def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:

@@ -74,7 +74,7 @@ async def record_lines(log: RunLog, run: Run) -> AsyncGenerator[bytes, None]:
 
 def read_recording(path: Path) -> Recording:
     """The recording in the file at `path`. Raises `SetupError`, with the line, when it is none."""
-    number = 0
+    number = 1
     try:
         if path.stat().st_size > LONGEST_FILE:
             raise SetupError(f"{path} is too long for a recording.")
@@ -86,7 +86,8 @@ def read_recording(path: Path) -> Recording:
                     f"reads {VERSION}."
                 )
             entries: list[tuple[float, Entry]] = []
-            for number, line in enumerate(file, 1):  # noqa: B007 - the error names the line
+            for line in file:
+                number += 1
                 entries.append(_entry(line, entries))
         return Recording(
             run_id=str(header["run"]),
@@ -98,7 +99,7 @@ def read_recording(path: Path) -> Recording:
         raise SetupError(f"Cannot read the recording {path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SetupError(
-            f"{path} is not a recording (line {number + 1}). Make one with: "
+            f"{path} is not a recording (line {number}). Make one with: "
             "make runs RUN=id EXPORT=file"
         ) from error
 

@@ -6,10 +6,11 @@ or ended, and never waited for. Knows nothing of HTTP and starts no producer.
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 
 from pydantic_core import from_json, to_json
 
-from services.runs import Entry, NotNextError, Run
+from services.runs import Entry, NotNextError, Run, follow
 from services.runs.log import LAST_SEQ
 from services.streaming.endings import PausedError
 from services.streaming.events import Event, PauseReason, payload, read_event
@@ -38,49 +39,37 @@ async def read_run(run: Run, after: int, here: Installation, *, returns: bool = 
     """
     heartbeat = here.settings.heartbeat
     tick = min(heartbeat, LOOK)
-    last = await here.log.last(run.id)
-    if last is not None and last.terminal and last.seq <= after:
-        return
-    silent = 0.0
-    look = True
-    while True:
-        entries = await here.log.read(run.id, after)
-        for entry in entries:
-            yield entry
-            after = entry.seq
-            if entry.terminal:
-                return
-        if entries:
-            silent = 0.0
-            continue
-        if look and await _look_after(run, after, here, returns=returns):
-            continue
-        look = not await here.log.wait(run.id, after, tick)
-        if look:
+    silent = -tick  # the first time, nobody has waited yet
+    async with aclosing(follow(here.log, run.id, after, heartbeat=tick)) as entries:
+        async for entry in entries:
+            if entry is not None:
+                yield entry
+                after, silent = entry.seq, min(silent, 0.0)
+                continue
+            await _look_after(run, after, here, returns=returns)
             silent += tick
-        if silent >= heartbeat:
-            silent = 0.0
-            yield None
+            if silent >= heartbeat:
+                silent = 0.0
+                yield None
 
 
-async def _look_after(run: Run, after: int, here: Installation, *, returns: bool) -> bool:
-    """Whether there is more to read already. See `read_run`."""
+async def _look_after(run: Run, after: int, here: Installation, *, returns: bool) -> None:
+    """End `run`, or raise `PausedError`, when nobody writes it any more. See `read_run`."""
     if here.producing(run.id) is not None:
-        return False
+        return
     known = await here.log.find(run.id, run.owner)
     reason = let_go(known)
     orphaned = reason is None and time.time() > known.lease_until + GRACE
     if reason is None and not orphaned:
-        return False
+        return
     last = await here.log.last(run.id)
     if last is not None and last.seq > after:
-        return True
+        return  # there is more to read
     if reason is not None:
         raise PausedError(reason)
     if returns:
         raise PausedError("interrupted")
     await end_run(known, here, _interrupted, orphan=True)
-    return True
 
 
 def checkpoint(run: Run, reason: PauseReason, unsaid: Iterable[Event] = ()) -> bytes:

@@ -111,7 +111,7 @@ async def trouble(
     for _ in range(chance.randint(most // 2, most)):
         await asyncio.sleep(chance.uniform(0.05, 0.8) * lease)
         server = chance.choice(servers)
-        what = chance.choice(("kill", "kill", "freeze", "lock", "end", "end", "deploy"))
+        what = chance.choice(("kill", "kill", "freeze", "freeze", "lock", "end", "deploy"))
         if what == "kill":
             server.kill()
             killed = time.time()
