@@ -93,7 +93,10 @@ async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | No
             front_left=reader.front_left,
             so_far=transcript.text,
             earlier=replace(
-                transcript, pieces=list(transcript.pieces), steps=dict(transcript.steps)
+                transcript,
+                pieces=list(transcript.pieces),
+                steps=dict(transcript.steps),
+                untold=list(transcript.untold),
             ),
         )
         return Continued(run, question, transcript, entries[-1].seq)
