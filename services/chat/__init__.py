@@ -6,10 +6,12 @@ This package knows nothing of runs, events, embeddings or sockets.
 from services.chat.grounding import Grounding, check
 from services.chat.opening import open_chat
 from services.chat.provider import (
+    NOTHING,
     Anew,
     ChatCode,
     ChatError,
     ChatProvider,
+    Cut,
     Note,
     Piece,
     Prompt,
@@ -22,10 +24,12 @@ from services.chat.provider import (
 )
 
 __all__ = [
+    "NOTHING",
     "Anew",
     "ChatCode",
     "ChatError",
     "ChatProvider",
+    "Cut",
     "Grounding",
     "Note",
     "Piece",

@@ -71,14 +71,60 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call took so far, in the provider's tokens; `cost_usd` is None if unknown.
+
+    Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
+    `stored_tokens` written to it; both have prices of their own. Two of them add up; what is
+    unknown of one is unknown of the sum.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    cached_tokens: int = 0
+    stored_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        cost = None
+        if self.cost_usd is not None and other.cost_usd is not None:
+            # To a thousandth of a millionth, as a price gives it: no digits of a float's own.
+            cost = round(self.cost_usd + other.cost_usd, 9)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            cost,
+            self.cached_tokens + other.cached_tokens,
+            self.stored_tokens + other.stored_tokens,
+        )
+
+
+NOTHING = Usage(0, 0, 0.0)
+"""What is spent before anything is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A call for this answer that ended, with its process, before it told what it took.
+
+    It went on with `so_far` and had `said` so much more.
+    """
+
+    so_far: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What a provider answers: a question, and the passages it may answer from.
 
     `passages` are in rank order; a citation ``[n]`` means the n-th of them, from 1. Their text
     is data: a provider never obeys it. `history` is oldest first. `max_tokens` bounds the
-    answer, in the provider's own tokens. `so_far` is what an earlier invocation already said of
-    this answer: the provider says only what comes after it. `until` is when the answer has to be
-    whole, by the clock of the event loop (seconds): nothing is tried again after it.
+    answer, in the provider's own tokens, `so_far` included. `so_far` is what an earlier
+    invocation already said of this answer: the provider says only what comes after it. `until`
+    is when the answer has to be whole, by the clock of the event loop (seconds): nothing is tried
+    again after it. `spent` is what earlier calls for this answer are known to have taken, in this
+    invocation and before it; `cut` are those that did not tell.
     """
 
     question: str
@@ -87,6 +133,8 @@ class Prompt:
     max_tokens: int = 1024
     so_far: str = ""
     until: float | None = None
+    spent: Usage = NOTHING
+    cut: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +142,6 @@ class Text:
     """A piece of the answer; the pieces joined are the answer, byte for byte."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the answer took so far, in the provider's tokens; `cost_usd` is None if unknown.
-
-    Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
-    `stored_tokens` written to it; both have prices of their own.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    cached_tokens: int = 0
-    stored_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from services.chat.breaker import Breaker
+from services.chat.metering import BudgetError
 from services.chat.provider import (
+    NOTHING,
     Anew,
     ChatError,
     ChatProvider,
@@ -37,11 +39,20 @@ LONGEST_PAUSE = 8.0
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """One call: whether it has shown text, and how it failed."""
+class _Course:
+    """How far an answer is: what the next call is asked, how many are left, what all took.
 
-    shown: bool = False
+    `error` is how the last call failed, `shown` whether it had shown text, `anew` what stands
+    before the next text; `whole` is the end.
+    """
+
+    prompt: Prompt
+    left: int
+    spent: Usage = NOTHING
     error: ChatError | None = None
+    shown: bool = False
+    anew: Anew | None = None
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -69,78 +80,91 @@ class Retrying:
     ) -> AsyncGenerator[Piece, None]:
         """Answer from the first model that does.
 
-        Raises the last `ChatError` when none did, or ``provider_throttled`` when every model has
-        failed so often lately that none is asked.
+        Every call leaves the next ones less to spend. Raises the last `ChatError` when none did,
+        or ``provider_throttled`` when every model has failed so often lately that none is asked.
         """
-        spent: list[Usage] = []
-        left = max(TRIES, len(self.models))
-        error: ChatError | None = None
+        course = _Course(prompt, max(TRIES, len(self.models)))
         for number, provider in enumerate(self.models, 1):
-            tries = max(1, left - (len(self.models) - number))
-            for attempt_number in range(tries):
-                if not self._breaker(provider).enter():
-                    break
-                left -= 1
-                attempt = _Attempt()
-                async with aclosing(
-                    self._attempt(provider, prompt, attempt, spent, report)
-                ) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                if attempt.error is None:
-                    return
-                error = attempt.error
-                if not self._may_go_on(error, attempt, prompt, left):
-                    raise error
-                if attempt.shown:
-                    prompt = replace(prompt, so_far="")
-                    yield Anew("The answer broke off and is written again.")
-                pause = self._pause(error, attempt_number)
-                if attempt_number + 1 == tries or not _same_again(error, prompt, pause):
-                    break
-                await self.sleep(pause)
+            tries = max(1, course.left - (len(self.models) - number))
+            async with aclosing(self._tries(provider, tries, course, report)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            if course.whole:
+                return
             if number < len(self.models) and _in_time(prompt, 0):
                 yield Note("fallback", "Another model answers: the first one did not.")
-        raise error or self._all_resting()
+        raise course.error or self._all_resting()
 
-    async def _attempt(
-        self,
-        provider: ChatProvider,
-        prompt: Prompt,
-        attempt: _Attempt,
-        spent: list[Usage],
-        report: Report,
+    async def _tries(
+        self, provider: ChatProvider, tries: int, course: _Course, report: Report
+    ) -> AsyncGenerator[Piece, None]:
+        """Ask one model until it answers or the next one is to be asked."""
+        for number in range(tries):
+            if not self._breaker(provider).enter():
+                return
+            try:
+                async with aclosing(self._call(provider, course, report)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except BudgetError:
+                if course.error is None:
+                    raise
+                return  # another model may be cheaper
+            except ChatError as error:
+                if not self._may_go_on(error, course):
+                    raise
+                course.error = error
+                if course.shown:
+                    course.prompt = replace(course.prompt, so_far="")
+                    course.anew = Anew("The answer broke off and is written again.")
+            pause = self._pause(course.error, number)
+            if number + 1 == tries or not _same_again(course.error, course.prompt, pause):
+                return
+            await self.sleep(pause)
+
+    async def _call(
+        self, provider: ChatProvider, course: _Course, report: Report
     ) -> AsyncGenerator[Piece, None]:
         breaker = self._breaker(provider)
+        course.left -= 1
+        course.shown = False
         usage: Usage | None = None
         try:
-            async with aclosing(answer(provider, prompt, report=report)) as pieces:
+            async with aclosing(answer(provider, course.prompt, report=report)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Text) and piece.text:
-                        attempt.shown = True
-                        breaker.succeeded()
-                    elif isinstance(piece, Usage):
+                    if isinstance(piece, Usage):
                         usage = piece
-                        # One bill a run: what earlier tries cost is in it.
-                        piece = _sum([*spent, usage])  # noqa: PLW2901 - the same piece, complete
+                        # One bill an answer: what earlier tries cost is in it.
+                        yield course.spent + usage
+                        continue
+                    if isinstance(piece, Text | Stop) and course.anew is not None:
+                        # What was shown stands until there is something in its place.
+                        yield course.anew
+                        course.anew = None
+                    if isinstance(piece, Text) and piece.text:
+                        course.shown = True
+                        breaker.succeeded()
                     elif isinstance(piece, Stop) and provider is not self.models[0]:
-                        piece = replace(piece, model=piece.model or provider.model)  # noqa: PLW2901
+                        piece = replace(piece, model=piece.model or provider.model)  # noqa: PLW2901 - the same piece, complete
                     yield piece
-            breaker.succeeded()
+            course.whole = True
         except ChatError as error:
-            attempt.error = error
             if error.retryable:
                 breaker.failed()
             log.warning("A model did not answer: %s.", error.code, exc_info=error)
+            raise
         finally:
             if usage is not None:
-                spent.append(usage)
+                course.spent += usage
+                spent = course.prompt.spent + usage
+                course.prompt = replace(course.prompt, spent=spent, cut=())
 
-    def _may_go_on(self, error: ChatError, attempt: _Attempt, prompt: Prompt, left: int) -> bool:
-        if error.code == "content_filtered" or left < 1 or not _in_time(prompt, 0):
+    def _may_go_on(self, error: ChatError, course: _Course) -> bool:
+        if error.code == "content_filtered" or course.left < 1 or not _in_time(course.prompt, 0):
             # Another model is not asked for what one's rules have refused.
             return False
-        return not attempt.shown or (self.restart and error.retryable)
+        return not course.shown or (self.restart and error.retryable)
 
     def _pause(self, error: ChatError, number: int) -> float:
         pause: float = self.jitter() * min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
@@ -168,14 +192,3 @@ def _in_time(prompt: Prompt, pause: float) -> bool:
     if prompt.until is None:
         return True
     return asyncio.get_running_loop().time() + pause < prompt.until
-
-
-def _sum(usages: Sequence[Usage]) -> Usage:
-    costs = [usage.cost_usd for usage in usages]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        cached_tokens=sum(usage.cached_tokens for usage in usages),
-        stored_tokens=sum(usage.stored_tokens for usage in usages),
-    )

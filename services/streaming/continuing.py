@@ -16,10 +16,9 @@ from services.streaming.endings import DeadlineError
 from services.streaming.events import Event, Status
 from services.streaming.following import (
     ATTEMPTS,
-    checkpoint,
+    handed_back,
     is_free,
     transcript_of,
-    unsaid_of,
 )
 from services.streaming.installation import Installation
 from services.streaming.question import Question, Reader, recalled_question, who_goes_on
@@ -70,8 +69,7 @@ async def take_over(run: Run, here: Installation, reader: Reader) -> Continued |
         return await _fence(claimed, here, reader)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            left = checkpoint(claimed, "interrupted", unsaid_of(known))
-            await give_back(claimed, here.log, left)
+            await give_back(claimed, here.log, handed_back(known, claimed))
         raise
 
 
@@ -107,7 +105,10 @@ async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | No
             front_left=reader.front_left,
             so_far=transcript.text,
             earlier=replace(
-                transcript, pieces=list(transcript.pieces), steps=dict(transcript.steps)
+                transcript,
+                pieces=list(transcript.pieces),
+                steps=dict(transcript.steps),
+                untold=list(transcript.untold),
             ),
         )
         return Continued(run, question, transcript, entries[-1].seq)

@@ -5,8 +5,9 @@ or ended, and never waited for. Knows nothing of HTTP and starts no producer.
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from pydantic_core import from_json, to_json
 
@@ -72,13 +73,30 @@ async def _look_after(run: Run, after: int, here: Installation, *, returns: bool
     await end_run(known, here, _interrupted, orphan=True)
 
 
-def checkpoint(run: Run, reason: PauseReason, unsaid: Iterable[Event] = ()) -> bytes:
+def checkpoint(
+    run: Run,
+    reason: PauseReason,
+    after: int,
+    unsaid: Iterable[Event] = (),
+    account: Mapping[str, Any] | None = None,
+) -> bytes:
     """What a producer leaves behind when it lets a run go, for `let_go` and whoever goes on.
 
-    `unsaid` is what the run was asked not to say: it is in no log.
+    `unsaid` is what the run was asked not to say up to entry `after`: it is in no log, and so
+    the log alone does not give the `account` of the transcript.
     """
     kept = [from_json(payload(event)) for event in unsaid]
-    return to_json({"epoch": run.epoch, "reason": reason, "unsaid": kept})
+    left = {"epoch": run.epoch, "reason": reason, "after": after, "unsaid": kept}
+    return to_json(left if account is None else {**left, "account": account})
+
+
+def handed_back(known: Run, claimed: Run) -> bytes:
+    """What whoever `claimed` a run leaves, who was ended before they said a word of their own.
+
+    It is what `known`, the run before them, was left with.
+    """
+    left = from_json(known.checkpoint) if known.checkpoint else {}
+    return to_json({**left, "epoch": claimed.epoch, "reason": "interrupted"})
 
 
 def let_go(run: Run) -> PauseReason | None:
@@ -97,7 +115,8 @@ async def transcript_of(
 ) -> tuple[Transcript, Entry | None]:
     """What is known of a run up to entry `upto`, and the last entry of that.
 
-    What a run was asked not to say is not in its log; the checkpoint has it.
+    What a run was asked not to say is not in its log; the checkpoint has it, as of the entry
+    that it was left after.
     """
     question = recalled_question(run.question) if run.question else None
     transcript = Transcript(
@@ -107,19 +126,23 @@ async def transcript_of(
         metadata=question.metadata if question is not None else {},
     )
     last: Entry | None = None
+    left = from_json(run.checkpoint) if run.checkpoint else {}
     async for entry in _entries(run, here, upto):
+        if left and entry.seq > left.get("after", LAST_SEQ):
+            _recall(transcript, left)
+            left = {}
         last = entry
         if not entry.terminal:
             transcript.note(read_event(entry.payload))
-    for event in unsaid_of(run):
-        transcript.note(event)
+    _recall(transcript, left)
     return transcript, last
 
 
-def unsaid_of(run: Run) -> list[Event]:
-    """What `run` was asked not to say, as its last producer left it."""
-    kept = from_json(run.checkpoint) if run.checkpoint else {}
-    return [read_event(to_json(event)) for event in kept.get("unsaid", ())]
+def _recall(transcript: Transcript, left: Mapping[str, Any]) -> None:
+    for event in left.get("unsaid", ()):
+        transcript.note(read_event(to_json(event)))
+    if (account := left.get("account")) is not None:
+        transcript.recall(account)
 
 
 async def _entries(run: Run, here: Installation, upto: int) -> AsyncGenerator[Entry, None]:

@@ -11,7 +11,8 @@ from typing import Self, TypeVar
 
 import anyio
 
-from services.chat import Anew, Note, Piece, Prompt, Stop, Text, Turn, answer, check
+from services.chat import NOTHING, Anew, Cut, Note, Piece, Prompt, Stop, Text, Turn, answer, check
+from services.chat import Usage as Bill
 from services.passages import Passage
 from services.progress import Progress, Report
 from services.streaming.channel import Channel, pumped
@@ -43,6 +44,9 @@ SNIPPET = 240
 
 # How many citations that do not hold a result names; the score counts all of them.
 MOST_UNMATCHED = 20
+
+# The step in which a model is asked.
+WRITING = "answer"
 
 T = TypeVar("T")
 
@@ -104,7 +108,7 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
     yield steps.end(_found(passages), passages=len(passages))
     yield Sources(sources)
 
-    yield steps.begin("answer", "Writing the answer")
+    yield steps.begin(WRITING, "Writing the answer")
     writing = _Writing.after(question)
     prompt = Prompt(
         question=question.query,
@@ -113,6 +117,8 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
         max_tokens=installation.settings.chat_tokens,
         so_far=question.so_far,
         until=_until(question),
+        spent=writing.spent,
+        cut=_cut(question),
     )
     async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
         async for piece in pieces:
@@ -180,10 +186,10 @@ def _write(
 
 @dataclass(slots=True)
 class _Writing:
-    """What a provider has said so far; `spent` is what others spent on it before."""
+    """What a provider has said so far; `spent` is what others are known to have spent before."""
 
     text: list[str] = field(default_factory=list)
-    spent: Usage = field(default_factory=Usage)
+    spent: Bill = NOTHING
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
     model: str | None = None
@@ -191,9 +197,11 @@ class _Writing:
     @classmethod
     def after(cls, question: Question) -> Self:
         """Going on with what was said of an answer, and spent on it, before."""
-        spent = question.earlier.usage if question.earlier is not None else None
+        usage = question.earlier.usage if question.earlier is not None else None
         text = [question.so_far] if question.so_far else []
-        return cls(text, spent or Usage(cost_usd=0.0), spent)
+        if usage is None:
+            return cls(text)
+        return cls(text, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
 
     def event(self, piece: Piece) -> Event | None:
         """The event that `piece` of a provider's stream becomes, if it becomes one."""
@@ -209,15 +217,25 @@ class _Writing:
         if isinstance(piece, Anew):
             self.text.clear()
             return Reset(piece.reason)
-        before, cost = self.spent, None
-        if before.cost_usd is not None and piece.cost_usd is not None:
-            cost = before.cost_usd + piece.cost_usd
+        total = self.spent + piece
         self.usage = Usage(
-            input_tokens=before.input_tokens + piece.input_tokens,
-            output_tokens=before.output_tokens + piece.output_tokens,
-            cost_usd=cost,
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            cost_usd=total.cost_usd,
         )
         return Spent(self.usage)
+
+
+def _cut(question: Question) -> tuple[Cut, ...]:
+    """The calls for this answer that are over, and whose cost nobody told.
+
+    One is a producer's go that said something, or was writing when it went: without a word a
+    model may have been asked all the same.
+    """
+    untold = question.earlier.untold if question.earlier is not None else ()
+    return tuple(
+        Cut(question.so_far[: go.begun], go.said) for go in untold if go.said or go.step == WRITING
+    )
 
 
 def _until(question: Question) -> float | None:

@@ -86,7 +86,7 @@ def produce(
 
 
 def _checkpoint(
-    run: Run, transcript: Transcript, unwanted: frozenset[type], reason: PauseReason
+    run: Run, transcript: Transcript, unwanted: frozenset[type], reason: PauseReason, after: int
 ) -> bytes:
     unsaid: list[Event] = []
     if Token in unwanted and transcript.text:
@@ -95,7 +95,8 @@ def _checkpoint(
         unsaid.append(Sources(transcript.sources))
     if Spent in unwanted and transcript.usage is not None:
         unsaid.append(Spent(transcript.usage))
-    return checkpoint(run, reason, unsaid)
+    account = transcript.account() if unwanted else None
+    return checkpoint(run, reason, after, unsaid, account)
 
 
 def produced(

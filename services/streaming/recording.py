@@ -39,7 +39,7 @@ async def record(
     *,
     after: int = 0,
     join: bool = False,
-    leave: Callable[[PauseReason], bytes] | None = None,
+    leave: Callable[[PauseReason, int], bytes] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Recorded:
     """Append events to the log of `run` after entry `after`, then pass them on.
@@ -49,8 +49,9 @@ async def record(
     renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
     its terminal event, it closes the producer and ends the run in the log, so that nobody waits
     for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
-    `leave` gives. Raises `PausedError` then, `NotNextError` when somebody else writes this run,
-    and what the log raises. `now` gives epoch seconds.
+    `leave` gives for the last entry that was acknowledged. Raises `PausedError` then,
+    `NotNextError` when somebody else writes this run, and what the log raises. `now` gives epoch
+    seconds.
     """
     seq = after
     ours = True
@@ -87,7 +88,7 @@ async def record(
         if ours:
             with anyio.CancelScope(shield=True):
                 if leave is not None and pause is not None:
-                    await give_back(run, log, leave(pause))
+                    await give_back(run, log, leave(pause, seq))
                 else:
                     await _end(transcript.failed(cause, now()), seq, run, log)
 

@@ -6,7 +6,7 @@ Also how large an event may be. Knows nothing of readers, logs or bytes on a soc
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from services.errors import RiverrunError, SetupError
 from services.streaming.events import (
@@ -44,13 +44,26 @@ TOKEN_LIMIT = 8 * 1024
 REACH = "goesOnAt"
 
 
+class Go(NamedTuple):
+    """What a producer that is gone did after the last word of what the run cost.
+
+    The answer had `begun` characters then and it `said` more; `step` is the name of the step
+    that it was at, "" where it was between two.
+    """
+
+    begun: int
+    said: str
+    step: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Transcript:
     """The memory of one run, filled by `note`, spent by one of the three endings.
 
     `started` is in epoch seconds. `size` is about what the run takes in memory so far, in bytes.
     `idle` is how often in a row the run was gone on with at one place, `reach` that place, in
-    characters of the answer.
+    characters of the answer. `usage` is what the run said that it cost; what was done since and
+    nobody told the cost of is `untold`, and the pieces from number `since` on.
     """
 
     run_id: str
@@ -64,6 +77,8 @@ class Transcript:
     size: int = 0
     reach: int = 0
     idle: int = 0
+    untold: list[Go] = field(default_factory=list)
+    since: int = 0
 
     @property
     def text(self) -> str:
@@ -82,17 +97,47 @@ class Transcript:
             self.pieces.append(event.text)
             self.size += len(event.text)
         elif isinstance(event, Status):
-            self.steps[event.step] = event
             self.size += len(payload(event))
             if event.data and (reach := event.data.get(REACH)) is not None:
                 self.idle = self.idle + 1 if reach == self.reach else 1
                 self.reach = reach
+                self._leave()
+            self.steps[event.step] = event
         elif isinstance(event, Sources):
             self.sources = event.sources
         elif isinstance(event, Spent):
             self.usage = event.usage
+            self.untold.clear()
+            self.since = len(self.pieces)
         elif isinstance(event, Reset):
+            if self.since < len(self.pieces):
+                self._leave()  # nobody will read it, and it was paid for
             self.pieces.clear()
+            self.since = 0
+
+    def _leave(self) -> None:
+        """Whoever produced this run does so no more."""
+        last = self.last_step
+        busy = last is not None and last.status in ("pending", "executing")
+        self.untold.append(
+            Go(
+                begun=sum(map(len, self.pieces[: self.since])),
+                said="".join(self.pieces[self.since :]),
+                step=(last.name or "") if last is not None and busy else "",
+            )
+        )
+        self.since = len(self.pieces)
+
+    def account(self) -> dict[str, Any]:
+        """What cannot be seen from a log that lacks some events, as JSON. See `recall`."""
+        return {"untold": self.untold, "told": sum(map(len, self.pieces[: self.since]))}
+
+    def recall(self, account: Mapping[str, Any]) -> None:
+        """Know what an `account` of this very place of the run says."""
+        self.untold = [Go(*go) for go in account["untold"]]
+        text, told = self.text, account["told"]
+        self.pieces[:] = [text[:told], text[told:]]
+        self.since = 1
 
     def ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
         """The last events of a run whose producer said (or implied) how it ended."""

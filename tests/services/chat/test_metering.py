@@ -1,17 +1,19 @@
 """Budgets before, bills after; prices from one dated file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.chat import Piece, Prompt, Stop, Text, Usage
-from services.chat.metering import Budget, BudgetError, Metered, tokens_in
+from services.chat import Cut, Piece, Prompt, Stop, Text, Usage
+from services.chat.failures import chat_error
+from services.chat.metering import Budget, BudgetError, Metered, tokens_in, tokens_of
 from services.chat.prices import SHIPPED, Price, read_prices
 from services.errors import SetupError
 from tests.services.chat.bag import passage
-from tests.services.chat.conformance import collect
+from tests.services.chat.conformance import collect, outcome
 from tests.services.chat.test_retrying import Takes
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +79,112 @@ async def test_a_free_model_has_no_limit_in_dollars() -> None:
     model = Takes("m", [[Text("a"), Stop("stop")]])
     await collect(Metered(model, Price(0, 0, 0, 0), Budget(usd=0.01)), PROMPT)
     assert model.prompts[0].max_tokens == 1000
+
+
+SPENT = Usage(200, 30, 0.0007)
+
+
+@pytest.mark.parametrize(
+    ("budget", "less"),
+    [(Budget(tokens=900), 230), (Budget(usd=0.008), 70)],
+)
+async def test_what_was_spent_is_taken_off(budget: Budget, less: int) -> None:
+    """The bill stays the call's own: whoever spent it has told of it."""
+    limits = []
+    for prompt in (PROMPT, replace(PROMPT, spent=SPENT)):
+        model = Takes("m", [CUT])
+        pieces = await collect(Metered(model, PRICE, budget), prompt)
+        assert (pieces[1], pieces[-1]) == (Usage(500, 100, 0.0015), Stop("budget"))
+        limits.append(model.prompts[0].max_tokens)
+    assert limits[0] - limits[1] == pytest.approx(less, abs=1)
+
+
+async def test_tokens_spent_at_a_price_nobody_knew_cost_what_they_cost_now() -> None:
+    """An installation may have got its table in between."""
+    limits = []
+    for spent in (SPENT, replace(SPENT, cost_usd=None)):
+        model = Takes("m", [CUT])
+        metered = Metered(model, replace(PRICE, input=2.0), Budget(usd=0.008))
+        await collect(metered, replace(PROMPT, spent=spent))
+        limits.append(model.prompts[0].max_tokens)
+    assert limits == [limits[0], limits[0]]
+
+
+CUTS = (Cut("", "The sky is "), Cut("The sky is ", "blue"))
+
+
+async def test_calls_that_were_cut_are_estimated_first_and_on_the_bill() -> None:
+    """Each with the words it was sent and the words it said, before anything is asked."""
+    model = Takes("m", [[Text("."), Usage(10, 1, None), Stop("stop")]])
+    going_on = replace(PROMPT, so_far="The sky is blue", cut=CUTS)
+    asked = sum(tokens_in(replace(PROMPT, so_far=cut.so_far)) for cut in CUTS)
+    said = sum(tokens_of(cut.said) for cut in CUTS)
+    stream = Metered(model, PRICE).stream(going_on)
+    first = await anext(stream)
+    assert first == Usage(asked, said, pytest.approx((asked + 10 * said) / 1e6, abs=1e-9))
+    assert model.prompts == []
+    rest = [piece async for piece in stream]
+    assert isinstance(rest[1], Usage)
+    assert (rest[1].input_tokens, rest[1].output_tokens) == (asked + 10, said + 1)
+
+
+@pytest.mark.parametrize(
+    ("budget", "longest", "end"),
+    [(Budget(tokens=300), 1000, "budget"), (Budget(usd=0.0), 1000, "budget"),
+     (Budget(), 15, "length"), (Budget(tokens=9000), 15, "length")],
+)  # fmt: skip
+async def test_an_answer_that_may_not_go_on_is_what_was_said(
+    budget: Budget, longest: int, end: Any
+) -> None:
+    """And the model is not asked."""
+    model = Takes("m", [CUT])
+    prompt = replace(PROMPT, so_far="So far, so good. " * 3, max_tokens=longest)
+    assert await collect(Metered(model, PRICE, budget), prompt) == [Stop(end)]
+    assert model.prompts == []
+
+
+@pytest.mark.parametrize("so_far", ["", " \n"])
+async def test_nothing_said_is_no_answer_to_end_with(so_far: str) -> None:
+    """What was spent is told, then the error."""
+    model = Takes("m", [CUT])
+    prompt = replace(PROMPT, so_far=so_far, cut=(Cut("", ""),))
+    pieces, error = await outcome(Metered(model, PRICE, Budget(tokens=400)), prompt)
+    assert isinstance(error, BudgetError)
+    assert [type(piece) for piece in pieces] == [Usage]
+    assert "was spent" in error.message
+
+
+async def test_going_on_has_what_is_left_of_the_answers_length() -> None:
+    """That end is the length's, and no budget's."""
+    model = Takes("m", [CUT])
+    pieces = await collect(Metered(model, PRICE), replace(PROMPT, so_far="a" * 350))
+    assert model.prompts[0].max_tokens == 900
+    assert pieces[-1] == Stop("length")
+
+
+@pytest.mark.parametrize(
+    ("tape", "paid"),
+    [([Text("a"), Stop("stop")], True), ([Text("a")], True), ([], True),
+     ([Text("a"), chat_error("provider_error")], True),
+     ([Text("a"), ValueError("a bug")], True),
+     ([chat_error("provider_timeout")], True), ([chat_error("provider_truncated")], True),
+     ([chat_error("provider_throttled")], False), ([chat_error("context_too_long")], False),
+     ([chat_error("provider_error")], False), ([SetupError("Set it.")], False)],
+)  # fmt: skip
+async def test_a_call_that_tells_no_bill_is_estimated(tape: Any, paid: bool) -> None:
+    """One that was refused cost nothing; one that broke off, or was silent, did."""
+    pieces, _ = await outcome(Metered(Takes("m", [tape]), PRICE), PROMPT)
+    asked, said = tokens_in(PROMPT), tokens_of("a") if tape and tape[0] == Text("a") else 0
+    bills = [piece for piece in pieces if isinstance(piece, Usage)]
+    cost = pytest.approx((asked + 10 * said) / 1e6, abs=1e-9)
+    assert bills == ([Usage(asked, said, cost)] if paid else [])
+
+
+async def test_a_bill_that_was_told_is_believed_also_when_the_call_broke() -> None:
+    """Nothing is added to it."""
+    tape: list[Piece | Exception] = [Text("a"), Usage(7, 3, None), chat_error("provider_truncated")]
+    pieces, _ = await outcome(Metered(Takes("m", [tape]), PRICE), PROMPT)
+    assert [piece for piece in pieces if isinstance(piece, Usage)] == [Usage(7, 3, 0.000037)]
 
 
 def test_other_scripts_count_more() -> None:

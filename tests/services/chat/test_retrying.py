@@ -10,6 +10,7 @@ from services.chat import (
     Anew,
     ChatCode,
     ChatError,
+    Cut,
     Note,
     Piece,
     Prompt,
@@ -19,6 +20,7 @@ from services.chat import (
 )
 from services.chat.breaker import FAILURES, REST, Breaker
 from services.chat.failures import chat_error
+from services.chat.metering import BudgetError
 from services.chat.retrying import Retrying
 from services.errors import SetupError
 from services.progress import Report, unheard
@@ -178,6 +180,47 @@ async def test_the_bill_is_one_and_has_every_try_on_it() -> None:
     pieces = await collect(retrying(model), PROMPT)
     bills = [piece for piece in pieces if isinstance(piece, Usage)]
     assert bills[-1] == Usage(6, 3, 0.75)
+
+
+async def test_every_try_leaves_the_next_less_to_spend() -> None:
+    """What earlier invocations spent too; what they were cut in is counted once."""
+    model = Takes("a", [[Usage(5, 2, 0.25), *failing()], failing(), WELL])
+    prompt = Prompt("Why?", (), spent=Usage(100, 10, 1.0), cut=(Cut("", "x"),))
+    await collect(retrying(model), prompt)
+    assert [sent.spent for sent in model.prompts] == [
+        Usage(100, 10, 1.0), Usage(105, 12, 1.25), Usage(105, 12, 1.25),
+    ]  # fmt: skip
+    assert [len(sent.cut) for sent in model.prompts] == [1, 0, 0]
+
+
+BROKE = BudgetError(again=True)
+
+
+async def test_a_budget_that_pays_for_no_other_try_hides_no_failure() -> None:
+    """Why there is no answer is what the model did; a cheaper one is asked all the same."""
+    seen, error = await outcome(retrying(Takes("a", [failing(), [BROKE]])), PROMPT)
+    assert (seen, getattr(error, "code", "")) == ([], "provider_throttled")
+    dear, cheap = Takes("dear", [failing(), [BROKE]]), Takes("cheap", [WELL])
+    assert text_of(await collect(retrying(dear, cheap), PROMPT)) == "a"
+
+
+async def test_a_question_that_is_too_dear_is_not_asked_of_anybody() -> None:
+    """As before."""
+    first, second = Takes("first", [[BROKE]]), Takes("second", [WELL])
+    seen, error = await outcome(retrying(first, second), PROMPT)
+    assert (seen, getattr(error, "code", "")) == ([], "budget_exceeded")
+    assert second.prompts == []
+
+
+@pytest.mark.parametrize("then", [[BROKE], failing("provider_error"), failing()])
+async def test_what_was_shown_stands_until_there_is_something_in_its_place(
+    then: list[Piece | Exception],
+) -> None:
+    """An answer is not taken back for one that never comes."""
+    model = Takes("a", [[Text("Half "), *failing("provider_truncated")], then])
+    seen, error = await outcome(retrying(model, restart=True), PROMPT)
+    assert seen == [Text("Half ")]
+    assert isinstance(error, ChatError)
 
 
 async def test_a_stream_without_an_end_is_a_failure_like_any_other() -> None:

@@ -1,0 +1,346 @@
+"""A budget is a run's: what every call for an answer took, in whatever invocation, is taken off it.
+
+Through the facade, with a real file for a log and a price table of the installation's own.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
+from services.chat.failures import chat_error
+from services.chat.metering import Budget, Metered, tokens_in, tokens_of
+from services.chat.prices import read_prices
+from services.chat.retrying import Retrying
+from services.progress import Progress, Report, unheard
+from services.settings import Settings
+from services.streaming import (
+    Cursor,
+    Installation,
+    Question,
+    Reader,
+    handle_resume,
+    handle_streaming_request,
+)
+from services.streaming.endings import PausedError
+from services.streaming.sse import EventStreamParser
+from tests.services.streaming.invocations import Documents, Told, kinds
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
+
+Steps = list[Piece | Exception | Literal["hang"]]
+
+FIRST = "The sky is blue, " * 12
+REST = "and that is all."
+WELL: Steps = [Text(REST), Usage(300, 40, None), Stop("stop")]
+CUT: Steps = [Text(FIRST), "hang"]
+IN, OUT = 2.0, 10.0
+THINKING = "Thinking"
+
+
+@dataclass
+class Plays:
+    """A model that plays one list of steps a call, and says nothing of what it hangs in."""
+
+    calls: list[Steps]
+    asked: list[Prompt] = field(default_factory=list)
+    model: str = "m-1"
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = unheard,
+    ) -> AsyncGenerator[Piece, None]:
+        """The next list."""
+        self.asked.append(prompt)
+        for step in self.calls[len(self.asked) - 1]:
+            if step == "hang":
+                report(Progress(THINKING))
+                await asyncio.Event().wait()
+            elif isinstance(step, Exception):
+                raise step
+            else:
+                yield step
+
+
+def estimate(prompt: Prompt, said: str = "") -> tuple[int, int]:
+    """What a call is thought to have taken that did not tell."""
+    return tokens_in(prompt), tokens_of(said)
+
+
+def dollars(tokens_in: int, tokens_out: int) -> float:
+    return (tokens_in * IN + tokens_out * OUT) / 1e6
+
+
+@dataclass
+class House:
+    """Processes that share one log in a file, and a model behind its meter."""
+
+    folder: Path
+    stack: AsyncExitStack
+    plays: Plays
+    budget: Budget
+    processes: list[Installation] = field(default_factory=list)
+
+    def process(self) -> Installation:
+        """Another process."""
+        here = Installation(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
+        here.__dict__.update(chat=self.chat(), context=Documents())
+        self.stack.push_async_callback(here.log.close)
+        self.processes.append(here)
+        return here
+
+    def chat(self) -> ChatProvider:
+        """The model, its price from the table, and patience."""
+        file = self.folder / "prices.json"
+        file.write_text(json.dumps({"models": [{"model": "m-*", "input": IN, "output": OUT}]}))
+        price = read_prices(file).of(self.plays.model)
+        return Retrying([Metered(self.plays, price, self.budget)], sleep=_at_once)
+
+
+async def _at_once(_seconds: float) -> None:
+    pass
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Callable[..., Any]:
+    """Makes a house for the length of a block."""
+
+    @asynccontextmanager
+    async def made(*calls: Steps, **budget: Any) -> AsyncGenerator[House, None]:
+        # A model that hangs and is not left would hang the test.
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
+            house = House(tmp_path, stack, Plays(list(calls)), Budget(**budget))
+            yield house
+            for here in house.processes:
+                for production in list(here.productions.values()):
+                    await production.ended()
+                assert here.streams == 0
+
+    return made
+
+
+Then = Callable[[Installation, str], Awaitable[object]]
+
+
+async def pause(here: Installation, run: str) -> None:
+    """The invocation's time is over."""
+    here.productions[run].end(PausedError("deadline"))
+
+
+async def expire(here: Installation, run: str) -> None:
+    """The producer is thought dead: it says nothing and holds nothing any more."""
+    await here.log.renew(here.productions[run].run, lease=-60.0)
+
+
+async def read(
+    response: Any, here: Installation, after: str = "", then: Then | None = None
+) -> Told:
+    """The events of a body; `then` happens when its tokens are `after`, or, "", at the hang."""
+    parser, found, text = EventStreamParser(), [], ""
+    async with aclosing(response.body_iterator) as chunks:
+        async for chunk in chunks:
+            has_id = b"\nid: " in b"\n" + chunk
+            for event in parser.feed(chunk):
+                data = json.loads(event.data)
+                found.append((event.id if has_id else "", data))
+                text += data.get("text", "")
+                if then is not None and (text == after if after else _thinks(data)):
+                    run, then_ = event.id.rpartition("-")[0], then
+                    then = None
+                    await then_(here, run)
+    return found
+
+
+def _thinks(event: dict[str, Any]) -> bool:
+    return bool(event["type"] == "status" and event["status"]["description"] == THINKING)
+
+
+async def ask(
+    here: Installation, after: str = FIRST, then: Then | None = pause, **more: Any
+) -> Told:
+    question = Question(query="go", resume=True, **more)
+    response = await handle_streaming_request(question, installation=here)
+    return await read(response, here, after, then)
+
+
+async def go_on(here: Installation, told: Told, after: str = "", then: Then | None = None) -> Told:
+    run, _, seq = told[-1][1]["cursor"].rpartition("-")
+    reader = Reader(resume=True)
+    response = await handle_resume(Cursor(run, int(seq)), reader=reader, installation=here)
+    return await read(response, here, after, then)
+
+
+def usages(told: Told) -> list[dict[str, Any]]:
+    return [event["usage"] for _, event in told if event["type"] == "usage"]
+
+
+def billed(tokens_in: int, tokens_out: int) -> dict[str, Any]:
+    """A usage as the wire has it."""
+    return {
+        "inputTokens": tokens_in,
+        "outputTokens": tokens_out,
+        "costUsd": pytest.approx(dollars(tokens_in, tokens_out), abs=1e-9),
+    }
+
+
+async def test_what_a_paused_invocation_took_is_estimated_and_on_the_bill(house: Any) -> None:
+    """Tokens and money of the whole run; told before the next call is, and as one bill."""
+    async with house(CUT, WELL) as made:
+        first = await ask(made.process())
+        assert usages(first) == []
+        rest = await go_on(made.process(), first)
+        took_in, took_out = estimate(made.plays.asked[0], FIRST)
+        whole = billed(took_in + 300, took_out + 40)
+        assert usages(rest) == [billed(took_in, took_out), whole]
+        result = rest[-1][1]["result"]
+        assert (result["answer"], result["finishReason"]) == (FIRST + REST, "stop")
+        assert result["usage"] == whole
+        assert made.plays.asked[1].so_far == FIRST
+
+
+async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
+    """It left only its events: the estimate is made of those."""
+    async with house(CUT, WELL) as made:
+        one, other = made.process(), made.process()
+        rest: Told = []
+
+        async def take_over(here: Installation, run: str) -> None:
+            await expire(here, run)
+            last = await here.log.last(run)
+            assert last is not None
+            cursor = ("", {"cursor": f"{run}-{last.seq}"})
+            rest.extend(await go_on(other, [cursor]))
+
+        first = await ask(one, FIRST, take_over)
+        took_in, took_out = estimate(made.plays.asked[0], FIRST)
+        result = rest[-1][1]["result"]
+        assert result["usage"] == billed(took_in + 300, took_out + 40)
+        # Whoever was reading the dead one reads on, of the same run.
+        assert first[-1] == rest[-1]
+
+
+@pytest.mark.parametrize("tokens", [True, False], ids=["tokens", "dollars"])
+@pytest.mark.parametrize("left", [200, 15, -500])
+async def test_the_next_invocation_has_what_is_left_and_no_more(
+    tokens: bool, left: int, house: Any
+) -> None:
+    """Of either budget. Where that is no answer, what was said is it, and no model is asked."""
+    async with house(CUT, [Text(REST), Stop("length")]) as made:
+        first = await ask(made.process())
+        took_in, took_out = estimate(made.plays.asked[0], FIRST)
+        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST))
+        made.budget = (
+            Budget(tokens=took_in + took_out + asked + left)
+            if tokens
+            else Budget(usd=dollars(took_in + asked, took_out + left) + 1e-9)
+        )
+        rest = await go_on(made.process(), first)
+        result = rest[-1][1]["result"]
+        assert result["finishReason"] == "budget"
+        if left < 16:
+            assert result["answer"] == FIRST
+            assert result["usage"] == billed(took_in, took_out)
+            assert len(made.plays.asked) == 1
+        else:
+            assert result["answer"] == FIRST + REST
+            assert [prompt.max_tokens for prompt in made.plays.asked] == [1024, left]
+
+
+async def test_an_answer_is_as_long_as_it_may_be_over_all_invocations(house: Any) -> None:
+    """`max_tokens` is the answer's; at its end the answer is cut, and that is no budget's doing."""
+    async with house(CUT, [Text(REST), "hang"]) as made:
+        first = await ask(made.process())
+        second = await go_on(made.process(), first, REST, pause)
+        assert made.plays.asked[1].max_tokens == 1024 - tokens_of(FIRST)
+        here = made.process()
+        object.__setattr__(here.settings, "chat_tokens", tokens_of(FIRST + REST) + 3)
+        result = (await go_on(here, second))[-1][1]["result"]
+        assert (result["answer"], result["finishReason"]) == (FIRST + REST, "length")
+        assert len(made.plays.asked) == 2
+
+
+async def test_every_invocation_adds_to_the_bill(house: Any) -> None:
+    """Three of them; none is counted twice, and each pays for the words it was sent."""
+    async with house(CUT, [Text(REST), "hang"], WELL) as made:
+        first = await ask(made.process())
+        second = await go_on(made.process(), first, REST, pause)
+        third = await go_on(made.process(), second)
+        one = estimate(made.plays.asked[0], FIRST)
+        two = estimate(made.plays.asked[1], REST)
+        both = (one[0] + two[0], one[1] + two[1])
+        whole = billed(both[0] + 300, both[1] + 40)
+        bills = [billed(*one), billed(*both), whole]
+        assert usages(second) + usages(third) == bills
+        assert third[-1][1]["result"]["usage"] == whole
+
+
+async def test_a_call_that_said_nothing_was_asked_all_the_same(house: Any) -> None:
+    """A model that was still thinking when the time was over had read the question."""
+    async with house(["hang"], WELL) as made:
+        first = await ask(made.process(), "")
+        result = (await go_on(made.process(), first))[-1][1]["result"]
+        took_in, _ = estimate(made.plays.asked[0])
+        assert result["usage"] == billed(took_in + 300, 40)
+
+
+async def test_what_it_may_cost_and_was_spent_before_a_word_is_an_error(house: Any) -> None:
+    """A final holds an answer; there is none."""
+    async with house(["hang"], WELL) as made:
+        first = await ask(made.process(), "")
+        made.budget = Budget(tokens=tokens_in(made.plays.asked[0]) + 20)
+        rest = await go_on(made.process(), first)
+        assert rest[-1][1]["code"] == "budget_exceeded"
+        assert len(made.plays.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "include", [frozenset(), frozenset({"tokens"}), frozenset({"usage"}), frozenset({"sources"})]
+)
+async def test_what_a_run_was_asked_not_to_say_is_paid_for(include: Any, house: Any) -> None:
+    """The log lacks it; the checkpoint has it, and where it belongs."""
+    async with house(CUT, WELL) as made:
+        first = await ask(made.process(), "", include=include)
+        result = (await go_on(made.process(), first))[-1][1]["result"]
+        took_in, took_out = estimate(made.plays.asked[0], FIRST)
+        assert result["answer"] == FIRST + REST
+        assert result["usage"] == billed(took_in + 300, took_out + 40)
+
+
+async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None:
+    """In one invocation; the bill has both."""
+    asked = tokens_in(Prompt("go", Documents().passages))
+    broken: Steps = [chat_error("provider_truncated")]
+    cut: Steps = [Text(REST), Usage(30, 40, None), Stop("length")]
+    async with house(broken, cut, tokens=2 * asked + 100) as made:
+        result = (await ask(made.process(), then=None))[-1][1]["result"]
+        assert [prompt.max_tokens for prompt in made.plays.asked] == [100 + asked, 100]
+        assert (result["answer"], result["finishReason"]) == (REST, "budget")
+        assert result["usage"] == billed(asked + 30, 40)
+
+
+async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> None:
+    """What they took was told in the log as they failed."""
+    async with house([chat_error("provider_truncated")], CUT, WELL) as made:
+        first = await ask(made.process())
+        result = (await go_on(made.process(), first))[-1][1]["result"]
+        asked, took_out = estimate(made.plays.asked[0], FIRST)
+        assert result["usage"] == billed(2 * asked + 300, took_out + 40)
+
+
+async def test_going_on_costs_the_log_one_event_more(house: Any) -> None:
+    """However many tokens: what was spent is told once, before the next call."""
+    async with house([*[Text("word ")] * 40, "hang"], WELL) as made:
+        here = made.process()
+        first = await ask(here, "word " * 40)
+        run = first[0][0].rpartition("-")[0]
+        assert "usage" not in await kinds(here.log, run)
+        await go_on(made.process(), first)
+        assert (await kinds(here.log, run)).count("usage") == 2
