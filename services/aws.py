@@ -5,8 +5,11 @@ Region, credentials and endpoints come from AWS's own variables (`AWS_DEFAULT_RE
 first client cost 0.4 s and 36 MB, so nothing is imported before somebody asks.
 """
 
+import io
 import socket
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from types import TracebackType
@@ -42,9 +45,11 @@ class Line:
     answer is awaited too.
 
     Until its request goes out a line is one of `PREPARING`; another one waits for its turn.
+    `gather` says for how many seconds bytes may gather between two reads of its answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gather: Callable[[], float] = lambda: 0.0) -> None:
+        self.gather = gather
         self._connection: Any = None
         self._cut = False
         self._prepares = False
@@ -165,6 +170,7 @@ class _Marked:
     """A connection of urllib3 that notes the `Line` of the thread that uses it."""
 
     line: Line | None = None
+    response_class: Any
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
@@ -174,7 +180,48 @@ class _Marked:
         self._note()
         super().request(*args, **kwargs)  # type: ignore[misc]
 
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        if (line := self.line) is not None:
+            # botocore sets the class anew for every request.
+            made = self.response_class
+
+            def response(sock: Any, *more: Any, **named: Any) -> Any:
+                return made(_Gathering(sock, line.gather), *more, **named)
+
+            self.response_class = response
+        return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+
     def _note(self) -> None:
         self.line = None
         if (line := getattr(_held, "line", None)) is not None:
             line._carry(self)  # noqa: SLF001 - two halves of one thing
+
+
+class _Gathering(io.RawIOBase):
+    """What an answer is read from: its socket, asked no more often than `gather` says.
+
+    Everything that has come by then is taken in one read, so nothing is ever held up twice.
+    """
+
+    def __init__(self, sock: Any, gather: Callable[[], float]) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
+        self._gather = gather
+        self._read_at = 0.0
+
+    def makefile(self, _mode: str, *_args: Any) -> io.BufferedReader:
+        """The file that http.client reads a response from."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if (gather := self._gather()) > 0:
+            time.sleep(max(0.0, self._read_at + gather - time.monotonic()))
+        count: int | None = self._raw.readinto(buffer)
+        self._read_at = time.monotonic()
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -97,6 +97,7 @@ class _Hand(Generic[T]):
         self._left = threading.Event()
         self._items: deque[T] = deque()
         self._failure: BaseException | None = None
+        self._told = False
         self._wake: asyncio.Future[None] | None = None
 
     def carry(self, work: Callable[[Callable[[T], bool]], None]) -> None:
@@ -106,7 +107,9 @@ class _Hand(Generic[T]):
             work(self.give)
         except BaseException as error:  # noqa: BLE001 - raised again, in the loop
             failure = error
-        self._call(self._end, failure)
+        self._failure = failure
+        self.over = True
+        self._call(self._rouse)
 
     def give(self, item: T) -> bool:
         """In the thread: hand over one item; False when nobody takes any more."""
@@ -114,7 +117,10 @@ class _Hand(Generic[T]):
             self._room.acquire()
         if self._left.is_set():
             return False
-        self._call(self._put, item)
+        self._items.append(item)
+        if not self._told:
+            self._told = True
+            self._call(self._rouse)
         return True
 
     @property
@@ -128,9 +134,14 @@ class _Hand(Generic[T]):
         Raises what the generator raised when everything before it has been taken.
         """
         while not self._items:
+            # Said before the second look: what the thread adds from here on wakes the loop.
+            self._told = False
+            over = self.over
+            if self._items:
+                break
             if self._failure is not None:
                 raise self._failure
-            if self.over:
+            if over:
                 return False
             self._wake = self._loop.create_future()
             try:
@@ -150,21 +161,12 @@ class _Hand(Generic[T]):
         self._room.release()
         self._items.clear()
 
-    def _call(self, what: Callable[..., None], value: object) -> None:
+    def _call(self, what: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(what, value)
+            self._loop.call_soon_threadsafe(what)
         except RuntimeError:
             # The loop is closed: nobody waits for this any more.
             self._left.set()
-
-    def _put(self, item: T) -> None:
-        self._items.append(item)
-        self._rouse()
-
-    def _end(self, failure: BaseException | None) -> None:
-        self._failure = failure
-        self.over = True
-        self._rouse()
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():

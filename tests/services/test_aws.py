@@ -1,5 +1,6 @@
 """One client a service, made when first used, by however many threads ask at once."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -100,3 +101,23 @@ def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     for line in held:
         line.__exit__(None, None, None)
     assert aws._turns._value == aws.PREPARING
+
+
+def test_bytes_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine frames that come while a stream rests are one read; the first one is not waited for."""
+    ours, theirs = socket.socketpair()
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if seconds:
+            for frame in b"bcdefghij":
+                theirs.send(bytes([frame]))
+
+    clock = SimpleNamespace(sleep=rest, monotonic=lambda: 100.0)
+    monkeypatch.setattr(aws, "time", clock)
+    with ours, theirs, aws._Gathering(ours, lambda: 0.04).makefile("rb") as file:
+        theirs.send(b"a")
+        assert file.read1(100) == b"a"
+        assert file.read1(100) == b"bcdefghij"
+    assert rests == [0.0, pytest.approx(0.04)]

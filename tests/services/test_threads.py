@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
@@ -181,3 +181,32 @@ async def test_many_that_have_gathered_leave_room_for_others(threads: ThreadPool
         assert [item async for item in stream] == list(range(1, 50))
         other.cancel()
     assert turns >= 40
+
+
+async def test_what_comes_while_the_loop_is_busy_wakes_it_once(
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up is a system call and a change of threads; fifty items need one, and their end."""
+    made = threading.Event()
+    wakes = 0
+    loop = asyncio.get_running_loop()
+    wake = loop.call_soon_threadsafe
+
+    def counted(what: Callable[..., object], *args: object, **more: object) -> object:
+        nonlocal wakes
+        wakes += getattr(what, "__name__", "") == "_rouse"
+        return wake(what, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+
+    def items() -> Generator[int, None, None]:
+        yield from range(50)
+        made.set()
+
+    stream = drawn(items, threads, no_cut)
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    # The loop stands still until everything has been handed over.
+    assert made.wait(10)
+    assert [await first, *[item async for item in stream]] == list(range(50))
+    assert wakes <= 2

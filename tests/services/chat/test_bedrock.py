@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -385,3 +385,30 @@ async def test_any_other_model_is_asked_to_go_on(service: Fake, name: str) -> No
     roles = [message["role"] for message in service.calls[0].body["messages"]]
     assert roles == ["user", "assistant", "user"]
     assert "«The sky is blue»" in fake.asked(service.calls[0])
+
+
+async def test_only_a_crowd_lets_its_bytes_gather() -> None:
+    """Few streams read at once; many share the reads of a second; nobody waits long."""
+    with ExitStack() as streams:
+        waits = []
+        for _ in range(400):
+            streams.enter_context(module._counted())
+            waits.append(module._gather())
+    assert set(waits[: module.FEW]) == {0.0}
+    assert waits[63] == 64 / module.READS
+    assert max(waits) == module.LONGEST_GATHER
+    assert module._gather() == 0.0
+
+
+async def test_a_crowd_does_read_so(service: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's answers come through the file that lets bytes gather; the words are the same."""
+    waits: list[float] = []
+
+    def gather() -> float:
+        waits.append(0.001)
+        return 0.001
+
+    monkeypatch.setattr(module, "_gather", gather)
+    service.play(fake.whole("a ", "b ", "c"))
+    assert text_of(await collect(model(), PROMPT)) == "a b c"
+    assert waits

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -329,3 +330,48 @@ async def test_one_provider_in_two_loops(service: Fake) -> None:
 
     for _ in range(2):
         assert await asyncio.to_thread(asyncio.run, ask()) == "a"
+
+
+@asynccontextmanager
+async def turns_of_the_loop() -> AsyncIterator[list[int]]:
+    """A count of the loop's turns, in a list of one."""
+    turns = [0]
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(count())
+    try:
+        yield turns
+    finally:
+        task.cancel()
+
+
+async def test_streams_that_begin_together_begin_one_a_turn(
+    service: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To build sixty requests in one turn of the loop would hold up everything else."""
+    provider = model(service)
+    await collect(provider, PROMPT)  # the client is made
+    began: list[int] = []
+
+    async def posted(*_: object) -> None:
+        began.append(turns[0])
+        raise OSError("enough was seen")
+
+    monkeypatch.setattr(module, "_posted", posted)
+    async with turns_of_the_loop() as turns:
+        await asyncio.gather(*(outcome(provider, PROMPT) for _ in range(20)))
+    assert len(began) == len(set(began)) == 20
+
+
+async def test_chunks_that_came_together_are_shown_one_a_turn(service: Fake) -> None:
+    """One socket that holds many does not hold up the other streams."""
+    together = b"".join(fake.text(f"{number} ") for number in range(50))
+    service.play(fake.stream(together, fake.stop(), fake.DONE))
+    async with turns_of_the_loop() as turns:
+        pieces = answer(model(service), PROMPT)
+        seen = [turns[0] async for piece in pieces if isinstance(piece, Text)]
+    assert len(seen) == len(set(seen)) == 50
