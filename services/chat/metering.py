@@ -5,6 +5,7 @@ itself ends in time and its last sentence arrives; nothing is paid and thrown aw
 took whose service did not say so is estimated, and rather too much than too little.
 """
 
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -77,17 +78,18 @@ class Metered:
             for cut in prompt.cut:
                 before += self._estimate(replace(prompt, so_far=cut.so_far), cut.said)
             yield before
-        longest = prompt.max_tokens - tokens_of(prompt.so_far)
-        limit = self._limit(prompt, prompt.spent + before, longest)
-        if limit < min(LEAST, prompt.max_tokens):
+        longest = prompt.max_tokens - tokens_of(prompt.so_far.strip())
+        paid = self._paid(prompt, prompt.spent + before)
+        least = min(LEAST, prompt.max_tokens)
+        if min(longest, paid) < least:
             if not prompt.so_far.strip():
                 raise BudgetError(again=prompt.spent + before != NOTHING)
-            yield Stop("budget" if limit < longest else "length")
+            yield Stop("budget" if paid < least else "length")
             return
-        call = replace(prompt, max_tokens=limit)
+        call = replace(prompt, max_tokens=min(longest, paid))
         async with aclosing(self._billed(call, before, report)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Stop) and piece.reason == "length" and limit < longest:
+                if isinstance(piece, Stop) and piece.reason == "length" and paid < longest:
                     piece = replace(piece, reason="budget")  # noqa: PLW2901 - the same end, its cause named
                 yield piece
 
@@ -125,12 +127,12 @@ class Metered:
             return replace(usage, cost_usd=self.price.of(usage))
         return usage
 
-    def _limit(self, prompt: Prompt, spent: Usage, longest: int) -> int:
+    def _paid(self, prompt: Prompt, spent: Usage) -> int:
         """How many tokens the budget pays for after `spent` and the words of `prompt`."""
+        limit = sys.maxsize
         if self.budget.usd is None and self.budget.tokens is None:
-            return longest
+            return limit
         asked = tokens_in(prompt)
-        limit = longest
         if self.budget.tokens is not None:
             left = self.budget.tokens - spent.input_tokens - spent.output_tokens
             limit = min(limit, left - asked)

@@ -272,9 +272,11 @@ async def test_every_invocation_adds_to_the_bill(house: Any) -> None:
     async with house(CUT, [Text(REST), "hang"], WELL) as made:
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
+        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST + REST))
+        one, two = estimate(made.plays.asked[0], FIRST), estimate(made.plays.asked[1], REST)
+        made.budget = Budget(tokens=sum(one) + sum(two) + asked + 77)
         third = await go_on(made.process(), second)
-        one = estimate(made.plays.asked[0], FIRST)
-        two = estimate(made.plays.asked[1], REST)
+        assert made.plays.asked[2].max_tokens == 77
         both = (one[0] + two[0], one[1] + two[1])
         whole = billed(both[0] + 300, both[1] + 40)
         bills = [billed(*one), billed(*both), whole]
