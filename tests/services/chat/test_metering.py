@@ -129,7 +129,7 @@ async def test_calls_that_were_cut_are_estimated_first_and_on_the_bill() -> None
 
 @pytest.mark.parametrize(
     ("budget", "longest", "end"),
-    [(Budget(tokens=300), 1000, "budget"), (Budget(tokens=300), 1, "budget"),
+    [(Budget(tokens=300), 1000, "budget"), (Budget(usd=0.0), 1, "budget"),
      (Budget(usd=0.0), 1000, "budget"),
      (Budget(), 15, "length"), (Budget(tokens=9000), 15, "length")],
 )  # fmt: skip
