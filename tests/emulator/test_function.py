@@ -208,13 +208,14 @@ def test_a_value_that_only_the_cloud_knows_is_left_unset(cloud: Running) -> None
     assert any("RIVERRUN_LOG" in note for note in cloud.cloud.notes)
 
 
-def test_a_thousand_streams_one_after_the_other(cloud: Running) -> None:
+@pytest.mark.parametrize("many", [200, pytest.param(1000, marks=pytest.mark.soak)])
+def test_many_streams_one_after_the_other(cloud: Running, many: int) -> None:
     """Nothing leaks: file descriptors, processes and tasks are what they were (EM02)."""
     url = cloud.url("url chat")
     ask(url, {"say": ["warm"]})
     wait_for(lambda: settled(cloud))
     before = open_files(os.getpid()), pids(cloud)
-    for number in range(1000):
+    for number in range(many):
         text = f"data: {number}\n\n"
         got = ask(url, {"say": [text, text]})
         assert (got.body.decode(), got.whole) == (text * 2, True)
@@ -223,17 +224,22 @@ def test_a_thousand_streams_one_after_the_other(cloud: Running) -> None:
     assert cloud.cloud.functions["chat"].busy == 0
 
 
-@pytest.mark.parametrize("mode", ["cloud", "classic"])
-def test_fifty_streams_at_once_are_not_mixed(mode: str, request: pytest.FixtureRequest) -> None:
-    """Each client reads its own number and nothing else, in one process or in fifty (EM02)."""
+@pytest.mark.parametrize(
+    ("mode", "many"),
+    [("cloud", 50), ("classic", 12), pytest.param("classic", 50, marks=pytest.mark.soak)],
+)
+def test_streams_at_once_are_not_mixed(
+    mode: str, many: int, request: pytest.FixtureRequest
+) -> None:
+    """Each client reads its own number and nothing else, in one process or in many (EM02)."""
     here: Running = request.getfixturevalue(mode)
 
     def one(number: int) -> tuple[int, bool, str]:
         got = ask(here.url("url chat"), {"say": [f"data: {number}\n\n"] * 20, "gap": 0.005})
         return got.status, got.whole, got.body.decode()
 
-    with ThreadPoolExecutor(50) as pool:
-        for number, seen in enumerate(pool.map(one, range(50))):
+    with ThreadPoolExecutor(many) as pool:
+        for number, seen in enumerate(pool.map(one, range(many))):
             assert seen == (200, True, f"data: {number}\n\n" * 20)
 
 

@@ -27,7 +27,7 @@ from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table
 
 SHARE = 25
-SMALL_SHARE = 8
+SMALL_SHARE = 5
 MANY = int(os.environ.get("RIVERRUN_SEEDS", "1000"))
 
 

@@ -53,14 +53,20 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
 
 def retrieved(question: str) -> tuple[Passage, ...]:
     """The five sections nearest to `question`, by cosine alone."""
-    scores = section_vectors() @ embed([question])[0]
+    asked = embed([question])[0]
+    scores = section_vectors() @ asked
     near = sorted(enumerate(scores), key=lambda pair: -pair[1])[:5]
-    return tuple(_passage(question, number, float(score)) for number, score in near)
+    return tuple(_passage(asked, number, float(score)) for number, score in near)
 
 
-def _passage(question: str, number: int, score: float) -> Passage:
+@cache
+def line_vectors(number: int) -> NDArray[np.float32]:
+    """The unit vector of every sentence of a section, one a row."""
+    return embed(sections()[number][2])
+
+
+def _passage(asked: NDArray[np.float32], number: int, score: float) -> Passage:
     title, page, lines = sections()[number]
-    asked, *vectors = embed([question, *lines])
     return Passage(
         id=str(number),
         title=title,
@@ -70,7 +76,7 @@ def _passage(question: str, number: int, score: float) -> Passage:
         coverage=0.0,
         sentences=tuple(
             Sentence(line, float(asked @ unit), unit)
-            for line, unit in zip(lines, vectors, strict=True)
+            for line, unit in zip(lines, line_vectors(number), strict=True)
         ),
     )
 
