@@ -106,6 +106,7 @@ def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 def test_bytes_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine frames that come while a stream rests are one read; the first one is not waited for."""
     ours, theirs = socket.socketpair()
+    ours.settimeout(5)
     rests: list[float] = []
 
     def rest(seconds: float) -> None:
