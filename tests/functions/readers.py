@@ -148,7 +148,8 @@ def _sent_off(me: Reader, seen: Seen) -> float:
         cursor = event["cursor"]
         assert cursor in {f"{run}-{last}" for run in me.runs}, f"sent off at {cursor}, read {last}"
         said = "".join(seen.event.get("text", "") for seen in me.seen)
-        # What could not be read in time is left out.
+        # What could not be read in time is left out. Where it differs, this reader missed
+        # something, or the log lacks what they were shown: from here it looks the same.
         if event.get("partial", {}).get("answer", said) != said:
-            raise BrokenPromiseError(f"P2, {me.name}: the log has other words than it was shown")
+            raise BrokenPromiseError(f"P1 or P2, {me.name}: the log has other words than it saw")
     return float(event.get("resumeAfterMs", 0) or event.get("retryAfterMs", 0)) / 1000

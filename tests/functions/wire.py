@@ -105,11 +105,13 @@ class Response:
 
     async def __aexit__(self, *_error: object) -> None:
         """Leave, in the way that was chosen."""
-        if not self.ended and self.leave == "half":
-            with suppress(OSError):
-                self._writer.write_eof()
-                await asyncio.sleep(0.01)
-        self._close()
+        try:
+            if not self.ended and self.leave == "half":
+                with suppress(OSError):
+                    self._writer.write_eof()
+                    await asyncio.sleep(0.01)
+        finally:
+            self._close()
 
     async def events(self) -> list[Seen]:
         """The events of the next chunk; an empty list when the body has ended.
