@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -266,15 +266,20 @@ async def test_leaving_ends_the_computing(runtime: Runtime, weights: Path, play:
     assert text_of(await collect(provider, PROMPT)) == "next"
 
 
-async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: Path) -> None:
-    """Nothing is computed for nobody."""
-    gate = threading.Event()
+def held(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
+    """An answer that begins when `gate` opens."""
 
-    def play(request: Any) -> Iterator[Chunk]:
+    def play(_request: Any) -> Iterator[Chunk]:
         gate.wait(10)
         yield from whole("a")
 
-    runtime.play = play
+    return play
+
+
+async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: Path) -> None:
+    """Nothing is computed for nobody."""
+    gate = threading.Event()
+    runtime.play = held(gate)
     provider = local(weights)
     first = asyncio.create_task(collect(provider, PROMPT))
     assert await asyncio.to_thread(runtime.asked.wait, 10)
@@ -292,12 +297,7 @@ async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: 
 async def test_the_line_has_an_end(runtime: Runtime, weights: Path) -> None:
     """One more than may wait is told to come back; when there is room, it is let in."""
     gate = threading.Event()
-
-    def play(request: Any) -> Iterator[Chunk]:
-        gate.wait(10)
-        yield from whole("a")
-
-    runtime.play = play
+    runtime.play = held(gate)
     provider = local(weights)
     waiting = [asyncio.create_task(collect(provider, PROMPT)) for _ in range(LINE + 1)]
     assert await asyncio.to_thread(runtime.asked.wait, 10)

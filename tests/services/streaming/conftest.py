@@ -1,4 +1,4 @@
-"""The leak probe: nothing that a test of this room started may outlive it."""
+"""Two processes that share a log; and the leak probe: nothing that a test started outlives it."""
 
 import asyncio
 import gc
@@ -7,6 +7,10 @@ from types import AsyncGeneratorType
 from typing import Any
 
 import pytest
+
+from services.runs.memory import MemoryLog
+from services.streaming import Installation
+from tests.services.streaming.invocations import Words, installation
 
 
 def _begun() -> list[AsyncGeneratorType[Any, Any]]:
@@ -36,3 +40,31 @@ async def nothing_left() -> AsyncIterator[None]:
     open_still = [item.__qualname__ for item in _begun()]
     assert not open_still, "generators that nobody closed"
     assert not _tasks(), "tasks that still run"
+
+
+@pytest.fixture
+async def chat() -> Words:
+    """Who answers."""
+    return Words()
+
+
+@pytest.fixture
+async def log() -> MemoryLog:
+    """What the processes share."""
+    return MemoryLog()
+
+
+@pytest.fixture
+async def here(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+    """A process; at the end of a test it serves and produces nothing."""
+    here = installation(log, chat)
+    yield here
+    assert (here.streams, here.readers, here.productions) == (0, {}, {})
+
+
+@pytest.fixture
+async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+    """Another process with the same log."""
+    here = installation(log, chat)
+    yield here
+    assert (here.streams, here.readers, here.productions) == (0, {}, {})

@@ -42,34 +42,6 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return instant()
 
 
-@pytest.fixture
-async def chat() -> Words:
-    """Who answers."""
-    return Words()
-
-
-@pytest.fixture
-async def log() -> MemoryLog:
-    """What the processes share."""
-    return MemoryLog()
-
-
-@pytest.fixture
-async def here(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
-    """A process; at the end of a test it serves and produces nothing."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
-
-
-@pytest.fixture
-async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
-    """Another process with the same log."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
-
-
 async def test_a_memory_that_ends_with_the_process_pauses_nothing(chat: Words) -> None:
     """Its run ends in the log, as somebody who comes back could not find it."""
     here = Installation(Settings())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.runs.memory import MemoryLog
 from services.streaming.events import Event, Sources, Spent, Status, Token, Usage
-from services.streaming.following import transcript_of
+from services.streaming.following import handed_back, let_go, transcript_of
 from services.streaming.producing import _checkpoint
 from services.streaming.question import Question, kept_question
 from services.streaming.recording import as_entries
@@ -31,11 +31,15 @@ def events() -> st.SearchStrategy[list[Event]]:
     before=events(),
     after=events(),
     unwanted=st.frozensets(st.sampled_from([Token, Spent, Sources])),
+    handed=st.booleans(),
 )
 async def test_whoever_goes_on_knows_what_the_last_producer_knew(
-    before: list[Event], after: list[Event], unwanted: frozenset[Any]
+    before: list[Event], after: list[Event], unwanted: frozenset[Any], handed: bool
 ) -> None:
-    """Whatever the run was asked not to say; then what a killed one said after it, as logged."""
+    """Whatever the run was asked not to say; then what a killed one said after it, as logged.
+
+    Also where somebody in between took the run over and `handed` it back without a word.
+    """
     log = MemoryLog()
     here = installation(log, Words())
     run, _ = await log.start(
@@ -47,6 +51,11 @@ async def test_whoever_goes_on_knows_what_the_last_producer_knew(
         known.note(event)
     await log.append(run.id, as_entries(0, said))
     await log.release(run, checkpoint=_checkpoint(run, known, unwanted, "deadline", len(said)))
+    if handed:
+        left = await log.find(run.id, None)
+        claimed = await log.claim(left)
+        await log.release(claimed, checkpoint=handed_back(left, claimed))
+        assert let_go(await log.find(run.id, None)) == "interrupted"
     logged = [event for event in after if type(event) not in unwanted]
     await log.append(run.id, as_entries(len(said), logged))
     found, _ = await transcript_of(await log.find(run.id, None), here)

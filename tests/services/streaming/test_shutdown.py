@@ -1,7 +1,7 @@
 """A process that is given notice leaves nobody waiting: neither a reader nor the next process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -28,7 +28,6 @@ from tests.services.streaming.invocations import (
     Told,
     Words,
     ask,
-    installation,
     place,
     resume,
     to_the_end,
@@ -42,34 +41,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Time that is waited for passes at once."""
     return instant()
-
-
-@pytest.fixture
-async def chat() -> Words:
-    """Who answers."""
-    return Words()
-
-
-@pytest.fixture
-async def log() -> MemoryLog:
-    """What the processes share."""
-    return MemoryLog()
-
-
-@pytest.fixture
-async def here(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
-    """A process; at the end of a test it serves and produces nothing."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
-
-
-@pytest.fixture
-async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
-    """Another process with the same log."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
 
 
 def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> None:
