@@ -74,8 +74,11 @@ check: setup-dev ## Formatting, lint, types, import rules
 format: setup-dev ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-test: setup-dev ## Everything that runs offline in under five minutes
-	@$(PYTEST) -n auto -m "not soak and not netlify"
+# One more than there are processors: a third of the time a test waits.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
+test: setup-dev ## Everything that runs offline, in about five minutes
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak and not netlify"
 
 netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
 	@tests/netlify_dev/install

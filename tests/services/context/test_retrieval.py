@@ -93,11 +93,12 @@ async def test_the_status_says_what_happens(library: Library) -> None:
     assert (library.passage_count, library.document_count) == (6, 3)
 
 
-async def test_sixty_questions_at_once_do_not_mix(library: Library) -> None:
+@pytest.mark.parametrize("many", [60, pytest.param(200, marks=pytest.mark.soak)])
+async def test_questions_at_once_do_not_mix(library: Library, many: int) -> None:
     """Each has the answer it has alone."""
     questions = ["Is there a polar ship?", "Does it rain?", "Are trolls shy?", "Where are trams?"]
     alone = [await library.retrieve(question, 2) for question in questions]
-    together = await asyncio.gather(*(library.retrieve(questions[n % 4], 2) for n in range(60)))
+    together = await asyncio.gather(*(library.retrieve(questions[n % 4], 2) for n in range(many)))
     for number, found in enumerate(together):
         expected = [(passage.uri, passage.score) for passage in alone[number % 4]]
         assert [(passage.uri, passage.score) for passage in found] == expected

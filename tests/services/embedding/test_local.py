@@ -71,8 +71,11 @@ async def test_no_texts_have_no_vectors(embedder: LocalEmbedder) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_event_loop_runs_while_the_model_computes(embedder: LocalEmbedder) -> None:
-    """Eighty questions at once, and another task still gets its turns."""
+@pytest.mark.parametrize("many", [80, pytest.param(200, marks=pytest.mark.soak)])
+async def test_the_event_loop_runs_while_the_model_computes(
+    embedder: LocalEmbedder, many: int
+) -> None:
+    """Many questions at once, and another task still gets its turns."""
     turns = 0
 
     async def turn() -> None:
@@ -82,10 +85,10 @@ async def test_the_event_loop_runs_while_the_model_computes(embedder: LocalEmbed
             turns += 1
 
     other = asyncio.create_task(turn())
-    answers = await asyncio.gather(*(embedder.embed([f"question {n}"]) for n in range(80)))
+    answers = await asyncio.gather(*(embedder.embed([f"question {n}"]) for n in range(many)))
     other.cancel()
-    assert len(answers) == 80
-    assert turns > 80
+    assert len(answers) == many
+    assert turns > many
 
 
 def test_the_weights_are_found_without_importing_their_package() -> None:

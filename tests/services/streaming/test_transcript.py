@@ -151,10 +151,11 @@ def test_snippets_go_first_then_the_data_of_steps_then_the_rest() -> None:
         assert trimmed.answer == whole.answer
 
 
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("limit", [16 * 1024, EVENT_LIMIT, 64 * 1024])
-def test_a_trimmed_result_is_under_its_limit(limit: int) -> None:
-    """Also one with two thousand steps or sources, none of which has anything to trim."""
-    many = Result(answer="a", steps=tuple(map(step, range(2_000))), sources=(source(""),) * 2_000)
+def test_a_trimmed_result_is_under_its_limit(limit: int, count: int) -> None:
+    """Also one with thousands of steps or sources, none of which has anything to trim."""
+    many = Result(answer="a", steps=tuple(map(step, range(count))), sources=(source(""),) * count)
     assert size(many) > 2 * limit
     for result in (large(), many, fit(many, limit)):
         assert size(fit(result, limit)) <= limit
