@@ -19,7 +19,7 @@ import anyio
 from services.errors import RiverrunError
 from services.runs import Entry, Run
 from services.streaming.endings import PausedError
-from services.streaming.events import Paused
+from services.streaming.events import Partial, Paused
 from services.streaming.following import transcript_of
 from services.streaming.installation import Installation
 from services.streaming.question import Reader
@@ -36,8 +36,9 @@ log = logging.getLogger("riverrun.run")
 LAST_CALL = 1.4
 FRONT_MARGIN = 1.0
 
-# How long the last look into the log may take, in seconds.
-PARTIAL_BUDGET = 0.12
+# How long the last look into the log may take, in seconds: the body still ends a second before
+# the platform ends the function.
+PARTIAL_BUDGET = 0.3
 
 # How long a reader who was sent off may take to come back before they count as gone, in seconds.
 RETURN = 10.0
@@ -146,8 +147,9 @@ async def attended(
     ever.
     """
     seat = Seat(reader)
+    production = here.producing(run.id)
     here.readers.setdefault(run.id, set()).add(seat)
-    if here.closing and here.producing(run.id) is None:
+    if here.closing and production is None:
         seat.send_off(PausedError("shutdown"))  # they were let in at the last moment
     seq = after
     ended = False
@@ -168,7 +170,10 @@ async def attended(
         # Somebody whose own time was over may come back to a run that nobody can go on with:
         # somebody writes it.
         comes_back = reader.resume if error is seat.limit else returns
-        yield await _send_off(error, run, seq, here, returns=comes_back, idle=seq == after)
+        if comes_back:
+            yield _come_back(error, f"{run.id}-{seq}", idle=seq == after)
+        else:
+            yield await _send_off(error, run, seq, here, production)
     except Exception as error:
         if not isinstance(error, RiverrunError) or error.code == "internal":
             log.error("A run's log failed.", exc_info=error)
@@ -182,28 +187,42 @@ async def attended(
             await _left(here, run.id, seat, returns=pause is not None)
 
 
+def _come_back(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
+    # Somebody who comes back to a body that said nothing would come back at once for ever.
+    wait = 1000 if idle else 0
+    return as_entry(0, Paused(reason=pause.reason, cursor=cursor, resume_after_ms=wait))
+
+
 async def _send_off(
-    pause: PausedError, run: Run, seq: int, here: Installation, *, returns: bool, idle: bool
+    pause: PausedError, run: Run, seq: int, here: Installation, production: "Production | None"
 ) -> Entry:
-    cursor = f"{run.id}-{seq}"
-    if returns:
-        # Somebody who comes back to a body that said nothing would come back at once for ever.
-        wait = 1000 if idle else 0
-        return as_entry(0, Paused(reason=pause.reason, cursor=cursor, resume_after_ms=wait))
     failure = failure_of(pause)
     try:
         async with asyncio.timeout(PARTIAL_BUDGET):
-            known = await here.log.find(run.id, run.owner)
-            transcript, _ = await transcript_of(known, here, seq)
-            failure = replace(failure, partial=transcript.partial())
+            failure = replace(failure, partial=await _partial(run, seq, here, production))
     except Exception:  # noqa: BLE001 - without what there was, it is still told in time
         log.warning("Run %s: what there was could not be read in time.", run.id)
     return as_entry(
         0,
         replace(
-            failure, code="deadline", run_id=run.id, cursor=cursor, hint="Read on from the cursor."
+            failure,
+            code="deadline",
+            run_id=run.id,
+            cursor=f"{run.id}-{seq}",
+            hint="Read on from the cursor.",
         ),
     )
+
+
+async def _partial(
+    run: Run, seq: int, here: Installation, production: "Production | None"
+) -> Partial | None:
+    """What there is of the answer up to entry `seq`, which is what this reader has read."""
+    if production is not None and production.paused is not None and production.seq == seq:
+        return production.transcript.partial()
+    known = await here.log.find(run.id, run.owner)
+    transcript, _ = await transcript_of(known, here, seq)
+    return transcript.partial()
 
 
 async def _left(here: Installation, run_id: str, seat: Seat, *, returns: bool) -> None:

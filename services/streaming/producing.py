@@ -56,6 +56,7 @@ def produce(
     production = Production(
         run,
         asyncio.get_running_loop().create_future(),
+        transcript,
         after=after,
         pausable=pausable,
         on_pause=here.let_go,

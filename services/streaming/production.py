@@ -23,6 +23,7 @@ from services.streaming.following import read_run
 from services.streaming.installation import Installation
 from services.streaming.lifecycle import DEADLINE_MARGIN
 from services.streaming.recording import Entries, Recorded
+from services.streaming.transcript import Transcript
 
 log = logging.getLogger("riverrun.run")
 
@@ -43,15 +44,18 @@ class Production:
     """One run's task here, going on after entry `after`.
 
     `stop` is done when it was asked to end, with what ends it as its result. A `pausable` one may
-    be ended without its run: `paused` is how that happened, and `on_pause` is told of it.
+    be ended without its run: `paused` is how that happened, and `on_pause` is told of it. What it
+    has said up to entry `seq`, the last one in the log, is then in `transcript`.
     """
 
     run: Run
     stop: "asyncio.Future[RiverrunError | None]"
+    transcript: Transcript
     after: int = 0
     pausable: bool = False
     on_pause: Callable[[str, PausedError], None] = lambda _run, _error: None
     paused: PausedError | None = field(default=None, init=False)
+    seq: int = field(default=0, init=False)
     channel: Channel[list[Entry]] = field(
         default_factory=lambda: Channel(_CHANNEL_LIMIT, _cost), init=False
     )
@@ -68,6 +72,7 @@ class Production:
         `hold` holds the lease while a slow reader is waited for; `seconds_left` is when the
         platform ends this process.
         """
+        self.seq = self.after
         self.task = asyncio.create_task(self._drive(batches, hold))
         if seconds_left is not None:
             self._hurry(max(0.0, seconds_left - DEADLINE_MARGIN) + PATIENCE)
@@ -109,6 +114,7 @@ class Production:
         try:
             async with aclosing(batches):
                 async for batch in batches:
+                    self.seq = batch[-1].seq
                     # Nobody may be there to take it: it is in the log, where readers look.
                     put = await _holding(partial(channel.put, batch), hold)
                     if put and batch[-1].kind in _MILESTONES:

@@ -88,6 +88,25 @@ async def test_a_log_that_hangs_delays_nobody_either(
     await here.finished(place(events)[0])
 
 
+async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
+    here: Installation, chat: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who read all that was written up to the pause is told it from memory."""
+    chat.stubborn = 30.0
+
+    async def find(self: MemoryLog, run_id: str, owner: str) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MemoryLog, "find", find)
+    events = await ask(here, resume=False, left=10.0)
+    error = events[-1][1]
+    said = "".join(event.get("text", "") for _, event in events)
+    assert (error["code"], error["partial"]["answer"]) == ("deadline", said)
+    assert said
+    assert error["cursor"] == events[-2][0]
+    await asyncio.sleep(60)
+
+
 async def test_the_front_cuts_a_body_and_not_the_run(here: Installation, chat: Words) -> None:
     """The next request joins it where it is."""
     first = await ask(here, left=900.0, front_left=6.0)
