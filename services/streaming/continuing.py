@@ -106,7 +106,7 @@ async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | No
             so_far=transcript.text,
             earlier=replace(
                 transcript,
-                pieces=list(transcript.pieces),
+                said=bytearray(transcript.said),
                 steps=dict(transcript.steps),
                 untold=list(transcript.untold),
             ),

@@ -69,7 +69,11 @@ Said = Event | str
 """What a producer may yield: events, or plain strings, which are pieces of the answer."""
 
 Batches = AsyncGenerator[list[Event], None]
-"""Events in order, as many at a time as there are. An empty list says that nothing came."""
+"""Events in order, as many at a time as there are. An empty list says that nothing came.
+
+Whoever takes a list empties it when they have what they need of it: each stage before them still
+holds it while the next is waited for, and a thousand runs would hold a thousand times that.
+"""
 
 
 async def interruptible(
@@ -105,8 +109,9 @@ async def interruptible(
         _watch(channel, task, stop, seconds_left, patience),
     ):
         while (batch := await channel.take(heartbeat)) is not None:
+            joins = pace and batch and type(batch[-1]) is not Status
             yield batch
-            if pace and batch and type(batch[-1]) is not Status:
+            if joins:
                 await channel.gather(pace, GATHERED)
 
 
@@ -183,8 +188,10 @@ async def complete(
     try:
         async with aclosing(batches):
             async for batch in batches:
+                silent = not batch
                 events, end = _understood(batch, transcript, now)
-                if events or not batch:
+                batch.clear()
+                if events or silent:
                     yield events
                 if end is not None:
                     last = end
@@ -285,7 +292,9 @@ async def without(
     heard = clock()
     async with aclosing(batches):
         async for batch in batches:
+            silent = not batch
             wanted = [event for event in batch if type(event) not in unwanted]
-            if wanted or not batch or clock() - heard >= heartbeat:
+            batch.clear()
+            if wanted or silent or clock() - heard >= heartbeat:
                 yield wanted
                 heard = clock()

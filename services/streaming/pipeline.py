@@ -126,7 +126,7 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
                 yield steps.report(piece)
             elif (event := writing.event(piece)) is not None:
                 yield event
-    text = "".join(writing.text)
+    text = writing.taken()
     if session_id and text:
         await _remember(question, session_id, text, installation)
     yield steps.end("Answer written", characters=len(text))
@@ -186,9 +186,9 @@ def _write(
 
 @dataclass(slots=True)
 class _Writing:
-    """What a provider has said so far; `spent` is what others are known to have spent before."""
+    """What a provider has `said` so far, in UTF-8; `spent` is what is known of others' cost."""
 
-    text: list[str] = field(default_factory=list)
+    said: bytearray = field(default_factory=bytearray)
     spent: Bill = NOTHING
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
@@ -198,15 +198,21 @@ class _Writing:
     def after(cls, question: Question) -> Self:
         """Going on with what was said of an answer, and spent on it, before."""
         usage = question.earlier.usage if question.earlier is not None else None
-        text = [question.so_far] if question.so_far else []
+        said = bytearray(question.so_far.encode())
         if usage is None:
-            return cls(text)
-        return cls(text, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
+            return cls(said)
+        return cls(said, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
+
+    def taken(self) -> str:
+        """What was said, which is not held here any longer."""
+        text = self.said.decode()
+        self.said = bytearray()
+        return text
 
     def event(self, piece: Piece) -> Event | None:
         """The event that `piece` of a provider's stream becomes, if it becomes one."""
         if isinstance(piece, Text):
-            self.text.append(clean(piece.text))
+            self.said += clean(piece.text).encode()
             return Token(piece.text)
         if isinstance(piece, Stop):
             self.finish_reason = piece.reason
@@ -215,7 +221,7 @@ class _Writing:
         if isinstance(piece, Note):
             return Notice(piece.code, piece.message)
         if isinstance(piece, Anew):
-            self.text.clear()
+            self.said.clear()
             return Reset(piece.reason)
         total = self.spent + piece
         self.usage = Usage(

@@ -115,9 +115,11 @@ class Production:
             async with aclosing(batches):
                 async for batch in batches:
                     self.seq = batch[-1].seq
+                    milestone = batch[-1].kind in _MILESTONES
                     # Nobody may be there to take it: it is in the log, where readers look.
-                    put = await _holding(partial(channel.put, batch), hold)
-                    if put and batch[-1].kind in _MILESTONES:
+                    if not await _holding(partial(channel.put, batch), hold):
+                        batch.clear()
+                    elif milestone:
                         await _holding(channel.taken, hold)
         except NotNextError:
             pass  # somebody else goes on with this run, or has ended it: the log tells the reader
@@ -165,11 +167,13 @@ async def heard(
         while (batches := await channel.take(here.settings.heartbeat)) is not None:
             if not batches:
                 yield None
-            for entry in (entry for batch in batches for entry in batch):
-                after = entry.seq
-                yield entry
-                if entry.terminal:
-                    return
+            for batch in batches:
+                for entry in batch:
+                    after = entry.seq
+                    yield entry
+                    if entry.terminal:
+                        return
+                batch.clear()
         async with aclosing(read_run(run, after, here, returns=returns)) as rest:
             async for followed in rest:
                 yield followed

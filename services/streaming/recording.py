@@ -28,7 +28,7 @@ Entries = AsyncGenerator[Entry | None, None]
 """The entries of a run as a reader gets them; None stands for silence."""
 
 Recorded = AsyncGenerator[list[Entry], None]
-"""Entries as they were appended, never an empty list."""
+"""Entries as they were appended, never an empty list. Taken as `Batches` are."""
 
 
 async def record(
@@ -68,6 +68,7 @@ async def record(
                     await _look(log, run, seq)
                     continue
                 entries = as_entries(seq, _joined(batch) if join else batch)
+                batch.clear()
                 await log.append(run.id, entries)
                 seq += len(entries)
                 ours = not entries[-1].terminal

@@ -202,14 +202,20 @@ def pays_again(log: RunLog) -> None:
 
 def says_nothing(_log: RunLog) -> None:
     """P5: whoever is given notice cuts everybody off."""
-    send_off = attendance._send_off
+    send_off, come_back = attendance._send_off, attendance._come_back
 
-    async def cut(pause: PausedError, *asked: Any, **more: Any) -> Entry:
+    async def cut(pause: PausedError, *asked: Any) -> Entry:
         if pause.reason == "shutdown":
             raise ConnectionAbortedError
-        return await send_off(pause, *asked, **more)
+        return await send_off(pause, *asked)
+
+    def cut_too(pause: PausedError, *asked: Any, **more: Any) -> Entry:
+        if pause.reason == "shutdown":
+            raise ConnectionAbortedError
+        return come_back(pause, *asked, **more)
 
     put_into(attendance, "_send_off", cut)
+    put_into(attendance, "_come_back", cut_too)
 
 
 def holds_on(log: RunLog) -> None:

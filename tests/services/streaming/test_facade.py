@@ -416,7 +416,7 @@ async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 300_000
+    assert after - before < 300_000 + made * 8000  # and the answer itself, once
     assert made < 60
     await body.aclose()
 
