@@ -13,11 +13,29 @@ from services.errors import SetupError
 
 _HEADER = "# Written by `make build` from template.yaml; edit that one.\n"
 
-# What a package without the embedded engine cannot be told to use.
-_BEDROCK_ONLY = (
-    ("    Default: local\n", "    Default: bedrock\n"),
-    ("    AllowedValues: [local, bedrock]\n", "    AllowedValues: [bedrock]\n"),
-)
+
+def _only(offered: str, left: str, says: str) -> tuple[str, str]:
+    """The change that leaves `left` of the values a parameter offers, and says how to get more."""
+    lines = (f"AllowedValues: [{left}]", "ConstraintDescription: >-", f"  This package {says}")
+    return f"    AllowedValues: [{offered}]\n", "".join(f"    {line}\n" for line in lines)
+
+
+_CHAT = "extractive, bedrock, openai"
+_EMBEDDING = "local, bedrock, openai"
+
+# What a package cannot be told to use, since it is not in there.
+_NARROWER = {
+    "embedded": (),
+    "openai": (
+        ("    Default: local\n", "    Default: openai\n"),
+        _only(_EMBEDDING, "bedrock, openai", "lacks the engine; build one with PROFILE=embedded."),
+    ),
+    "bedrock": (
+        ("    Default: local\n", "    Default: bedrock\n"),
+        _only(_EMBEDDING, "bedrock", "has boto3 only; build one with PROFILE=openai or embedded."),
+        _only(_CHAT, "extractive, bedrock", "has boto3 only; build one with PROFILE=openai."),
+    ),
+}
 
 
 def write_built(source: Path, target: Path, package: Path, plan: Plan) -> None:
@@ -35,9 +53,7 @@ def write_built(source: Path, target: Path, package: Path, plan: Plan) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(os.path.relpath(package.resolve(), target.parent.resolve())).as_posix()
-    changes = [("    CodeUri: .\n", f"    CodeUri: {place}\n")]
-    if plan.profile == "bedrock":
-        changes.extend(_BEDROCK_ONLY)
+    changes = (("    CodeUri: .\n", f"    CodeUri: {place}\n"), *_NARROWER[plan.profile])
     for old, new in changes:
         if text.count(old) != 1:
             raise SetupError(f"{source} says {old.strip()!r} {text.count(old)} times, not once.")

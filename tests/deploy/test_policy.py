@@ -41,6 +41,14 @@ KEYS = """        RIVERRUN_API_KEYS: !If
           - !Sub '{{resolve:secretsmanager:${ApiKeysSecret}:SecretString:::${ApiKeysVersion}}}'
           - !Ref AWS::NoValue
 """
+REFERENCE = (
+    "!Sub '{{resolve:secretsmanager:${OpenAIKeySecret}:SecretString:::${OpenAIKeyVersion}}}'"
+)
+MODEL_KEY = f"""OPENAI_API_KEY: !If
+            - HasKey
+            - {REFERENCE}
+            - !Ref AWS::NoValue
+"""
 RUNS_LOGS = """                Action: ['logs:CreateLogStream', 'logs:PutLogEvents']
                 Resource: !GetAtt runsLogs.Arn
 """
@@ -277,12 +285,18 @@ MISTAKES = {
     "a secret in the template": (
         "secrets",
         "        RIVERRUN_CHAT: !Ref Chat\n",
-        "        RIVERRUN_CHAT: !Ref Chat\n        OPENAI_API_KEY: sk-1234\n",
+        "        RIVERRUN_CHAT: !Ref Chat\n        OTHER_API_KEY: sk-1234\n",
     ),
+    "the key of a model in a parameter": (
+        "secrets",
+        MODEL_KEY,
+        MODEL_KEY.replace(REFERENCE, "!Ref OpenAIKeySecret"),
+    ),
+    "the key of a model in the template": ("secrets", MODEL_KEY, "OPENAI_API_KEY: sk-1234\n"),
     "a secret in a parameter": (
         "secrets",
         "        RIVERRUN_CHAT: !Ref Chat\n",
-        "        RIVERRUN_CHAT: !Ref Chat\n        OPENAI_API_KEY: !Ref Chat\n",
+        "        RIVERRUN_CHAT: !Ref Chat\n        OTHER_API_KEY: !Ref Chat\n",
     ),
 }
 
@@ -290,7 +304,7 @@ MISTAKES = {
 def test_our_template_has_nothing_to_find() -> None:
     """With its defaults, and whatever else its parameters offer."""
     assert check(parse_template(TEMPLATE)) == []
-    assert len(list(choices(parse_template(TEMPLATE)))) == 48
+    assert len(list(choices(parse_template(TEMPLATE)))) == 216
 
 
 @pytest.mark.parametrize("name", MISTAKES)

