@@ -115,7 +115,7 @@ async def test_how_the_model_is_loaded(runtime: Runtime, weights: Path) -> None:
     assert params.n_ctx == 2048, "the model was trained for no more"
     for computing in (params.cpuparams, params.cpuparams_batch):
         assert (computing.n_threads, computing.poll) == (3, 0)
-    assert (params.n_parallel, params.n_batch, params.n_ubatch) == (1, 32, 32)
+    assert (params.n_parallel, params.n_batch, params.n_ubatch) == (1, 16, 16)
     assert len(params.api_keys[0]) == 32
     assert params.cache_ram_mib == 0
     assert not params.ui
