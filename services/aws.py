@@ -118,6 +118,16 @@ def client(
         return _made(service, read_timeout, tries, connections)
 
 
+def own_client(service: str, **config: Any) -> Any:
+    """A client of `service` for one caller alone, with `config` as botocore's `Config` takes it.
+
+    Blocks, as `client` does, and waits for whoever makes one: two threads that import boto3 at
+    once find half of it, or a deadlock. Raises what boto3 raises.
+    """
+    with _making:
+        return _make(service, **config)
+
+
 def forget() -> None:
     """Let the next call of `client` make a new one: the environment has changed."""
     with _making:
@@ -127,21 +137,18 @@ def forget() -> None:
 @cache
 def _made(service: str, read_timeout: float, tries: int, connections: int) -> Any:
     try:
-        from boto3.session import Session
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
         raise SetupError("This needs boto3. Install it with: pip install boto3") from error
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": tries},
-        max_pool_connections=connections,
-        tcp_keepalive=True,
-    )
     try:
-        made = Session().client(service, config=config)
+        made = _make(
+            service,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": tries},
+            max_pool_connections=connections,
+            tcp_keepalive=True,
+        )
     except (BotoCoreError, ValueError) as error:
         raise SetupError(
             f"The AWS client for {service} cannot be made: {error} "
@@ -149,6 +156,13 @@ def _made(service: str, read_timeout: float, tries: int, connections: int) -> An
         ) from error
     _mark_lines(made)
     return made
+
+
+def _make(service: str, **config: Any) -> Any:
+    from boto3.session import Session
+    from botocore.config import Config
+
+    return Session().client(service, config=Config(**config))
 
 
 def _mark_lines(made: Any) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
+from services import aws
 from services.runs.dynamodb_faults import Item, RefusedError, told
 
 # Times in seconds. One try is given up early: another one usually finds a machine that answers.
@@ -190,10 +191,8 @@ def _key(pk: str, sk: str) -> Item:
 
 
 def _connect() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
+    client = aws.own_client(
+        "dynamodb",
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
         # Our own tries know the budget, and what a lost answer to an append means.
@@ -201,7 +200,6 @@ def _connect() -> Any:
         max_pool_connections=THREADS,
         tcp_keepalive=True,
     )
-    client = boto3.session.Session().client("dynamodb", config=config)
     client.meta.events.register("response-received.dynamodb", _check_whole)
     return client
 

@@ -4,14 +4,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from services import aws
 from services.errors import SetupError
+from services.runs import dynamodb_table
 from services.settings import ROOT
 
 
@@ -33,6 +36,32 @@ def test_one_client_a_service_whoever_asks() -> None:
         clients = set(map(id, pool.map(aws.client, ["bedrock-runtime"] * 64)))
     assert clients == {id(aws.client("bedrock-runtime"))}
     assert aws.client("s3") is not aws.client("bedrock-runtime")
+
+
+def test_clients_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whatever service, the run log's too: threads that import boto3 at once can deadlock."""
+    making = threading.Lock()
+    real = aws._make
+
+    def make(service: str, **config: Any) -> Any:
+        assert making.acquire(blocking=False), "another one is being made"
+        try:
+            time.sleep(0.02)
+            return real(service, **config)
+        finally:
+            making.release()
+
+    monkeypatch.setattr(aws, "_make", make)
+    with ThreadPoolExecutor(4) as pool:
+        ours = [pool.submit(aws.client, name) for name in ("s3", "bedrock-runtime")]
+        logs = [pool.submit(dynamodb_table._connect) for _ in range(2)]
+        made = [one.result() for one in (*ours, *logs)]
+    assert [one.meta.service_model.service_name for one in made] == [
+        "s3",
+        "bedrock-runtime",
+        "dynamodb",
+        "dynamodb",
+    ]
 
 
 def test_a_client_does_not_wait_for_ever() -> None:
