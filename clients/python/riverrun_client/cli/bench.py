@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -80,7 +81,7 @@ async def _ask_some(
             measured.errors[error.code] += 1
         except BaseException:
             # Ctrl-C: nobody will read this answer, so nobody shall pay for it.
-            with anyio.move_on_after(_GRACE, shield=True):
+            with anyio.move_on_after(_GRACE, shield=True), suppress(RiverrunError):
                 await stream.stop()
             raise
 
