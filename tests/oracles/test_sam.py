@@ -41,8 +41,9 @@ def alone(tmp_path: Path) -> dict[str, str]:
     return {"HOME": str(tmp_path), "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
 
 
+@pytest.mark.soak
 def test_sam_validates_and_lints_it(tmp_path: Path) -> None:
-    """The real command, without credentials or network."""
+    """The real command, without credentials or network; `make validate` calls it as well."""
     done = subprocess.run(
         [SAM / "sam", "validate", "--lint", "--template-file", str(TEMPLATE)],
         cwd=tmp_path,

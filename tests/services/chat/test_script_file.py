@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.chat.provider import Stop, Usage
@@ -164,6 +164,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(
     json_values
     | st.lists(st.fixed_dictionaries({"when": st.text(), "steps": st.lists(json_values)}))
