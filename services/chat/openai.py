@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OWN_URL = "https://api.openai.com/v1"
+
 # Seconds to shake hands (the loop may be busy with others), and to wait for the usage of an
 # answer that is whole.
 CONNECT_TIMEOUT = 5.0
@@ -164,7 +166,8 @@ class OpenAI:
                 "RIVERRUN_CHAT=openai needs its client. Install it with: pip install openai"
             ) from error
         return AsyncOpenAI(
-            base_url=self.base_url,
+            # Said, or the client looks into its variable, and takes an empty one for an address.
+            base_url=self.base_url or OWN_URL,
             api_key=self.api_key or "none",
             # Tries are counted in one place, and that is not here.
             max_retries=0,

@@ -25,6 +25,8 @@ BATCH = 64
 CALLS = 4
 """Calls at once."""
 
+OWN_URL = "https://api.openai.com/v1"
+
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 20.0  # seconds
 
 # A person waits for a question; an ingest has time to wait until a quota lets it go on.
@@ -173,7 +175,8 @@ class OpenAIEmbedder:
                 "RIVERRUN_EMBEDDING=openai needs its client. Install it with: pip install openai"
             ) from error
         return AsyncOpenAI(
-            base_url=self._base_url,
+            # Said, or the client looks into its variable, and takes an empty one for an address.
+            base_url=self._base_url or OWN_URL,
             api_key=self._api_key or "none",
             timeout=Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         )

@@ -375,3 +375,10 @@ async def test_chunks_that_came_together_are_shown_one_a_turn(service: Fake) -> 
         pieces = answer(model(service), PROMPT)
         seen = [turns[0] async for piece in pieces if isinstance(piece, Text)]
     assert len(seen) == len(set(seen)) == 50
+
+
+async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a line of a file of settings that nobody filled in."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    async with OpenAI(model="m")._connect() as client:
+        assert client.base_url.host == "api.openai.com"

@@ -118,3 +118,10 @@ def test_what_cannot_be_is_refused_at_the_start(
     """Before anything is asked."""
     with pytest.raises(SetupError, match=said):
         open_openai(model, dimension, base_url=base_url, api_key=None)
+
+
+async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a line of a file of settings that nobody filled in."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    async with OpenAIEmbedder("m", 3)._connect() as client:
+        assert client.base_url.host == "api.openai.com"
