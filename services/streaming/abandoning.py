@@ -33,7 +33,6 @@ HOLD = RETURN + RENEW
 
 def arrived(here: Installation, run_id: str) -> None:
     """The first reader of a run has come here: other processes are told while there is one."""
-    _stop(here, run_id)
     if here.durable and here.settings.abandoned != "finish":
         _begin(here, run_id, _sign(here, run_id))
 
@@ -92,8 +91,7 @@ async def _still_read(here: Installation, production: "Production") -> float:
 
 
 def _give_up(here: Installation, production: "Production") -> None:
-    run_id = production.run.id
-    if run_id not in here.readers and here.producing(run_id) is production:
+    if production.run.id not in here.readers:
         production.give_up(pause=here.durable and here.settings.abandoned == "pause")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -103,6 +103,13 @@ async def leave(response: Any) -> None:
     await response.body_iterator.aclose()
 
 
+def alone(log: Signs, chat: Words, **settings: Any) -> Installation:
+    """A process whose log is its memory, as far as it knows."""
+    here = Installation(Settings(**settings))
+    here.__dict__.update(log=log, chat=chat, context=Documents())
+    return here
+
+
 @asynccontextmanager
 async def idle(*processes: Installation) -> AsyncIterator[None]:
     """A minute later nobody looks after anybody in these."""
@@ -196,11 +203,12 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
         assert chat.open == 0
 
 
+@pytest.mark.parametrize("process", [installation, alone])
 async def test_whoever_comes_back_and_goes_again_is_waited_for_anew(
-    signs: Signs, chat: Words
+    process: Callable[..., Installation], signs: Signs, chat: Words
 ) -> None:
     """What was begun when they left the first time does not count for the second."""
-    here = installation(signs, chat, abandoned="stop", abandoned_after=10.0)
+    here = process(signs, chat, abandoned="stop", abandoned_after=10.0)
     async with idle(here):
         first = await begun(here)
         await leave(first)
@@ -298,14 +306,16 @@ async def test_a_memory_of_this_process_is_not_asked_either(
     after: float, signs: Signs, chat: Words
 ) -> None:
     """Nobody else can read it."""
-    here = Installation(Settings(abandoned="stop", abandoned_after=after))
-    here.__dict__.update(log=signs, chat=chat, context=Documents())
+    here = alone(signs, chat, abandoned="stop", abandoned_after=after)
     async with idle(here):
         first = await begun(here)
         await leave(await joined(here, first.headers["x-run-id"]))
         await leave(first)
         await asyncio.sleep(after + 0.1)
         assert chat.open == 0
+        again = await joined(here, first.headers["x-run-id"])
+        await asyncio.sleep(5)
+        await leave(again)
     assert (signs.left, signs.looked) == ([], [])
 
 
@@ -373,10 +383,8 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
 ) -> None:
     """Neither its reader nor its producer is kept by it, and nobody is warned."""
     one, two = (installation(signs, chat, abandoned="stop") for _ in range(2))
-    gone = asyncio.Event()
 
     async def unknown(*_: Any) -> None:
-        gone.set()
         raise UnknownRunError
 
     async with idle(one, two):
@@ -384,8 +392,7 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
         for method in ("attend", "unattended"):
             monkeypatch.setattr(signs, method, unknown)
         second = await joined(two, first.headers["x-run-id"])
-        await gone.wait()
-        await asyncio.sleep(0)
+        await asyncio.sleep(1)
         assert two.lookouts == {}
         await leave(first)
         assert chat.open == 0
