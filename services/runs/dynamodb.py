@@ -6,6 +6,7 @@ the service.
 """
 
 import asyncio
+import math
 import os
 import re
 import time
@@ -169,6 +170,20 @@ class DynamoLog:
         """See `RunLog.release`."""
         check_size(len(run.question) + len(checkpoint))
         await self._hold(run, self._now(), {"checkpoint": items.binary(checkpoint)})
+
+    async def attend(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.attend`."""
+        await self._kept(run_id)
+        now = self._now()
+        put = items.attended_put(run_id, now + seconds, now + self._keep + items.SLACK)
+        with suppress(RefusedError):  # somebody said longer
+            await self._table.call("put_item", **put)
+
+    async def unattended(self, run_id: str) -> float:
+        """See `RunLog.unattended`."""
+        await self._kept(run_id)
+        item = await self._table.get(items.run_key(run_id), items.ATTENDED)
+        return self._now() - (float(item["until"]["N"]) if item is not None else -math.inf)
 
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """See `RunLog.turns`."""

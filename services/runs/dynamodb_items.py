@@ -4,6 +4,7 @@
     run#<id>               meta               the run: owner, question, lease, when it expires
     run#<id>               e#<first seq>      one append: its entries as a blob, and how many
     run#<id>               e#<first seq>#<n>  part n of a blob that one item cannot hold
+    run#<id>               attended           until when somebody said to read the run
     key#<hash>             key                which run an idempotency key started
     runs#<day>#<digit>     <created>#<id>     which runs there are, for `recent`
     session#<hash>         t#<number>         a turn of a session
@@ -28,7 +29,9 @@ from services.runs.packing import unpack
 PART_BYTES = 300_000
 BATCH_BYTES = 3_600_000
 
-META, KEY = "meta", "key"
+# What readers write stands apart from `meta`: a write costs by the size of its item, and `meta`
+# holds the question.
+META, KEY, ATTENDED = "meta", "key", "attended"
 
 # Items of a run outlive it a little, so that a run that lasts long is not deleted at its start
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
@@ -128,6 +131,21 @@ def key_put(name: str, run_id: str, expires: Item, *, over: str | None = None) -
         put["ExpressionAttributeNames"] = {"#run": "run"}
         put["ExpressionAttributeValues"] = {":over": text(over)}
     return put
+
+
+def attended_put(run_id: str, until: float, kept: float) -> dict[str, Any]:
+    """The put that says a run is read `until` then, unless somebody said longer."""
+    return {
+        "Item": {
+            "pk": text(run_key(run_id)),
+            "sk": text(ATTENDED),
+            "until": number(until),
+            "expires": expiry(kept),
+        },
+        "ConditionExpression": f"{NEW} OR #until < :until",
+        "ExpressionAttributeNames": {"#until": "until"},
+        "ExpressionAttributeValues": {":until": number(until)},
+    }
 
 
 def run_of(item: Item) -> Run:

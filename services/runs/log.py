@@ -196,6 +196,20 @@ class RunLog(Protocol):
         Raises `NotNextError` when it was claimed.
         """
 
+    async def attend(self, run_id: str, seconds: float) -> None:
+        """Leave a sign that somebody reads the run, for `seconds` from now.
+
+        It runs out by itself; a shorter one takes nothing from a longer one. It is for who produces
+        the run in another process, and changes nothing else: not the lease, nor how long the run
+        is kept. It may be lost with the machine.
+        """
+
+    async def unattended(self, run_id: str) -> float:
+        """For how many seconds no sign of `attend` has held: negative while one does.
+
+        Infinity where none was left.
+        """
+
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """The last `limit` questions and answers of a session, oldest first."""
 

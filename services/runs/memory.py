@@ -4,6 +4,7 @@ Bounded: what has ended is dropped oldest first, after an hour, and sooner where
 much of it; a run that nobody writes or holds any more counts as ended after an hour of silence.
 """
 
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ class _Record:
     entries: list[Entry] = field(default_factory=list)
     appended: list[tuple[int, float]] = field(default_factory=list)
     size: int = 0
+    attended: float = -math.inf
 
     @property
     def ended(self) -> bool:
@@ -156,6 +158,15 @@ class MemoryLog:
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         self._lease(self._held(run), lease_until=self._now(), checkpoint=checkpoint)
+
+    async def attend(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.attend`."""
+        record = self._record(run_id)
+        record.attended = max(record.attended, self._now() + seconds)
+
+    async def unattended(self, run_id: str) -> float:
+        """See `RunLog.unattended`."""
+        return self._now() - self._record(run_id).attended
 
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """See `RunLog.turns`."""

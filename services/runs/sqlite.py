@@ -29,6 +29,8 @@ from services.runs.sqlite_file import File
 from services.runs.sqlite_rows import (
     RUN,
     SCHEMA,
+    attend,
+    attended_until,
     entry_of,
     insert_run,
     newest_of,
@@ -210,6 +212,16 @@ class SQLiteLog:
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         await self._lease(run, "lease_until = ?, checkpoint = ?", (self._now(), checkpoint))
+
+    async def attend(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.attend`."""
+        now = self._now()
+        await self._file.write(lambda file: attend(file, run_id, now + seconds, now), flushed=False)
+
+    async def unattended(self, run_id: str) -> float:
+        """See `RunLog.unattended`."""
+        now = self._now()
+        return now - await self._file.read(lambda file: attended_until(file, run_id, now))
 
     async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
         """See `RunLog.turns`."""

@@ -3,6 +3,7 @@
 Every function here runs on the file's own thread, within a transaction where it writes.
 """
 
+import math
 import sqlite3
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS appended (
   run INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (run, last)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attended (run INTEGER PRIMARY KEY, until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
   answer BLOB NOT NULL, expires REAL NOT NULL);
@@ -51,6 +53,7 @@ def sweep(connection: sqlite3.Connection, now: float, keep: float) -> None:
     for number, run_id, scope, key in expired:
         connection.execute("DELETE FROM entries WHERE run = ?", (number,))
         connection.execute("DELETE FROM appended WHERE run = ?", (number,))
+        connection.execute("DELETE FROM attended WHERE run = ?", (number,))
         connection.execute("DELETE FROM runs WHERE number = ?", (number,))
         connection.execute(
             "DELETE FROM keys WHERE scope = ? AND key = ? AND run = ?", (scope, key, run_id)
@@ -99,6 +102,21 @@ def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[i
     if row is None:
         raise UnknownRunError
     return row[0], row[1], bool(row[2])
+
+
+def attend(connection: sqlite3.Connection, run_id: str, until: float, now: float) -> None:
+    number, _, _ = state_of(connection, run_id, now)
+    connection.execute(
+        "INSERT INTO attended VALUES (?, ?) "
+        "ON CONFLICT (run) DO UPDATE SET until = max(until, excluded.until)",
+        (number, until),
+    )
+
+
+def attended_until(connection: sqlite3.Connection, run_id: str, now: float) -> float:
+    number, _, _ = state_of(connection, run_id, now)
+    row = connection.execute("SELECT until FROM attended WHERE run = ?", (number,)).fetchone()
+    return row[0] if row is not None else -math.inf
 
 
 def newest_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[tuple[str, int]]:

@@ -1,10 +1,9 @@
-"""Readers come and go: counting them, sending them off, and what becomes of a run nobody reads.
+"""Readers come and go: counting them, and sending them off.
 
 Losing a reader is not stopping. Where the log outlives this process, a run goes on to its end
 without readers, and whoever comes back finds it; the installation may say otherwise
-(`RIVERRUN_ABANDONED`). Where the log is this process's memory, it is closed.
-
-This process knows the readers that it serves, and no others.
+(`RIVERRUN_ABANDONED`, `services.streaming.abandoning`). Where the log is this process's memory, it
+is closed.
 """
 
 import asyncio
@@ -18,6 +17,7 @@ import anyio
 
 from services.errors import RiverrunError
 from services.runs import Entry, Run
+from services.streaming.abandoning import arrived, deserted
 from services.streaming.endings import PausedError
 from services.streaming.events import Partial, Paused
 from services.streaming.following import transcript_of
@@ -39,9 +39,6 @@ FRONT_MARGIN = 1.0
 # How long the last look into the log may take, in seconds: the body still ends a second before
 # the platform ends the function.
 PARTIAL_BUDGET = 0.3
-
-# How long a reader who was sent off may take to come back before they count as gone, in seconds.
-RETURN = 10.0
 
 
 class Seat:
@@ -146,9 +143,8 @@ async def attended(
     way, writing or reading, ends it with an error too: a reader who is told nothing waits for
     ever.
     """
-    seat = Seat(reader)
+    seat = _seated(here, run.id, reader)
     production = here.producing(run.id)
-    here.readers.setdefault(run.id, set()).add(seat)
     if here.closing and production is None:
         seat.send_off(PausedError("shutdown"))  # they were let in at the last moment
     seq = after
@@ -184,7 +180,7 @@ async def attended(
         seat.leave()
         here.dismiss()
         with anyio.CancelScope(shield=True):
-            await _left(here, run.id, seat, returns=pause is not None)
+            await _left(here, run.id, seat, returns=pause is not None, ended=ended)
 
 
 def _come_back(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
@@ -225,28 +221,18 @@ async def _partial(
     return transcript.partial()
 
 
-async def _left(here: Installation, run_id: str, seat: Seat, *, returns: bool) -> None:
+def _seated(here: Installation, run_id: str, reader: Reader) -> Seat:
+    seat = Seat(reader)
+    seats = here.readers.setdefault(run_id, set())
+    if not seats:
+        arrived(here, run_id)
+    seats.add(seat)
+    return seat
+
+
+async def _left(here: Installation, run_id: str, seat: Seat, *, returns: bool, ended: bool) -> None:
     seats = here.readers[run_id]
     seats.discard(seat)
-    if seats:
-        return
-    del here.readers[run_id]
-    production = here.producing(run_id)
-    if production is None or (here.durable and here.settings.abandoned == "finish"):
-        return
-    if here.durable and here.settings.abandoned == "pause" and not production.pausable:
-        return  # nobody could go on with it, so it finishes
-    delay = max(here.settings.abandoned_after, RETURN if returns else 0.0)
-    if delay:
-        asyncio.get_running_loop().call_later(delay, _give_up, here, production)
-    else:
-        # A task that was never begun runs no `finally`, and its run would never end.
-        await asyncio.sleep(0)
-        _give_up(here, production)
-        await production.ended()
-
-
-def _give_up(here: Installation, production: "Production") -> None:
-    if production.run.id not in here.readers:
-        pause = here.durable and here.settings.abandoned == "pause"
-        production.give_up(pause=pause)
+    if not seats:
+        del here.readers[run_id]
+        await deserted(here, run_id, returns=returns, ended=ended)

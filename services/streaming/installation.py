@@ -39,7 +39,9 @@ class Installation:
     """One process's parts.
 
     `streams` counts the readers it serves now, `readers` are their seats, for each run;
-    `productions` are the runs that are being produced here. Once `closing`, nobody is let in.
+    `productions` are the runs that are being produced here. `lookouts` are the tasks that tell
+    other processes of the readers here, or look for theirs, one for a run. Once `closing`, nobody
+    is let in.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Installation:
     closing: bool = field(default=False, init=False)
     readers: "dict[str, set[Seat]]" = field(default_factory=dict, init=False)
     productions: "dict[str, Production]" = field(default_factory=dict, init=False)
+    lookouts: "dict[str, asyncio.Task[None]]" = field(default_factory=dict, init=False)
 
     @property
     def durable(self) -> bool:

@@ -12,8 +12,9 @@ anything, nor waits for time to pass: a test moves the clock.
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -256,6 +257,8 @@ async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock:
         lambda: log.wait(missing, 0, 0.01),
         lambda: log.last(missing),
         lambda: log.appended(missing),
+        lambda: log.attend(missing, 1.0),
+        lambda: log.unattended(missing),
         lambda: log.claim(lost, lease=1.0),
         lambda: log.renew(lost, lease=1.0),
         lambda: log.release(lost),
@@ -568,6 +571,54 @@ async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) ->
 
 
 @rule
+async def a_reader_leaves_a_sign_that_runs_out(log: RunLog, clock: Clock) -> None:
+    """It holds for as long as was said, and it is known since when none has."""
+    run, other = await begun(log), await begun(log)
+    assert await log.unattended(run.id) == math.inf
+    await log.attend(run.id, 12.0)
+    assert await log.unattended(run.id) == -12.0
+    clock.seconds += 20.0
+    assert await log.unattended(run.id) == 8.0
+    await log.attend(run.id, 12.0)
+    assert await log.unattended(run.id) == -12.0
+    assert await log.unattended(other.id) == math.inf
+
+
+@rule
+async def a_shorter_sign_takes_nothing_from_a_longer_one(log: RunLog, clock: Clock) -> None:
+    """Readers in many processes leave theirs at once; the last to go counts."""
+    run = await begun(log)
+    await asyncio.gather(*(log.attend(run.id, float(seconds)) for seconds in (3, 30, 7, 12)))
+    await log.attend(run.id, 12.0)
+    assert await log.unattended(run.id) == -30.0
+
+
+@rule
+async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
+    """A run whose producer died is as dead, is claimed as before, and is kept no longer."""
+    run = await begun(log, lease=15.0)
+    await log.append(run.id, [token(1)])
+    before = (await log.recent(), await log.appended(run.id))
+    clock.seconds += 20.0
+    await log.attend(run.id, 60.0)
+    assert (await log.recent(), await log.appended(run.id)) == before
+    assert await log.find(run.id, None) == run
+    assert await log.read(run.id, 0) == [token(1)]
+    assert await log.last(run.id) == token(1)
+    claimed = await log.claim(run, lease=15.0)
+    assert claimed.epoch == 2
+    await log.append(run.id, [final(2)])
+    assert await log.unattended(run.id) == -60.0
+    for _ in range(30 * 24):
+        clock.seconds += 3600.0
+        with suppress(UnknownRunError):
+            await log.attend(run.id, 7200.0)
+    for gone in (log.attend(run.id, 1.0), log.unattended(run.id)):
+        with pytest.raises(UnknownRunError):
+            await gone
+
+
+@rule
 async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
     """With how far each has come; at most as many as are asked for."""
     assert await log.recent() == []
@@ -647,6 +698,19 @@ async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
     await one.add_turn("ann", "s", "q", "a")
     assert await two.turns("ann", "s", 6) == [("q", "a")]
     assert [each.last for each in await two.recent()] == [4]
+
+
+@shared
+async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
+    """By every process, and from a process that reads and writes nothing else of the run."""
+    producing, reading = again(), again()
+    run = await begun(producing)
+    assert await producing.unattended(run.id) == math.inf
+    await reading.attend(run.id, 12.0)
+    assert await producing.unattended(run.id) == -12.0
+    await producing.append(run.id, [token(1)])
+    clock.seconds += 13.0
+    assert await producing.unattended(run.id) == 1.0
 
 
 @shared

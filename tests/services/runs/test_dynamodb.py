@@ -56,11 +56,30 @@ async def test_every_item_goes_away_by_itself(client: Any) -> None:
     await log.append(run.id, [token(1)])
     await log.add_turn("ann", "s", "q", "a")
     await log.renew(run)
+    await log.attend(run.id, 12.0)
     items = client.scan(TableName=name)["Items"]
     kinds = {item["pk"]["S"].partition("#")[0] for item in items}
     assert kinds == {"run", "key", "runs", "session"}
     for item in items:
         assert int(item["expires"]["N"]) >= clock() + 100.5
+    await log.close()
+
+
+async def test_a_sign_of_a_reader_is_small_however_long_the_question(client: Any) -> None:
+    """It costs one unit, in one call; to look for it is another."""
+    calls: Counter[str] = Counter()
+    name = new_table(client)
+    table = Table(name, client=Kept(client), spent=lambda name, _: calls.update([name]))
+    log = DynamoLog(table)
+    run, _ = await log.start(owner=None, key=None, fingerprint="f", question=b"q" * 250_000)
+    calls.clear()
+    for _ in range(3):
+        await log.attend(run.id, 12.0)
+    await log.unattended(run.id)
+    assert calls == {"put_item": 3, "get_item": 1}
+    there = client.scan(TableName=name)["Items"]
+    (item,) = [one for one in there if one["sk"] == {"S": "attended"}]
+    assert len(str(item)) < 400
     await log.close()
 
 

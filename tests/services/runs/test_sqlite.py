@@ -47,7 +47,7 @@ test_it_keeps_them_between_processes = shared_conformance(open_logs)
 
 pytestmark = pytest.mark.anyio
 
-TABLES = ("runs", "keys", "entries", "turns", "gone")
+TABLES = ("runs", "keys", "entries", "turns", "gone", "attended")
 
 
 def rows_in(log: SQLiteLog) -> dict[str, int]:
@@ -66,13 +66,14 @@ async def test_what_is_over_is_dropped_a_few_at_a_time(tmp_path: Path) -> None:
     for run in runs:
         await log.append(run.id, [token(1), final(2)])
         await log.add_turn("ann", run.id, "q", "a")
+        await log.attend(run.id, 1000.0)
     clock.seconds += 101
     await begun(log)
     assert rows_in(log)["gone"] == SWEEP_RUNS
     for _ in range(3):
         clock.seconds += 2
         await begun(log)
-    assert rows_in(log) == {"runs": 4, "keys": 0, "entries": 0, "turns": 0, "gone": len(runs)}
+    assert rows_in(log) == {**dict.fromkeys(TABLES, 0), "runs": 4, "gone": len(runs)}
     with pytest.raises(ExpiredRunError):
         await log.find(runs[0].id, "ann")
     with pytest.raises(UnknownRunError):
@@ -122,4 +123,21 @@ async def test_a_session_keeps_its_last_turns_only(tmp_path: Path) -> None:
     said = await log.turns("ann", "s", 1000)
     assert [int(question) for question, _ in said] == [*range(2 * KEEP_TURNS, 3 * KEEP_TURNS)]
     assert rows_in(log)["turns"] == 2 * KEEP_TURNS
+    await log.close()
+
+
+async def test_a_sign_of_a_reader_waits_for_no_disk(tmp_path: Path) -> None:
+    """It is worth a few seconds; what is said is flushed as before."""
+    log = SQLiteLog(tmp_path / "runs.sqlite")
+    run = await begun(log)
+
+    def mode() -> int:
+        (number,) = log._file._connection.execute("PRAGMA synchronous").fetchone()
+        return int(number)
+
+    for seq in (1, 2):
+        await log.append(run.id, [token(seq)])
+        assert mode() == 2
+        await log.attend(run.id, 12.0)
+        assert mode() == 1
     await log.close()

@@ -153,6 +153,27 @@ def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
     assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_file_from_before_readers_left_signs_goes_on(tmp_path: Path) -> None:
+    """Its runs take signs, and it is still a file that the older program opens."""
+    path = tmp_path / "runs.sqlite"
+    run_id = asyncio.run(written(path))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("DROP TABLE attended")
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+
+    async def goes_on() -> float:
+        log = SQLiteLog(path)
+        await log.attend(run_id, 12.0)
+        unattended = await log.unattended(run_id)
+        await log.close()
+        return unattended
+
+    assert -12.0 <= asyncio.run(goes_on()) < 0.0
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+    assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3]
+
+
 def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     """Where the file should be, and where its folder should be."""
     refusal(tmp_path)

@@ -28,12 +28,13 @@ WHOLE = "".join(WORDS)
 
 @dataclass
 class Words:
-    """A provider that says a word a second, and remembers what it was asked."""
+    """A provider that says a word a second (`pace`), and remembers what it was asked."""
 
     words: list[str] = field(default_factory=lambda: list(WORDS))
     asked: list[Prompt] = field(default_factory=list)
     open: int = 0
     stubborn: float = 0.0
+    pace: float = 1.0
     model: str = "words"
 
     async def stream(
@@ -50,7 +51,7 @@ class Words:
             for word in self.words:
                 said += len(word)
                 if said > len(prompt.so_far):
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(self.pace)
                     yield Text(word)
             yield Usage(input_tokens=5, output_tokens=len(self.words), cost_usd=0.5)
             yield Stop("stop")
