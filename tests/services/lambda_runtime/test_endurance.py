@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -76,7 +77,8 @@ class Front:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        """Open ones of the runtime."""
+        """Open ones of the runtime, once it has the connection for its next answer."""
+        assert select.select([self._listener], [], [], 10)[0], "it has not called"
         return sum(1 for _ in Path(f"/proc/{self._process}/fd").iterdir())
 
     def threads(self) -> int:
