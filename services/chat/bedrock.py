@@ -8,14 +8,15 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from services import aws
+from services.chat import crowd
 from services.chat.bedrock_faults import StreamFaultError, told
 from services.chat.continuation import Continuation
 from services.chat.endings import Ends, ending
@@ -28,12 +29,6 @@ log = logging.getLogger(__name__)
 
 # Streams at once in one process, each with a thread and a connection; one more waits.
 STREAMS = 256
-
-# Reads of sockets in a second, of all streams together, once there are more than `FEW` of them: a
-# thread that wakes for every frame of a crowd fights the event loop for the interpreter.
-READS = 1600
-FEW = 16
-LONGEST_GATHER = 0.1
 
 # How long a message that is whole waits for its usage, in seconds.
 METADATA_PATIENCE = 2.0
@@ -95,7 +90,7 @@ class Bedrock:
         prefill = bool(_PREFILLED.search(self.model))
         request = self._request(prompt, prefill)
         joined = Continuation(prompt.so_far, asked=not prefill)
-        line = aws.Line(_gather)
+        line = aws.Line(crowd.gather)
         reason = ""
         said = False
         usage: Usage | None = None
@@ -153,7 +148,7 @@ class Bedrock:
     def _events(
         self, request: dict[str, Any], line: aws.Line
     ) -> Generator[dict[str, Any], None, None]:
-        with line, _counted():
+        with line, crowd.counted():
             client = self.client(
                 "bedrock-runtime", read_timeout=self.timeout, tries=1, connections=STREAMS
             )
@@ -181,25 +176,6 @@ def _read(stream: Any) -> Generator[dict[str, Any], None, None]:
                 name = headers.get(":exception-type") or headers.get(":error-code", "")
                 raise StreamFaultError(str(name), message.payload)
             yield {headers[":event-type"]: json.loads(message.payload)}
-
-
-_open: set[object] = set()
-
-
-@contextmanager
-def _counted() -> Iterator[None]:
-    """Be one of the open streams of this process."""
-    stream = object()
-    _open.add(stream)
-    try:
-        yield
-    finally:
-        _open.discard(stream)
-
-
-def _gather() -> float:
-    """For how many seconds a stream lets bytes gather between two reads."""
-    return min(LONGEST_GATHER, len(_open) / READS) if len(_open) > FEW else 0.0
 
 
 _CACHE_POINT = {"cachePoint": {"type": "default"}}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from services.chat import crowd
 from services.chat.completions import ENDS, object_of, said_in, usage_in
 from services.chat.continuation import Continuation
 from services.chat.endings import ending
@@ -34,6 +35,10 @@ OWN_URL = "https://api.openai.com/v1"
 # answer that is whole.
 CONNECT_TIMEOUT = 5.0
 USAGE_PATIENCE = 2.0
+
+# A chunk that was waited for longer, in seconds, came with a read of its own; one that was read
+# along with another takes a fifth of it.
+READ = 0.0005
 
 Chunks = AsyncGenerator[object, None]
 
@@ -109,11 +114,16 @@ class OpenAI:
             # A turn of the loop for each: to build sixty requests in one would hold it up.
             await asyncio.sleep(0)
         stream = await self._begun(client, prompt)
+        loop = asyncio.get_running_loop()
         try:
-            async for chunk in stream:
-                yield chunk
-                # Of a socket that holds many, one a turn: the other streams are due as well.
-                await asyncio.sleep(0)
+            with crowd.counted():
+                began = loop.time()
+                async for chunk in stream:
+                    waited = loop.time() - began
+                    yield chunk
+                    # Of a read that holds many, one a turn: the other streams are due as well.
+                    await asyncio.sleep(crowd.gather() if waited > READ else 0)
+                    began = loop.time()
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.close()

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from fakes import bedrock as fake
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Fake, Reply, Step
 from services import aws
-from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
+from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer, crowd
 from services.chat import bedrock as module
 from services.chat.bedrock import Bedrock, Guardrail
 from services.errors import SetupError
@@ -387,19 +387,6 @@ async def test_any_other_model_is_asked_to_go_on(service: Fake, name: str) -> No
     assert "«The sky is blue»" in fake.asked(service.calls[0])
 
 
-async def test_only_a_crowd_lets_its_bytes_gather() -> None:
-    """Few streams read at once; many share the reads of a second; nobody waits long."""
-    with ExitStack() as streams:
-        waits = []
-        for _ in range(400):
-            streams.enter_context(module._counted())
-            waits.append(module._gather())
-    assert set(waits[: module.FEW]) == {0.0}
-    assert waits[63] == 64 / module.READS
-    assert max(waits) == module.LONGEST_GATHER
-    assert module._gather() == 0.0
-
-
 async def test_a_crowd_does_read_so(service: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3's answers come through the file that lets bytes gather; the words are the same."""
     waits: list[float] = []
@@ -408,7 +395,7 @@ async def test_a_crowd_does_read_so(service: Fake, monkeypatch: pytest.MonkeyPat
         waits.append(0.001)
         return 0.001
 
-    monkeypatch.setattr(module, "_gather", gather)
+    monkeypatch.setattr(crowd, "gather", gather)
     service.play(fake.whole("a ", "b ", "c"))
     assert text_of(await collect(model(), PROMPT)) == "a b c"
     assert waits

@@ -11,8 +11,7 @@ from fakes import bedrock as fake
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Fake
 from services import aws
-from services.chat import Prompt, answer
-from services.chat import bedrock as module
+from services.chat import Prompt, answer, crowd
 from services.chat.bedrock import Bedrock
 from tests.services.chat.conformance import collect, text_of
 from tests.services.tls import certificate, door
@@ -44,7 +43,7 @@ async def test_an_answer_is_whole(
     service: Fake, monkeypatch: pytest.MonkeyPatch, gathered: float
 ) -> None:
     """Read as it comes, and let gather as in a crowd."""
-    monkeypatch.setattr(module, "_gather", lambda: gathered)
+    monkeypatch.setattr(crowd, "gather", lambda: gathered)
     words = [f"word{number} " for number in range(200)]
     service.play(fake.whole(*words))
     assert text_of(await collect(Bedrock(model="m"), PROMPT)) == "".join(words)
@@ -56,7 +55,7 @@ async def test_a_stop_closes_the_connection(
     service: Fake, monkeypatch: pytest.MonkeyPatch, gathered: float, seen: int
 ) -> None:
     """Which the service sees; the promise is 250 ms, a busy machine has two seconds."""
-    monkeypatch.setattr(module, "_gather", lambda: gathered)
+    monkeypatch.setattr(crowd, "gather", lambda: gathered)
     service.play(fake.stream(*[fake.START, fake.text("a ")] * seen, "hang"))
     stream = answer(Bedrock(model="m"), PROMPT)
     for _ in range(seen):

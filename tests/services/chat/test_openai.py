@@ -12,7 +12,7 @@ import pytest
 
 from fakes import openai as fake
 from fakes.steps import Call, Fake, Reply, Step
-from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
+from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer, crowd
 from services.chat import openai as module
 from services.chat.openai import OpenAI
 from tests.services.chat.bag import passage
@@ -375,6 +375,30 @@ async def test_chunks_that_came_together_are_shown_one_a_turn(service: Fake) -> 
         pieces = answer(model(service), PROMPT)
         seen = [turns[0] async for piece in pieces if isinstance(piece, Text)]
     assert len(seen) == len(set(seen)) == 50
+
+
+async def test_a_crowd_lets_its_bytes_gather(
+    service: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a read and not after each of its chunks; the words are the same."""
+    reads: list[float] = []
+
+    def gather() -> float:
+        reads.append(0.001)
+        return 0.001
+
+    monkeypatch.setattr(crowd, "gather", gather)
+    words = [f"{number} " for number in range(50)]
+    together = b"".join(map(fake.text, words))
+    gate = threading.Event()
+    service.play(fake.stream(together, gate, together, fake.stop(), fake.DONE))
+    said = []
+    async for piece in answer(model(service), PROMPT):
+        said += [piece.text] if isinstance(piece, Text) else []
+        if len(said) == 50 and not gate.is_set():
+            asyncio.get_running_loop().call_later(0.01, gate.set)
+    assert said == words * 2
+    assert 1 <= len(reads) < 20
 
 
 async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
