@@ -5,39 +5,31 @@ It only says what happens; ending, recording, framing and sending are other room
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import anyio
 
-from services.chat import NOTHING, Anew, Cut, Note, Piece, Prompt, Stop, Text, Turn, answer, check
-from services.chat import Usage as Bill
+from services.chat import Cut, Piece, Prompt, Turn, answer, check
 from services.passages import Passage
 from services.progress import Progress, Report
 from services.streaming.channel import Channel, pumped
 from services.streaming.events import (
     Event,
     Final,
-    FinishReason,
     Grounding,
-    Notice,
-    Reset,
     Result,
     Source,
     Sources,
-    Spent,
     Status,
-    Token,
     Unmatched,
-    Usage,
-    clean,
 )
 from services.streaming.installation import Installation
 from services.streaming.lifecycle import DEADLINE_MARGIN
 from services.streaming.question import Question
 from services.streaming.steps import Steps
 from services.streaming.transcript import Transcript
+from services.streaming.writing import Writing
 
 TURNS = 6
 SNIPPET = 240
@@ -109,7 +101,7 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
     yield Sources(sources)
 
     yield steps.begin(WRITING, "Writing the answer")
-    writing = _Writing.after(question)
+    writing = Writing.after(question)
     prompt = Prompt(
         question=question.query,
         passages=passages,
@@ -182,54 +174,6 @@ def _write(
     prompt: Prompt, installation: Installation, report: Report
 ) -> AsyncGenerator[Piece, None]:
     return answer(installation.chat, prompt, report=report)
-
-
-@dataclass(slots=True)
-class _Writing:
-    """What a provider has `said` so far, in UTF-8; `spent` is what is known of others' cost."""
-
-    said: bytearray = field(default_factory=bytearray)
-    spent: Bill = NOTHING
-    usage: Usage | None = None
-    finish_reason: FinishReason = "stop"
-    model: str | None = None
-
-    @classmethod
-    def after(cls, question: Question) -> Self:
-        """Going on with what was said of an answer, and spent on it, before."""
-        usage = question.earlier.usage if question.earlier is not None else None
-        said = bytearray(question.so_far.encode())
-        if usage is None:
-            return cls(said)
-        return cls(said, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
-
-    def taken(self) -> str:
-        """What was said, which is not held here any longer."""
-        text = self.said.decode()
-        self.said = bytearray()
-        return text
-
-    def event(self, piece: Piece) -> Event | None:
-        """The event that `piece` of a provider's stream becomes, if it becomes one."""
-        if isinstance(piece, Text):
-            self.said += clean(piece.text).encode()
-            return Token(piece.text)
-        if isinstance(piece, Stop):
-            self.finish_reason = piece.reason
-            self.model = piece.model
-            return None
-        if isinstance(piece, Note):
-            return Notice(piece.code, piece.message)
-        if isinstance(piece, Anew):
-            self.said.clear()
-            return Reset(piece.reason)
-        total = self.spent + piece
-        self.usage = Usage(
-            input_tokens=total.input_tokens,
-            output_tokens=total.output_tokens,
-            cost_usd=total.cost_usd,
-        )
-        return Spent(self.usage)
 
 
 def _cut(question: Question) -> tuple[Cut, ...]:
