@@ -7,6 +7,7 @@
  */
 
 const KEPT = "riverrun-conversation";
+const WORDS_TRAVEL = 500; // ms
 const TURNS = 50; // the last of them; storage is small, and so is patience
 
 /** @param {{onTurn: Function, onFresh: Function, onStop: Function}} hears what other tabs did */
@@ -72,7 +73,11 @@ export function openConversation({ onTurn, onFresh, onStop }) {
      */
     async alone(id, read) {
       if (!navigator.locks) return read();
-      return navigator.locks.request(`riverrun-${id}`, read);
+      return navigator.locks.request(`riverrun-${id}`, async () => {
+        await read();
+        // A lock travels faster than words: who got it at once would not know yet that all is read.
+        await new Promise((done) => setTimeout(done, WORDS_TRAVEL));
+      });
     },
   };
 }

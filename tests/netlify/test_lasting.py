@@ -31,6 +31,8 @@ def held(*, gate: str = "go on") -> Answer:
             exchange.server.gate("stopped").set()
             return
         after = 0 if asked.method == "POST" else int(asked.path.split("after=")[1].split("&")[0])
+        if after:
+            exchange.server.gate("resumed").set()
         exchange.open()
         for seq, event in enumerate(RUN, 1):
             if seq > BEFORE:
@@ -186,6 +188,8 @@ def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
         other.wait_for(SAID)
         assert [asked.path for asked in server.asked] == ["/api/chat"]
         page.close()
+        # A browser says that a tab is closed before it is.
+        assert server.gate("resumed").wait(20)
         server.gate("go on").set()
         becomes(other, "done")
         assert other.text(".answer") == "So far and on"
