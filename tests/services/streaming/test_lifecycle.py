@@ -821,3 +821,18 @@ async def test_a_stop_is_a_typed_error() -> None:
     assert StoppedError("x").code == "cancelled"
     result = final_of(await run(play("kept", error=StoppedError("x"))))
     assert (result.answer, result.finish_reason) == ("kept", "cancelled")
+
+
+async def test_a_stage_holds_nothing_of_what_it_passed_on() -> None:
+    """While the next is waited for, a thousand runs would hold a thousand last batches."""
+    said: list[Said] = [Token("a"), "b"]
+    shown: list[Event] = [Token("a"), Reset("r")]
+
+    async def before(batch: list[Any]) -> AsyncGenerator[list[Any], None]:
+        yield batch
+
+    transcript = Transcript(run_id="run", started=0.0)
+    async with aclosing(complete(before(said), transcript, now=now)) as after:
+        assert (await anext(after), said) == ([Token("a"), Token("b")], [])
+    async with aclosing(without(before(shown), frozenset({Reset}))) as after:
+        assert (await anext(after), shown) == ([Token("a")], [])

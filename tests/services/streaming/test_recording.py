@@ -263,3 +263,13 @@ async def test_a_cancelled_reader_still_ends_its_run() -> None:
     reader.cancel()
     await asyncio.wait({reader})
     assert [entry.kind for entry in await log.read(run.id, 0)] == ["token", "error"]
+
+
+async def test_what_is_recorded_is_not_held_as_events_too() -> None:
+    """The list that came is empty by the time its entries are shown."""
+    log = MemoryLog()
+    run, transcript = await begun(log)
+    came: list[Event] = [Token("a"), FINAL]
+    async with aclosing(record(batches(came), run, log, transcript)) as recorded:
+        assert [entry.kind for entry in await anext(recorded)] == ["token", "final"]
+        assert came == []
