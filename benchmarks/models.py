@@ -23,8 +23,8 @@ from fakes.aws_account import ACCOUNT
 from fakes.steps import Step
 from services import aws
 from services.chat import ChatProvider, Piece, Prompt, Text, answer
-from services.chat.bedrock import Bedrock
-from services.chat.openai import OpenAI
+from services.chat.providers.bedrock import Bedrock
+from services.chat.providers.openai import OpenAI
 from services.settings import ROOT
 
 TOKENS = 300

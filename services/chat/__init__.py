@@ -3,9 +3,9 @@
 This package knows nothing of runs, events, embeddings or sockets.
 """
 
-from services.chat.grounding import Grounding, check
-from services.chat.opening import open_chat
-from services.chat.provider import (
+from .citations import Grounding, check
+from .opening import open_chat
+from .provider import (
     NOTHING,
     Anew,
     ChatCode,

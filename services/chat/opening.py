@@ -7,9 +7,9 @@ import importlib.util
 import os
 from collections.abc import Callable
 
-from services.chat.provider import ChatProvider
-from services.errors import SetupError
-from services.settings import Settings
+from ..errors import SetupError
+from ..settings import Settings
+from .provider import ChatProvider
 
 # Where the installation names none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
@@ -17,14 +17,14 @@ OPENAI_MODEL = "gpt-4.1-mini"
 
 
 def _extractive(_settings: Settings) -> ChatProvider:
-    from services.chat.extractive import Extractive
+    from .providers.extractive import Extractive
 
     return Extractive()
 
 
 def _scripted(settings: Settings) -> ChatProvider:
-    from services.chat.script_file import read_script
-    from services.chat.scripted import Scripted
+    from .providers.script_file import read_script
+    from .providers.scripted import Scripted
 
     if settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
@@ -32,7 +32,7 @@ def _scripted(settings: Settings) -> ChatProvider:
 
 
 def _bedrock(settings: Settings) -> ChatProvider:
-    from services.chat.bedrock import Bedrock, Guardrail
+    from .providers.bedrock import Bedrock, Guardrail
 
     guardrail = None
     if settings.guardrail:
@@ -58,7 +58,7 @@ def _bedrock(settings: Settings) -> ChatProvider:
 
 
 def _openai(settings: Settings) -> ChatProvider:
-    from services.chat.openai import OpenAI
+    from .providers.openai import OpenAI
 
     if importlib.util.find_spec("openai") is None:
         raise SetupError(
@@ -85,11 +85,11 @@ def _openai(settings: Settings) -> ChatProvider:
 
 
 def _local(settings: Settings) -> ChatProvider:
-    from services.chat.gguf import read_model
-    from services.chat.local import Local
-    from services.chat.metering import Budget, Metered
-    from services.chat.prices import FREE
-    from services.chat.weights import INSTALL, MODEL, find_weights
+    from .budget import Budget, Metered
+    from .prices import FREE
+    from .providers.gguf import read_model
+    from .providers.local import Local
+    from .providers.weights import INSTALL, MODEL, find_weights
 
     if importlib.util.find_spec("xllamacpp") is None:
         raise SetupError(
@@ -119,9 +119,9 @@ def _served(
     settings: Settings, provider: Callable[[str], ChatProvider], default: str
 ) -> ChatProvider:
     """The models of `settings`, each with its bill, tried in their order."""
-    from services.chat.metering import Budget, Metered
-    from services.chat.prices import read_prices
-    from services.chat.retrying import Retrying
+    from .budget import Budget, Metered
+    from .prices import read_prices
+    from .retry import Retrying
 
     prices = read_prices(settings.prices)
     budget = Budget(usd=settings.budget_usd, tokens=settings.budget_tokens)

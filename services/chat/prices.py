@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from services.chat.provider import Usage
-from services.errors import SetupError
+from ..errors import SetupError
+from .provider import Usage
 
 SHIPPED = Path(__file__).with_name("prices.json")
 

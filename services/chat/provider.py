@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from services.errors import RiverrunError
-from services.passages import Passage
-from services.progress import Report, unheard
+from ..errors import RiverrunError
+from ..passages import Passage
+from ..progress import Report, unheard
 
 log = logging.getLogger(__name__)
 

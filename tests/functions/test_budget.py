@@ -16,7 +16,7 @@ import pytest
 from fakes import bedrock
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Call, Reply
-from services.chat.metering import tokens_of
+from services.chat.budget import tokens_of
 from tests.functions.reading_on import Answer, go_on, read_body
 from tests.functions.test_survival import cloud
 

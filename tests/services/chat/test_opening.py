@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from services.chat import open_chat
-from services.chat.bedrock import Bedrock, Guardrail
-from services.chat.metering import Metered
+from services.chat.budget import Metered
 from services.chat.opening import PROVIDERS
 from services.chat.prices import FREE
-from services.chat.retrying import Retrying
+from services.chat.providers.bedrock import Bedrock, Guardrail
+from services.chat.retry import Retrying
 from services.errors import SetupError
 from services.settings import CHAT_PROVIDERS, Settings
-from tests.services.chat.small_gguf import small_gguf
+from tests.services.chat.providers.small_gguf import small_gguf
 
 
 def test_every_provider_the_settings_know_can_be_opened(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_opening_a_model_imports_no_client(chat: str) -> None:
 
 def test_importing_chat_imports_no_engine() -> None:
     """A cold start pays for numpy or a model only when something uses it."""
-    code = "import sys, services.chat.extractive, services.chat; print('numpy' in sys.modules)"
+    code = "import sys, services.chat.providers.extractive; print('numpy' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )

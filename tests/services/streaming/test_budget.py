@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pytest
 
 from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
-from services.chat.failures import chat_error
-from services.chat.metering import Budget, Metered, tokens_in, tokens_of
+from services.chat.budget import Budget, Metered, tokens_in, tokens_of
 from services.chat.prices import read_prices
-from services.chat.retrying import Retrying
+from services.chat.provider_errors import chat_error
+from services.chat.retry import Retrying
 from services.progress import Progress, Report, unheard
 from services.settings import Settings
 from services.streaming import (

@@ -1,0 +1,218 @@
+"""Answers from a model on Amazon Bedrock, through ConverseStream.
+
+boto3 reads the stream in a thread of its own; what it raises is put in our words by
+`bedrock_errors`. Tries one model once: whoever calls decides about another try.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from ... import aws
+from ...progress import Report, unheard
+from ...threads import drawn
+from ..continuation import Continuation
+from ..prompt import Message, worded
+from ..provider import Piece, Prompt, Text, Usage
+from ..stop_reasons import Ends, ending
+from . import read_pacing
+from .bedrock_errors import StreamFaultError, told
+
+log = logging.getLogger(__name__)
+
+# Streams at once in one process, each with a thread and a connection; one more waits.
+STREAMS = 256
+
+# How long a message that is whole waits for its usage, in seconds.
+METADATA_PATIENCE = 2.0
+
+ENDS: Ends = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "content_filtered": "content_filtered",
+    "guardrail_intervened": "content_filtered",
+    # No tool was offered: a message that waits for one will never be whole.
+    "tool_use": "provider_error",
+    "malformed_model_output": "provider_error",
+    "malformed_tool_use": "provider_error",
+    "model_context_window_exceeded": "context_too_long",
+}
+"""How a message ends, by ``stopReason``."""
+
+# The models that go on with a message of their own. Later ones refuse it (400), others differ.
+_PREFILLED = re.compile(r"\banthropic\.claude-(?:3|(?:opus|sonnet|haiku)-4-(?:[0-5]\b|2025))")
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A guardrail that every message passes."""
+
+    identifier: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bedrock:
+    """A model, by its id, inference profile or ARN.
+
+    `timeout` is the longest silence of the model in seconds. `temperature` None is the model's
+    own. `cache` marks what every question repeats for the model's prompt cache. `instructions`
+    go behind ours. `client` makes or finds the boto3 client, in a thread.
+    """
+
+    model: str
+    timeout: float = aws.READ_TIMEOUT
+    temperature: float | None = None
+    guardrail: Guardrail | None = None
+    cache: bool = False
+    instructions: str = ""
+    client: Callable[..., Any] = aws.client
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = unheard,  # noqa: ARG002 - the pipeline has said that it is being written
+    ) -> AsyncGenerator[Piece, None]:
+        """Ask the model, and yield its text as it comes.
+
+        Raises `ChatError` with the code of what went wrong, and `SetupError` when region or
+        credentials are at fault. Leaving closes the connection at once.
+        """
+        prefill = bool(_PREFILLED.search(self.model))
+        request = self._request(prompt, prefill)
+        joined = Continuation(prompt.so_far, asked=not prefill)
+        line = aws.Line(read_pacing.gather)
+        reason = ""
+        said = False
+        usage: Usage | None = None
+        try:
+            async with aclosing(
+                drawn(partial(self._events, request, line), _threads(), line.cut)
+            ) as events:
+                while (event := await _next(events, METADATA_PATIENCE if reason else None)) != {}:
+                    if text := joined.feed(_text(event)):
+                        said = True
+                        yield Text(text)
+                    reason = event.get("messageStop", {}).get("stopReason", reason)
+                    if "metadata" in event:
+                        usage = _usage(event["metadata"].get("usage", {}))
+        except Exception as error:
+            if not reason:
+                raise told(error) from error
+            log.warning("The model's stream failed after its answer was whole.", exc_info=True)
+        if text := joined.end():
+            said = True
+            yield Text(text)
+        if usage is not None:
+            yield usage
+        if reason == "model_context_window_exceeded" and said:
+            # The window was full before the answer was: what there is of it is cut, not wrong.
+            reason = "max_tokens"
+        for piece in ending(reason, ENDS):
+            yield piece
+
+    def _request(self, prompt: Prompt, prefill: bool) -> dict[str, Any]:
+        words = worded(prompt, instructions=self.instructions, prefill=prefill)
+        messages = [_message(message) for message in words.messages]
+        system: list[dict[str, Any]] = [{"text": words.system}]
+        if self.cache:
+            # What the next question of this conversation begins with, too.
+            system.append(_CACHE_POINT)
+            if prompt.history:
+                messages[2 * len(prompt.history) - 1]["content"].append(_CACHE_POINT)
+        limits: dict[str, Any] = {"maxTokens": prompt.max_tokens}
+        if self.temperature is not None:
+            limits["temperature"] = self.temperature
+        request = {
+            "modelId": self.model,
+            "system": system,
+            "messages": messages,
+            "inferenceConfig": limits,
+        }
+        if self.guardrail is not None:
+            request["guardrailConfig"] = {
+                "guardrailIdentifier": self.guardrail.identifier,
+                "guardrailVersion": self.guardrail.version,
+            }
+        return request
+
+    def _events(
+        self, request: dict[str, Any], line: aws.Line
+    ) -> Generator[dict[str, Any], None, None]:
+        with line, read_pacing.counted():
+            client = self.client(
+                "bedrock-runtime", read_timeout=self.timeout, tries=1, connections=STREAMS
+            )
+            stream = client.converse_stream(**request)["stream"]
+            try:
+                yield from _read(stream)
+            finally:
+                stream.close()
+
+
+def _read(stream: Any) -> Generator[dict[str, Any], None, None]:
+    """The events of a stream: ``{":event-type": payload}``.
+
+    boto3's own reading loses the name of an exception that is not spelled as it expects, and
+    with it whether another try is worth while. Its frame parser, checksums and all, does not.
+    """
+    from botocore.eventstream import EventStreamBuffer
+
+    buffer = EventStreamBuffer()
+    for chunk in stream._raw_stream.stream():  # noqa: SLF001 - see above
+        buffer.add_data(chunk)
+        for message in buffer:
+            headers = message.headers
+            if headers.get(":message-type") != "event":
+                name = headers.get(":exception-type") or headers.get(":error-code", "")
+                raise StreamFaultError(str(name), message.payload)
+            yield {headers[":event-type"]: json.loads(message.payload)}
+
+
+_CACHE_POINT = {"cachePoint": {"type": "default"}}
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # Asyncio's own threads are six on two cores: the seventh stream would wait.
+    return ThreadPoolExecutor(STREAMS, thread_name_prefix="riverrun-bedrock")
+
+
+async def _next(events: AsyncGenerator[dict[str, Any], None], patience: float | None) -> Any:
+    """The next event; an empty one at the end, or when patience ran out."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            return await anext(events, {})
+    return {}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": [{"text": message.text}]}
+
+
+def _text(event: dict[str, Any]) -> str:
+    # What is not text (reasoning, tools, and what is invented later) is not for a reader.
+    text: str = event.get("contentBlockDelta", {}).get("delta", {}).get("text") or ""
+    return text
+
+
+def _usage(counted: dict[str, Any]) -> Usage:
+    cached = counted.get("cacheReadInputTokens") or 0
+    stored = counted.get("cacheWriteInputTokens") or 0
+    return Usage(
+        # Bedrock counts them apart; whoever asks what went in means all of it.
+        input_tokens=(counted.get("inputTokens") or 0) + cached + stored,
+        output_tokens=counted.get("outputTokens") or 0,
+        cost_usd=None,
+        cached_tokens=cached,
+        stored_tokens=stored,
+    )

@@ -1,0 +1,409 @@
+"""Any OpenAI-compatible endpoint, through the official client over a real socket."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fakes import openai as fake
+from fakes.steps import Call, Fake, Reply, Step
+from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
+from services.chat.providers import openai as module
+from services.chat.providers import read_pacing
+from services.chat.providers.openai import OpenAI
+from tests.services.chat.conformance import check_provider, collect, outcome, text_of
+from tests.services.chat.providers.bag import passage
+
+pytestmark = pytest.mark.anyio
+
+PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air scatters light."),))
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Fake]:
+    """A fake endpoint for all tests here."""
+    with fake.openai() as started:
+        yield started
+
+
+@pytest.fixture
+def service(running: Fake) -> Fake:
+    """The fake as it was started."""
+    running.play_by(fake.answering)
+    return running
+
+
+OPENED: list[OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    """Every provider of a test is closed in its loop."""
+    yield
+    while OPENED:
+        await OPENED.pop().close()
+
+
+def model(service: Fake, **more: Any) -> OpenAI:
+    OPENED.append(OpenAI(model="tiny", base_url=f"{service.url}/v1", **more))
+    return OPENED[-1]
+
+
+async def test_it_keeps_every_promise_of_a_provider(
+    service: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The conformance suite, two hundred streams at once included."""
+    # Two hundred handshakes begin at once, on a machine that may be busy.
+    monkeypatch.setattr(module, "CONNECT_TIMEOUT", 60.0)
+    service.play(fake.whole("Light ", "scatters ", "[1]."))
+    await check_provider(model(service), PROMPT)
+
+
+async def test_text_usage_and_end(service: Fake) -> None:
+    """What goes in comes out, with the tokens it took."""
+    service.play(fake.whole("Light ", "é\U0001f5fc", " [1]."))
+    assert await collect(model(service), PROMPT) == [
+        Text("Light "),
+        Text("é\U0001f5fc"),
+        Text(" [1]."),
+        Usage(10, 3, None),
+        Stop("stop"),
+    ]
+
+
+async def test_a_piece_is_shown_before_the_next_is_sent(service: Fake) -> None:
+    """Nothing holds a token back."""
+    gate = threading.Event()
+    service.play(fake.stream(fake.text("first"), gate, fake.text(" second"), fake.stop()))
+    stream = answer(model(service), PROMPT)
+    assert await anext(stream) == Text("first")
+    gate.set()
+    assert await anext(stream) == Text(" second")
+    await stream.aclose()
+
+
+async def test_the_request(service: Fake) -> None:
+    """Keyed, with a limit, the instructions first, the passages fenced, the turns in order."""
+    prompt = Prompt("And why red?", PROMPT.passages, (Turn("Why blue?", "Air. [1]"),), 77)
+    await collect(
+        model(service, api_key="sk-1", temperature=0.0, instructions="Answer in rhyme."), prompt
+    )
+    call = service.calls[0]
+    assert call.headers["authorization"] == "Bearer sk-1"
+    assert (call.body["model"], call.body["temperature"]) == ("tiny", 0.0)
+    assert call.body["max_tokens"] == 77
+    assert call.body["stream_options"] == {"include_usage": True}
+    roles = [message["role"] for message in call.body["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert call.body["messages"][0]["content"].endswith("Answer in rhyme.")
+    assert "scatters light" in fake.asked(call)
+
+
+async def test_a_key_is_not_shown_by_accident() -> None:
+    """A provider in a log line has none."""
+    assert "sk-1" not in repr(OpenAI(model="m", api_key="sk-1"))
+
+
+async def test_an_endpoint_that_counts_nothing_is_asked_without(service: Fake) -> None:
+    """It refuses the option once; from then on it is left out."""
+
+    def old(call: Call) -> Reply:
+        if "stream_options" in call.body:
+            return fake.refusal(400, message="Unrecognized request argument: stream_options")
+        return fake.stream(fake.text("a"), fake.stop(), fake.DONE)
+
+    service.play_by(old)
+    provider = model(service)
+    for calls in (2, 3):
+        assert await collect(provider, PROMPT) == [Text("a"), Stop("stop")]
+        assert len(service.calls) == calls
+
+
+async def test_cached_tokens_are_told(service: Fake) -> None:
+    """They cost less."""
+    counted = fake.usage(100, 2, cached=64)
+    service.play(fake.stream(fake.text("a"), fake.stop(), counted, fake.DONE))
+    assert Usage(100, 2, None, cached_tokens=64) in await collect(model(service), PROMPT)
+
+
+@pytest.mark.parametrize("odd", [
+    {"choices": []},
+    {"choices": None},
+    {"choices": [{"index": 0, "delta": None, "finish_reason": None}]},
+    {"choices": [{"index": 0, "delta": {"content": None, "reasoning_content": "hm"}}]},
+    {"choices": [{"index": 0, "delta": {"content": 5}, "finish_reason": 5}], "usage": "none"},
+    {"choices": ["text"]},
+    [],
+    {},
+])  # fmt: skip
+async def test_chunks_without_text_are_passed_over(service: Fake, odd: Any) -> None:
+    """Endpoints differ in what they leave out."""
+    service.play(fake.stream(fake.data(odd), fake.text("a"), fake.data(odd), fake.stop()))
+    assert await collect(model(service), PROMPT) == [Text("a"), Stop("stop")]
+
+
+@pytest.mark.parametrize(("word", "reason"), [("stop", "stop"), ("length", "length")])
+async def test_good_ends(service: Fake, word: str, reason: Any) -> None:
+    """As the contract calls them."""
+    service.play(fake.whole("text", reason=word))
+    assert (await collect(model(service), PROMPT))[-1] == Stop(reason)
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [("content_filter", "content_filtered"), ("tool_calls", "provider_error"),
+     ("function_call", "provider_error")],
+)  # fmt: skip
+async def test_bad_ends(service: Fake, word: str, code: str) -> None:
+    """A failing model is an error; what it cost is told all the same."""
+    service.play(fake.whole("text", reason=word))
+    seen, error = await outcome(model(service), PROMPT)
+    assert error is not None
+    assert error.code == code
+    assert seen == [Text("text"), Usage(10, 1, None)]
+
+
+async def test_a_refusal_in_words_is_one(service: Fake) -> None:
+    """It comes in a field of its own, and ends with "stop"."""
+    service.play(fake.stream(fake.chunk({"refusal": "I cannot."}), fake.stop(), fake.DONE))
+    _, error = await outcome(model(service), PROMPT)
+    assert error is not None
+    assert error.code == "content_filtered"
+
+
+async def test_an_end_nobody_knows_is_told(service: Fake) -> None:
+    """The answer stands; a note says so."""
+    service.play(fake.whole("text", reason="bored"))
+    *_, note, stop = await collect(model(service), PROMPT)
+    assert getattr(note, "code", "") == "unknown_stop"
+    assert stop == Stop("stop")
+
+
+BEGUN: list[Step] = [fake.START, fake.text("Half an ")]
+
+PINGS: list[Step] = [b": ping\n\n", 0.1] * 30
+
+BROKEN: list[tuple[str, Reply, str]] = [
+    ("error object", fake.stream(*BEGUN, fake.error()), "provider_error"),
+    ("overloaded", fake.stream(*BEGUN, fake.error(code="rate_limit_exceeded")),
+     "provider_throttled"),
+    ("a status for a code", fake.stream(*BEGUN, fake.error(code=429)), "provider_throttled"),
+    ("no JSON", fake.stream(*BEGUN, b"data: {half\n\n"), "provider_truncated"),
+    ("reset", fake.stream(*BEGUN, 0.05, "cut"), "provider_truncated"),
+    ("no last chunk", fake.stream(*BEGUN, "end"), "provider_truncated"),
+    ("no finish_reason", fake.stream(*BEGUN), "provider_truncated"),
+    ("no finish_reason, [DONE]", fake.stream(*BEGUN, fake.DONE), "provider_truncated"),
+    ("half a chunk", fake.stream(*BEGUN, fake.text("more")[:30]), "provider_truncated"),
+    ("nothing at all", fake.stream(), "provider_truncated"),
+    ("silence", fake.stream(*BEGUN, "hang"), "provider_timeout"),
+    ("only comments", fake.stream(*BEGUN, *PINGS), "provider_timeout"),
+    ("silence before the head", fake.stream("hang"), "provider_timeout"),
+]  # fmt: skip
+
+
+def _patience(code: str) -> float:
+    # Only silence is waited for; everything else comes by itself, on a busy machine too.
+    return 0.3 if code == "provider_timeout" else 20.0
+
+
+@pytest.mark.parametrize(("reply", "code"), [row[1:] for row in BROKEN], ids=[r[0] for r in BROKEN])
+async def test_streams_that_break(service: Fake, reply: Reply, code: str) -> None:
+    """Truncation is never taken for an end; all of these may be asked again; one call each."""
+    service.play(reply)
+    seen, error = await outcome(model(service, timeout=_patience(code)), PROMPT)
+    assert error is not None
+    assert (error.code, error.retryable) == (code, True)
+    assert text_of(seen) in ("", "Half an ")
+    assert "secret" not in f"{error.message}{error.hint}"
+    assert len(service.calls) <= 1
+
+
+REFUSALS = [
+    (fake.refusal(429), "provider_throttled", True, None),
+    (fake.refusal(429, Retry_After="2"), "provider_throttled", True, 2000),
+    (fake.refusal(429, retry_after_ms="150"), "provider_throttled", True, 150),
+    (fake.refusal(429, Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"), "provider_throttled", True,
+     None),
+    (fake.refusal(429, "insufficient_quota"), "provider_throttled", False, None),
+    (fake.refusal(500), "provider_error", True, None),
+    (fake.refusal(503), "provider_error", True, None),
+    (fake.refusal(408), "provider_timeout", True, None),
+    (fake.refusal(400), "provider_error", False, None),
+    (fake.refusal(400, "context_length_exceeded"), "context_too_long", False, None),
+    (fake.refusal(400, message="This model's maximum context length is 4096 tokens"),
+     "context_too_long", False, None),
+    (fake.refusal(400, "content_filter"), "content_filtered", False, None),
+    (fake.refusal(401), "provider_error", False, None),
+    (fake.refusal(403), "provider_error", False, None),
+    (fake.refusal(404), "provider_error", False, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reply", "code", "retryable", "wait"), REFUSALS)
+async def test_refusals_before_the_stream(
+    service: Fake, reply: Reply, code: str, retryable: bool, wait: int | None
+) -> None:
+    """Their codes, and one request: the client does not try again by itself."""
+    service.play(reply)
+    seen, error = await outcome(model(service), PROMPT)
+    assert seen == []
+    assert error is not None
+    assert (error.code, error.retryable, error.retry_after_ms) == (code, retryable, wait)
+    assert "secret" not in f"{error.message}{error.hint}"
+    assert len(service.calls) == 1
+
+
+async def test_nobody_at_the_endpoint_may_be_asked_again() -> None:
+    """A refused connection has cost nothing."""
+    provider = OpenAI(model="m", base_url="http://127.0.0.1:9/v1")
+    _, error = await outcome(provider, PROMPT)
+    await provider.close()
+    assert error is not None
+    assert (error.code, error.retryable) == ("provider_error", True)
+
+
+@pytest.mark.parametrize("ending", ["cut", "hang", "end"])
+async def test_a_whole_answer_does_not_need_its_usage(
+    service: Fake,
+    ending: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What breaks after the end is for the log, and is not waited for long."""
+    monkeypatch.setattr(module, "USAGE_PATIENCE", 0.1)
+    service.play(fake.stream(fake.text("whole"), fake.stop(), 0.02, ending))
+    with caplog.at_level(logging.WARNING):
+        assert await collect(model(service), PROMPT) == [Text("whole"), Stop("stop")]
+
+
+@pytest.mark.parametrize("seen", [0, 1, 500])
+async def test_leaving_closes_the_connection_at_once(service: Fake, seen: int) -> None:
+    """While the first byte is awaited, at the first token, and in the middle (PF06)."""
+    steps: list[Step] = [fake.START, *(fake.text(f"{n} ") for n in range(seen)), "hang"]
+    service.play(fake.stream(*(steps if seen else ["hang"])))
+    said: list[Piece] = []
+    waiting = asyncio.Event()
+
+    async def read() -> None:
+        async for piece in answer(model(service), PROMPT):
+            said.append(piece)
+            if len(said) == seen:
+                waiting.set()
+
+    task = asyncio.create_task(read())
+    call = await asyncio.to_thread(service.call)
+    if seen:
+        await waiting.wait()
+    left = time.monotonic()
+    task.cancel()
+    await asyncio.wait({task})
+    assert await asyncio.to_thread(call.over.wait, 5)
+    assert call.left
+    # The promise is 250 ms; a busy machine is not what is tested here.
+    assert call.left_at - left < 2
+    assert len(service.calls) == 1
+
+
+async def test_a_model_is_asked_to_go_on(service: Fake) -> None:
+    """It repeats its last words, as asked; they are shown once."""
+    service.play(fake.whole("The sky is blue", " because", " of air."))
+    prompt = Prompt("Why?", PROMPT.passages, so_far="The sky is blue ")
+    assert text_of(await collect(model(service), prompt)) == "because of air."
+    assert "«The sky is blue»" in fake.asked(service.calls[0])
+    assert service.calls[0].body["messages"][-2]["content"] == "The sky is blue"
+
+
+async def test_one_provider_in_two_loops(service: Fake) -> None:
+    """As when a process runs a loop for each request: connections belong to one of them."""
+    service.play(fake.whole("a"))
+    provider = model(service)
+
+    async def ask() -> str:
+        text = text_of(await collect(provider, PROMPT))
+        assert provider._client is not None
+        await provider._client.close()
+        return text
+
+    for _ in range(2):
+        assert await asyncio.to_thread(asyncio.run, ask()) == "a"
+
+
+@asynccontextmanager
+async def turns_of_the_loop() -> AsyncIterator[list[int]]:
+    """A count of the loop's turns, in a list of one."""
+    turns = [0]
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(count())
+    try:
+        yield turns
+    finally:
+        task.cancel()
+
+
+async def test_streams_that_begin_together_begin_one_a_turn(
+    service: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To build sixty requests in one turn of the loop would hold up everything else."""
+    provider = model(service)
+    await collect(provider, PROMPT)  # the client is made
+    began: list[int] = []
+
+    async def posted(*_: object) -> None:
+        began.append(turns[0])
+        raise OSError("enough was seen")
+
+    monkeypatch.setattr(module, "_posted", posted)
+    async with turns_of_the_loop() as turns:
+        await asyncio.gather(*(outcome(provider, PROMPT) for _ in range(20)))
+    assert len(began) == len(set(began)) == 20
+
+
+async def test_chunks_that_came_together_are_shown_one_a_turn(service: Fake) -> None:
+    """One socket that holds many does not hold up the other streams."""
+    together = b"".join(fake.text(f"{number} ") for number in range(50))
+    service.play(fake.stream(together, fake.stop(), fake.DONE))
+    async with turns_of_the_loop() as turns:
+        pieces = answer(model(service), PROMPT)
+        seen = [turns[0] async for piece in pieces if isinstance(piece, Text)]
+    assert len(seen) == len(set(seen)) == 50
+
+
+async def test_a_crowd_lets_its_bytes_gather(
+    service: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a read and not after each of its chunks; the words are the same."""
+    reads: list[float] = []
+
+    def gather() -> float:
+        reads.append(0.001)
+        return 0.001
+
+    monkeypatch.setattr(read_pacing, "gather", gather)
+    words = [f"{number} " for number in range(50)]
+    together = b"".join(map(fake.text, words))
+    gate = threading.Event()
+    service.play(fake.stream(together, gate, together, fake.stop(), fake.DONE))
+    said = []
+    async for piece in answer(model(service), PROMPT):
+        said += [piece.text] if isinstance(piece, Text) else []
+        if len(said) == 50 and not gate.is_set():
+            asyncio.get_running_loop().call_later(0.01, gate.set)
+    assert said == words * 2
+    assert 1 <= len(reads) < 20
+
+
+async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a line of a file of settings that nobody filled in."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    async with OpenAI(model="m")._connect() as client:
+        assert client.base_url.host == "api.openai.com"

@@ -1,0 +1,46 @@
+"""Error names of model services, as codes of the contract."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.chat.provider import CHAT_CODES
+from services.chat.provider_errors import FAILURES, chat_error, is_failure, known_failures
+
+EXPECTED = [
+    ("ThrottlingException", "provider_throttled", True),
+    ("ServiceUnavailableException", "provider_error", True),
+    ("InternalServerException", "provider_error", True),
+    ("ModelTimeoutException", "provider_timeout", True),
+    ("ModelStreamErrorException", "provider_error", False),
+    ("ModelErrorException", "provider_error", False),
+    ("ValidationException", "provider_error", False),
+    ("AccessDeniedException", "provider_error", False),
+    ("ResourceNotFoundException", "provider_error", False),
+    ("provider_truncated", "provider_truncated", True),
+    ("content_filtered", "content_filtered", False),
+]
+
+
+@pytest.mark.parametrize(("name", "code", "retryable"), EXPECTED)
+def test_a_name_has_its_code_in_either_letter_case(name: str, code: str, retryable: bool) -> None:
+    """Bedrock capitalises an error before a stream and not inside one."""
+    spellings = [name] if name in CHAT_CODES else [name, name[0].lower() + name[1:]]
+    for spelling in spellings:
+        error = chat_error(spelling, retry_after_ms=5)
+        assert is_failure(spelling)
+        assert (error.code, error.retryable, error.retry_after_ms) == (code, retryable, 5)
+
+
+def test_every_code_can_be_asked_for_verbatim() -> None:
+    """The contract's own codes are names too."""
+    assert [chat_error(code).code for code in CHAT_CODES] == list(CHAT_CODES)
+    assert set(known_failures()) == {*FAILURES, *CHAT_CODES}
+
+
+@given(st.text(max_size=40).filter(lambda name: not is_failure(name)))
+def test_an_unknown_name_is_a_provider_error_nobody_is_told_to_repeat(name: str) -> None:
+    """A service may invent errors; their names do not reach the message."""
+    error = chat_error(name)
+    assert (error.code, error.retryable) == ("provider_error", False)
+    assert error.message == chat_error("provider_error").message
