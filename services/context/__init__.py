@@ -4,7 +4,7 @@
 package costs neither numpy nor a model.
 """
 
-from services.context.places import RetrievalError
-from services.context.retrieval import Library, open_context
+from .retrieval import Library, open_context
+from .stores.store import RetrievalError
 
 __all__ = ["Library", "RetrievalError", "open_context"]

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.context.ingest import Found, Read, Working, Written
-from services.context.sending import Sending, Sent, Step, ingest_to
-from services.context.walking import PassedOver, Refused
-from services.embedding import open_embedder
-from services.errors import RiverrunError, SetupError
-from services.settings import SHIPPED_INDEX, Settings, read_settings
+from ..embedding import open_embedder
+from ..errors import RiverrunError, SetupError
+from ..settings import SHIPPED_INDEX, Settings, read_settings
+from .ingest.build import Found, Read, Working, Written
+from .ingest.discover import PassedOver, Refused
+from .ingest.publish import Sending, Sent, Step, ingest_to
 
 MOST_NAMES = 10
 """Files passed over are named up to here, then counted."""

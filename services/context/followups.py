@@ -17,7 +17,7 @@ document's title.
 import re
 from collections.abc import Collection
 
-from services.context.words import COMMON, content_words, listed, words
+from .words import COMMON, content_words, listed, words
 
 CONTINUATIONS = re.compile(
     r"(?:and|or|but|also|then|plus|so)\b|(?:what|how) about\b|(?:anything|what|who|where) else\b"

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from services.context.followups import complete
-from services.context.manifest import check_model
-from services.context.places import Facts, Opened, Place, RetrievalError, place_of
-from services.embedding import Embedder, open_embedder
-from services.errors import RiverrunError
-from services.passages import Passage
-from services.progress import Progress, Report, unheard
-from services.settings import Settings
+from ..embedding import Embedder, open_embedder
+from ..errors import RiverrunError
+from ..passages import Passage
+from ..progress import Progress, Report, unheard
+from ..settings import Settings
+from .followups import complete
+from .index.manifest import check_model
+from .stores.store import Facts, Opened, Place, RetrievalError, place_of
 
 T = TypeVar("T")
 

@@ -1,5 +1,5 @@
 """Embedding: texts in, unit vectors out."""
 
-from services.embedding.provider import Embedder, EmbeddingError, Kind, open_embedder
+from .provider import Embedder, EmbeddingError, Kind, open_embedder
 
 __all__ = ["Embedder", "EmbeddingError", "Kind", "open_embedder"]

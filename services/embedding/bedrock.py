@@ -1,7 +1,7 @@
 """Vectors from a model on Amazon Bedrock, through InvokeModel.
 
 boto3 calls in threads of its own, a few at a time; what it raises is put in our words here. How
-a model is asked is the business of `services.embedding.bedrock_models`.
+a model is asked is the business of `bedrock_models`.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from services import aws
-from services.embedding.bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
-from services.embedding.provider import EmbeddingError, Kind
-from services.embedding.rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
-from services.errors import RiverrunError, SetupError
+from .. import aws
+from ..errors import RiverrunError, SetupError
+from .bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
+from .provider import EmbeddingError, Kind
+from .rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np

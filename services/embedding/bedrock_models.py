@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.embedding.provider import Kind
-from services.errors import SetupError
+from ..errors import SetupError
+from .provider import Kind
 
 DEFAULT_MODEL = "amazon.titan-embed-text-v2:0"
 

@@ -19,9 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.embedding.provider import Kind
-from services.embedding.wordpiece import open_tokenizer, read_vocabulary
-from services.errors import SetupError
+from ..errors import SetupError
+from .provider import Kind
+from .wordpiece import open_tokenizer, read_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np

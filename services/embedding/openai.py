@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from services.embedding.provider import EmbeddingError, Kind
-from services.embedding.rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
-from services.errors import RiverrunError, SetupError
+from ..errors import RiverrunError, SetupError
+from .provider import EmbeddingError, Kind
+from .rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np

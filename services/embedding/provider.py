@@ -6,8 +6,8 @@ A provider turns texts into vectors and knows nothing of documents, indexes or r
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from services.errors import RiverrunError, SetupError
-from services.settings import Settings
+from ..errors import RiverrunError, SetupError
+from ..settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,19 +49,19 @@ class Embedder(Protocol):
 
 
 def _local(settings: Settings) -> Embedder:
-    from services.embedding.local import LocalEmbedder
+    from .local import LocalEmbedder
 
     return LocalEmbedder(settings.model_path)
 
 
 def _bedrock(settings: Settings) -> Embedder:
-    from services.embedding.bedrock import open_bedrock
+    from .bedrock import open_bedrock
 
     return open_bedrock(settings.embedding_model, settings.embedding_dimension)
 
 
 def _openai(settings: Settings) -> Embedder:
-    from services.embedding.openai import open_openai
+    from .openai import open_openai
 
     return open_openai(
         settings.embedding_model,

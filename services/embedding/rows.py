@@ -7,7 +7,7 @@ index for ever, so nothing of it is taken on trust.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from services.embedding.provider import EmbeddingError
+from .provider import EmbeddingError
 
 if TYPE_CHECKING:
     import numpy as np

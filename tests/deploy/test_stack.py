@@ -14,7 +14,7 @@ from deploy.policy.permissions import statements
 from deploy.template import choices, defaults, parse_template, resolve
 from services import settings
 from services.chat import open_chat
-from services.context.s3_vectors_publishing import NOT_FILTERED
+from services.context.stores.s3_vectors_writer import NOT_FILTERED
 from services.embedding import open_embedder
 from tests.deploy.conftest import ROOT
 

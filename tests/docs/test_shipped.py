@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.retrieval import QUESTIONS, measure, read_questions
 from services.context import open_context
-from services.context.manifest import check_hashes, read_manifest
+from services.context.index.manifest import check_hashes, read_manifest
 from services.settings import ROOT, SHIPPED_INDEX, Settings
 
 

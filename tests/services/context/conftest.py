@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.context.ingest import Step, ingest
+from services.context.ingest.build import Step, ingest
 from services.embedding import Kind, local
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from services.context import Library, RetrievalError, open_context
-from services.context.ingest import ingest
-from services.context.manifest import MANIFEST
+from services.context.index.manifest import MANIFEST
+from services.context.ingest.build import ingest
 from services.embedding import open_embedder
 from services.errors import RiverrunError, SetupError
 from services.progress import Progress

@@ -1,0 +1,185 @@
+"""An index, open for reading: arrays mapped from disk, texts and words from SQLite.
+
+It answers exact questions (which rows, how similar, which words) and ranks nothing. Nothing
+is ever written, not even a journal, so an index may live in a read-only zip or image.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ...errors import SetupError
+from ..ingest.chunks import ARROW, Chunk
+from .manifest import (
+    AGAIN,
+    CHUNKS,
+    SENTENCES,
+    VECTORS,
+    Manifest,
+    check_sizes,
+    present,
+    read_manifest,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# A row's number in `passages` is its row in vectors.npy; its sentences are the rows
+# first_sentence, first_sentence + 1, ... of sentences.npy, one for each of `spans`.
+# `twin` is the first row with the same title and text, its own number when there is none.
+SCHEMA = """
+CREATE TABLE passages (
+  row INTEGER PRIMARY KEY, id TEXT NOT NULL, source TEXT NOT NULL, uri TEXT NOT NULL,
+  title TEXT NOT NULL, document TEXT NOT NULL, text TEXT NOT NULL, spans TEXT NOT NULL,
+  first_sentence INTEGER NOT NULL, twin INTEGER NOT NULL
+);
+CREATE VIRTUAL TABLE words USING fts5(
+  title, text, content='passages', content_rowid='row',
+  tokenize='porter unicode61 remove_diacritics 2'
+);
+"""
+
+ROWS = """
+SELECT row, id, uri, title, document, text, spans FROM passages
+WHERE row IN (SELECT value FROM json_each(?))
+"""
+TITLES = "SELECT first_sentence, document, title FROM passages ORDER BY row"
+ROWS_OF = """
+SELECT row, id, uri, title, document, text, spans FROM passages WHERE source = ? ORDER BY row
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One passage of the index; its number is its row in the array of vectors."""
+
+    row: int
+    chunk: Chunk
+
+
+class Index:
+    """An open index. One thread at a time; `close` it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        vectors: "NDArray[np.float32]",
+        sentences: "NDArray[np.float16]",
+        connection: sqlite3.Connection,
+    ) -> None:
+        self.manifest = manifest
+        self.vectors = vectors
+        self.sentences = sentences
+        self._sql = connection
+        twins = connection.execute("SELECT row FROM passages WHERE twin != row ORDER BY row")
+        self.copies: NDArray[np.int64] = np.array([row for (row,) in twins], np.int64)
+        """Rows that repeat an earlier one word for word."""
+        known = connection.execute(TITLES)
+        firsts, documents, titles = zip(*known, strict=True)
+        self.documents: Sequence[str] = documents
+        """The title of each row's document."""
+        self.sections = [title.partition(ARROW)[2].rpartition(ARROW)[2] for title in titles]
+        """The innermost heading of each row, empty for what stands under the title alone."""
+        self._bounds = (*firsts, manifest.sentences)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database. The arrays unmap when the last reference goes."""
+        self._sql.close()
+
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
+        """Return the passages with these row numbers, in this order."""
+        found = self._sql.execute(ROWS, (json.dumps(list(numbers)),))
+        by_number = {values[0]: _row(values) for values in found}
+        return [by_number[number] for number in numbers]
+
+    def rows_of(self, source: str) -> Iterator[Row]:
+        """Yield the passages of one document, in order."""
+        for values in self._sql.execute(ROWS_OF, (source,)):
+            yield _row(values)
+
+    def with_any(self, words: Sequence[str], limit: int) -> list[int]:
+        """Return the rows that hold at least one of `words`, best BM25 first."""
+        if not words:
+            return []
+        found = self._sql.execute(
+            "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
+            (" OR ".join(map(_quoted, words)), limit),
+        )
+        return [row for (row,) in found]
+
+    def holders(self, word: str) -> set[int]:
+        """Return the rows that hold `word`, or a form of it with the same stem."""
+        query = "SELECT rowid FROM words WHERE words MATCH ?"
+        return {row for (row,) in self._sql.execute(query, (_quoted(word),))}
+
+    def sentence_rows(self, row: int) -> slice:
+        """Return which rows of `sentences` belong to the passage `row`."""
+        return slice(self._bounds[row], self._bounds[row + 1])
+
+
+def open_index(path: Path) -> Index:
+    """Open the index in the directory `path`, read-only.
+
+    Makes the cheap checks: files, sizes, shapes, counts. Raises `SetupError` when one fails.
+    """
+    path = present(path)
+    manifest = read_manifest(path)
+    check_sizes(path, manifest)
+    connection = None
+    try:
+        vectors = _mapped(path / VECTORS, "<f4", (manifest.passages, manifest.dimension))
+        sentences = _mapped(path / SENTENCES, "<f2", (manifest.sentences, manifest.dimension))
+        connection = _connected(path / CHUNKS)
+        _check_counts(connection, manifest)
+        return Index(manifest, vectors, sentences, connection)
+    except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
+        if connection is not None:
+            connection.close()
+        raise SetupError(f"The index in {path} is damaged. {AGAIN.format(path=path)}") from error
+
+
+def _mapped(path: Path, dtype: str, shape: tuple[int, int]) -> "NDArray[Any]":
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise ValueError(f"{path.name} holds {array.dtype} {array.shape}")
+    return np.asarray(array)  # a plain view of the map: slicing it costs a third
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # immutable: no locks and no journal are looked for, as no one writes to an index in place.
+    # The caller sees to it that one thread at a time uses it, so the thread check can rest.
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _check_counts(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    with closing(connection.cursor()) as cursor:
+        first, last, passages = cursor.execute(
+            "SELECT min(row), max(row), count(*) FROM passages"
+        ).fetchone()
+        indexed = cursor.execute("SELECT count(*) FROM words_docsize").fetchone()[0]
+    if (first, last, passages, indexed) != (0, passages - 1, manifest.passages, passages):
+        raise ValueError("the database and the manifest disagree about the number of passages")
+
+
+def _quoted(word: str) -> str:
+    # A string in FTS5's query language: nothing inside it is an operator.
+    return '"' + word.replace('"', '""') + '"'
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    row, name, uri, title, document, text, spans = values
+    cuts = tuple((int(start), int(end)) for start, end in json.loads(spans))
+    return Row(row, Chunk(name, uri, title, document, text, cuts))

@@ -1,0 +1,1 @@
+"""Ingest: from a folder of documents to an index."""

@@ -1,0 +1,241 @@
+"""Ingest: a folder of documents into an index, one step at a time.
+
+A generator of what happens to each document; the command prints it, tests read it. Only
+documents that changed are read and embedded again. What cannot be read is refused by name
+and the rest goes on. It knows nothing of terminals.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from ...embedding import Embedder
+from ...errors import SetupError
+from ..index.index import Index, open_index
+from ..index.manifest import INDEX_FILES, Manifest, check_hashes, check_model, present
+from ..index.writer import (
+    Embedded,
+    IndexWriter,
+    forget,
+    keep,
+    kept,
+    key_of,
+    setup_errors,
+    work_folder,
+)
+from .chunks import RECIPE, Chunk, chunk
+from .discover import LARGEST, Document, Entry, PassedOver, Refused, printable, walk
+from .documents import UnreadableError, title_from_name
+from .readers import READERS
+
+BATCH = 32
+"""Texts embedded between two steps of a progress bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many documents there are; the first step."""
+
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """How much of one document is embedded, 0 to 1."""
+
+    source: str
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A document that is in the new index; `reused` when nothing had to be embedded for it."""
+
+    source: str
+    passages: int
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The new index is in place; the last step."""
+
+    path: Path
+    manifest: Manifest
+
+
+Step = Found | PassedOver | Refused | Working | Read | Written
+
+
+async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[Step, None]:
+    """Make `index` from the documents below `docs`, and yield what happens.
+
+    Ends with `Written`; when no document could be read it ends without, and nothing changed.
+    Raises `SetupError` when `docs` is no folder or the index cannot be written. Close it: the
+    work folder stays locked until its end.
+    """
+    index = _place_for(index)
+    entries = _entries(docs, index)
+    sources = [entry.source for entry in entries if isinstance(entry, Document)]
+    yield Found(len(sources))
+    for entry in entries:
+        if not isinstance(entry, Document):
+            yield entry
+    if not sources:
+        return
+    with (
+        work_folder(index) as folder,
+        setup_errors(index),
+        _reusable(index, embedder) as old,
+        IndexWriter(folder, embedder.model, embedder.dimension, RECIPE) as writer,
+    ):
+        for source in sources:
+            async for step in _add(docs, source, _Run(embedder, old, folder, writer)):
+                yield step
+        if not writer.passages:
+            return
+        manifest = writer.finish(index)
+        forget(folder)
+    yield Written(index, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one ingest works with: `old` gives vectors, `folder` keeps them, `writer` takes them."""
+
+    embedder: Embedder
+    old: Index | None
+    folder: Path
+    writer: IndexWriter
+
+
+def _place_for(index: Path) -> Path:
+    """Return the absolute path of `index`, which must be free or hold nothing but an index."""
+    index = index.resolve()
+    if not index.exists():
+        return index
+    if not index.is_dir():
+        raise SetupError(f"{index} is a file. Choose a folder for the index with --index.")
+    # The folder is replaced as a whole: anything else in it would be lost.
+    others = sorted(path.name for path in index.iterdir() if path.name not in INDEX_FILES)
+    if others:
+        raise SetupError(
+            f"{index} holds other things than an index ({printable(others[0])})."
+            " Choose a new or empty folder with --index."
+        )
+    return index
+
+
+def _entries(docs: Path, index: Path) -> list[Entry]:
+    if not docs.is_dir():
+        raise SetupError(f"{docs} is not a folder. Name the folder that holds your documents.")
+    return list(walk(docs, leave_out=index))
+
+
+async def _add(docs: Path, source: str, run: _Run) -> AsyncGenerator[Step, None]:
+    """Put one document into the new index: from the old one, from what was kept, or afresh."""
+    embedder, old, folder, writer = run.embedder, run.old, run.folder, run.writer
+    try:
+        data = _contents(docs / source)
+        digest = hashlib.sha256(data).hexdigest()
+        if old is not None and _knows(old, source, digest):
+            document = _from(old, source)
+            writer.add(source, digest, document)
+            yield Read(source, len(document.chunks), reused=True)
+            return
+        chunks = _chunks(source, data)
+    except UnreadableError as error:
+        yield Refused(source, error.message)
+        return
+    key = key_of(embedder.model, chunks)
+    before = kept(folder, key, chunks, embedder.dimension)
+    document = before or Embedded(chunks, *_room_for(chunks, embedder.dimension))
+    if before is None:
+        async for fraction in _embed(document, embedder):
+            yield Working(source, fraction)
+        keep(folder, key, document)
+    writer.add(source, digest, document)
+    yield Read(source, len(chunks), reused=before is not None)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UnreadableError(f"is larger than {LARGEST >> 20} MB; split it")
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"cannot be opened ({error.strerror})") from error
+
+
+def _chunks(source: str, data: bytes) -> list[Chunk]:
+    if not data.strip():
+        raise UnreadableError("is empty")
+    path = Path(source)
+    read = READERS[path.suffix.lower()]
+    try:
+        document = read(data, title_from_name(path.stem))
+    except UnreadableError:
+        raise
+    except Exception as error:
+        raise UnreadableError(f"could not be parsed ({type(error).__name__})") from error
+    chunks = chunk(document, quote(source, safe="/"))
+    if not chunks:
+        raise UnreadableError("holds no text")
+    return chunks
+
+
+def _room_for(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    count = sum(len(chunk.spans) for chunk in chunks)
+    # Half precision for sentences: there are six times as many, and 0.001 decides nothing.
+    return np.empty((len(chunks), dimension), "<f4"), np.empty((count, dimension), "<f2")
+
+
+async def _embed(document: Embedded, embedder: Embedder) -> AsyncGenerator[float, None]:
+    """Fill the arrays of `document`, yielding the fraction that is done."""
+    meanings = [chunk.meaning for chunk in document.chunks]
+    sentences = [text for chunk in document.chunks for text in chunk.statements]
+    total = len(meanings) + len(sentences)
+    done = 0
+    for texts, vectors in ((meanings, document.vectors), (sentences, document.sentences)):
+        for start in range(0, len(texts), BATCH):
+            part = texts[start : start + BATCH]
+            vectors[start : start + len(part)] = await embedder.embed(part)
+            done += len(part)
+            yield done / total
+
+
+@contextmanager
+def _reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
+    """Yield the old index when its vectors still mean the same and every byte is as written."""
+    try:
+        old = open_index(index)
+    except SetupError:
+        yield None
+        return
+    with old:
+        try:
+            check_hashes(present(index), old.manifest)
+            check_model(index, old.manifest, embedder.model, embedder.dimension)
+        except SetupError:
+            usable = False
+        else:
+            usable = old.manifest.recipe == RECIPE
+        yield old if usable else None
+
+
+def _knows(old: Index, source: str, digest: str) -> bool:
+    known = old.manifest.sources.get(source)
+    return known is not None and known.sha256 == digest
+
+
+def _from(old: Index, source: str) -> Embedded:
+    rows = list(old.rows_of(source))
+    chunks = [row.chunk for row in rows]
+    first, last = rows[0].row, rows[-1].row
+    spoken = slice(old.sentence_rows(first).start, old.sentence_rows(last).stop)
+    return Embedded(chunks, old.vectors[first : last + 1], old.sentences[spoken])

@@ -1,0 +1,115 @@
+"""Sections into passages: pieces small enough to embed, cut only between sentences.
+
+It knows documents, not files, vectors or indexes. The same document gives the same passages,
+always: incremental ingest stands on that. Whoever changes what this module (or a reader)
+makes of a document raises `RECIPE`, and every index is then made anew.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from .documents import Document, Section
+from .sentences import split_sentences
+
+RECIPE = 1
+"""The version of reading and chunking, recorded in the index."""
+
+LONGEST = 180
+"""Words in a passage. With its headings that is what the model reads (256 word pieces)."""
+
+LETTERS_PER_WORD = 7
+"""For scripts without spaces, and for code: so many characters weigh as a word."""
+
+ARROW = " › "
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage before it has a vector.
+
+    `spans` are the (start, end) of its sentences in `text`; they cover all of it but white
+    space. `id` is unique within the index and survives a new ingest of the same document.
+    """
+
+    id: str
+    uri: str
+    title: str
+    document: str
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The sentences of `text`, in order."""
+        return tuple(self.text[start:end] for start, end in self.spans)
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What is embedded for each sentence: the sentence behind the document's title.
+
+        "The old town is walled" says of which town; measured, it finds the right passage
+        first for 84 questions of 100 instead of 78.
+        """
+        return tuple(f"{self.document}: {sentence}" for sentence in self.sentences)
+
+    @property
+    def meaning(self) -> str:
+        """What is embedded: the text behind its headings, which often name its subject."""
+        return f"{self.title.replace(ARROW, ', ')}: {self.text}"
+
+
+def chunk(document: Document, path: str) -> list[Chunk]:
+    """Return the passages of `document`; `path` is its percent-encoded path, the root of URIs."""
+    return [piece for section in document.sections for piece in _pieces(document, section, path)]
+
+
+def _pieces(document: Document, section: Section, path: str) -> Iterator[Chunk]:
+    uri = f"{path}#{section.anchor}" if section.anchor else path
+    title = ARROW.join(dict.fromkeys(section.headings))
+    for number, sentences in enumerate(_packed(_sentences(section)), 1):
+        text, spans = _laid_out(sentences)
+        name = uri if number == 1 else f"{uri}:{number}"
+        yield Chunk(name, uri, title, document.title, text, spans)
+
+
+def _sentences(section: Section) -> list[tuple[str, bool]]:
+    """Return (sentence, begins a line) in order."""
+    return [
+        (sentence, position == 0)
+        for block in section.blocks
+        for line in block.split("\n")
+        for position, sentence in enumerate(split_sentences(line))
+    ]
+
+
+def _weight(text: str) -> int:
+    return max(len(text.split()), ceil(len(text) / LETTERS_PER_WORD))
+
+
+def _packed(sentences: list[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
+    """Cut into as few pieces as fit, of about the same size: no crumb at the end."""
+    total = sum(_weight(sentence) for sentence, _ in sentences)
+    target = total / ceil(total / LONGEST) if total else 0
+    piece: list[tuple[str, bool]] = []
+    weight = 0
+    for sentence in sentences:
+        more = _weight(sentence[0])
+        if piece and (weight >= target or weight + more > LONGEST):
+            yield piece
+            piece, weight = [], 0
+        piece.append(sentence)
+        weight += more
+    if piece:
+        yield piece
+
+
+def _laid_out(sentences: list[tuple[str, bool]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    text = ""
+    spans: list[tuple[int, int]] = []
+    for sentence, begins in sentences:
+        if text:
+            text += "\n" if begins else " "
+        spans.append((len(text), len(text) + len(sentence)))
+        text += sentence
+    return text, tuple(spans)

@@ -1,0 +1,1 @@
+"""Where an index may be kept: a folder, S3, S3 Vectors; one module each."""

@@ -1,0 +1,55 @@
+"""What boto3's failures on the way to an index mean in our words.
+
+Its exceptions come in here and none goes out; what they say stays their cause, for the log.
+"""
+
+from ...errors import RiverrunError, SetupError
+from .store import RetrievalError
+
+UNAVAILABLE = "The documents cannot be reached at the moment."
+
+_MISSING = frozenset(
+    {"NoSuchBucket", "NoSuchKey", "404", "NotFoundException", "NoSuchVectorBucket"}
+)
+_FORBIDDEN = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def code_of(error: Exception) -> str:
+    """Return the service's own code of a failure; empty when there is none."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def is_missing(error: Exception) -> bool:
+    """Tell whether what was asked for is not there."""
+    return code_of(error) in _MISSING
+
+
+def told(error: Exception, place: str, action: str) -> RiverrunError:
+    """Return `error` as the person who asked may be told of it; `action` is what was not done."""
+    if isinstance(error, RiverrunError):
+        return error
+    again = f"Make it: make ingest DOCS=<your documents> INDEX={place}"
+    if is_missing(error):
+        return SetupError(f"There is no index in {place}. {again}")
+    if code_of(error) in _FORBIDDEN:
+        return SetupError(
+            f"{place} is not there, or these credentials may not {action}. Allow it, or: {again}"
+        )
+    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+        return SetupError(
+            f"{place} needs AWS credentials. Set AWS_PROFILE, or the keys of an account."
+        )
+    if type(error).__name__ == "ParamValidationError":
+        return SetupError(f"{place} is no name that AWS takes.")
+    return RetrievalError(UNAVAILABLE, hint="Ask again in a moment.")

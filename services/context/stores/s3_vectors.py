@@ -1,0 +1,271 @@
+"""An index in S3 Vectors, for corpora that outgrow files: asked, never fetched.
+
+The service finds the passages whose meaning is nearest; their texts and the vectors of their
+sentences come along as metadata. Those few become a small index in memory, which is then ranked
+like any other: words count among the candidates, but cannot find what meaning missed.
+
+A record beside the passages says which generation of them holds. A passage carries the first
+generation it belongs to and the first it does not, so an ingest may add and end passages while
+questions are answered, and one write of the record turns all of it over.
+"""
+
+import base64
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ... import aws
+from ...errors import SetupError
+from ...passages import Passage
+from ..words import content_words
+from .aws_errors import told
+from .store import Facts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..index.index import Index
+
+FORMAT = 1
+"""The version of what is written below."""
+
+RECORD = "record"
+"""The key of the record. It belongs to no generation, so no question finds it."""
+
+NEAREST = 60
+"""Passages that are looked at more closely; the service gives 100 at most."""
+
+FRESH = 60.0
+"""Seconds the record is believed. What an ingest ends stays until the next one, so a reader who
+still asks for the generation before misses nothing."""
+
+ACTION = "read it (s3vectors:QueryVectors, s3vectors:GetVectors)"
+
+_URL = re.compile(
+    r"s3vectors://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorLocation:
+    """A vector bucket and an index in it."""
+
+    bucket: str
+    index: str
+
+    def __str__(self) -> str:
+        return f"s3vectors://{self.bucket}/{self.index}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """How a request names it."""
+        return {"vectorBucketName": self.bucket, "indexName": self.index}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the index says of itself. `titles` are telling words of titles, as many as fit."""
+
+    generation: int
+    recipe: int
+    model: str
+    dimension: int
+    passages: int
+    documents: int
+    titles: frozenset[str]
+
+    @property
+    def facts(self) -> Facts:
+        """What every index says."""
+        return Facts(self.model, self.dimension, self.passages, self.documents, FORMAT)
+
+
+def read_vectors_url(url: str) -> VectorLocation:
+    """Read ``s3vectors://bucket/index``. Raises `SetupError` for anything else."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise SetupError(
+            f"{url!r} is no index in S3 Vectors. Write it as s3vectors://bucket/index."
+        )
+    return VectorLocation(found[1], found[2])
+
+
+class VectorIndex:
+    """The place of an index in S3 Vectors. `client` makes or finds the boto3 client."""
+
+    distant = True
+
+    def __init__(
+        self,
+        location: VectorLocation,
+        *,
+        client: Callable[[str], Any] = aws.client,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = str(location)
+        self._location = location
+        self._client = client
+        self._clock = clock
+
+    def look(self) -> Facts:
+        """Read the record."""
+        return self._record().facts
+
+    def open(self) -> "Nearest":
+        """Nothing is fetched: questions are asked there."""
+        return Nearest(self._location, self._client, self._record, self._clock)
+
+    def _record(self) -> Record:
+        try:
+            record = read_record(self._client("s3vectors"), self._location)
+        except Exception as error:
+            raise told(error, self.name, ACTION) from error
+        if record is None:
+            raise SetupError(
+                f"There is nothing in {self.name} yet. Fill it: make ingest"
+                f" DOCS=<your documents> INDEX={self.name}"
+            )
+        return record
+
+
+class Nearest:
+    """An index in S3 Vectors, being asked."""
+
+    def __init__(
+        self,
+        location: VectorLocation,
+        client: Callable[[str], Any],
+        record: Callable[[], Record],
+        clock: Callable[[], float],
+    ) -> None:
+        self._location = location
+        self._client = client
+        self._read = record
+        self._clock = clock
+        self._known = record()
+        self._read_at = clock()
+        self.titles = self._known.titles
+
+    def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> Sequence[Passage]:
+        """Ask for the nearest passages, and rank them by their sentences and words."""
+        if self._clock() - self._read_at > FRESH:
+            self._known, self._read_at = self._read(), self._clock()
+        try:
+            answer = self._client("s3vectors").query_vectors(
+                **self._location.names,
+                queryVector={"float32": vector.tolist()},
+                topK=NEAREST,
+                filter=holding(self._known.generation),
+                returnMetadata=True,
+                returnDistance=True,
+            )
+        except Exception as error:
+            raise told(error, str(self._location), ACTION) from error
+        # A passage that an ingest left twice when it was cut short is one: see `twins`.
+        nearest = sorted(answer["vectors"], key=lambda one: (one["distance"], one["key"]))
+        if not nearest:
+            return []
+        return _ranked(nearest, text, vector, top_k)
+
+    def close(self) -> None:
+        """Nothing is open: the client is the process's."""
+
+
+def holding(generation: int) -> dict[str, Any]:
+    """Return the filter for the passages that belong to `generation`."""
+    return {"$and": [{"since": {"$lte": generation}}, {"until": {"$gt": generation}}]}
+
+
+def fingerprint_of(key: str) -> str:
+    """Return what identifies a passage in its key."""
+    return key.rpartition("-")[2]
+
+
+def read_record(client: Any, location: VectorLocation) -> Record | None:
+    """Return the record, or None when nothing was written yet.
+
+    Raises boto3's own errors, and `SetupError` for a record that is not understood.
+    """
+    found = client.get_vectors(**location.names, keys=[RECORD], returnMetadata=True)["vectors"]
+    if not found:
+        return None
+    try:
+        said = json.loads(found[0]["metadata"]["text"])
+        known = {FORMAT: Record}[said.pop("format")]
+        return known(**{**said, "titles": frozenset(said["titles"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise SetupError(
+            f"The record of {location} is damaged or of another version. Make a new index."
+        ) from error
+
+
+def _ranked(
+    nearest: Sequence[Mapping[str, Any]],
+    text: str,
+    vector: "NDArray[np.float32]",
+    top_k: int,
+) -> list[Passage]:
+    import numpy as np
+
+    from ..index.search import passages, search
+
+    scores = np.array([1 - one["distance"] for one in nearest], np.float32)
+    with _in_memory([one["metadata"] for one in nearest], len(vector)) as index:
+        hits = search(index, scores, vector, content_words(text), top_k)
+        return passages(index, hits, vector)
+
+
+def _in_memory(found: Sequence[Mapping[str, Any]], dimension: int) -> "Index":
+    """Return the passages that were found as an index of their own, in the same order."""
+    import numpy as np
+
+    from ..index.index import SCHEMA, Index
+    from ..index.manifest import Manifest
+
+    spoken = [unpacked(one["sentences"], dimension) for one in found]
+    sql = sqlite3.connect(":memory:")
+    sql.executescript(SCHEMA)
+    first = 0
+    twins: dict[tuple[str, str], int] = {}
+    for row, (one, rows) in enumerate(zip(found, spoken, strict=True)):
+        values = (one["id"], "", one["uri"], one["title"], one["document"], one["text"])
+        twin = twins.setdefault((one["title"], one["text"]), row)
+        sql.execute(
+            "INSERT INTO passages VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (row, *values, one["spans"], first, twin),
+        )
+        first += len(rows)
+    sql.execute("INSERT INTO words(words) VALUES ('rebuild')")
+    manifest = Manifest(
+        recipe=0,
+        model="",
+        dimension=dimension,
+        passages=len(found),
+        sentences=first,
+        files={},
+        sources={},
+    )
+    vectors = np.empty((len(found), 0), np.float32)
+    return Index(manifest, vectors, np.concatenate(spoken), sql)
+
+
+def packed(rows: "NDArray[np.floating]") -> str:
+    """Return unit rows as text: a byte a number, which moves a cosine by less than 0.002."""
+    import numpy as np
+
+    highest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)
+    return base64.b64encode(np.round(rows / highest * 127).astype(np.int8).tobytes()).decode()
+
+
+def unpacked(text: str, dimension: int) -> "NDArray[np.float16]":
+    """Return the rows that `packed` made text of, of length one again."""
+    import numpy as np
+
+    rows = np.frombuffer(base64.b64decode(text), np.int8).reshape(-1, dimension).astype(np.float32)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return rows.astype(np.float16)

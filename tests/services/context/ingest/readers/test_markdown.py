@@ -1,0 +1,96 @@
+"""Markdown: sections under headings, links as their text, front matter left out."""
+
+import pytest
+
+from services.context.ingest.documents import Section
+from services.context.ingest.readers.markdown import read_markdown
+
+PAGE = """---
+title: not this
+tags: [a, b]
+---
+Before any heading.
+
+# Paris *and* more
+
+A [link](https://example.org/x) and `code` &amp; **bold** ![a picture](x.png).
+A soft break.
+
+## Sights
+
+- one
+- two
+  - three
+
+| Season | Weather |
+|--------|---------|
+| Spring | mild    |
+| Autumn |         |
+
+### Deep
+
+```python
+x = 1
+y = 2
+```
+
+<script>alert(1)</script>
+
+## Sights
+
+Again.<br>Next line.
+
+Setext heading
+--------------
+
+Last &lt;words&gt;.
+"""
+
+
+def test_a_page_becomes_its_sections() -> None:
+    """Headings lead to each section; lists, tables and code keep their lines."""
+    document = read_markdown(PAGE.encode(), "stem")
+    title = "Paris and more"
+    assert document.title == title
+    assert document.sections == (
+        Section((title,), "", ("Before any heading.",)),
+        Section((title,), "paris-and-more", ("A link and code & bold a picture. A soft break.",)),
+        Section(
+            (title, "Sights"),
+            "sights",
+            ("one", "two", "three", "Season: Spring; Weather: mild", "Season: Autumn"),
+        ),
+        Section((title, "Sights", "Deep"), "deep", ("x = 1\ny = 2",)),
+        Section((title, "Sights"), "sights-1", ("Again.\nNext line.",)),
+        Section((title, "Setext heading"), "setext-heading", ("Last <words>.",)),
+    )
+
+
+def test_a_page_without_a_heading_is_named_after_its_file() -> None:
+    """And has no anchor."""
+    document = read_markdown(b"Only text.", "my notes")
+    assert document.sections == (Section(("my notes",), "", ("Only text.",)),)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_endings_make_no_difference(ending: str) -> None:
+    """Front matter is recognised on every system."""
+    text = ending.join(["---", "a: b", "---", "# T", "", "One", "two."])
+    document = read_markdown(text.encode(), "stem")
+    assert document.sections == (Section(("T",), "t", ("One two.",)),)
+
+
+def test_a_rule_is_not_front_matter() -> None:
+    """Only a block at the very start that is closed again."""
+    document = read_markdown(b"---\n\nText after a rule.", "stem")
+    assert document.sections[0].blocks == ("Text after a rule.",)
+
+
+def test_headings_between_others_do_not_inherit() -> None:
+    """A level-2 heading after a level-4 one stands under the title alone."""
+    document = read_markdown(b"# A\n#### B\nb\n## C\nc\n# D\nd", "stem")
+    assert [section.headings for section in document.sections] == [
+        ("A", "B"),
+        ("A", "C"),
+        ("A", "D"),
+    ]

@@ -1,0 +1,294 @@
+"""An index in S3 Vectors: it answers like the files, and turns over in one step."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fakes.aws import Aws, aws
+from services.context import RetrievalError
+from services.context.index.index import open_index
+from services.context.stores.s3_vectors import (
+    FRESH,
+    RECORD,
+    VectorIndex,
+    VectorLocation,
+    packed,
+    read_record,
+    read_vectors_url,
+    unpacked,
+)
+from services.context.stores.s3_vectors_writer import publish_vectors
+from services.context.stores.store import Files
+from services.errors import SetupError
+from tests.services.context.cloud import client_of, killed_everywhere
+
+pytestmark = pytest.mark.anyio
+
+Run = Callable[..., Any]
+
+QUESTIONS = ("Which museum shows a polar ship?", "Does it rain in Bergen?", "E-1042", "trams")
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Aws]:
+    """One fake AWS for the module; every test has a vector bucket of its own."""
+    with aws() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A vector bucket, an index in it, and who embeds its questions."""
+
+    cloud: Aws
+    client: Any
+    place: VectorLocation
+    embedder: Any
+
+    def publish(self, folder: Path, client: Any = None) -> bool:
+        """Put an index there."""
+        return publish_vectors(folder, self.place, client=lambda _: client or self.client)
+
+    def another(self) -> "Kept":
+        """The same with an index of its own."""
+        return replace(self, place=replace(self.place, index=f"i{secrets.token_hex(8)}"))
+
+    async def found(self, *, opened: Any = None) -> list[list[tuple[str, str]]]:
+        """What the questions find there: URIs and texts."""
+        index = opened or VectorIndex(self.place, client=lambda _: self.client).open()
+        return [await answered(index, self.embedder, question) for question in QUESTIONS]
+
+    def everything(self) -> list[str]:
+        """The keys of all that is there."""
+        return [one["key"] for one in self.client.list_vectors(**self.place.names)["vectors"]]
+
+
+@pytest.fixture
+def kept(cloud: Aws, embedder: Any) -> Kept:
+    """A new vector bucket."""
+    client = client_of(cloud.url, "s3vectors")
+    bucket = f"vectors-{secrets.token_hex(8)}"
+    client.create_vector_bucket(vectorBucketName=bucket)
+    return Kept(cloud, client, VectorLocation(bucket, "passages"), embedder)
+
+
+async def answered(index: Any, embedder: Any, question: str) -> list[tuple[str, str]]:
+    """What one question finds."""
+    vector = (await embedder.embed([question]))[0]
+    return [(passage.uri, passage.text) for passage in index.find(question, vector, 3)]
+
+
+async def in_files(folder: Path, embedder: Any) -> list[list[tuple[str, str]]]:
+    """What the questions find in the files."""
+    with closing(Files(open_index(folder))) as files:
+        return [await answered(files, embedder, question) for question in QUESTIONS]
+
+
+async def test_it_answers_as_the_files_do(run: Run, tmp_path: Path, kept: Kept) -> None:
+    """The same passages in the same order, with sentences, scores and coverage."""
+    await run()
+    assert kept.publish(tmp_path / "index")
+    place = VectorIndex(kept.place, client=lambda _: kept.client)
+    assert (place.look().passages, place.look().documents) == (6, 3)
+    assert await kept.found() == await in_files(tmp_path / "index", kept.embedder)
+    vector = (await kept.embedder.embed([QUESTIONS[0]]))[0]
+    with closing(Files(open_index(tmp_path / "index"))) as files:
+        (own, *_) = files.find(QUESTIONS[0], vector, 3)
+    (first, *_) = place.open().find(QUESTIONS[0], vector, 3)
+    assert (first.id, first.title, first.text) == (own.id, own.title, own.text)
+    assert first.score == pytest.approx(own.score, abs=1e-4)
+    assert [one.text for one in first.sentences] == [one.text for one in own.sentences]
+    for one, other in zip(first.sentences, own.sentences, strict=True):
+        assert one.similarity == pytest.approx(other.similarity, abs=0.02)
+        np.testing.assert_allclose(np.linalg.norm(one.vector), 1, atol=1e-3)
+
+
+async def test_only_what_changed_is_written(
+    run: Run, docs: Path, tmp_path: Path, kept: Kept
+) -> None:
+    """And nothing at all when nothing did."""
+    await run()
+    kept.publish(tmp_path / "index")
+    kept.cloud.calls.clear()
+    assert not kept.publish(tmp_path / "index")
+    assert not {"PutVectors", "DeleteVectors"} & set(kept.cloud.calls)
+    before = set(kept.everything())
+    (docs / "notes.txt").write_text("Changed.\n")
+    await run()
+    assert kept.publish(tmp_path / "index")
+    assert len(before & set(kept.everything())) == 5 + 1  # the passages of the others, the record
+    assert await kept.found() == await in_files(tmp_path / "index", kept.embedder)
+
+
+async def test_a_reader_of_the_generation_before_misses_nothing(
+    run: Run, docs: Path, tmp_path: Path, kept: Kept
+) -> None:
+    """Until it looks at the record again; what ended goes with the ingest after."""
+    await run()
+    kept.publish(tmp_path / "index")
+    old = await in_files(tmp_path / "index", kept.embedder)
+    now = 0.0
+    reader = VectorIndex(kept.place, client=lambda _: kept.client, clock=lambda: now).open()
+    (docs / "notes.txt").write_text("Error code E-1042 is no more.\n")
+    (docs / "cities" / "bergen.html").unlink()
+    await run()
+    kept.publish(tmp_path / "index")
+    assert await kept.found(opened=reader) == old
+    now = FRESH + 1
+    assert await kept.found(opened=reader) == await in_files(tmp_path / "index", kept.embedder)
+    size = len(kept.everything())
+    kept.publish(tmp_path / "index")
+    assert len(kept.everything()) == size - 3
+
+
+async def test_an_ingest_killed_at_any_call_leaves_the_old_index_whole(
+    run: Run, docs: Path, tmp_path: Path, kept: Kept
+) -> None:
+    """Whatever was written by then; the next run ends it, and leaves nothing of it behind."""
+    await run(index=tmp_path / "old")
+    (docs / "notes.txt").write_text("Trams are shy.\n")
+    (docs / "cities" / "bergen.html").unlink()
+    (docs / "new.md").write_text("# New\n\nA museum of rain.\n")
+    await run(index=tmp_path / "new")
+    old = await in_files(tmp_path / "old", kept.embedder)
+    new = await in_files(tmp_path / "new", kept.embedder)
+    there = kept
+    seen: list[Kept] = []
+
+    def work(client: Any) -> None:
+        nonlocal there
+        there = kept.another()
+        there.publish(tmp_path / "old")
+        there.publish(tmp_path / "new", client)
+
+    # The index, the record, the list; what goes, its copy, its end; what is new; the record.
+    deaths = killed_everywhere(kept.client, work, lambda: seen.append(there))
+    assert deaths == len(seen) == 2 * 8
+    for number, one in enumerate(seen):
+        assert await one.found() == (new if number == len(seen) - 1 else old), number
+        one.publish(tmp_path / "new")
+        assert await one.found() == new
+        one.publish(tmp_path / "old")
+        one.publish(tmp_path / "old")
+        assert await one.found() == old
+        assert len(one.everything()) == 6 + 1
+
+
+async def test_a_change_of_mind_after_a_cut_is_followed(
+    run: Run, docs: Path, tmp_path: Path, kept: Kept
+) -> None:
+    """Documents that changed again since the cut: nothing of the middle is ever found."""
+    await run(index=tmp_path / "old")
+    (docs / "notes.txt").write_text("Middle.\n")
+    await run(index=tmp_path / "middle")
+    old = await in_files(tmp_path / "old", kept.embedder)
+    there = kept
+    seen: list[Kept] = []
+
+    def work(client: Any) -> None:
+        nonlocal there
+        there = kept.another()
+        there.publish(tmp_path / "old")
+        there.publish(tmp_path / "middle", client)
+
+    killed_everywhere(kept.client, work, lambda: seen.append(there))
+    for one in seen:
+        one.publish(tmp_path / "old")
+        assert await one.found() == old
+
+
+async def test_the_limits_of_the_service_are_kept(
+    run: Run, docs: Path, tmp_path: Path, kept: Kept
+) -> None:
+    """A passage of very many sentences, long titles, more passages than one request takes."""
+    lines = "\n\n".join(f"{letter}{number}" for number in range(90) for letter in "ab")
+    (docs / "list.md").write_text("# " + "Title " * 60 + "\n\n" + lines)
+    for number in range(130):
+        (docs / f"{number:03}.md").write_text(f"# Place {number}\n\nPlace {number} has a tower.\n")
+    kept.embedder.dimension = 1024
+    kept.embedder.model = "words-1024"
+    await run()
+    kept.publish(tmp_path / "index")
+    index = VectorIndex(kept.place, client=lambda _: kept.client).open()
+    (first, *_) = await answered(index, kept.embedder, "Place 77 tower")
+    assert first[0] == "077.md#place-77"
+    vector = (await kept.embedder.embed(["a1 b1 a2 b2"]))[0]
+    (listed, *_) = index.find("a1 b1 a2 b2", vector, 1)
+    assert listed.uri.startswith("list.md")
+    assert "".join(one.text for one in listed.sentences).replace("\n", "") == listed.text.replace(
+        "\n", ""
+    )
+
+
+async def test_another_dimension_wants_another_index(run: Run, tmp_path: Path, kept: Kept) -> None:
+    """It cannot be changed, and says so before anything is written."""
+    await run()
+    kept.client.create_index(
+        **kept.place.names, dataType="float32", dimension=32, distanceMetric="cosine"
+    )
+    with pytest.raises(SetupError, match="for vectors of 32 numbers"):
+        kept.publish(tmp_path / "index")
+    assert kept.everything() == []
+
+
+async def test_other_peoples_vectors_are_left_alone(run: Run, tmp_path: Path, kept: Kept) -> None:
+    """An index that holds something else is not written into."""
+    await run()
+    kept.client.create_index(
+        **kept.place.names, dataType="float32", dimension=64, distanceMetric="cosine"
+    )
+    theirs = [{"key": "theirs", "data": {"float32": [1.0] * 64}}]
+    kept.client.put_vectors(**kept.place.names, vectors=theirs)
+    with pytest.raises(SetupError, match="other vectors"):
+        kept.publish(tmp_path / "index")
+    assert kept.everything() == ["theirs"]
+
+
+async def test_what_is_not_there_says_how_to_make_it(run: Run, tmp_path: Path, kept: Kept) -> None:
+    """No bucket, no index, nothing in it, or damage."""
+    await run()
+    nowhere = VectorLocation("no-such-bucket", "passages")
+    with pytest.raises(SetupError, match="create-vector-bucket"):
+        publish_vectors(tmp_path / "index", nowhere, client=lambda _: kept.client)
+    index = VectorIndex(kept.place, client=lambda _: kept.client)
+    with pytest.raises(SetupError, match="make ingest"):
+        index.look()
+    kept.publish(tmp_path / "index")
+    record = {"key": RECORD, "data": {"float32": [1.0] * 64}, "metadata": {"text": "{}"}}
+    kept.client.put_vectors(**kept.place.names, vectors=[record])
+    with pytest.raises(SetupError, match="damaged"):
+        read_record(kept.client, kept.place)
+
+
+def test_nobody_there_is_worth_another_try(kept: Kept) -> None:
+    """The service is down; the installation is not at fault."""
+    nobody = client_of("http://127.0.0.1:1", "s3vectors")
+    with pytest.raises(RetrievalError):
+        VectorIndex(kept.place, client=lambda _: nobody).look()
+
+
+@pytest.mark.parametrize("dimension", [64, 384, 3072])
+def test_a_packed_vector_is_nearly_itself(dimension: int) -> None:
+    """A byte a number moves a cosine by less than 0.002, and its length not at all."""
+    random = np.random.default_rng(dimension)
+    rows = random.standard_normal((20, dimension)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    again = unpacked(packed(rows), dimension).astype(np.float32)
+    asked = rows[0]
+    np.testing.assert_allclose(again @ asked, rows @ asked, atol=2e-3)
+
+
+@pytest.mark.parametrize("url", ["s3vectors://", "s3vectors://bucket", "s3vectors://B_x/i"])
+def test_what_is_no_place_is_said_so(url: str) -> None:
+    """Before anything is asked."""
+    assert read_vectors_url("s3vectors://my-bucket/my-index") == VectorLocation(
+        "my-bucket", "my-index"
+    )
+    with pytest.raises(SetupError, match="s3vectors://bucket/index"):
+        read_vectors_url(url)
