@@ -9,6 +9,6 @@ Standard library only, except for buffered answers, which Mangum words. It refus
 what the application does. docs/lambda-runtime.md is the manual.
 """
 
-from services.lambda_runtime.handler import Handler, export_handler
+from .handler import Handler, export_handler
 
 __all__ = ["Handler", "export_handler"]

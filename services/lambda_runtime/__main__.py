@@ -7,15 +7,15 @@ import os
 import sys
 import traceback
 
-from services.lambda_runtime import collector
+from . import gc_tuning
 
 
 def run() -> int:
     """Everything but the exit. Gives the exit status."""
-    collector.be_patient()
+    gc_tuning.be_patient()
     import logging
 
-    from services.lambda_runtime.start import main
+    from .start import main
 
     try:
         status = main()

@@ -5,9 +5,9 @@ The other one, which collects, is in `buffered`.
 
 from typing import Protocol
 
-from services.lambda_runtime import wire
-from services.lambda_runtime.head import Head, to_prelude
-from services.lambda_runtime.writer import StreamWriter
+from . import wire
+from .head import Head, to_prelude
+from .writer import StreamWriter
 
 
 class Answer(Protocol):

@@ -20,9 +20,9 @@ import zlib
 from collections.abc import MutableMapping
 from typing import Any, Literal
 
-from services.lambda_runtime import wire
-from services.lambda_runtime.answer import Answer, StreamedAnswer
-from services.lambda_runtime.head import BODILESS, Head, MisuseError, read_head
+from . import wire
+from .answer import Answer, StreamedAnswer
+from .head import BODILESS, Head, MisuseError, read_head
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

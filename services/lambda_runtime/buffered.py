@@ -9,9 +9,9 @@ own handlers. Mangum is imported when first used: a streaming function never pay
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, cast
 
-from services.lambda_runtime import payload as payloads
-from services.lambda_runtime import wire
-from services.lambda_runtime.head import Head, MisuseError, read_head
+from . import payload as payloads
+from . import wire
+from .head import Head, MisuseError, read_head
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Lifespan = Literal["auto", "on", "off"]

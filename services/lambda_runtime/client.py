@@ -10,18 +10,18 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 
-from services.errors import RiverrunError, SetupError
-from services.lambda_runtime import wire
-from services.lambda_runtime.connection import Address, Connection
-from services.lambda_runtime.invocation import Invocation, InvocationError, read_invocation
-from services.lambda_runtime.reply import ProtocolError, Reply
+from . import wire
+from .connection import Address, Connection
+from .errors import LambdaRuntimeError, RuntimeSetupError
+from .invocation import Invocation, InvocationError, read_invocation
+from .reply import ProtocolError, Reply
 
 logger = logging.getLogger(__name__)
 
 PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between five tries
 
 
-class RuntimeAPIError(RiverrunError):
+class RuntimeAPIError(LambdaRuntimeError):
     """The Runtime API is gone or told the runtime to stop; the process has to end."""
 
 
@@ -29,7 +29,7 @@ class RuntimeAPI:
     """Where the Runtime API is, by name and by address.
 
     `host` is the ``host:port`` of AWS_LAMBDA_RUNTIME_API; a missing port is 80, an IPv6
-    address stands in brackets. Raises `SetupError` for anything else.
+    address stands in brackets. Raises `RuntimeSetupError` for anything else.
     """
 
     __slots__ = ("_addresses", "_name", "_port", "host")
@@ -41,7 +41,7 @@ class RuntimeAPI:
             name, port = host, "80"
         bad = not name or "/" in host or not host.isascii() or not host.isprintable()
         if bad or not (port.isdigit() and int(port) < 65536):
-            raise SetupError(f"AWS_LAMBDA_RUNTIME_API={host!r} must be host:port.")
+            raise RuntimeSetupError(f"AWS_LAMBDA_RUNTIME_API={host!r} must be host:port.")
         self._name = name.removeprefix("[").removesuffix("]")
         self._port = int(port)
         self._addresses: list[Address] = []

@@ -11,7 +11,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from services.lambda_runtime.reply import ProtocolError, Reply, ReplyReader
+from .reply import ProtocolError, Reply, ReplyReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

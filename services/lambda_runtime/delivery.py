@@ -12,13 +12,13 @@ from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from services.lambda_runtime import wire
-from services.lambda_runtime.client import Line, RuntimeAPI, RuntimeAPIError
-from services.lambda_runtime.connection import Connection
-from services.lambda_runtime.environment import Environment
-from services.lambda_runtime.handler import Application
-from services.lambda_runtime.invocation import Invocation
-from services.lambda_runtime.reply import Reply
+from . import wire
+from .client import Line, RuntimeAPI, RuntimeAPIError
+from .connection import Connection
+from .environment import Environment
+from .handler import Application
+from .invocation import Invocation
+from .reply import Reply
 
 logger = logging.getLogger(__name__)
 

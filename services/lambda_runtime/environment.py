@@ -7,7 +7,7 @@ of `services.settings`, because the runtime also runs applications that have no 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast
 
-from services.errors import SetupError
+from .errors import RuntimeSetupError
 
 InvokeMode = Literal["response_stream", "buffered"]
 INVOKE_MODES = ("response_stream", "buffered")
@@ -35,21 +35,23 @@ class Environment(NamedTuple):
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
-    """Raises `SetupError` for what is missing or unknown."""
+    """Raises `RuntimeSetupError` for what is missing or unknown."""
     for name in ("AWS_LAMBDA_RUNTIME_API", "_HANDLER"):
         if not environ.get(name):
-            raise SetupError(
+            raise RuntimeSetupError(
                 f"{name} is not set. Lambda sets it; to run a function on your own machine, "
                 "serve its ASGI application with any server."
             )
     mode = environ.get("RIVERRUN_INVOKE_MODE") or "response_stream"
     if mode not in INVOKE_MODES:
-        raise SetupError(
+        raise RuntimeSetupError(
             f"RIVERRUN_INVOKE_MODE={mode!r} is not known. Use one of: {', '.join(INVOKE_MODES)}."
         )
     keep_alive = environ.get("RIVERRUN_KEEP_ALIVE") or "0"
     if keep_alive not in {"0", "1"}:
-        raise SetupError(f"RIVERRUN_KEEP_ALIVE={keep_alive!r} is not known. Use one of: 0, 1.")
+        raise RuntimeSetupError(
+            f"RIVERRUN_KEEP_ALIVE={keep_alive!r} is not known. Use one of: 0, 1."
+        )
     concurrency = _number(environ, "AWS_LAMBDA_MAX_CONCURRENCY")
     return Environment(
         api=environ["AWS_LAMBDA_RUNTIME_API"],
@@ -73,5 +75,5 @@ def _number(environ: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise SetupError(f"{name}={text!r} must be a whole number of at least 1.")
+        raise RuntimeSetupError(f"{name}={text!r} must be a whole number of at least 1.")
     return int(text)

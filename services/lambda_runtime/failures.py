@@ -7,7 +7,7 @@ log: its answers go to strangers.
 
 import traceback
 
-from services.lambda_runtime import wire
+from . import wire
 
 MOST_FRAMES = 32
 LONGEST_MESSAGE = 8 * 1024  # characters

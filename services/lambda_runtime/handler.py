@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NamedTuple, cast
 
-from services.errors import SetupError
+from .errors import RuntimeSetupError
 
 Lifespan = Literal["auto", "on", "off"]
 Receive = Callable[[], Awaitable[Any]]
@@ -21,7 +21,7 @@ Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class LoadError(SetupError):
+class LoadError(RuntimeSetupError):
     """`_HANDLER` names nothing that can be run. `type` is what Lambda is told."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -65,7 +65,7 @@ class Handler:
             return self.app(*arguments)
         if len(arguments) != 2:
             raise TypeError("Call a handler with (scope, receive, send) or (event, context).")
-        from services.lambda_runtime import buffered
+        from . import buffered
 
         event, context = arguments
         return buffered.call(self.app, event, context, lifespan=self.lifespan)

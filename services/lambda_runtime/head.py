@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from services.errors import RiverrunError
-from services.lambda_runtime import wire
+from . import wire
+from .errors import LambdaRuntimeError
 
 # RFC 9110 section 7.6.1, and what Lambda's fronts refuse or rename.
 HOP_BY_HOP = frozenset({
@@ -23,7 +23,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(rb"[\x00\r\n]")
 
 
-class MisuseError(RiverrunError, RuntimeError):
+class MisuseError(LambdaRuntimeError, RuntimeError):
     """The application broke the ASGI contract; the message says which rule.
 
     A `RuntimeError` too, which is what other servers raise here.

@@ -10,16 +10,16 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from services.errors import RiverrunError
-from services.lambda_runtime import wire
-from services.lambda_runtime.reply import Reply
+from . import wire
+from .errors import LambdaRuntimeError
+from .reply import Reply
 
 LONGEST = 900.0  # seconds; no Lambda function may run longer
 # It becomes part of a path, so it may hold nothing that could end one.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@!$&'()*+,;=-]{1,256}")
 
 
-class InvocationError(RiverrunError):
+class InvocationError(LambdaRuntimeError):
     """GET /next answered with something that cannot be answered in turn."""
 
 

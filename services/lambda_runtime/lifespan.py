@@ -8,9 +8,9 @@ import asyncio
 import logging
 from typing import Any
 
-from services.errors import SetupError
-from services.lambda_runtime.handler import Application
-from services.lambda_runtime.head import MisuseError
+from .errors import RuntimeSetupError
+from .handler import Application
+from .head import MisuseError
 
 _MESSAGES = frozenset(
     f"lifespan.{phase}.{outcome}"
@@ -21,7 +21,7 @@ _MESSAGES = frozenset(
 logger = logging.getLogger(__name__)
 
 
-class LifespanError(SetupError):
+class LifespanError(RuntimeSetupError):
     """The application's startup failed, or lifespan is ``on`` and it has none."""
 
 

@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import Any
 
-from services.lambda_runtime.invocation import current
+from .invocation import current
 
 LEVELS = {
     "TRACE": "DEBUG", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING",

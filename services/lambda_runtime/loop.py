@@ -2,7 +2,7 @@
 
 One `Runtime` per process. In classic mode it has one poller; on Managed Instances as many as
 Lambda allows, each a task, all in this process. What one invocation's answer takes is in
-`turn`; here is only who runs when, and what stops it.
+`invocation_handler`; here is only who runs when, and what stops it.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from services.lambda_runtime.client import Line
-from services.lambda_runtime.delivery import Setup
-from services.lambda_runtime.invocation import Invocation, current
-from services.lambda_runtime.leftovers import Leftovers, watch
-from services.lambda_runtime.reply import ProtocolError
-from services.lambda_runtime.turn import Ending, Turn
+from .client import Line
+from .delivery import Setup
+from .invocation import Invocation, current
+from .invocation_handler import Ending, Turn
+from .invocation_scope import Leftovers, watch
+from .reply import ProtocolError
 
 logger = logging.getLogger(__name__)
 

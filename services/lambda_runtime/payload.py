@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
-from services.errors import RiverrunError
+from .errors import LambdaRuntimeError
 
 Shape = Literal["http", "rest", "alb"]
 Headers = list[tuple[bytes, bytes]]
@@ -25,7 +25,7 @@ _DECODED_PATH = "/:@!$&'()*+,;=~-._"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class PayloadError(RiverrunError):
+class PayloadError(LambdaRuntimeError):
     """The payload is not an HTTP request this runtime understands."""
 
     code = "invalid_request"

@@ -8,7 +8,7 @@ invocation's bytes into another.
 import re
 from typing import NamedTuple
 
-from services.errors import RiverrunError
+from .errors import LambdaRuntimeError
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 16 * 1024 * 1024  # a payload is at most 6 MiB + 100 bytes
@@ -20,7 +20,7 @@ _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n]*?)[ \t
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00\r\n]*)?")
 
 
-class ProtocolError(RiverrunError):
+class ProtocolError(LambdaRuntimeError):
     """What came back is not an HTTP/1.1 response, or is larger than one may be."""
 
 

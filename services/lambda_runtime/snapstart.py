@@ -12,8 +12,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from services.lambda_runtime import wire
-from services.lambda_runtime.client import Line
+from . import wire
+from .client import Line
 
 logger = logging.getLogger(__name__)
 

@@ -11,22 +11,22 @@ import signal
 import site
 import sys
 
-from services.errors import RiverrunError
-from services.lambda_runtime import collector, failures, logs, wire
-from services.lambda_runtime.client import Line, RuntimeAPI
-from services.lambda_runtime.delivery import Setup
-from services.lambda_runtime.environment import Environment, read_environment
-from services.lambda_runtime.handler import Application, LoadError, load
-from services.lambda_runtime.lifespan import LifespanRun
-from services.lambda_runtime.loop import Runtime
-from services.lambda_runtime.reply import ProtocolError
+from . import failures, gc_tuning, logs, wire
+from .client import Line, RuntimeAPI
+from .delivery import Setup
+from .environment import Environment, read_environment
+from .errors import LambdaRuntimeError
+from .handler import Application, LoadError, load
+from .lifespan import LifespanRun
+from .loop import Runtime
+from .reply import ProtocolError
 
-logger = logging.getLogger("services.lambda_runtime")
+logger = logging.getLogger(__package__)
 
 SHUTDOWN_PATIENCE = 0.25  # seconds; Lambda kills after 0.3
 
 
-class StartFailedError(RiverrunError):
+class StartFailedError(LambdaRuntimeError):
     """A phase before the first invocation failed: where to report it, and the exit status."""
 
     def __init__(self, error: BaseException, kind: str | None, path: str, status: int) -> None:
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         environment = read_environment(os.environ)
         api = RuntimeAPI(environment.api)
-    except RiverrunError as error:
+    except LambdaRuntimeError as error:
         sys.stderr.write(f"riverrun: {error.message}\n")
         if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
             report_bad_environment(os.environ["AWS_LAMBDA_RUNTIME_API"], error)
@@ -63,7 +63,7 @@ def main() -> int:
             )
             runner.run(report(api, failed.path, failed.failure))
             return failed.status
-        except RiverrunError as error:
+        except LambdaRuntimeError as error:
             logger.critical("%s", error.message)
             return 1
 
@@ -100,9 +100,9 @@ async def live(api: RuntimeAPI, application: Application, environment: Environme
     lifespan = LifespanRun(application)
     try:
         await lifespan.startup()
-    except RiverrunError as error:
+    except LambdaRuntimeError as error:
         raise StartFailedError(error, "Runtime.StartupFailed", wire.INIT_ERROR, 1) from error
-    collector.be_usual()
+    gc_tuning.be_usual()
     if environment.snap_start:
         await sleep_and_restore(api)
     runtime = Runtime(Setup(api, application, environment, dict(os.environ), lifespan.state))
@@ -114,7 +114,7 @@ async def live(api: RuntimeAPI, application: Application, environment: Environme
 
 async def sleep_and_restore(api: RuntimeAPI) -> None:
     """SnapStart's phases, each with its own error and exit status."""
-    from services.lambda_runtime import snapstart
+    from . import snapstart
 
     try:
         await snapstart.before_snapshot()
@@ -146,10 +146,10 @@ async def report(api: RuntimeAPI, path: str, failure: wire.Failure) -> None:
         line.close()
 
 
-def report_bad_environment(host: str, error: RiverrunError) -> None:
+def report_bad_environment(host: str, error: LambdaRuntimeError) -> None:
     """An unknown setting is an init error like any other, if the API's address is usable."""
     try:
         api = RuntimeAPI(host)
-    except RiverrunError:
+    except LambdaRuntimeError:
         return
     asyncio.run(report(api, wire.INIT_ERROR, failures.of_start(error, "Runtime.SetupError")))

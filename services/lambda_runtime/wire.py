@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from services.errors import RiverrunError
+from .errors import LambdaRuntimeError
 
 VERSION = "2018-06-01"
 NEXT = f"/{VERSION}/runtime/invocation/next"
@@ -60,7 +60,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 _ERROR_TYPE = re.compile(r"(?:Runtime|Function)\.[A-Z][a-zA-Z]+")
 
 
-class PreludeTooLargeError(RiverrunError):
+class PreludeTooLargeError(LambdaRuntimeError):
     """Status, headers and cookies do not fit in what Lambda's HTTP fronts read of them."""
 
 

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Generator
 from types import coroutine
 
-from services.lambda_runtime import wire
-from services.lambda_runtime.connection import Connection
+from . import wire
+from .connection import Connection
 
 JOIN_UP_TO = 64 * 1024
 PAUSE = 0.001  # seconds of silence after which a frame does not wait for company

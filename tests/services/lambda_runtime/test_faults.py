@@ -15,11 +15,11 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from services.lambda_runtime import client, export_handler, turn
+from services.lambda_runtime import client, export_handler, invocation_handler
 from services.lambda_runtime.client import RuntimeAPIError
 from services.lambda_runtime.connection import Address, Connection
 from services.lambda_runtime.invocation import current
-from services.lambda_runtime.leftovers import Leftovers
+from services.lambda_runtime.invocation_scope import Leftovers
 from tests.services.lambda_runtime.harness import House, house, http
 from tests.services.lambda_runtime.runtime_api import Invocation, Step, invocation, runtime_api
 
@@ -627,7 +627,7 @@ def test_the_margin_leaves_a_whole_second() -> None:
     """Cancelling takes its grace out of the rest."""
     from services.lambda_runtime import loop
 
-    assert turn.MARGIN - loop.GRACE >= 1.0
+    assert invocation_handler.MARGIN - loop.GRACE >= 1.0
 
 
 async def test_a_deadline_that_has_passed_is_answered_without_the_application() -> None:

@@ -16,16 +16,16 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from services.lambda_runtime import failures, function, wire
-from services.lambda_runtime import payload as payloads
-from services.lambda_runtime.answer import StreamedAnswer
-from services.lambda_runtime.asgi import Exchange
-from services.lambda_runtime.client import Line
-from services.lambda_runtime.connection import Connection
-from services.lambda_runtime.delivery import Delivery, Setup
-from services.lambda_runtime.invocation import Context, Invocation
-from services.lambda_runtime.leftovers import Leftovers
-from services.lambda_runtime.writer import StreamWriter
+from . import failures, function, wire
+from . import payload as payloads
+from .answer import StreamedAnswer
+from .asgi import Exchange
+from .client import Line
+from .connection import Connection
+from .delivery import Delivery, Setup
+from .invocation import Context, Invocation
+from .invocation_scope import Leftovers
+from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Turn:
         try:
             shape, scope, body = payloads.read(payload)
         except payloads.PayloadError as error:
-            from services.lambda_runtime import buffered
+            from . import buffered
 
             logger.warning("The payload was refused: %s", error.message)
             await self._delivery.respond(_to_json(buffered.refusal(error)))
@@ -100,7 +100,7 @@ class Turn:
         if self._streaming and payloads.may_stream(payload, shape):
             await self._stream(scope, body, multi_value=shape == "rest")
             return
-        from services.lambda_runtime import buffered
+        from . import buffered
 
         answer = buffered.BufferedAnswer()
         await self._exchange(Exchange(scope, body, answer))

@@ -25,12 +25,12 @@ def test_it_is_patient_during_imports_and_usual_after(case: str) -> None:
     meanwhile, expected = CASES[case]
     script = (
         "import gc\n"
-        "from services.lambda_runtime import collector\n"
+        "from services.lambda_runtime import gc_tuning\n"
         "usual = gc.get_threshold()\n"
-        "collector.be_patient()\n"
-        "assert gc.isenabled() and gc.get_threshold()[0] == collector.PATIENT\n"
+        "gc_tuning.be_patient()\n"
+        "assert gc.isenabled() and gc.get_threshold()[0] == gc_tuning.PATIENT\n"
         f"{meanwhile}\n"
-        "collector.be_usual()\n"
+        "gc_tuning.be_usual()\n"
         f"assert {expected}, gc.get_threshold()\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
@@ -44,10 +44,10 @@ def test_the_process_starts_patiently() -> None:
     assert gc.get_threshold() == before
     script = (
         "import gc, sys\n"
-        "from services.lambda_runtime import __main__, collector\n"
+        "from services.lambda_runtime import __main__, gc_tuning\n"
         "assert 'asyncio' not in sys.modules\n"
         "__main__.run()\n"
-        "assert gc.get_threshold()[0] == collector.PATIENT\n"
+        "assert gc.get_threshold()[0] == gc_tuning.PATIENT\n"
     )
     environ = {"PATH": "", "PYTHONPATH": str(ROOT)}  # no Runtime API: the start fails at once
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environ)
