@@ -22,7 +22,7 @@ from functions import chat, health, runs
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
 from services.streaming import http_app, installed, shut_down, wound_up
-from services.streaming.responses import error_response
+from services.streaming.http.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
 

@@ -15,7 +15,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
-from services.errors import SetupError
+from .errors import SetupError
 
 # Seconds. A machine that does not shake hands in two will not; a next one often does.
 CONNECT_TIMEOUT = 2.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.errors import SetupError
+from .errors import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_INDEX = ROOT / "knowledge" / "index"

@@ -1,12 +1,12 @@
 """Streaming answers: the facade and everything a function needs around it.
 
-from services.streaming import handle_streaming_request
+from . import handle_streaming_request
 
 response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
-from services.progress import Progress
-from services.streaming.events import (
+from ..progress import Progress
+from .events import (
     Failure,
     Final,
     Notice,
@@ -19,13 +19,10 @@ from services.streaming.events import (
     Token,
     Usage,
 )
-from services.streaming.facade import handle_request, handle_streaming_request
-from services.streaming.health import handle_health
-from services.streaming.http import http_app
-from services.streaming.installation import Installation, installed
-from services.streaming.question import Question, Reader
-from services.streaming.reading import handle_resume, handle_state, handle_stop
-from services.streaming.requests import (
+from .handlers import handle_request, handle_streaming_request
+from .health import handle_health
+from .http.app import http_app
+from .http.requests import (
     Cursor,
     read_after,
     read_cursor,
@@ -34,7 +31,10 @@ from services.streaming.requests import (
     read_question,
     read_reader,
 )
-from services.streaming.shutdown import shut_down, wound_up
+from .installation import Installation, installed
+from .question import Question, Reader
+from .reading import handle_resume, handle_state, handle_stop
+from .shutdown import shut_down, wound_up
 
 __all__ = [
     "Cursor",

@@ -1,7 +1,7 @@
 """What a run can say: the events of the wire contract, light enough to make one per token.
 
 `wire` gives the JSON form of an event (docs/contract.md, section 3). Nothing here knows how an
-event is framed, stored or sent; strangers' JSON is validated in `services.streaming.models`.
+event is framed, stored or sent; strangers' JSON is validated in `http/request_model.py`.
 """
 
 from collections.abc import Mapping

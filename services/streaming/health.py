@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from services.errors import RiverrunError
-from services.streaming.installation import Installation, installed
-from services.streaming.responses import JSONAnswer
+from ..errors import RiverrunError
+from .http.responses import JSONAnswer
+from .installation import Installation, installed
 
 log = logging.getLogger("riverrun.health")
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from services.errors import RiverrunError
-from services.runs import RunLog, open_log
-from services.settings import Settings, read_settings
+from ..errors import RiverrunError
+from ..runs import RunLog, open_log
+from ..settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from services.chat import ChatProvider
-    from services.context import Library
-    from services.runs.recordings import Recording
-    from services.streaming.attendance import Seat
-    from services.streaming.endings import PausedError
-    from services.streaming.production import Production
+    from ..chat import ChatProvider
+    from ..context import Library
+    from ..runs.recordings import Recording
+    from .readers.session import Seat
+    from .run.errors import PausedError
+    from .run.task import Production
 
 
 # How long the readers of a run that was let go have to read its last entries, in seconds.
@@ -64,21 +64,21 @@ class Installation:
     @cached_property
     def context(self) -> "Library":
         """Where passages come from."""
-        from services.context import open_context
+        from ..context import open_context
 
         return open_context(self.settings)
 
     @cached_property
     def chat(self) -> "ChatProvider":
         """Who writes the answers."""
-        from services.chat import open_chat
+        from ..chat import open_chat
 
         return open_chat(self.settings)
 
     @cached_property
     def recordings(self) -> "tuple[Recording, ...]":
         """What is replayed instead of answering; none where nothing is."""
-        from services.streaming.replay import open_recordings
+        from .answering.replay import open_recordings
 
         return open_recordings(self.settings.replay) if self.settings.replay else ()
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import from_json, to_json
 
-from services.errors import RiverrunError
+from ..errors import RiverrunError
 
 if TYPE_CHECKING:
-    from services.streaming.transcript import Transcript
+    from .run.transcript import Transcript
 
 Include = Literal["tokens", "sources", "usage"]
 INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
@@ -80,7 +80,7 @@ def parse_question(data: object, **known: Any) -> Question:
     `message` for each fault.
     """
     # When the first question comes: pydantic's models are half of what a cold start would pay.
-    from services.streaming.models import read_request
+    from .http.request_model import read_request
 
     return Question(**read_request(data), **known)
 

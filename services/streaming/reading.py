@@ -9,17 +9,17 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from services.errors import RiverrunError
-from services.runs import Entry
-from services.streaming.attendance import undivided
-from services.streaming.following import end_run, let_go
-from services.streaming.installation import Installation, installed
-from services.streaming.joining import joined
-from services.streaming.producing import Producer, name_of
-from services.streaming.question import Reader
-from services.streaming.requests import Cursor, RequestError
-from services.streaming.responses import JSONAnswer, error_response, streamed
-from services.streaming.transcript import Transcript
+from ..errors import RiverrunError
+from ..runs import Entry
+from .http.requests import Cursor, RequestError
+from .http.responses import JSONAnswer, error_response, streamed
+from .installation import Installation, installed
+from .question import Reader
+from .readers.join import joined
+from .readers.session import undivided
+from .readers.tail import end_run, let_go
+from .run.start import Producer, name_of
+from .run.transcript import Transcript
 
 
 async def handle_resume(

@@ -6,8 +6,8 @@ of signals: whoever hears one calls `shut_down`.
 
 import asyncio
 
-from services.streaming.endings import PausedError
-from services.streaming.installation import Installation, installed
+from .installation import Installation, installed
+from .run.errors import PausedError
 
 # How long the readers of a run that is produced here wait to be told how it was let go, when the
 # process is being ended, in seconds; then they are told without.

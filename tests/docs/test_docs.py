@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from services.settings import ROOT
-from services.streaming.responses import STATUS_OF_CODE
+from services.streaming.http.responses import STATUS_OF_CODE
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from services.runs import Entry, Run, RunLog
-from services.streaming.continuing import GOING_ON
+from services.streaming.run.resume import GOING_ON
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
 from tests.functions.readers import Reader

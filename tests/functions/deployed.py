@@ -42,8 +42,8 @@ from services.streaming import (
     reading,
     recording,
 )
-from services.streaming.endings import PausedError
-from services.streaming.responses import STATUS_OF_CODE, JSONAnswer, error_response
+from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
+from services.streaming.run.errors import PausedError
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
 

@@ -14,7 +14,7 @@ from functions import chat
 from services.runs import Run
 from services.settings import ROOT
 from services.streaming import Installation, installed
-from services.streaming.sse import EventStreamParser
+from services.streaming.encoders.sse import EventStreamParser
 from tests.functions.asgi import call, post
 from tests.functions.serving import Server
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.runs import Entry, Run
-from services.streaming.continuing import GOING_ON
+from services.streaming.run.resume import GOING_ON
 from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
 from tests.functions.history import Story

@@ -121,7 +121,7 @@ def test_a_function_that_is_told_to_end_hands_its_answer_on(
 ) -> None:
     """SIGTERM in mid-answer: `paused` in a whole body, and the rest elsewhere.
 
-    How soon is in tests/services/streaming/test_attendance.py, by a clock that no load moves.
+    How soon is in tests/services/streaming/readers/test_session.py, by a clock that no load moves.
     """
     with cloud(tmp_path, index, spoken(20, 100), timeout=20, concurrency=concurrency) as started:
         url = started.url("url chat")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from services.streaming.sse import EventStreamParser
+from services.streaming.encoders.sse import EventStreamParser
 
 Leave = Literal["fin", "rst", "half"]
 

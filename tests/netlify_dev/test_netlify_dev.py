@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from services.settings import ROOT
-from services.streaming.sse import EventStreamParser
+from services.streaming.encoders.sse import EventStreamParser
 from tests.browser import Browser
 from tests.emulator.support import Running
 from tests.functions.serving import Server

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riverrun_client.sse import EventStreamParser, TooLargeError
-from services.streaming.sse import EventStreamParser as ServerParser
-from services.streaming.sse import FieldError
+from services.streaming.encoders.sse import EventStreamParser as ServerParser
+from services.streaming.encoders.sse import FieldError
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "event_stream.json"
 VECTORS: list[dict[str, Any]] = json.loads(CORPUS.read_text(encoding="utf-8"))

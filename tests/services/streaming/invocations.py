@@ -20,7 +20,7 @@ from services.streaming import (
     handle_resume,
     handle_streaming_request,
 )
-from services.streaming.sse import EventStreamParser
+from services.streaming.encoders.sse import EventStreamParser
 
 WORDS = [f"{number} " for number in range(20)]
 WHOLE = "".join(WORDS)

@@ -9,15 +9,15 @@ import pytest
 
 from services.runs.memory import KEEP_SECONDS, MemoryLog
 from services.settings import Settings
+from services.streaming.encoders.sse import EventStreamParser
 from services.streaming.events import Final, Reset, Result, Source, Sources, Status, Token
-from services.streaming.facade import handle_streaming_request
+from services.streaming.handlers import handle_streaming_request
+from services.streaming.http.requests import Cursor
+from services.streaming.http.responses import StreamingAnswer
 from services.streaming.installation import Installation
-from services.streaming.lifecycle import Said
 from services.streaming.question import Question
 from services.streaming.reading import handle_resume, handle_state, handle_stop
-from services.streaming.requests import Cursor
-from services.streaming.responses import StreamingAnswer
-from services.streaming.sse import EventStreamParser
+from services.streaming.run.stages import Said
 from tests.functions.asgi import Answer, Exchange, call, exchange
 
 FOUND = Source(id="a", title="A", uri="a.md", score=0.5, snippet="…")

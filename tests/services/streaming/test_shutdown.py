@@ -20,7 +20,7 @@ from services.streaming import (
     shut_down,
     wound_up,
 )
-from services.streaming.following import is_free
+from services.streaming.readers.tail import is_free
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,

@@ -1,0 +1,1 @@
+"""The default producer: a question is answered from documents, or from a recording."""

@@ -1,0 +1,216 @@
+"""The HTTP face of a function: routes, methods, origins, limits and errors, as an ASGI app.
+
+`http_app` is everything a function of functions/ needs around its endpoints. It knows the
+contract's statuses (docs/contract.md, section 4) and nothing of runs or providers.
+"""
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...errors import RiverrunError
+from ...settings import Settings
+from ..installation import installed
+from .requests import RequestError, check_url
+from .responses import error_response
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+BASES = ("/api", "/.netlify/functions")
+
+_ALLOWED_HEADERS = (
+    "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, "
+    "X-Requested-With"
+)
+_OURS = "Something went wrong on our side."
+_EXPOSED_HEADERS = "X-Run-Id, Retry-After"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+# An origin as a browser writes it (Fetch standard, section 3.2), and a Host header: no user,
+# no path, nothing that a URL parser could read in two ways.
+_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+_ORIGIN = re.compile(rf"https?://(?P<host>{_HOST.pattern})", re.ASCII | re.IGNORECASE)
+
+
+def http_app(
+    routes: Mapping[str, Mapping[str, Endpoint]], settings: Settings | None = None
+) -> Starlette:
+    """An ASGI app of `routes`: path (below either base) -> method -> endpoint.
+
+    What an endpoint raises as `RiverrunError` becomes the contract's error object with its
+    status; anything else is logged and becomes a plain 500. Without `settings` the process's
+    own are read when the first request comes.
+    """
+    app = Starlette(
+        routes=[
+            _route(base + path, endpoints) for base in BASES for path, endpoints in routes.items()
+        ],
+        exception_handlers={
+            HTTPException: _not_served,
+            Exception: _broken,
+        },
+        middleware=[
+            Middleware(GatewayOnly, settings=settings),
+            Middleware(Origins, settings=settings),
+        ],
+    )
+    # The redirect would name the host that the request claims, and lose a POST on the way.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
+    allow = {"Allow": ", ".join((*endpoints, "OPTIONS"))}
+
+    async def dispatch(request: Request) -> Response:
+        try:
+            check_url(request)
+            if (endpoint := endpoints.get(request.method)) is not None:
+                return await endpoint(request)
+        except RiverrunError as error:
+            return error_response(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # it left in the middle of its body: nobody reads this
+        except Exception as error:  # noqa: BLE001 - `error_response` logs it
+            # Here, not in Starlette's outermost layer, so that a web page may read the answer.
+            ours = RiverrunError(_OURS)
+            ours.__cause__ = error
+            return error_response(ours)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        refused = RequestError(f"Use {allow['Allow']} here.", code="method_not_allowed")
+        return error_response(refused, headers=allow)
+
+    route = Route(path, dispatch)
+    route.methods = None  # every method comes here; HEAD must not quietly start a run
+    return route
+
+
+async def _not_served(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    return error_response(RequestError("There is nothing here.", code=code), headers=error.headers)
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    # Starlette raises the error again after this response, so the host logs its traceback.
+    return error_response(RiverrunError(_OURS))
+
+
+class GatewayOnly:
+    """Lets in what the gateway sends, where it and we share a secret; without one, everybody.
+
+    ASGI middleware. Several secrets are accepted so that the gateway's can be changed while both
+    are running; a visitor's own credential is another matter, and another header.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse one request."""
+        if scope["type"] == "http" and not self._knows(Request(scope)):
+            refused = RequestError("This address is for its gateway only.", code="unauthorized")
+            # The scheme tells the gateway that it is meant, not the visitor it speaks for.
+            challenge = {"WWW-Authenticate": "Gateway"}
+            await error_response(refused, headers=challenge)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _knows(self, request: Request) -> bool:
+        secrets = (self._settings or installed().settings).gateway_secrets
+        if not secrets:
+            return True
+        given = request.headers.get("x-riverrun-gateway", "").encode("latin-1")
+        # Every secret is compared, in constant time, so that the answer's time tells nothing.
+        return sum(hmac.compare_digest(secret.encode(), given) for secret in secrets) > 0
+
+
+class Origins:
+    """Who may call from a web page: the same origin, and those that were listed.
+
+    ASGI middleware. A foreign origin is refused before anything runs, also where the browser
+    would not have asked first; CORS headers (Fetch standard, section 3.3) are set here only.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, mark or refuse one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        origin = request.headers.get("origin")
+        if not self._allows(origin, request):
+            refused = RequestError(
+                "This origin may not call here.",
+                code="forbidden",
+                hint="Whoever runs this service can add it to RIVERRUN_ALLOWED_ORIGINS.",
+            )
+            await error_response(refused)(scope, receive, send)
+        elif origin is None:
+            await self._app(scope, receive, send)
+        elif request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            await self._preflight(origin)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _marked(send, origin))
+
+    def _allows(self, origin: str | None, request: Request) -> bool:
+        settings = self._settings or installed().settings
+        if "*" in settings.allowed_origins:
+            return True
+        if origin is None:
+            # An image or a link on another site sends no Origin, and would start a run by GET.
+            # Only browsers send this header (Fetch Metadata), and no page can change it.
+            return request.headers.get("sec-fetch-site") != "cross-site"
+        if origin in settings.allowed_origins:
+            return True
+        found = _ORIGIN.fullmatch(origin)
+        if found is None:
+            return False
+        # A proxy in front may have changed Host. A page on another site can set X-Forwarded-Host
+        # only after a preflight, which does not carry it and so is refused.
+        host = request.headers.get("host", "").lower()
+        forwarded = request.headers.get("x-forwarded-host", "").lower().split(",")
+        if found["host"].lower() in (host, *map(str.strip, forwarded)):
+            return True
+        # Two ports of one laptop: a front end's own dev server may call this one.
+        own = _HOST.fullmatch(host)
+        return own is not None and {own["name"], found["name"].lower()} <= _LOOPBACK
+
+    def _preflight(self, origin: str) -> Response:
+        return Response(
+            status_code=204,
+            headers={
+                "Access-Control-Allow-Origin": origin,
+                "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+                "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+                "Access-Control-Max-Age": "600",
+                "Vary": "Accept, Origin",
+            },
+        )
+
+
+def _marked(send: Send, origin: str) -> Send:
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+            headers["Vary"] = "Accept, Origin"
+        await send(message)
+
+    return marked

@@ -1,0 +1,295 @@
+"""An HTTP request as a question or a cursor: the rules of docs/contract.md, section 2.
+
+Phase one of the error contract: everything refused here gets a real HTTP status, before a run
+exists and before anything is paid for.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from ...errors import RiverrunError
+from ...settings import Settings
+from ..encoders import DIALECTS
+from ..installation import installed
+from ..question import Question, Reader, parse_question
+from .accept import explicit, quality
+
+BODY_LIMIT = 64 * 1024
+URL_LIMIT = 8 * 1024
+
+_CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?")
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+# An HTTP API waits this long for its function and sends nothing before, in seconds.
+HTTP_API_LIMIT = 30.0
+
+_SIGNED = "aws4-hmac-sha256"
+_JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
+
+
+class RequestError(RiverrunError):
+    """A request that is refused before it becomes a run; `code` says why."""
+
+    code = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a run: the reader has seen everything up to and with `seq`."""
+
+    run_id: str
+    seq: int
+
+
+async def read_question(request: Request, settings: Settings | None = None) -> Question:
+    """The question that `request` asks, by GET or POST, with `streaming` decided.
+
+    `settings` are this process's own unless others are given.
+    Raises `RequestError` or `InvalidQuestionError` with a code of the contract's table.
+    """
+    settings = settings or installed().settings
+    owner = read_owner(request, settings)
+    data = await _body(request) if request.method == "POST" else _parameters(request)
+    question = parse_question(
+        data,
+        owner=owner,
+        idempotency_key=_idempotency_key(request),
+        seconds_left=seconds_left(request, settings),
+        front_left=settings.front_cap,
+    )
+    accept = ", ".join(request.headers.getlist("accept"))
+    return _negotiated(question, accept)
+
+
+def _negotiated(question: Question, accept: str) -> Question:
+    # What the body says wins; where it says nothing, naming a stream's type asks for a stream.
+    named = {name: explicit(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    wanted = max(named, key=lambda name: named[name])
+    if question.streaming is None:
+        welcome = named[wanted] > 0 and named[wanted] >= explicit(accept, "application/json")
+        question = replace(question, streaming=welcome)
+    if not question.streaming:
+        return question
+    if named[wanted] > 0:
+        return replace(question, dialect=wanted)
+    if quality(accept, DIALECTS["native"].content_type) > 0:
+        return question
+    raise RequestError(
+        "streaming is true, but the Accept header excludes text/event-stream.",
+        code="not_acceptable",
+        hint="Send Accept: text/event-stream, or leave the header out.",
+    )
+
+
+def read_cursor(request: Request) -> Cursor | None:
+    """Where the reader wants to go on from: `Last-Event-ID`, or `lastEventId` in the query."""
+    text = request.headers.get("last-event-id") or request.query_params.get("lastEventId", "")
+    return parse_cursor(text) if text else None
+
+
+def parse_cursor(text: str) -> Cursor:
+    """A cursor from its text. Raises `RequestError` when it is none of ours."""
+    found = _CURSOR.fullmatch(text)
+    if found is None:
+        raise RequestError("The cursor is not one that this service gave out.")
+    return Cursor(found[1], int(found[2]))
+
+
+def read_after(request: Request) -> int:
+    """The `after` parameter: a sequence number, 0 when absent."""
+    text = request.query_params.get("after", "") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise RequestError("after must be a sequence number: a whole number from 0 up.")
+    return int(text)
+
+
+async def read_reader(request: Request, settings: Settings | None = None) -> Reader:
+    """How a run is read that exists already: `resume`, in the URL or in the body of a POST.
+
+    Raises `RequestError` for a `resume` in the URL that is neither true nor false.
+    """
+    settings = settings or installed().settings
+    text = request.query_params.get("resume", "")
+    if text and text not in _FLAGS:
+        raise RequestError("resume must be true or false (in a URL also 1 or 0).")
+    resume = _FLAGS.get(text, False)
+    if not text and request.method == "POST":
+        # A client that repeats its request to read on; anything but a clear yes is none.
+        try:
+            resume = (await _body(request)).get("resume") is True
+        except RequestError:
+            resume = False
+    return Reader(
+        resume=resume,
+        seconds_left=seconds_left(request, settings),
+        front_left=settings.front_cap,
+    )
+
+
+def read_dialect(request: Request) -> str:
+    """The dialect that a reader of a run asks for by its Accept header."""
+    accept = ", ".join(request.headers.getlist("accept"))
+    named = {name: explicit(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    wanted = max(named, key=lambda name: named[name])
+    return wanted if named[wanted] > 0 else "native"
+
+
+def read_owner(request: Request, settings: Settings | None = None) -> str | None:
+    """Who is asking: a name derived from their key; None where no keys are set.
+
+    Raises `RequestError` (`unauthorized`) without a known key in `Authorization: Bearer`.
+    """
+    settings = settings or installed().settings
+    if not settings.api_keys:
+        return None
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == _SIGNED:
+        # A signature wants the same header; whoever signs for somebody else moves theirs here.
+        scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
+    # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
+    token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+    # Every key is compared, in constant time, so that the answer's time tells nothing.
+    matches = [key for key in settings.api_keys if hmac.compare_digest(key.encode(), token)]
+    if not matches:
+        raise RequestError("This service needs a key: Authorization: Bearer …", code="unauthorized")
+    return hashlib.sha256(matches[0].encode()).hexdigest()[:32]
+
+
+def seconds_left(request: Request, settings: Settings) -> float:
+    """How long this invocation may still take: the platform's word, or the setting.
+
+    Behind an HTTP API no longer than that waits, since what is sent later is sent to nobody.
+    """
+    context = request.scope.get("aws.context")
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    if remaining is None:
+        return settings.deadline
+    left = min(settings.deadline, float(remaining()) / 1000)
+    return min(left, HTTP_API_LIMIT) if _is_http_api(request.scope.get("aws.event")) else left
+
+
+def _is_http_api(event: Any) -> bool:
+    # A function URL has the same format, and neither routes, nor stages, nor that domain.
+    if not isinstance(event, Mapping) or event.get("version") != "2.0":
+        return False
+    context = event.get("requestContext")
+    if not isinstance(context, Mapping):
+        return False
+    named = {str(context.get(key) or "$default") for key in ("routeKey", "stage")}
+    return named != {"$default"} or ".execute-api." in str(context.get("domainName"))
+
+
+def check_url(request: Request) -> None:
+    """Refuse a URL over `URL_LIMIT` bytes."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    if len(path) + 1 + len(request.scope["query_string"]) > URL_LIMIT:
+        raise RequestError(
+            f"The URL is over {URL_LIMIT} bytes.", code="uri_too_long", hint="Use POST."
+        )
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    try:
+        # Starlette's own reading puts U+FFFD for bytes that are not UTF-8.
+        pairs = parse_qsl(
+            request.scope["query_string"].decode(), keep_blank_values=True, errors="strict"
+        )
+    except UnicodeDecodeError as error:
+        raise RequestError("The URL's parameters are not UTF-8.") from error
+    data: dict[str, Any] = dict(pairs)
+    for name in ("streaming", "resume"):
+        if name in data:
+            data[name] = _FLAGS.get(data[name], data[name])
+    for name in ("top_k", "topK"):
+        text = data.get(name, "")
+        if text.isascii() and text.isdigit() and len(text) < 9:
+            data[name] = int(text)
+    if "include" in data:
+        listed = ",".join(value for name, value in pairs if name == "include").split(",")
+        data["include"] = [name.strip() for name in listed if name.strip()]
+    if "metadata" in data:
+        try:
+            data["metadata"] = json.loads(data["metadata"])
+        except (ValueError, RecursionError):
+            data["metadata"] = data["metadata"] or None
+    return data
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if not _JSON.fullmatch(kind):
+        # Also what stops a form on another site from posting here.
+        raise RequestError("POST needs Content-Type: application/json.", code="unsupported_media")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise RequestError("Compressed bodies are not read.", code="unsupported_media")
+    body = bytearray()
+    declared = request.headers.get("content-length", "0")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
+        raise _too_large()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise _too_large()
+    return parse_object(bytes(body))
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object from bytes, as strict as RFC 8259 allows.
+
+    Raises `RequestError` (`invalid_json`) for anything else, duplicate names, NaN and Infinity
+    included.
+    """
+    try:
+        data = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError as error:
+        raise RequestError("The body is not UTF-8.", code="invalid_json") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError("The body is not JSON.", code="invalid_json") from error
+    if not isinstance(data, dict):
+        raise RequestError("The body must be a JSON object.", code="invalid_request")
+    return data
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a name stands twice")
+    return data
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _too_large() -> RequestError:
+    return RequestError(f"The body is over {BODY_LIMIT} bytes.", code="payload_too_large")
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise RequestError("Idempotency-Key must be 1 to 128 printable ASCII characters.")
+    return key
+
+
+def fingerprint(question: Question) -> str:
+    """What makes two requests with one idempotency key the same question."""
+    parts: Mapping[str, Any] = {
+        "query": question.query,
+        "session": question.session_id,
+        "top_k": question.top_k,
+        "include": sorted(question.include),
+        "metadata": question.metadata,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""What goes back: a streaming answer that always closes its generator, and JSON errors."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from pydantic_core import from_json, to_json
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ...errors import RiverrunError
+from ...runs import Entry
+from ..encoders import DIALECTS, Dialect, frames
+from ..events import payload
+from ..run.log_writer import Entries
+from ..run.transcript import failure_of
+
+log = logging.getLogger("riverrun.http")
+
+# How long a body may take to close after its reader left, in seconds.
+CLOSE_BUDGET = 3.0
+
+_FINAL = b'{"type":"final","result":'
+
+STATUS_OF_CODE: Mapping[str, int] = {
+    "invalid_json": 400,
+    "invalid_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "not_acceptable": 406,
+    "idempotency_conflict": 409,
+    "expired": 410,
+    "payload_too_large": 413,
+    "uri_too_long": 414,
+    "unsupported_media": 415,
+    "validation_error": 422,
+    "context_too_long": 422,
+    "rate_limited": 429,
+    "budget_exceeded": 429,
+    "provider_error": 502,
+    "provider_truncated": 502,
+    "content_filtered": 502,
+    "provider_throttled": 503,
+    "overloaded": 503,
+    "cancelled": 503,
+    "interrupted": 503,
+    "provider_timeout": 504,
+    "deadline": 504,
+}
+"""Code of the contract -> HTTP status before the first byte. Anything else is a 500."""
+
+
+class StreamingAnswer(StreamingResponse):
+    """A response whose body is a generator of bytes, closed on every end.
+
+    Starlette leaves the generator to the garbage collector when the reader goes away; here its
+    `finally` has run by the time the response is over.
+    """
+
+    def __init__(
+        self,
+        body: AsyncGenerator[bytes, None],
+        entries: Entries,
+        dialect: Dialect,
+        run_id: str,
+        afterwards: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            body,
+            headers={
+                "Content-Type": dialect.content_type,
+                "Cache-Control": "no-cache, no-transform",
+                "Connection": "keep-alive",
+                "X-Accel-Buffering": "no",
+                "X-Run-Id": run_id,
+                "Vary": "Accept, Origin",
+                **dialect.headers,
+            },
+        )
+        self._body = body
+        self._entries = entries
+        self._afterwards = afterwards
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the body to the reader, and close it whatever happens."""
+        try:
+            await super().__call__(scope, receive, send)
+        except ClientDisconnect:
+            pass  # a reader that leaves is no error; what follows is in the `finally` below
+        finally:
+            with anyio.move_on_after(CLOSE_BUDGET, shield=True):
+                await self._body.aclose()
+                # A body that was never begun closes nothing: the entries are closed by name.
+                await self._entries.aclose()
+            if self._afterwards is not None and "aws.context" in scope:
+                # A function is frozen once it has answered, and a run that goes on with it.
+                await self._afterwards()
+
+
+class JSONAnswer(Response):
+    """A JSON document that nobody may keep."""
+
+    media_type = "application/json"
+
+    def __init__(
+        self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            content if isinstance(content, bytes) else to_json(content, inf_nan_mode="null"),
+            status,
+            {"Cache-Control": "no-store", "Vary": "Accept, Origin", **(headers or {})},
+        )
+
+
+def streamed(
+    entries: Entries,
+    dialect: str,
+    run_id: str,
+    afterwards: Callable[[], Awaitable[None]] | None = None,
+) -> StreamingAnswer:
+    """`entries` as a response in `dialect`.
+
+    `afterwards` is awaited where the process does not outlive the response.
+    """
+    spoken = DIALECTS[dialect]
+    body = frames(entries, spoken, run_id)
+    return StreamingAnswer(body, entries, spoken, run_id, afterwards)
+
+
+def terminal_response(entry: Entry, run_id: str) -> JSONAnswer:
+    """The end of a run in JSON mode: the bare `ChatResponse`, or the error with its status.
+
+    Made of the entry's own bytes, so that JSON mode says what the stream says.
+    """
+    if entry.kind == "final":
+        result = entry.payload.removeprefix(_FINAL).removesuffix(b"}")
+        return JSONAnswer(result, headers={"X-Run-Id": run_id})
+    failure = from_json(entry.payload)
+    headers = {"X-Run-Id": run_id, **_advice(failure["code"], failure.get("retryAfterMs"))}
+    return JSONAnswer(entry.payload, STATUS_OF_CODE.get(failure["code"], 500), headers)
+
+
+def error_response(error: RiverrunError, *, headers: Mapping[str, str] | None = None) -> JSONAnswer:
+    """The error object of the contract with its HTTP status: phase one.
+
+    What is not the asker's business (`SetupError`, code `internal`) goes to the log instead.
+    """
+    if error.code == "internal":
+        log.error("A request failed: %s", error, exc_info=error.__cause__)
+    failure = replace(failure_of(error), details=getattr(error, "details", None))
+    status = STATUS_OF_CODE.get(error.code, 500)
+    advice = _advice(error.code, error.retry_after_ms)
+    return JSONAnswer(payload(failure), status, {**advice, **(headers or {})})
+
+
+def _advice(code: str, retry_after_ms: int | None) -> Mapping[str, str]:
+    status = STATUS_OF_CODE.get(code, 500)
+    if status in (429, 503):
+        return {"Retry-After": str(-(-(retry_after_ms or 1000) // 1000))}
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {}

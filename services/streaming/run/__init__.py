@@ -1,0 +1,1 @@
+"""One run, from the events of its producer into its log."""

@@ -1,0 +1,144 @@
+"""Append, then show: the stage that puts a run's events into its log.
+
+After it there are only entries. An entry that comes out of `record` has been acknowledged by
+the store, so no reader ever sees what a resumed reader would not. Knows nothing of dialects.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+
+import anyio
+
+from ...errors import RiverrunError
+from ...runs import LEASE_SECONDS, Entry, NotNextError, Run, RunLog
+from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token, payload
+from .errors import PausedError, left
+from .stages import Batches
+from .transcript import TOKEN_LIMIT, Transcript
+
+_log = logging.getLogger("riverrun.run")
+
+# A token of a durable log grows by its neighbours until it has this many characters.
+FEW_WORDS = 48
+
+Entries = AsyncGenerator[Entry | None, None]
+"""The entries of a run as a reader gets them; None stands for silence."""
+
+Recorded = AsyncGenerator[list[Entry], None]
+"""Entries as they were appended, never an empty list. Taken as `Batches` are."""
+
+
+async def record(
+    batches: Batches,
+    run: Run,
+    log: RunLog,
+    transcript: Transcript,
+    *,
+    after: int = 0,
+    join: bool = False,
+    leave: Callable[[PauseReason, int], bytes] | None = None,
+    now: Callable[[], float] = time.time,
+) -> Recorded:
+    """Append events to the log of `run` after entry `after`, then pass them on.
+
+    With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
+    or a network is asked tens of times an answer, not once a token. In silence the lease is
+    renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
+    its terminal event, it closes the producer and ends the run in the log, so that nobody waits
+    for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
+    `leave` gives for the last entry that was acknowledged. Raises `PausedError` then,
+    `NotNextError` when somebody else writes this run, and what the log raises. `now` gives epoch
+    seconds.
+    """
+    seq = after
+    ours = True
+    leased = now()
+    cause = left()
+    pause: PauseReason | None = None
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                if now() - leased > LEASE_SECONDS / 3:
+                    await log.renew(run)
+                    leased = now()
+                if not batch:
+                    await _look(log, run, seq)
+                    continue
+                entries = as_entries(seq, _joined(batch) if join else batch)
+                batch.clear()
+                await log.append(run.id, entries)
+                seq += len(entries)
+                ours = not entries[-1].terminal
+                yield entries
+    except NotNextError:
+        ours = False
+        raise
+    except PausedError as error:
+        pause = error.reason
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        pause = "shutdown"  # this process, or this invocation of it, is being ended
+        raise
+    except Exception:
+        cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
+        raise
+    finally:
+        if ours:
+            with anyio.CancelScope(shield=True):
+                if leave is not None and pause is not None:
+                    await give_back(run, log, leave(pause, seq))
+                else:
+                    await _end(transcript.failed(cause, now()), seq, run, log)
+
+
+async def _look(log: RunLog, run: Run, seq: int) -> None:
+    last = await log.last(run.id)
+    if last is not None and last.seq > seq:
+        raise NotNextError
+
+
+async def give_back(run: Run, log: RunLog, checkpoint: bytes) -> None:
+    """End the lease of `run` now, and leave `checkpoint`. Raises nothing."""
+    try:
+        await log.release(run, checkpoint=checkpoint)
+    except NotNextError:
+        pass  # somebody else has gone on with it
+    except Exception:  # noqa: BLE001 - its lease runs out by itself
+        _log.exception("Run %s could not be let go.", run.id)
+
+
+async def _end(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
+    try:
+        await log.append(run.id, as_entries(seq, ending))
+    except NotNextError:
+        pass  # somebody else ended it
+    except Exception:  # noqa: BLE001 - after the end there is only the log
+        _log.exception("Run %s could not be ended in its log.", run.id)
+
+
+def _joined(events: Iterable[Event]) -> list[Event]:
+    # A few words at a time: an answer still arrives in pieces, also one that is made at once.
+    joined: list[Event] = []
+    for event in events:
+        last = joined[-1] if joined else None
+        if type(event) is Token and type(last) is Token and len(last.text) < FEW_WORDS:
+            text = last.text + event.text
+            if len(text) <= TOKEN_LIMIT:
+                joined[-1] = Token(text)
+                continue
+        joined.append(event)
+    return joined
+
+
+def as_entries(seq: int, events: Iterable[Event]) -> list[Entry]:
+    """`events` as the entries that follow entry `seq`."""
+    return [as_entry(number, event) for number, event in enumerate(events, seq + 1)]
+
+
+def as_entry(seq: int, event: Event) -> Entry:
+    """One event as an entry; `seq` 0 for what is shown and not kept."""
+    kind = KINDS[type(event)]
+    return Entry(seq, kind, payload(event), kind in TERMINAL_KINDS)

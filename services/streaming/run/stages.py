@@ -1,0 +1,300 @@
+"""The stages every run passes: generator in, generator out.
+
+    producer -> interruptible -> complete -> (recorded, framed elsewhere)
+
+`interruptible` lets a stop, the deadline and silence be noticed while the producer waits;
+`complete` makes exactly one terminal event of whatever happens; `observe` lets others listen.
+Whoever is handed a generator closes it. Nothing here knows about HTTP, logs or dialects.
+
+Errors come in three phases. Before the first byte: a real HTTP status. After it: one `error`
+event, made here. After the end: only the log.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from ...errors import RiverrunError
+from ..events import (
+    KINDS,
+    Event,
+    Failure,
+    Final,
+    Paused,
+    Result,
+    Status,
+    Terminal,
+    Token,
+)
+from .channel import Channel, pumped
+from .errors import DeadlineError, PausedError, StoppedError, stopped
+from .transcript import EVENT_OVERHEAD, Transcript, pieces, slim
+
+log = logging.getLogger("riverrun.run")
+
+Observer = Callable[[Event], object]
+
+# The producer is told to end this many seconds before the platform would kill us, and however
+# long it takes over that, its run goes on to end or to pause LAST_WORD seconds before.
+DEADLINE_MARGIN = 1.7
+LAST_WORD = 1.5
+
+# What a producer has for its `finally` when the process is being ended, in seconds.
+HURRY = 0.1
+
+# What one run may say in all, as `Transcript.size` counts it: a producer that never ends is
+# ended before it has filled the memory.
+RUN_LIMIT = 256 * 1024 * 1024
+
+_CHANNEL_LIMIT = 64 * 1024
+
+# Tokens that wait for company stop waiting when they cost this much: about 1 KiB of text.
+GATHERED = 4 * 1024
+
+# A tuple, because `isinstance` of a union takes three times as long, once per event.
+_TERMINALS = (Final, Failure)
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Until when, by the loop's clock, a producer may take to clean up; None: as ever."""
+
+    until: float | None = None
+
+
+Said = Event | str
+"""What a producer may yield: events, or plain strings, which are pieces of the answer."""
+
+Batches = AsyncGenerator[list[Event], None]
+"""Events in order, as many at a time as there are. An empty list says that nothing came.
+
+Whoever takes a list empties it when they have what they need of it: each stage before them still
+holds it while the next is waited for, and a thousand runs would hold a thousand times that.
+"""
+
+
+async def interruptible(
+    events: AsyncGenerator[Said, None],
+    *,
+    stop: "asyncio.Future[RiverrunError | None] | None" = None,
+    seconds_left: float | None = None,
+    heartbeat: float | None = None,
+    pace: float = 0.0,
+) -> AsyncGenerator[list[Said], None]:
+    """Pass `events` on, and notice what happens while they are awaited.
+
+    Runs `events` in a task of its own from first to last, so that it may hold cancel scopes and
+    context variables. Yields what has come since the reader last asked, all at once; an empty
+    list after each `heartbeat` seconds without an event. After tokens it lets more of them
+    gather for `pace` seconds, or until `GATHERED` bytes have. When
+    `stop` is done, or `DEADLINE_MARGIN` before `seconds_left` have passed, the producer is
+    cancelled at once, however slow the reader, and what is raised is the result of `stop`
+    (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
+    work that it announces begins.
+    """
+    over = stop is not None and stop.done()
+    if over or (seconds_left is not None and seconds_left <= DEADLINE_MARGIN):
+        # What is over before it began is never begun: no model is paid for it.
+        await events.aclose()
+        raise _asked(stop) if over else DeadlineError()
+    patience = _Patience()
+    if seconds_left is not None:
+        patience.until = asyncio.get_running_loop().time() + seconds_left - LAST_WORD
+    channel: Channel[Said] = Channel(_CHANNEL_LIMIT, _cost)
+    async with (
+        pumped(events, channel, handshake=_is_milestone, until=lambda: patience.until) as task,
+        _watch(channel, task, stop, seconds_left, patience),
+    ):
+        while (batch := await channel.take(heartbeat)) is not None:
+            joins = pace and batch and type(batch[-1]) is not Status
+            yield batch
+            if joins:
+                await channel.gather(pace, GATHERED)
+
+
+@asynccontextmanager
+async def _watch(
+    channel: Channel[Said],
+    task: "asyncio.Task[None]",
+    stop: "asyncio.Future[RiverrunError | None] | None",
+    seconds_left: float | None,
+    patience: _Patience,
+) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def end(error: RiverrunError) -> None:
+        if isinstance(error, PausedError) and error.reason == "shutdown":
+            patience.until = loop.time() + HURRY
+        if channel.close(error):
+            task.cancel()
+
+    def asked(stop: "asyncio.Future[RiverrunError | None]") -> None:
+        end(_asked(stop))
+
+    timer = None
+    if seconds_left is not None:
+        timer = loop.call_later(seconds_left - DEADLINE_MARGIN, end, DeadlineError())
+    if stop is not None:
+        stop.add_done_callback(asked)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+        if stop is not None:
+            stop.remove_done_callback(asked)
+
+
+def _asked(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError:
+    error = stop.result() if stop is not None and not stop.cancelled() else None
+    return error or stopped()
+
+
+def _is_milestone(event: Said) -> bool:
+    # After a status that announces work, the reader has it before that work begins; one that
+    # looks back, or says how far that work is, goes out with the next. After a terminal event,
+    # the producer stands still at that very `yield` until it is closed there.
+    if isinstance(event, Status):
+        return event.status in ("pending", "executing") and not event.elapsed_ms
+    return isinstance(event, _TERMINALS)
+
+
+def _cost(event: Said) -> int:
+    if isinstance(event, str):
+        return EVENT_OVERHEAD + len(event)
+    if isinstance(event, Token):
+        return EVENT_OVERHEAD + len(event.text)
+    return 4 * EVENT_OVERHEAD
+
+
+async def complete(
+    batches: AsyncGenerator[list[Said], None],
+    transcript: Transcript,
+    *,
+    pausable: bool = False,
+    now: Callable[[], float] = time.time,
+) -> Batches:
+    """Pass events on and end them with exactly one terminal event, whatever happens.
+
+    Strings become tokens. A producer that ends without a word about how gets a `Final` of its
+    tokens; one that raises gets a `Failure` with what there was; one that says more than
+    `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds. What
+    is `pausable` has no end when its producer has to go: `PausedError` is raised on.
+    """
+    last: Terminal | Exception = Final(Result())
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                silent = not batch
+                events, end = _understood(batch, transcript, now)
+                batch.clear()
+                if events or silent:
+                    yield events
+                if end is not None:
+                    last = end
+                    break
+    except Exception as error:
+        # Whatever a producer raises becomes an event.
+        if pausable and isinstance(error, PausedError):
+            raise
+        last = error
+    yield list(_ending(last, transcript, now()))
+
+
+def _understood(
+    batch: list[Said], transcript: Transcript, now: Callable[[], float]
+) -> tuple[list[Event], Terminal | Exception | None]:
+    """The events of `batch`, noted, up to a terminal one or a fault, which comes with them."""
+    events: list[Event] = []
+    for said in batch:
+        if isinstance(said, _TERMINALS):
+            return events, said
+        if transcript.size > RUN_LIMIT:
+            log.warning("Run %s said too much and was cut.", transcript.run_id)
+            return events, Final(Result(finish_reason="length"))
+        try:
+            ready = _prepared(said, now)
+        except Exception as error:  # noqa: BLE001 - it ends the run, after these events
+            return events, error
+        for event in ready:
+            transcript.note(event)
+            events.append(event)
+    return events, None
+
+
+def _prepared(event: Said, now: Callable[[], float]) -> tuple[Event, ...]:
+    if isinstance(event, str):
+        return pieces(event)
+    if isinstance(event, Token):
+        return pieces(event.text)
+    if type(event) not in KINDS or type(event) is Paused:
+        raise TypeError(f"A producer yields events or strings, not {type(event).__name__}.")
+    if isinstance(event, Status) and event.timestamp == 0:
+        event = replace(event, timestamp=int(now() * 1000))
+    return (slim(event),)
+
+
+def _ending(last: Terminal | Exception, transcript: Transcript, now: float) -> tuple[Event, ...]:
+    if isinstance(last, StoppedError):
+        return transcript.stopped(now)
+    if isinstance(last, Exception):
+        return transcript.failed(_told(last, transcript.run_id), now)
+    try:
+        return transcript.ending(last, now)
+    except Exception as error:  # noqa: BLE001 - a result that cannot be written is a fault too
+        return transcript.failed(_told(error, transcript.run_id), now)
+
+
+def _told(error: Exception, run_id: str) -> RiverrunError:
+    """`error` as a person may be told of it; the log gets the rest."""
+    alone: BaseException = error
+    while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
+        # A task group wraps even a single failure of its own.
+        alone = alone.exceptions[0]
+    if not isinstance(alone, RiverrunError):
+        log.error("Run %s failed.", run_id, exc_info=error)
+        return RiverrunError("Something went wrong on our side.", hint="Ask again in a moment.")
+    if alone.__cause__ is not None or alone.code == "internal":
+        log.error("Run %s failed: %s", run_id, alone.code, exc_info=error)
+    else:
+        log.info("Run %s ended with %s.", run_id, alone.code)
+    return alone
+
+
+async def observe(batches: Batches, *observers: Observer) -> Batches:
+    """Show every event to every observer before it goes on. One that fails is only logged."""
+    async with aclosing(batches):
+        async for batch in batches:
+            for event in batch:
+                for observer in observers:
+                    try:
+                        observer(event)
+                    except Exception:
+                        log.exception("An observer failed.")
+            yield batch
+
+
+async def without(
+    batches: Batches,
+    unwanted: frozenset[type],
+    *,
+    heartbeat: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Batches:
+    """Leave out the kinds of events that this run was asked not to say.
+
+    A reader who gets nothing of a long answer until its end still hears a heartbeat, after
+    `heartbeat` seconds in which everything that came was unwanted. `clock` gives seconds.
+    """
+    heard = clock()
+    async with aclosing(batches):
+        async for batch in batches:
+            silent = not batch
+            wanted = [event for event in batch if type(event) not in unwanted]
+            batch.clear()
+            if wanted or silent or clock() - heard >= heartbeat:
+                yield wanted
+                heard = clock()

@@ -1,0 +1,485 @@
+"""A run goes on in another invocation, under the same numbers, and is paid for once."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.chat import Piece, Prompt, Stop, Text, Usage
+from services.runs import Entry, NotNextError, Run
+from services.runs.memory import MemoryLog
+from services.streaming import (
+    Installation,
+    Question,
+    Reader,
+    handle_request,
+    handle_state,
+    handle_stop,
+    handle_streaming_request,
+)
+from services.streaming.events import Sources, Status, Token, payload
+from services.streaming.run.resume import IDLE_LIMIT, take_over
+from tests.services.streaming.instant import instant
+from tests.services.streaming.invocations import (
+    WHOLE,
+    WORDS,
+    Documents,
+    Words,
+    ask,
+    ids,
+    installation,
+    kinds,
+    passage,
+    place,
+    resume,
+    to_the_end,
+    told,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Time that is waited for passes at once."""
+    return instant()
+
+
+async def test_time_runs_out_and_the_next_invocation_goes_on(
+    here: Installation, chat: Words, log: MemoryLog
+) -> None:
+    """One gapless stream with one end, each word asked for once."""
+    first = await ask(here)
+    assert [kind for _, kind in first][-1] == {
+        "type": "paused", "reason": "deadline", "cursor": first[-2][0], "resumeAfterMs": 0,
+    }  # fmt: skip
+    assert first[-1][0] == ""
+    assert chat.open == 0
+    run, _ = place(first)
+    assert "final" not in await kinds(log, run)
+    whole = await to_the_end(here, first)
+    assert ids(whole) == [f"{run}-{n}" for n in range(1, len(whole) + 1)]
+    result = whole[-1][1]["result"]
+    assert result["answer"] == WHOLE
+    said = [prompt.so_far for prompt in chat.asked]
+    assert said[0] == ""
+    assert all(WHOLE.startswith(text) for text in said)
+    assert sorted(set(said), key=len) == said
+    names = [event["type"] for _, event in whole]
+    assert names.count("sources") == 1
+    assert names.count("final") == 1
+    assert "error" not in names
+    descriptions = [e["status"]["description"] for _, e in whole if e["type"] == "status"]
+    assert descriptions.count("Searching the documents") == 1
+    assert descriptions.count("Going on with the answer") == len(chat.asked) - 1
+    assert [e async for e in _entries(log, run)] == [event for _, event in whole]
+
+
+async def _entries(log: MemoryLog, run: str) -> AsyncIterator[dict[str, Any]]:
+    for entry in await log.read(run, 0):
+        yield json.loads(entry.payload)
+
+
+async def test_what_it_cost_adds_up(here: Installation, chat: Words, log: MemoryLog) -> None:
+    """Also where the first invocation had paid already; the time counts from its beginning."""
+
+    class Paying(Words):
+        async def stream(self, prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
+            yield Usage(input_tokens=10, output_tokens=1, cost_usd=0.25)
+            yield Text("b" if prompt.so_far else "a")
+            if not prompt.so_far:
+                await asyncio.sleep(1e6)
+            yield Stop("stop")
+
+    here.__dict__["chat"] = Paying()
+    began = time.time()
+    whole = await to_the_end(here, await ask(here))
+    result = whole[-1][1]["result"]
+    assert result["answer"] == "ab"
+    assert result["usage"] == {"inputTokens": 20, "outputTokens": 2, "costUsd": 0.5}
+    assert result["executionTimeMs"] <= (time.time() - began) * 1000 + 1
+
+
+async def test_a_reader_who_does_not_come_back_is_told_an_error_that_can_be_tried_again(
+    here: Installation, chat: Words, log: MemoryLog
+) -> None:
+    """It has no id, all there was, and where to read on; nothing of it is kept."""
+    events = await ask(here, resume=False)
+    id_, error = events[-1]
+    run, seq = place(events)
+    assert (id_, error["code"], error["retryable"]) == ("", "deadline", True)
+    tokens = [event["text"] for _, event in events if event["type"] == "token"]
+    assert error["partial"]["answer"] == "".join(tokens) == "".join(WORDS[: len(tokens)])
+    assert error["runId"] == run
+    assert seq == len(events) - 1
+    assert "error" not in await kinds(log, run)
+    state = json.loads(bytes((await handle_state(run, installation=here)).body))
+    assert (state["state"], state["partial"]["answer"]) == ("paused", "".join(tokens))
+    asked = len(chat.asked)
+    again = await resume(here, run, 0, resume=False)
+    assert (again[:-1], again[-1][1]["code"]) == (events[:-1], "deadline")
+    assert len(chat.asked) == asked
+
+
+async def test_one_object_is_a_504_and_the_same_request_goes_on(
+    here: Installation, chat: Words
+) -> None:
+    """With its key; each time a little further."""
+    question = Question(query="go", idempotency_key="k", seconds_left=8.0, session_id="")
+    statuses = []
+    body: dict[str, Any] = {}
+    for _ in range(9):
+        response = await handle_request(question, installation=here)
+        body = json.loads(bytes(response.body))
+        statuses.append(response.status_code)
+        if response.status_code == 200:
+            break
+        assert (body["code"], body["retryable"]) == ("deadline", True)
+        assert body["cursor"].startswith(response.headers["x-run-id"])
+    assert statuses[0] == 504
+    assert statuses[-1] == 200
+    assert body["answer"] == WHOLE
+    assert len(chat.asked) == len(statuses)
+    once_more = await handle_request(question, installation=here)
+    assert json.loads(bytes(once_more.body)) == body
+    assert len(chat.asked) == len(statuses)
+
+
+async def test_the_same_request_goes_on_though_it_does_not_say_resume(
+    here: Installation, chat: Words
+) -> None:
+    """Its key and its body say enough; the whole answer is told from its beginning."""
+    events = await ask(here, resume=False, idempotency_key="k")
+    run, _ = place(events)
+    events = await ask(here, resume=False, left=60.0, idempotency_key="k")
+    assert ids(events) == [f"{run}-{n}" for n in range(1, len(events) + 1)]
+    assert events[-1][1]["result"]["answer"] == WHOLE
+    assert len(chat.asked) == 2
+
+
+async def test_citations_keep_their_numbers(here: Installation, chat: Words) -> None:
+    """The passages that were shown, in that order, though the documents have changed."""
+    first = await ask(here)
+    here.__dict__["context"] = Documents((passage("c"), passage("b")))
+    whole = await to_the_end(here, first, left=60.0)
+    again = chat.asked[-1].passages
+    assert [one.id for one in again] == ["a", "b"]
+    assert again[0].text == "About a."
+    assert [one["id"] for one in whole[-1][1]["result"]["sources"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("include", [frozenset(), frozenset({"usage"}), frozenset({"tokens"})])
+async def test_what_a_run_was_asked_not_to_say_is_not_lost(
+    include: Any, here: Installation, chat: Words
+) -> None:
+    """The checkpoint has it, so nothing is written twice."""
+    whole = await to_the_end(here, await ask(here, include=include))
+    result = whole[-1][1]["result"]
+    assert (result["answer"], len(result["sources"])) == (WHOLE, 2)
+    assert len({prompt.so_far for prompt in chat.asked}) == len(chat.asked) > 1
+    said = {event["type"] for _, event in whole}
+    assert said == {"status", "final"} | {{"tokens": "token"}.get(one, one) for one in include}
+
+
+async def counting(question: Question) -> AsyncIterator[str]:
+    """A producer that can go on."""
+    said = 0
+    for word in WORDS:
+        said += len(word)
+        if said > len(question.so_far):
+            await asyncio.sleep(1)
+            yield word
+
+
+async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(here: Installation) -> None:
+    """Its run ends as it always did, with what there was."""
+    asked = Question(query="go", resume=True, seconds_left=8.0)
+    response = await handle_streaming_request(asked, producer=counting, installation=here)
+    events = await told(response)
+    assert events[-1][0] != ""
+    assert events[-1][1]["code"] == "deadline"
+
+
+async def test_a_producer_that_says_so_is_gone_on_with(here: Installation, chat: Words) -> None:
+    """By whoever knows it; the pipeline does not answer in its place."""
+    asked = Question(query="go", resume=True, seconds_left=8.0)
+    response = await handle_streaming_request(
+        asked, producer=counting, goes_on=True, installation=here
+    )
+    first = await told(response)
+    assert first[-1][1]["type"] == "paused"
+    other = await resume(here, *place(first))
+    assert [event["type"] for _, event in other] == ["error"]
+    assert chat.asked == []
+    whole = await to_the_end(here, first, producer=counting)
+    assert whole[-1][1]["result"]["answer"] == WHOLE
+    assert ids(whole) == [f"{place(first)[0]}-{n + 1}" for n in range(len(whole))]
+
+
+async def test_of_many_who_come_back_one_goes_on_and_all_read(
+    here: Installation, elsewhere: Installation, chat: Words
+) -> None:
+    """In two processes; losing the race is following."""
+    first = await ask(here)
+    run, seq = place(first)
+    readers = [resume(one, run, seq, left=60.0) for one in (here, elsewhere) * 5]
+    rests = await asyncio.gather(*readers)
+    assert all(rest == rests[0] for rest in rests)
+    assert rests[0][-1][1]["result"]["answer"] == WHOLE
+    assert len(chat.asked) == 2
+
+
+async def _dead(log: MemoryLog, said: list[Any], question: bytes | None = None) -> Run:
+    """A run whose producer is gone, with what it said."""
+    kept = Question(query="go")
+    from services.streaming.question import kept_question
+
+    run, _ = await log.start(
+        owner=None, key=None, fingerprint="f", question=question or kept_question(kept),
+        lease=-60.0,
+    )  # fmt: skip
+    kind = {Token: "token", Status: "status", Sources: "sources"}
+    entries = [Entry(n, kind[type(one)], payload(one)) for n, one in enumerate(said, 1)]
+    await log.append(run.id, entries)
+    return run
+
+
+SAID = [
+    Status(step=1, description="Reading the question", status="completed", timestamp=1),
+    Status(step=3, description="Writing the answer", status="executing", timestamp=1),
+    Token(WORDS[0]),
+]
+
+
+async def test_a_dead_producer_is_replaced_by_who_says_resume(
+    here: Installation, chat: Words, log: MemoryLog
+) -> None:
+    """Where it broke off."""
+    run = await _dead(log, SAID)
+    rest = await resume(here, run.id, 2, left=60.0)
+    assert ids(rest) == [f"{run.id}-{n}" for n in range(3, 3 + len(rest))]
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+    assert [prompt.so_far for prompt in chat.asked] == [WORDS[0]]
+
+
+async def test_for_who_does_not_it_is_closed(here: Installation, log: MemoryLog) -> None:
+    """As interrupted, for everybody, with an id."""
+    run = await _dead(log, SAID)
+    rest = await resume(here, run.id, 3, resume=False)
+    assert rest[-1][1]["code"] == "interrupted"
+    assert rest[-1][0] == f"{run.id}-{3 + len(rest)}"
+
+
+async def test_a_reader_whose_producer_dies_under_them_comes_back_to_go_on(
+    here: Installation, log: MemoryLog, chat: Words
+) -> None:
+    """`paused`, because it is interrupted; the next request is the new producer."""
+    run = await _dead(log, SAID)
+    await log.claim(run, lease=1.0)
+    reading = asyncio.create_task(resume(here, run.id, 0, left=900.0))
+    await asyncio.sleep(5)
+    log._running[run.id].run = replace(log._running[run.id].run, lease_until=0.0)
+    first = await reading
+    assert first[-1][1]["reason"] == "interrupted"
+    assert first[:-1]
+    whole = await to_the_end(here, first, left=60.0)
+    assert whole[-1][1]["result"]["answer"] == WHOLE
+    assert len(chat.asked) == 1
+
+
+async def test_an_old_producer_that_wakes_up_is_shut_out(
+    here: Installation, elsewhere: Installation, chat: Words, log: MemoryLog
+) -> None:
+    """Frozen past its lease, it writes no more, its provider is closed, its reader goes on."""
+    old = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(3.5)
+    (run,) = here.productions
+    log._running[run].run = replace(log._running[run].run, lease_until=0.0)
+    rest = await resume(elsewhere, run, 0, left=900.0)
+    assert rest == await old
+    assert ids(rest) == [f"{run}-{n}" for n in range(1, len(rest) + 1)]
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+    assert (len(chat.asked), chat.open) == (2, 0)
+
+
+async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
+    here: Installation, chat: Words
+) -> None:
+    """The fence does not fit, so what came is read; nothing was paid for yet."""
+
+    class Haunted(MemoryLog):
+        haunts = 2
+
+        async def append(self, run_id: str, entries: Any) -> None:
+            if b"Going on" in entries[0].payload and self.haunts:
+                self.haunts -= 1
+                word = WORDS[2 - self.haunts]
+                late = Entry(entries[0].seq, "token", payload(Token(word)))
+                await super().append(run_id, [late])
+            await super().append(run_id, entries)
+
+    log = Haunted()
+    here.__dict__["log"] = log
+    run = await _dead(log, SAID)
+    rest = await resume(here, run.id, 0, left=60.0)
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+    assert [prompt.so_far for prompt in chat.asked] == ["".join(WORDS[:3])]
+
+
+async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
+    here: Installation, chat: Words, log: MemoryLog
+) -> None:
+    """It ends in the log, with what there was."""
+    chat.words = [WORDS[0], "never"]
+
+    async def stuck(prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
+        chat.asked.append(prompt)
+        if not prompt.so_far:
+            yield Text(WORDS[0])
+        await asyncio.sleep(1e6)
+
+    chat.stream = stuck  # type: ignore[method-assign]  # one that never goes on
+    whole = await to_the_end(here, await ask(here))
+    id_, error = whole[-1]
+    assert error["code"] == "deadline"
+    assert error["partial"]["answer"] == WORDS[0]
+    assert id_.endswith(f"-{len(whole)}")
+    assert len(chat.asked) == 1 + IDLE_LIMIT
+
+
+async def test_a_run_is_gone_on_with_for_so_long_and_no_longer(log: MemoryLog, chat: Words) -> None:
+    """Counted from its beginning."""
+    here = installation(log, chat, longest=0.0001)
+    first = await ask(here)
+    await asyncio.to_thread(time.sleep, 0.001)
+    rest = await resume(here, *place(first))
+    assert rest[-1][1]["code"] == "deadline"
+    assert rest[-1][0] != ""
+    assert len(chat.asked) == 1
+
+
+async def test_a_paused_run_can_be_stopped(here: Installation, chat: Words) -> None:
+    """What was said is kept, and nobody goes on with it."""
+    first = await ask(here)
+    run, seq = place(first)
+    assert (await handle_stop(run, installation=here)).status_code == 202
+    rest = await resume(here, run, seq)
+    result = rest[-1][1]["result"]
+    assert (result["finishReason"], len(chat.asked)) == ("cancelled", 1)
+    assert WHOLE.startswith(result["answer"])
+
+
+async def test_a_stop_elsewhere_reaches_who_goes_on(
+    here: Installation, elsewhere: Installation, chat: Words
+) -> None:
+    """Within one look at the log, also when the provider is silent."""
+    chat.words = [WORDS[0], *["x" * 9] * 900]
+    first = await ask(here)
+    run, seq = place(first)
+    reading = asyncio.create_task(resume(here, run, seq, left=900.0))
+    await asyncio.sleep(2.2)
+    assert chat.open == 1
+    await handle_stop(run, installation=elsewhere)
+    await asyncio.sleep(1.2)
+    assert chat.open == 0
+    assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
+
+
+async def test_a_run_that_is_produced_cannot_be_taken(
+    here: Installation, elsewhere: Installation
+) -> None:
+    """Neither here nor from elsewhere, nor when it is over."""
+    reading = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(2)
+    (production,) = here.productions.values()
+    for one in (here, elsewhere):
+        assert await take_over(production.run, one, Reader(resume=True)) is None
+    await reading
+    assert await take_over(production.run, elsewhere, Reader(resume=True)) is None
+
+
+async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
+    here: Installation, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then somebody else goes on."""
+    run = await _dead(log, SAID)
+
+    async def claim(*_: Any, **__: Any) -> Run:
+        raise NotNextError
+
+    monkeypatch.setattr(log, "claim", claim)
+    assert await take_over(run, here, Reader(resume=True)) is None
+
+
+async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
+    here: Installation, chat: Words
+) -> None:
+    """Between the look and the last word somebody went on with it."""
+
+    class Racing(MemoryLog):
+        raced = False
+
+        async def append(self, run_id: str, entries: Any) -> None:
+            if b'"interrupted"' in entries[-1].payload and not self.raced:
+                self.raced = True
+                await self.claim(await self.find(run_id, None))
+                going_on = Status(step=3, description="Going on", status="executing", timestamp=1)
+                fence = Entry(entries[0].seq, "status", payload(going_on))
+                await super().append(run_id, [fence])
+            await super().append(run_id, entries)
+
+    log = Racing()
+    here.__dict__["log"] = log
+    run = await _dead(log, SAID)
+    reading = asyncio.create_task(resume(here, run.id, 0, resume=False, left=900.0))
+    await asyncio.sleep(5)
+    assert log.raced
+    assert (await kinds(log, run.id))[-1] == "status"
+    await handle_stop(run.id, installation=here)
+    assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
+
+
+async def test_a_stop_keeps_also_what_was_not_to_be_said(here: Installation) -> None:
+    """The session and the metadata of the question too."""
+    first = await ask(here, include=frozenset(), metadata={"k": "v"}, session_id="s")
+    run, seq = place(first)
+    await handle_stop(run, installation=here)
+    result = (await resume(here, run, seq))[-1][1]["result"]
+    assert WHOLE.startswith(result["answer"])
+    assert (result["metadata"], result["sessionId"]) == ({"k": "v"}, "s")
+    assert result["answer"]
+
+
+async def test_a_conversation_remembers_an_answer_once(here: Installation, log: MemoryLog) -> None:
+    """Whole, whoever wrote how much of it."""
+    await to_the_end(here, await ask(here, session_id="s"))
+    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+
+
+async def test_a_turn_that_was_remembered_already_is_not_remembered_twice(
+    here: Installation, log: MemoryLog
+) -> None:
+    """An invocation may end between the last word and the end."""
+    first = await ask(here, session_id="s")
+    await log.add_turn(None, "s", "go", WHOLE)
+    await to_the_end(here, first, left=60.0)
+    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3.5])
+async def test_a_production_that_is_cancelled_lets_its_run_go(
+    seconds: float, here: Installation, chat: Words
+) -> None:
+    """As when a runtime ends what an invocation left behind, at its beginning or in the middle."""
+    reading = asyncio.create_task(ask(here, left=900.0))
+    await asyncio.sleep(seconds)
+    (production,) = here.productions.values()
+    production.task.cancel()
+    first = await reading
+    assert first[-1][1]["reason"] == "shutdown"
+    whole = await to_the_end(here, first, left=900.0)
+    assert whole[-1][1]["result"]["answer"] == WHOLE

@@ -1,0 +1,238 @@
+"""An answer survives its readers, and anybody may end it, by one rule."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.runs import Entry, RunLog
+from services.runs.dynamodb import DynamoLog
+from services.runs.dynamodb_table import Table
+from services.runs.sqlite import SQLiteLog
+from services.settings import Settings
+from services.streaming import (
+    Cursor,
+    Installation,
+    Question,
+    Reader,
+    handle_request,
+    handle_resume,
+    handle_state,
+    handle_stop,
+    handle_streaming_request,
+)
+from services.streaming.http.requests import parse_cursor
+from tests.services.runs.tables import Kept, moto_client, new_table
+
+pytestmark = pytest.mark.anyio
+
+ASK = {"query": "go"}
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Installation]:
+    """An installation whose log is a file."""
+    installation = _another(tmp_path)
+    yield installation
+    for production in list(installation.productions.values()):
+        production.give_up()
+        await production.ended()
+    await installation.log.close()
+
+
+def _another(folder: Path) -> Installation:
+    return Installation(Settings(log=f"sqlite://{folder}/runs.sqlite", heartbeat=0.2))
+
+
+async def _state(here: Installation, run: str) -> dict[str, Any]:
+    answer = await handle_state(run, installation=here)
+    state: dict[str, Any] = json.loads(bytes(answer.body))
+    return state
+
+
+async def _read(response: Any) -> list[dict[str, Any]]:
+    text = b"".join([chunk async for chunk in response.body_iterator]).decode()
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+
+
+async def test_an_answer_goes_on_without_its_reader(here: Installation) -> None:
+    """Whoever comes back finds the rest, byte for byte."""
+    go_on = asyncio.Event()
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        yield "before "
+        await go_on.wait()
+        yield "after"
+
+    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    first = await anext(response.body_iterator)
+    await response.body_iterator.aclose()
+    await response._entries.aclose()
+    assert here.streams == 0
+    run = response.headers["x-run-id"]
+    production = here.productions[run]
+    assert (await _state(here, run))["state"] == "running"
+    go_on.set()
+    again = await _read(await handle_resume(Cursor(run, 0), installation=here))
+    assert json.loads(first.decode().split("data: ")[1]) == again[0]
+    assert again[-1]["result"]["answer"] == "before after"
+    await production.ended()
+
+
+async def test_a_stop_from_another_process_keeps_what_was_said(
+    here: Installation, tmp_path: Path
+) -> None:
+    """It writes the end; the producer hears of it in its silence and is closed."""
+    closed = asyncio.Event()
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        try:
+            yield "half an answer"
+            await asyncio.sleep(1e6)
+        finally:
+            closed.set()
+
+    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    await anext(response.body_iterator)
+    run = response.headers["x-run-id"]
+    elsewhere = _another(tmp_path)
+    for _ in range(2):
+        assert (await handle_stop(run, installation=elsewhere)).status_code == 202
+    await elsewhere.log.close()
+    *_, last = await _read(response)
+    assert (last["type"], last["result"]["finishReason"]) == ("final", "cancelled")
+    assert last["result"]["answer"] == "half an answer"
+    await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_a_reader_who_finds_the_producer_gone_ends_the_run(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As interrupted, with what there was; nobody waits for the rest."""
+    run, _ = await here.log.start(owner=None, key=None, fingerprint="f", lease=0.01)
+    said = Entry(1, "token", b'{"type":"token","text":"half"}')
+    await here.log.append(run.id, [said])
+    monkeypatch.setattr("services.streaming.readers.tail.GRACE", 0.0)
+    await asyncio.sleep(0.02)  # the lease runs out by the wall clock
+    *_, last = await _read(await handle_resume(Cursor(run.id, 0), installation=here))
+    assert (last["type"], last["code"], last["retryable"]) == ("error", "interrupted", True)
+    assert last["partial"]["answer"] == "half"
+    resumed = await handle_resume(Cursor(run.id, 2), installation=here)
+    assert resumed.status_code == 204
+
+
+async def test_tokens_that_come_together_are_kept_together(here: Installation) -> None:
+    """A thousand of them cost tens of entries, and joined they are the answer."""
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        for number in range(1000):
+            yield f"{number} "
+            await asyncio.sleep(0)
+
+    events = await _read(await handle_streaming_request(ASK, producer=producer, installation=here))
+    tokens = [event["text"] for event in events if event["type"] == "token"]
+    assert len(tokens) < 100
+    assert "".join(tokens) == events[-1]["result"]["answer"]
+
+
+async def test_a_run_can_be_read_by_another_process_while_it_is_written(
+    here: Installation, tmp_path: Path
+) -> None:
+    """Both readers get the same entries."""
+    proceed = asyncio.Event()
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        yield "one "
+        await proceed.wait()
+        yield "two"
+
+    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    run = response.headers["x-run-id"]
+    elsewhere = _another(tmp_path)
+    reading = asyncio.create_task(
+        _read(await handle_resume(Cursor(run, 0), installation=elsewhere))
+    )
+    proceed.set()
+    assert await _read(response) == await reading
+    await elsewhere.log.close()
+
+
+async def test_json_mode_answers_from_the_same_run(here: Installation) -> None:
+    """An idempotency key joins it, in either mode."""
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        yield "said once"
+
+    question = Question(query="go", idempotency_key="k")
+    first = await handle_request(question, producer=producer, installation=here)
+    second = await handle_request(question, producer=producer, installation=here)
+    assert bytes(first.body) == bytes(second.body)
+    assert first.headers["x-run-id"] == second.headers["x-run-id"]
+
+
+Logs = Callable[[], RunLog]
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Logs]:
+    """A store that outlives a process, opened once for each."""
+    async with AsyncExitStack() as stack:
+        if request.param == "dynamodb":
+            client = stack.enter_context(moto_client())
+            table = new_table(client)
+
+        def opened() -> RunLog:
+            log: RunLog = SQLiteLog(tmp_path / "runs.sqlite")
+            if request.param == "dynamodb":
+                log = DynamoLog(Table(table, client=Kept(client)))
+            stack.push_async_callback(log.close)
+            return log
+
+        yield opened
+
+
+async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
+    """Each has time for a few words; the next begins after them, in another reader's sight."""
+    words = [f"{number} " for number in range(12)]
+    begun: list[str] = []
+
+    async def producer(question: Question) -> AsyncIterator[str]:
+        begun.append(question.so_far)
+        said = 0
+        for word in words:
+            said += len(word)
+            if said > len(question.so_far):
+                await asyncio.sleep(0.1)
+                yield word
+
+    def process() -> Installation:
+        here = Installation(Settings(log="sqlite:///shared", heartbeat=0.2))
+        here.__dict__["log"] = logs()
+        return here
+
+    reader = Reader(resume=True, seconds_left=2.2)
+    question = Question(query="go", resume=True, seconds_left=2.2)
+    here = process()
+    response: Any = await handle_streaming_request(
+        question, producer=producer, goes_on=True, installation=here
+    )
+    run = response.headers["x-run-id"]
+    events = await _read(response)
+    while events[-1]["type"] == "paused":
+        await here.finished(run)
+        assert (here.streams, here.productions) == (0, {})
+        here = process()
+        cursor = parse_cursor(events.pop()["cursor"])
+        assert cursor == Cursor(run, len(events))
+        response = await handle_resume(cursor, reader=reader, producer=producer, installation=here)
+        events += await _read(response)
+    assert events[-1]["result"]["answer"] == "".join(words)
+    assert "".join(event.get("text", "") for event in events) == "".join(words)
+    assert len(begun) > 2
+    assert sorted(set(begun), key=len) == begun
+    kept = await here.log.read(run, 0)
+    assert [json.loads(entry.payload) for entry in kept] == events

@@ -1,0 +1,214 @@
+"""What a run remembers, how it ends, and how large its last word may be."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.errors import RiverrunError, SetupError
+from services.streaming.events import (
+    Failure,
+    Final,
+    Partial,
+    Reset,
+    Result,
+    Source,
+    Sources,
+    Spent,
+    Status,
+    Token,
+    Usage,
+    payload,
+)
+from services.streaming.run.transcript import (
+    EVENT_LIMIT,
+    TOKEN_LIMIT,
+    Transcript,
+    failure_of,
+    fit,
+    pieces,
+    slim,
+)
+
+USAGE = Usage(input_tokens=1, output_tokens=2)
+
+
+def source(snippet: str = "s") -> Source:
+    """A source with a snippet."""
+    return Source(id="1", title="t", uri="u", score=0.5, snippet=snippet)
+
+
+def step(number: int, data: Mapping[str, object] | None = None) -> Status:
+    """A step under way."""
+    return Status(step=number, description="d", status="executing", timestamp=1, data=data)
+
+
+def size(said: Result | Partial) -> int:
+    """The bytes of the event that carries `said`."""
+    if isinstance(said, Result):
+        return len(payload(Final(said)))
+    return len(payload(Failure(error="", code="", partial=said)))
+
+
+def transcript(**known: str) -> Transcript:
+    """One that has heard a bit of everything."""
+    heard = Transcript(run_id="run", started=100.0, metadata={"a": "b"}, **known)  # type: ignore[arg-type]  # only the session
+    for event in (step(1), Sources((source(),)), Token("a"), Reset("r"), Token("b"), Spent(USAGE)):
+        heard.note(event)
+    return heard
+
+
+def test_the_result_is_completed_with_what_the_run_knows() -> None:
+    """The producer's own word wins where it said something."""
+    (final,) = transcript(session_id="s").ending(Final(Result(model="m")), 101.5)
+    assert isinstance(final, Final)
+    assert final.result == Result(
+        answer="b",
+        steps=(step(1),),
+        execution_time_ms=1500,
+        session_id="s",
+        sources=(source(),),
+        usage=USAGE,
+        model="m",
+        run_id="run",
+        metadata={"a": "b"},
+    )
+    own = Result(session_id="own", metadata={"c": "d"}, sources=(source("own"),), run_id="x")
+    (final,) = transcript(session_id="s").ending(Final(own), 101.5)
+    assert isinstance(final, Final)
+    assert final.result.session_id == "own"
+    assert final.result.metadata == {"c": "d"}
+    assert final.result.sources == (source("own"),)
+    assert final.result.run_id == "run"
+
+
+def test_a_clock_that_goes_back_makes_no_negative_time() -> None:
+    """Clocks are set; a duration is not less than nought."""
+    (final,) = transcript().ending(Final(Result()), 99.0)
+    assert isinstance(final, Final)
+    assert final.result.execution_time_ms == 0
+
+
+def test_steps_are_told_in_order_with_their_last_state() -> None:
+    """However they came."""
+    heard = Transcript(run_id="run", started=0.0)
+    done = Status(step=1, description="d", status="completed", timestamp=1)
+    for event in (step(2), step(1), done, Token("x")):
+        heard.note(event)
+    (final,) = heard.ending(Final(Result()), 0.0)
+    assert isinstance(final, Final)
+    assert final.result.steps == (done, step(2))
+
+
+def test_its_size_grows_with_everything_it_holds() -> None:
+    """So that a run can be cut before it fills the memory."""
+    heard = Transcript(run_id="run", started=0.0)
+    sizes = [heard.size]
+    for event in (Token("x" * 100), step(1, {"x": "y" * 1000}), Reset("r")):
+        heard.note(event)
+        sizes.append(heard.size)
+    assert sizes[1] - sizes[0] > 100
+    assert sizes[2] - sizes[1] > 1000
+    assert sizes == sorted(set(sizes))
+
+
+def test_a_setup_error_is_told_without_its_words() -> None:
+    """Over HTTP the client is told `internal` and the log gets the rest."""
+    told = failure_of(SetupError("/secret/path", hint="Set /secret/path.", code="own"))
+    assert "secret" not in repr(told)
+    shown = failure_of(RiverrunError("m", code="c", retryable=True, retry_after_ms=1, hint="h"))
+    assert shown == Failure(error="m", code="c", retryable=True, retry_after_ms=1, hint="h")
+
+
+def test_a_result_that_fits_is_left_alone() -> None:
+    """Up to the limit, to the byte."""
+    result = Result(answer="a" * 1000, sources=(source("s" * 1000),))
+    assert fit(result, size(result)) is result
+    assert fit(result, size(result) - 1).truncated
+
+
+def large() -> Result:
+    """A result with something of each kind to trim."""
+    return Result(
+        answer="a" * 10_000,
+        sources=(source("s" * 30_000),),
+        steps=(step(1, {"x": "d" * 30_000}),),
+        metadata={"m": "m" * 30_000},
+    )
+
+
+def test_snippets_go_first_then_the_data_of_steps_then_the_rest() -> None:
+    """As much as is needed, in the contract's order; the answer is never cut."""
+    whole = large()
+    no_snippets, no_data, no_metadata = fit(whole, 80_000), fit(whole, 50_000), fit(whole, 20_000)
+    assert (no_snippets.sources[0].snippet, no_snippets.steps) == ("", whole.steps)
+    assert (no_data.sources[0].snippet, no_data.steps[0].data) == ("", None)
+    assert no_data.metadata == whole.metadata
+    assert (no_metadata.metadata, len(no_metadata.steps)) == ({}, 1)
+    for trimmed in (no_snippets, no_data, no_metadata):
+        assert trimmed.truncated
+        assert trimmed.answer == whole.answer
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("limit", [16 * 1024, EVENT_LIMIT, 64 * 1024])
+def test_a_trimmed_result_is_under_its_limit(limit: int, count: int) -> None:
+    """Also one with thousands of steps or sources, none of which has anything to trim."""
+    many = Result(answer="a", steps=tuple(map(step, range(count))), sources=(source(""),) * count)
+    assert size(many) > 2 * limit
+    for result in (large(), many, fit(many, limit)):
+        assert size(fit(result, limit)) <= limit
+    partial = Partial(answer="a", steps=many.steps, sources=many.sources)
+    assert size(fit(partial, limit)) <= limit
+
+
+def test_an_answer_too_large_for_any_trimming_keeps_its_sources() -> None:
+    """To drop them would help nobody."""
+    result = fit(Result(answer="a" * 100_000, sources=(source("s"),), steps=(step(1),)))
+    assert result.answer == "a" * 100_000
+    assert (result.sources[0].snippet, len(result.steps)) == ("", 1)
+    assert result.truncated
+
+
+def test_the_last_word_of_any_run_is_trimmed() -> None:
+    """A result, a stop, and an error with what there was."""
+    heard = Transcript(run_id="run", started=0.0)
+    for event in (Sources((source("s" * EVENT_LIMIT),)), Token("x")):
+        heard.note(event)
+    for ending in (
+        heard.ending(Final(Result()), 0.0),
+        heard.stopped(0.0),
+        heard.failed(RiverrunError("no"), 0.0),
+        heard.ending(Failure(error="no", code="overloaded"), 0.0),
+    ):
+        assert len(payload(ending[-1])) <= EVENT_LIMIT
+
+
+def test_an_event_too_large_goes_without_what_it_can_spare() -> None:
+    """Data of a status, snippets of sources; one that fits is the very same."""
+    fits = step(1, {"x": 1})
+    assert slim(fits) is fits
+    slimmed = slim(Sources((source("s" * EVENT_LIMIT),)))
+    assert slimmed == Sources((source(""),))
+    assert slim(step(1, {"x": "y" * EVENT_LIMIT})) == step(1)
+
+
+@given(st.text(max_size=40).map(lambda text: text * 700))
+def test_pieces_are_the_text(text: str) -> None:
+    """In order, none of them empty or over the limit."""
+    cut = pieces(text)
+    assert "".join(piece.text for piece in cut) == text
+    assert all(0 < len(piece.text) <= TOKEN_LIMIT for piece in cut)
+
+
+def test_lone_surrogates_are_no_reason_to_lose_an_answer() -> None:
+    """Wherever they stand: in the answer, a source, a step or the metadata."""
+    bad = "\ud83d"
+    heard = Transcript(run_id="run", started=0.0, metadata={bad: bad})
+    for event in (Sources((source(bad),)), step(1, {bad: bad})):
+        heard.note(event)
+    *_, final = heard.ending(Final(Result(answer=bad)), 0.0)
+    assert isinstance(final, Final)
+    assert final.result.answer == "\ufffd"
+    assert b'"success":true' in payload(final)
