@@ -21,11 +21,11 @@ from fakes.cloud import cloud, make_resources
 from services import aws as clients
 from services.context import open_context
 from services.context.ingest.publish import ingest_to
+from services.context.opening import place_of
 from services.context.stores.s3 import read_url
-from services.context.stores.s3_vectors import read_vectors_url
 from services.context.stores.s3_vectors_writer import publish_vectors
 from services.context.stores.s3_writer import publish
-from services.context.stores.store import place_of
+from services.context.stores.vector_format import read_vectors_url
 from services.embedding import open_embedder
 from services.settings import ROOT, SHIPPED_INDEX, Settings
 

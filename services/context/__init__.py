@@ -4,7 +4,8 @@
 package costs neither numpy nor a model.
 """
 
-from .retrieval import Library, open_context
+from .opening import open_context
+from .retrieval import Library
 from .stores.store import RetrievalError
 
 __all__ = ["Library", "RetrievalError", "open_context"]

@@ -10,33 +10,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from ..embedding import Embedder, open_embedder
+from ..embedding import Embedder
 from ..errors import RiverrunError
 from ..passages import Passage
 from ..progress import Progress, Report, unheard
-from ..settings import Settings
 from .followups import complete
 from .index.manifest import check_model
-from .stores.store import Facts, Opened, Place, RetrievalError, place_of
+from .stores.store import Facts, Opened, Place, RetrievalError
 
 T = TypeVar("T")
 
 MOST_PASSAGES = 20
-
-
-def open_context(settings: Settings) -> "Library":
-    """Return the library `settings.index` names, after the checks that need no numpy.
-
-    Raises `SetupError` when an index on this machine is missing, damaged, of another format or
-    made with another embedding model, and when the embedder cannot be opened. The model, the
-    arrays, and whatever is distant are opened on the first question, or by `Library.prepare`.
-    """
-    place = place_of(settings.index)
-    facts = None if place.distant else place.look()
-    embedder = open_embedder(settings)
-    if facts is not None:
-        check_model(place.name, facts, embedder.model, embedder.dimension)
-    return Library(place, facts, embedder)
 
 
 class Library:

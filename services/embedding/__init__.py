@@ -1,5 +1,6 @@
 """Embedding: texts in, unit vectors out."""
 
-from .provider import Embedder, EmbeddingError, Kind, open_embedder
+from .opening import open_embedder
+from .provider import Embedder, EmbeddingError, Kind
 
 __all__ = ["Embedder", "EmbeddingError", "Kind", "open_embedder"]

@@ -17,9 +17,9 @@ from ... import aws
 from ...embedding import Embedder
 from ...errors import SetupError
 from ..stores.s3 import Location, fetched, read_url
-from ..stores.s3_vectors import VectorLocation, read_vectors_url
 from ..stores.s3_vectors_writer import publish_vectors
 from ..stores.s3_writer import publish
+from ..stores.vector_format import VectorLocation, read_vectors_url
 from . import build as ingesting
 from .build import Written, ingest
 

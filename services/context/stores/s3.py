@@ -28,7 +28,8 @@ from ..index.manifest import (
     parse_manifest,
 )
 from .aws_errors import code_of, is_missing, told
-from .store import Facts, Files, facts_of
+from .folder import Files
+from .store import Facts, facts_of
 
 PIECE = 16 * 1024 * 1024
 """Bytes of one request: several at once are faster than one connection."""

@@ -3,19 +3,11 @@
 The service finds the passages whose meaning is nearest; their texts and the vectors of their
 sentences come along as metadata. Those few become a small index in memory, which is then ranked
 like any other: words count among the candidates, but cannot find what meaning missed.
-
-A record beside the passages says which generation of them holds. A passage carries the first
-generation it belongs to and the first it does not, so an ingest may add and end passages while
-questions are answered, and one write of the record turns all of it over.
 """
 
-import base64
-import json
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ... import aws
@@ -24,18 +16,19 @@ from ...passages import Passage
 from ..words import content_words
 from .aws_errors import told
 from .store import Facts
+from .vector_format import (
+    Record,
+    VectorLocation,
+    holding,
+    read_record,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..index.index import Index
-
-FORMAT = 1
-"""The version of what is written below."""
-
-RECORD = "record"
-"""The key of the record. It belongs to no generation, so no question finds it."""
 
 NEAREST = 60
 """Passages that are looked at more closely; the service gives 100 at most."""
@@ -45,54 +38,6 @@ FRESH = 60.0
 still asks for the generation before misses nothing."""
 
 ACTION = "read it (s3vectors:QueryVectors, s3vectors:GetVectors)"
-
-_URL = re.compile(
-    r"s3vectors://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class VectorLocation:
-    """A vector bucket and an index in it."""
-
-    bucket: str
-    index: str
-
-    def __str__(self) -> str:
-        return f"s3vectors://{self.bucket}/{self.index}"
-
-    @property
-    def names(self) -> dict[str, str]:
-        """How a request names it."""
-        return {"vectorBucketName": self.bucket, "indexName": self.index}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What the index says of itself. `titles` are telling words of titles, as many as fit."""
-
-    generation: int
-    recipe: int
-    model: str
-    dimension: int
-    passages: int
-    documents: int
-    titles: frozenset[str]
-
-    @property
-    def facts(self) -> Facts:
-        """What every index says."""
-        return Facts(self.model, self.dimension, self.passages, self.documents, FORMAT)
-
-
-def read_vectors_url(url: str) -> VectorLocation:
-    """Read ``s3vectors://bucket/index``. Raises `SetupError` for anything else."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        raise SetupError(
-            f"{url!r} is no index in S3 Vectors. Write it as s3vectors://bucket/index."
-        )
-    return VectorLocation(found[1], found[2])
 
 
 class VectorIndex:
@@ -176,34 +121,6 @@ class Nearest:
         """Nothing is open: the client is the process's."""
 
 
-def holding(generation: int) -> dict[str, Any]:
-    """Return the filter for the passages that belong to `generation`."""
-    return {"$and": [{"since": {"$lte": generation}}, {"until": {"$gt": generation}}]}
-
-
-def fingerprint_of(key: str) -> str:
-    """Return what identifies a passage in its key."""
-    return key.rpartition("-")[2]
-
-
-def read_record(client: Any, location: VectorLocation) -> Record | None:
-    """Return the record, or None when nothing was written yet.
-
-    Raises boto3's own errors, and `SetupError` for a record that is not understood.
-    """
-    found = client.get_vectors(**location.names, keys=[RECORD], returnMetadata=True)["vectors"]
-    if not found:
-        return None
-    try:
-        said = json.loads(found[0]["metadata"]["text"])
-        known = {FORMAT: Record}[said.pop("format")]
-        return known(**{**said, "titles": frozenset(said["titles"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise SetupError(
-            f"The record of {location} is damaged or of another version. Make a new index."
-        ) from error
-
-
 def _ranked(
     nearest: Sequence[Mapping[str, Any]],
     text: str,
@@ -252,20 +169,3 @@ def _in_memory(found: Sequence[Mapping[str, Any]], dimension: int) -> "Index":
     )
     vectors = np.empty((len(found), 0), np.float32)
     return Index(manifest, vectors, np.concatenate(spoken), sql)
-
-
-def packed(rows: "NDArray[np.floating]") -> str:
-    """Return unit rows as text: a byte a number, which moves a cosine by less than 0.002."""
-    import numpy as np
-
-    highest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)
-    return base64.b64encode(np.round(rows / highest * 127).astype(np.int8).tobytes()).decode()
-
-
-def unpacked(text: str, dimension: int) -> "NDArray[np.float16]":
-    """Return the rows that `packed` made text of, of length one again."""
-    import numpy as np
-
-    rows = np.frombuffer(base64.b64decode(text), np.int8).reshape(-1, dimension).astype(np.float32)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return rows.astype(np.float16)

@@ -8,7 +8,6 @@ point leaves the generation that holds whole, and the next run finds what was wr
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,25 +18,24 @@ from ...errors import SetupError
 from ..index.index import Index, Row, open_index
 from ..index.manifest import check_hashes
 from .aws_errors import is_missing, told
-from .s3_vectors import (
+from .store import facts_of
+from .vector_format import (
+    FOR_EVER,
     FORMAT,
     RECORD,
+    PassageKey,
     Record,
     VectorLocation,
     fingerprint_of,
     packed,
     read_record,
 )
-from .store import facts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PUT, DELETED, LISTED, GOT = 100, 500, 1000, 100
 """Vectors in one request: 100 with their metadata stay well under the service's 20 MiB."""
-
-FOR_EVER = 2**31
-"""The end of a passage that has none."""
 
 METADATA = 38_000
 """Bytes of metadata a passage may have; the service takes 40 KB."""
@@ -46,18 +44,6 @@ TITLES = 24_000
 """Bytes of title words the record may have."""
 
 NOT_FILTERED = ("id", "uri", "title", "document", "text", "spans", "sentences")
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A passage as its key has it: which generations it belongs to, and what it says."""
-
-    since: int
-    until: int
-    fingerprint: str
-
-    def __str__(self) -> str:
-        return f"{self.since}-{self.until}-{self.fingerprint}"
 
 
 def publish_vectors(
@@ -131,9 +117,9 @@ def _make(client: Any, location: VectorLocation, dimension: int) -> None:
         ) from error
 
 
-def _listed(client: Any, location: VectorLocation) -> set[_Key]:
+def _listed(client: Any, location: VectorLocation) -> set[PassageKey]:
     """Return the keys of all passages: what is there, without reading any of it."""
-    found: set[_Key] = set()
+    found: set[PassageKey] = set()
     token: dict[str, str] = {}
     while True:
         page = client.list_vectors(**location.names, maxResults=LISTED, **token)
@@ -141,7 +127,7 @@ def _listed(client: Any, location: VectorLocation) -> set[_Key]:
             since, _, rest = one["key"].partition("-")
             until, _, fingerprint = rest.partition("-")
             if since.isdecimal() and until.isdecimal():
-                found.add(_Key(int(since), int(until), fingerprint))
+                found.add(PassageKey(int(since), int(until), fingerprint))
             elif one["key"] != RECORD:
                 raise SetupError(f"{location} holds other vectors than an index. Name another.")
         if not page.get("nextToken"):
@@ -150,7 +136,7 @@ def _listed(client: Any, location: VectorLocation) -> set[_Key]:
 
 
 def _going(
-    client: Any, location: VectorLocation, there: set[_Key], wanted: dict[str, int], now: int
+    client: Any, location: VectorLocation, there: set[PassageKey], wanted: dict[str, int], now: int
 ) -> bool:
     """End what is not wanted any more with the next generation; say whether anything is."""
     after = now + 1
@@ -165,7 +151,7 @@ def _going(
         copies = []
         for one in found:
             since = int(one["metadata"]["since"])
-            key = _Key(since, after, fingerprint_of(one["key"]))
+            key = PassageKey(since, after, fingerprint_of(one["key"]))
             copies.append({**one, "key": str(key), "metadata": {**one["metadata"], "until": after}})
         # The copy first: twice is told from once by whoever reads, and none would be a loss.
         client.put_vectors(**location.names, vectors=copies)
@@ -173,7 +159,7 @@ def _going(
     return bool(going)
 
 
-def _missing(there: set[_Key], wanted: dict[str, int]) -> list[tuple[str, int]]:
+def _missing(there: set[PassageKey], wanted: dict[str, int]) -> list[tuple[str, int]]:
     lasting = {key.fingerprint for key in there if key.until == FOR_EVER}
     return [(mark, row) for mark, row in wanted.items() if mark not in lasting]
 
@@ -190,7 +176,7 @@ def _add(
         rows = index.rows([row for _, row in part])
         vectors = [
             {
-                "key": str(_Key(generation, FOR_EVER, mark)),
+                "key": str(PassageKey(generation, FOR_EVER, mark)),
                 "data": {"float32": index.vectors[row.row].astype(float).tolist()},
                 "metadata": {"since": generation, "until": FOR_EVER, **_metadata(index, row)},
             }
@@ -295,7 +281,7 @@ def _fingerprint(index: Index, row: Row) -> str:
     return digest.hexdigest()[:40]
 
 
-def _delete(client: Any, location: VectorLocation, keys: Sequence[_Key]) -> None:
+def _delete(client: Any, location: VectorLocation, keys: Sequence[PassageKey]) -> None:
     for part in _parts(keys, DELETED):
         client.delete_vectors(**location.names, keys=list(map(str, part)))
 

@@ -16,7 +16,7 @@ from services import aws as clients
 from services.context import Library
 from services.context.ingest.build import Read, Written
 from services.context.ingest.publish import Sending, Sent, Step, ingest_to
-from services.context.stores.store import place_of
+from services.context.opening import place_of
 from services.embedding import open_embedder
 from services.errors import SetupError
 from services.progress import Progress

@@ -13,18 +13,17 @@ import pytest
 from fakes.aws import Aws, aws
 from services.context import RetrievalError
 from services.context.index.index import open_index
-from services.context.stores.s3_vectors import (
-    FRESH,
+from services.context.stores.folder import Files
+from services.context.stores.s3_vectors import FRESH, VectorIndex
+from services.context.stores.s3_vectors_writer import publish_vectors
+from services.context.stores.vector_format import (
     RECORD,
-    VectorIndex,
     VectorLocation,
     packed,
     read_record,
     read_vectors_url,
     unpacked,
 )
-from services.context.stores.s3_vectors_writer import publish_vectors
-from services.context.stores.store import Files
 from services.errors import SetupError
 from tests.services.context.cloud import client_of, killed_everywhere
 
