@@ -7,9 +7,9 @@
  */
 import { Lost, RiverrunError } from "./errors.js";
 
-/** @typedef {import("./fetched.js").Heard} Heard */
+/** @typedef {import("./fetch_transport.js").Heard} Heard */
 
-/** @type {import("./fetched.js").Transport} */
+/** @type {import("./fetch_transport.js").Transport} */
 export async function* byEventSource({ url, body }, { signal }) {
   /** @type {Heard[]} */
   const heard = [];

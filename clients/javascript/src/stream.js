@@ -5,10 +5,10 @@
  * last event that arrived, and after too many vain tries it is a `RiverrunError`.
  */
 import { Lost, RiverrunError } from "./errors.js";
-import { byFetch } from "./fetched.js";
-import { PATIENCE, countTries } from "./patience.js";
-import { createPlace } from "./place.js";
-import { here } from "./surroundings.js";
+import { byFetch } from "./fetch_transport.js";
+import { PATIENCE, countTries } from "./retry_policy.js";
+import { createPlace } from "./cursor.js";
+import { here } from "./environment.js";
 
 /**
  * @typedef {import("./events.js").RunEvent} RunEvent
@@ -31,9 +31,9 @@ import { here } from "./surroundings.js";
  *   endpoint?: string,
  *   headers?: Headers | ((why: {unauthorized: boolean}) => Headers | Promise<Headers>),
  *   signal?: AbortSignal,
- *   transport?: import("./fetched.js").Transport,
- *   patience?: Partial<import("./patience.js").Patience>,
- *   surroundings?: Partial<import("./surroundings.js").Surroundings>,
+ *   transport?: import("./fetch_transport.js").Transport,
+ *   patience?: Partial<import("./retry_policy.js").Patience>,
+ *   surroundings?: Partial<import("./environment.js").Surroundings>,
  * }} Means
  *
  * @typedef {{
@@ -123,7 +123,7 @@ function follow(place, body, key, options) {
   };
   const url = (/** @type {string} */ rest) => `${endpoint}/runs/${encodeURIComponent(place.runId)}/${rest}`;
 
-  /** @type {() => import("./fetched.js").Request} */
+  /** @type {() => import("./fetch_transport.js").Request} */
   function request() {
     const headers = { Accept: "text/event-stream" };
     if (place.known) return { url: url(`events?after=${place.seq}&resume=1`), method: "GET", headers };
@@ -203,7 +203,7 @@ function follow(place, body, key, options) {
     }
   }
 
-  /** @type {(heard: import("./fetched.js").Heard) => RunEvent | null} */
+  /** @type {(heard: import("./fetch_transport.js").Heard) => RunEvent | null} */
   function take(heard) {
     tries.met = true;
     if (heard.retry != null) tries.first = Math.min(Math.max(heard.retry, 100), patience.longest);

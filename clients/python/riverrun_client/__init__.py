@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from riverrun_client.events import Usage as Usage
     from riverrun_client.options import Callbacks as Callbacks
     from riverrun_client.options import Options as Options
-    from riverrun_client.patience import Patience as Patience
+    from riverrun_client.retry_policy import Patience as Patience
 
 _HOME = {
     "options": ["Callbacks", "Options"],
@@ -55,7 +55,7 @@ _HOME = {
         "Event", "Final", "Notice", "Other", "Reset", "Result", "Retrying", "Source", "Sources",
         "Status", "Token", "Usage",
     ],
-    "patience": ["Patience"],
+    "retry_policy": ["Patience"],
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

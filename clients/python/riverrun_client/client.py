@@ -13,7 +13,6 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx2
 
-from riverrun_client.asking import DEFAULT_URL, Question, read_cursor
 from riverrun_client.conversation import (
     Act,
     Call,
@@ -30,14 +29,15 @@ from riverrun_client.conversation import (
     read_state,
     stop_run,
 )
+from riverrun_client.cursor import Place
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Result, Retrying
 from riverrun_client.network import LIMITS, endpoint, head, lost, sent
 from riverrun_client.options import Callbacks, Options, call, split
-from riverrun_client.patience import Patience
-from riverrun_client.place import Place
 from riverrun_client.reader import Reader
-from riverrun_client.verdicts import Head
+from riverrun_client.requests import DEFAULT_URL, Question, read_cursor
+from riverrun_client.response_check import Head
+from riverrun_client.retry_policy import Patience
 
 T = TypeVar("T")
 Key = str | Callable[[], str | None] | None

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from riverrun_client.asking import Endpoint, Question, Request
+from riverrun_client.cursor import Place
 from riverrun_client.errors import GaveUpError, ProtocolError, RiverrunError, RunFailedError
 from riverrun_client.events import Event, Retrying
-from riverrun_client.patience import LostError, Patience, Tries
-from riverrun_client.place import Place
+from riverrun_client.requests import Endpoint, Question, Request
+from riverrun_client.response_check import BODY_LIMIT, Head, verdict
+from riverrun_client.retry_policy import LostError, Patience, Tries
 from riverrun_client.sse import EventStreamParser, Frame, TooLargeError
-from riverrun_client.verdicts import BODY_LIMIT, Head, verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx2
 
-from riverrun_client.asking import Endpoint, Request, header_value
-from riverrun_client.patience import LostError, Patience
-from riverrun_client.verdicts import Head
+from riverrun_client.requests import Endpoint, Request, header_value
+from riverrun_client.response_check import Head
+from riverrun_client.retry_policy import LostError, Patience
 
 # As many streams as the caller opens: each holds a connection for as long as it lasts.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)

@@ -6,7 +6,6 @@ The names are the contract's and the JavaScript client's. Knows nothing of conne
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict, cast
 
-from riverrun_client.asking import Question
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import (
     Event,
@@ -19,6 +18,7 @@ from riverrun_client.events import (
     Status,
     Token,
 )
+from riverrun_client.requests import Question
 
 
 class Callbacks(TypedDict, total=False):

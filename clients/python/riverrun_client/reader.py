@@ -1,7 +1,7 @@
 """What a stream shows of the run it reads: the same for both clients."""
 
+from riverrun_client.cursor import Place
 from riverrun_client.events import Result, Source, Status
-from riverrun_client.place import Place
 
 
 class Reader:

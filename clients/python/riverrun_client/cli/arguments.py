@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
-from riverrun_client.asking import DEFAULT_URL, Endpoint, read_cursor
+from riverrun_client.requests import DEFAULT_URL, Endpoint, read_cursor
 
 Verb = Literal["ask", "watch", "stop", "bench"]
 Form = Literal["text", "json", "ndjson"]

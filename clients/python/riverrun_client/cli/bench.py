@@ -12,10 +12,10 @@ import anyio
 
 from riverrun_client.aio import AsyncClient, AsyncStream
 from riverrun_client.cli.arguments import Choice
-from riverrun_client.cli.visible import visible_line
+from riverrun_client.cli.escape import visible_line
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Token
-from riverrun_client.patience import Patience
+from riverrun_client.retry_policy import Patience
 
 # A failure is a result here: nothing is tried again.
 _NO_PATIENCE = Patience(tries=0, strangers=0)

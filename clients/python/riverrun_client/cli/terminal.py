@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from riverrun_client.cli.escape import visible, visible_line
 from riverrun_client.cli.views import complaint, unusual
-from riverrun_client.cli.visible import visible, visible_line
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Final, Notice, Reset, Result, Status, Token
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, Self, TextIO
 
-from riverrun_client.cli.visible import visible, visible_json, visible_line
+from riverrun_client.cli.escape import visible, visible_json, visible_line
 from riverrun_client.errors import GaveUpError, RiverrunError
 from riverrun_client.events import Event, Final, Notice, Reset, Result, Retrying, Status, Token
 

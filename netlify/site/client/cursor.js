@@ -25,7 +25,7 @@ export function createPlace(runId, after) {
      * The event of a frame; `null` for one seen before. Throws `Lost` for a gap, a pause, nonsense,
      * and `RiverrunError` for an `error` event.
      *
-     * @type {(frame: import("./fetched.js").Heard) => RunEvent | null}
+     * @type {(frame: import("./fetch_transport.js").Heard) => RunEvent | null}
      */
     accept({ data, id, sticky }) {
       const event = parse(data ?? "");

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riverrun_client.patience import LostError, Patience, Tries
+from riverrun_client.retry_policy import LostError, Patience, Tries
 
 losses = st.builds(
     LostError,

@@ -18,7 +18,7 @@ from riverrun_client.errors import (
     RiverrunError,
     said,
 )
-from riverrun_client.patience import LostError
+from riverrun_client.retry_policy import LostError
 from riverrun_client.sse import CONTENT_TYPE
 
 # More of an error's body than anybody reads.

@@ -5,7 +5,6 @@ The one object that an iteration and its stream share. Knows nothing of connecti
 
 from dataclasses import dataclass, field
 
-from riverrun_client.asking import read_cursor
 from riverrun_client.errors import Partial, RiverrunError, failure
 from riverrun_client.events import (
     JSON,
@@ -22,7 +21,8 @@ from riverrun_client.events import (
     read_event,
     read_json,
 )
-from riverrun_client.patience import LostError
+from riverrun_client.requests import read_cursor
+from riverrun_client.retry_policy import LostError
 from riverrun_client.sse import Frame
 
 

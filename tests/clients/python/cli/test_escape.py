@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riverrun_client.cli.visible import visible, visible_json, visible_line
+from riverrun_client.cli.escape import visible, visible_json, visible_line
 
 SHARP = "\x00\x07\x08\x09\x0a\x0b\x0c\x0d\x1b\x7f\x80\x85\x9b\x9d\u2028\u2029\u202e\u2066\ud83d"
 texts = st.text(alphabet=st.sampled_from(SHARP) | st.characters(), max_size=30)
