@@ -2,7 +2,7 @@
 
 Region, credentials and endpoints come from AWS's own variables (`AWS_DEFAULT_REGION`,
 `AWS_PROFILE`, `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`). Knows no operation of any service. boto3 and a
-first client cost 0.4 s and 36 MB, so nothing is imported before somebody asks.
+first client cost 0.4 s and 36 MB, so nothing is imported before the first call.
 """
 
 import io
@@ -29,34 +29,34 @@ CONNECTIONS = 50
 
 # Requests that are built and signed at once, 1 ms of Python each. Sixty threads at it would fight
 # over the interpreter, and the event loop would wait behind all of them.
-PREPARING = 2
+MAX_PREPARING = 2
 
 # How long a request waits for its turn, in seconds. Fetching credentials can hold one up.
-TURN = 0.1
+TURN_SECONDS = 0.1
 
-_making = threading.Lock()
+_making_lock = threading.Lock()
 
 
-class Line:
-    """What one thread asks of AWS while it holds this, so that another thread can cut it.
+class CancellableCall:
+    """What one thread asks of AWS while it holds this; another thread can cancel it.
 
-    boto3 blocks in its socket, and closing its stream from elsewhere waits for that very read.
-    A socket that is shut down wakes whoever reads it, at any moment: while the first byte of an
-    answer is awaited too.
+    boto3 blocks in its socket, and closing its stream from elsewhere waits for that very read. A
+    socket that is shut down wakes its reader at any moment, also while it waits for the first byte
+    of an answer.
 
-    Until its request goes out a line is one of `PREPARING`; another one waits for its turn.
-    `gather` says for how many seconds bytes may gather between two reads of its answer.
+    Until its request goes out a call is one of `MAX_PREPARING`; another one waits for its turn.
+    `read_pause` says for how many seconds bytes may gather between two reads of its answer.
     """
 
-    def __init__(self, gather: Callable[[], float] = lambda: 0.0) -> None:
-        self.gather = gather
+    def __init__(self, read_pause: Callable[[], float] = lambda: 0.0) -> None:
+        self.read_pause = read_pause
         self._connection: Any = None
-        self._cut = False
-        self._prepares = False
+        self._is_cancelled = False
+        self._has_turn = False
 
     def __enter__(self) -> Self:
-        self._prepares = _turns.acquire(timeout=TURN)
-        _held.line = self
+        self._has_turn = _turns.acquire(timeout=TURN_SECONDS)
+        _current.call = self
         return self
 
     def __exit__(
@@ -65,39 +65,39 @@ class Line:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _held.line = None
-        self._prepared()
-        with _switching:
+        _current.call = None
+        self._release_turn()
+        with _switch_lock:
             self._connection = None
 
-    def cut(self) -> None:
-        """End the call under way, and any that this thread would begin. From any thread."""
-        with _switching:
-            self._cut = True
+    def cancel(self) -> None:
+        """End the call under way, and any that this thread would begin. Call it from any thread."""
+        with _switch_lock:
+            self._is_cancelled = True
             connection = self._connection
-            # One that was given back may carry somebody else's call by now.
-            if connection is not None and connection.line is self and connection.sock is not None:
+            # A connection that was given back may carry another call by now.
+            if connection is not None and connection.call is self and connection.sock is not None:
                 with suppress(OSError):
                     # Not the method of a TLS socket, which forgets its state under the reader.
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
-    def _prepared(self) -> None:
-        if self._prepares:
-            self._prepares = False
+    def _release_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
             _turns.release()
 
-    def _carry(self, connection: Any) -> None:
-        self._prepared()
-        with _switching:
-            if self._cut:
-                raise ConnectionAbortedError("This call was cut before it began.")
-            connection.line = self
+    def _attach(self, connection: Any) -> None:
+        self._release_turn()
+        with _switch_lock:
+            if self._is_cancelled:
+                raise ConnectionAbortedError("This call was cancelled before it began.")
+            connection.call = self
             self._connection = connection
 
 
-_held = threading.local()
-_switching = threading.Lock()
-_turns = threading.Semaphore(PREPARING)
+_current = threading.local()
+_switch_lock = threading.Lock()
+_turns = threading.Semaphore(MAX_PREPARING)
 
 
 def client(
@@ -114,28 +114,28 @@ def client(
     thread. Raises `SetupError` when boto3, the region or the profile is missing.
     """
     # Clients may be shared between threads; making one may not.
-    with _making:
-        return _made(service, read_timeout, tries, connections)
+    with _making_lock:
+        return _get_cached_client(service, read_timeout, tries, connections)
 
 
-def own_client(service: str, **config: Any) -> Any:
+def make_own_client(service: str, **config: Any) -> Any:
     """A client of `service` for one caller alone, with `config` as botocore's `Config` takes it.
 
-    Blocks, as `client` does, and waits for whoever makes one: two threads that import boto3 at
-    once find half of it, or a deadlock. Raises what boto3 raises.
+    Blocks, as `client` does, and waits for a thread that makes one: two threads that import boto3
+    at once find half of it, or a deadlock. Raises what boto3 raises.
     """
-    with _making:
+    with _making_lock:
         return _make(service, **config)
 
 
 def forget() -> None:
     """Let the next call of `client` make a new one: the environment has changed."""
-    with _making:
-        _made.cache_clear()
+    with _making_lock:
+        _get_cached_client.cache_clear()
 
 
 @cache
-def _made(service: str, read_timeout: float, tries: int, connections: int) -> Any:
+def _get_cached_client(service: str, read_timeout: float, tries: int, connections: int) -> Any:
     try:
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
@@ -154,7 +154,7 @@ def _made(service: str, read_timeout: float, tries: int, connections: int) -> An
             f"The AWS client for {service} cannot be made: {error} "
             "Set AWS_DEFAULT_REGION, and AWS_PROFILE or the keys of an account."
         ) from error
-    _mark_lines(made)
+    _track_connections(made)
     return made
 
 
@@ -165,61 +165,62 @@ def _make(service: str, **config: Any) -> Any:
     return Session().client(service, config=Config(**config))
 
 
-def _mark_lines(made: Any) -> None:
+def _track_connections(made: Any) -> None:
     """Let the connections of a client know whose call they carry.
 
     boto3 has no public way to a connection before its answer begins. Where a later version keeps
-    them elsewhere, calls cannot be cut any more: they end at their timeouts, and a test fails.
+    them elsewhere, calls cannot be cancelled any more: they end at their timeouts, and a test
+    fails.
     """
     session = getattr(getattr(made, "_endpoint", None), "http_session", None)
     pools = getattr(session, "_pool_classes_by_scheme", None)
     if pools is None:
         return
     for scheme, pool in pools.items():
-        connection = type("Marked", (_Marked, pool.ConnectionCls), {})
+        connection = type("Tracked", (_TrackedConnection, pool.ConnectionCls), {})
         pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _Marked:
-    """A connection of urllib3 that notes the `Line` of the thread that uses it."""
+class _TrackedConnection:
+    """A connection of urllib3 that notes the `CancellableCall` of the thread that uses it."""
 
-    line: Line | None = None
+    call: CancellableCall | None = None
     response_class: Any
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self._note()
+        self._attach_call()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self._note()
+        self._attach_call()
         super().request(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        if (line := self.line) is not None:
+        if (call := self.call) is not None:
             # botocore sets the class anew for every request.
             made = self.response_class
 
             def response(sock: Any, *more: Any, **named: Any) -> Any:
-                return made(_Gathering(sock, line.gather), *more, **named)
+                return made(_PacedReader(sock, call.read_pause), *more, **named)
 
             self.response_class = response
         return super().getresponse(*args, **kwargs)  # type: ignore[misc]
 
-    def _note(self) -> None:
-        self.line = None
-        if (line := getattr(_held, "line", None)) is not None:
-            line._carry(self)  # noqa: SLF001 - two halves of one thing
+    def _attach_call(self) -> None:
+        self.call = None
+        if (call := getattr(_current, "call", None)) is not None:
+            call._attach(self)  # noqa: SLF001 - two halves of one thing
 
 
-class _Gathering(io.RawIOBase):
-    """What an answer is read from: its socket, asked no more often than `gather` says.
+class _PacedReader(io.RawIOBase):
+    """What an answer is read from: its socket, asked no more often than `read_pause` says.
 
     Everything that has come by then is taken in one read, so nothing is ever held up twice.
     """
 
-    def __init__(self, sock: Any, gather: Callable[[], float]) -> None:
+    def __init__(self, sock: Any, read_pause: Callable[[], float]) -> None:
         self._raw = sock.makefile("rb", buffering=0)
-        self._gather = gather
+        self._read_pause = read_pause
         self._read_at = 0.0
 
     def makefile(self, _mode: str, *_args: Any) -> io.BufferedReader:
@@ -230,8 +231,8 @@ class _Gathering(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if (gather := self._gather()) > 0:
-            time.sleep(max(0.0, self._read_at + gather - time.monotonic()))
+        if (read_pause := self._read_pause()) > 0:
+            time.sleep(max(0.0, self._read_at + read_pause - time.monotonic()))
         count: int | None = self._raw.readinto(buffer)
         self._read_at = time.monotonic()
         return count

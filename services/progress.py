@@ -1,4 +1,4 @@
-"""How a service says what it is doing, without knowing who listens.
+"""How a service reports what it is doing, without knowing what reads the reports.
 
 The status callback of the wire contract: a service calls ``report`` while it works, the
 pipeline turns each call into a `status` event. Nothing here knows about events or sockets.
@@ -26,5 +26,5 @@ Report = Callable[[Progress], None]
 """The status callback. It never blocks and never raises; call it from the event loop."""
 
 
-def unheard(_progress: Progress) -> None:
-    """Report to nobody: the default of every service."""
+def no_report(_progress: Progress) -> None:
+    """Drop the report: the default of every service."""

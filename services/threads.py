@@ -1,9 +1,8 @@
-"""From a thread that blocks to the loop that must not: what it has, as it comes.
+"""Pass items from a thread that blocks to the event loop that must not, as they come.
 
 For clients that have no asynchronous form: boto3's streams, and libraries that call back. It
-knows nothing of what is read. One thread carries all of it, from the first item to the last: a
-thread an item, as `asyncio.to_thread(next, ...)` would have it, costs four times as much and
-cannot be left.
+knows nothing of the items. One thread passes all items of a stream: a thread for each item, as
+`asyncio.to_thread(next, ...)` would use, costs four times as much and cannot be cancelled.
 """
 
 import asyncio
@@ -17,131 +16,132 @@ from typing import Generic, TypeVar
 
 import anyio
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 # How many items the thread may be ahead of the loop: the memory of a stream is bounded.
-AHEAD = 256
+MAX_AHEAD = 256
 
-# How long a thread that was cut may take to end, in seconds, before it is left to itself.
-PATIENCE = 0.2
+# How long a cancelled thread may take to end, in seconds, before it is left to itself.
+END_TIMEOUT = 0.2
 
 
-async def drawn(
+async def iterate_in_thread(
     items: Callable[[], Generator[T, None, None]],
     threads: ThreadPoolExecutor,
-    cut: Callable[[], None],
+    cancel: Callable[[], None],
     *,
-    ahead: int = AHEAD,
+    ahead: int = MAX_AHEAD,
 ) -> AsyncGenerator[T, None]:
     """Yield what `items()` yields in one of `threads`, and raise what it raises.
 
-    `cut` is called in the loop when the reader leaves early, and must make a blocked generator
-    return or raise. The thread is then waited for, `PATIENCE` at most.
+    `cancel` is called in the loop when the reader leaves early, and must make a blocked generator
+    return or raise. The reader then waits for the thread, for `END_TIMEOUT` at most.
     """
 
-    def each(give: Callable[[T], bool]) -> None:
+    def put_each(put: Callable[[T], bool]) -> None:
         with closing(items()) as generator:
             for item in generator:
-                if not give(item):
+                if not put(item):
                     break
 
-    async with aclosing(handed(each, threads, cut, ahead=ahead)) as given:
-        async for item in given:
+    async with aclosing(stream_from_thread(put_each, threads, cancel, ahead=ahead)) as received:
+        async for item in received:
             yield item
 
 
-async def handed(
+async def stream_from_thread(
     work: Callable[[Callable[[T], bool]], None],
     threads: ThreadPoolExecutor,
-    cut: Callable[[], None],
+    cancel: Callable[[], None],
     *,
-    ahead: int = AHEAD,
+    ahead: int = MAX_AHEAD,
 ) -> AsyncGenerator[T, None]:
-    """Yield what `work` gives in one of `threads`, and raise what it raises.
+    """Yield what `work` puts in one of `threads`, and raise what it raises.
 
-    `work` is called with a function that takes an item and says whether anybody wants more. Once
-    nobody does, `work` has to return soon; `cut` is then called too, as by `drawn`.
+    `work` gets a function that takes an item and returns whether the reader wants more. Once it
+    returns False, `work` has to return soon; `cancel` is then called too, as by
+    `iterate_in_thread`.
     """
-    hand = _Hand[T](asyncio.get_running_loop(), ahead)
-    task = threads.submit(hand.carry, work)
+    queue = _ThreadQueue[T](asyncio.get_running_loop(), ahead)
+    task = threads.submit(queue.run, work)
     try:
-        while await hand.more():
-            yield hand.take()
-            if hand.ready:
-                # Of many that have gathered, one a turn: the other streams are due as well.
+        while await queue.wait_for_item():
+            yield queue.pop_item()
+            if queue.has_item:
+                # One item for each turn of the loop: the other streams are due as well.
                 await asyncio.sleep(0)
     finally:
-        hand.leave()
+        queue.close()
         if not task.cancel():
-            if not hand.over:
-                cut()
+            if not queue.has_ended:
+                cancel()
             with anyio.CancelScope(shield=True):
-                await _ended(task)
+                await _wait_for_end(task)
 
 
-async def _ended(task: "Future[None]") -> None:
-    await asyncio.wait({asyncio.wrap_future(task)}, timeout=PATIENCE)
+async def _wait_for_end(task: "Future[None]") -> None:
+    await asyncio.wait({asyncio.wrap_future(task)}, timeout=END_TIMEOUT)
     if not task.done():
-        log.warning("A thread has not ended %.1f s after it was cut.", PATIENCE)
+        logger.warning("A thread has not ended %.1f s after it was cancelled.", END_TIMEOUT)
 
 
-class _Hand(Generic[T]):
-    """What a thread hands to the loop: bounded, and woken once for each item."""
+class _ThreadQueue(Generic[T]):
+    """A bounded queue from a thread to the event loop, which it wakes once for each item."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ahead: int) -> None:
-        self.over = False
+        self.has_ended = False
         self._loop = loop
-        self._room = threading.Semaphore(ahead)
-        self._left = threading.Event()
+        self._slots = threading.Semaphore(ahead)
+        self._closed = threading.Event()
         self._items: deque[T] = deque()
         self._failure: BaseException | None = None
-        self._told = False
+        self._is_woken = False
         self._wake: asyncio.Future[None] | None = None
 
-    def carry(self, work: Callable[[Callable[[T], bool]], None]) -> None:
-        """In the thread: hand over every item, then how it ended."""
+    def run(self, work: Callable[[Callable[[T], bool]], None]) -> None:
+        """In the thread: put every item of `work`, then how it ended."""
         failure: BaseException | None = None
         try:
-            work(self.give)
+            work(self.put)
         except BaseException as error:  # noqa: BLE001 - raised again, in the loop
             failure = error
         self._failure = failure
-        self.over = True
-        self._call(self._rouse)
+        self.has_ended = True
+        self._call_in_loop(self._wake_loop)
 
-    def give(self, item: T) -> bool:
-        """In the thread: hand over one item; False when nobody takes any more."""
-        if not self._left.is_set():
-            self._room.acquire()
-        if self._left.is_set():
+    def put(self, item: T) -> bool:
+        """In the thread: put one item; return False when the reader has left."""
+        if not self._closed.is_set():
+            self._slots.acquire()
+        if self._closed.is_set():
             return False
         self._items.append(item)
-        if not self._told:
-            self._told = True
-            self._call(self._rouse)
+        if not self._is_woken:
+            self._is_woken = True
+            self._call_in_loop(self._wake_loop)
         return True
 
     @property
-    def ready(self) -> bool:
-        """In the loop: whether an item waits already."""
+    def has_item(self) -> bool:
+        """Whether an item waits already. In the loop."""
         return bool(self._items)
 
-    async def more(self) -> bool:
-        """In the loop: wait for an item or the end, and say whether there is an item.
+    async def wait_for_item(self) -> bool:
+        """In the loop: wait for an item or the end, and return whether there is an item.
 
-        Raises what the generator raised when everything before it has been taken.
+        Raises what `work` raised, once everything before it has been taken.
         """
         while not self._items:
-            # Said before the second look: what the thread adds from here on wakes the loop.
-            self._told = False
-            over = self.over
+            # Cleared before the second look: what the thread adds from here on wakes the loop.
+            self._is_woken = False
+            has_ended = self.has_ended
             if self._items:
                 break
             if self._failure is not None:
                 raise self._failure
-            if over:
+            if has_ended:
                 return False
             self._wake = self._loop.create_future()
             try:
@@ -150,24 +150,24 @@ class _Hand(Generic[T]):
                 self._wake = None
         return True
 
-    def take(self) -> T:
-        """In the loop: the next item; there is one."""
-        self._room.release()
+    def pop_item(self) -> T:
+        """In the loop: return the next item; there is one."""
+        self._slots.release()
         return self._items.popleft()
 
-    def leave(self) -> None:
-        """In the loop: nobody takes any more."""
-        self._left.set()
-        self._room.release()
+    def close(self) -> None:
+        """In the loop: the reader leaves; `put` returns False from now on."""
+        self._closed.set()
+        self._slots.release()
         self._items.clear()
 
-    def _call(self, what: Callable[[], None]) -> None:
+    def _call_in_loop(self, what: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(what)
         except RuntimeError:
-            # The loop is closed: nobody waits for this any more.
-            self._left.set()
+            # The loop is closed: no reader waits any more.
+            self._closed.set()
 
-    def _rouse(self) -> None:
+    def _wake_loop(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)

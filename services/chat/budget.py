@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from ..errors import RiverrunError
-from ..progress import Report, unheard
+from ..progress import Report, no_report
 from .prices import MILLION, Price
 from .prompt import worded
 from .provider import NOTHING, ChatProvider, Piece, Prompt, Stop, Text, Usage
@@ -65,7 +65,7 @@ class Metered:
         return self.provider.model
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         """Answer as long as the budget pays: then ``Stop("budget")``.
 

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, get_args
 
 from ..errors import RiverrunError
 from ..passages import Passage
-from ..progress import Report, unheard
+from ..progress import Report, no_report
 
 log = logging.getLogger(__name__)
 
@@ -190,13 +190,13 @@ class ChatProvider(Protocol):
         """The name under which a result reports who answered."""
         ...
 
-    def stream(self, prompt: Prompt, *, report: Report = unheard) -> AsyncGenerator[Piece, None]:
+    def stream(self, prompt: Prompt, *, report: Report = no_report) -> AsyncGenerator[Piece, None]:
         """Answer `prompt`, telling `report` what is being done."""
         ...
 
 
 async def answer(
-    provider: ChatProvider, prompt: Prompt, *, report: Report = unheard
+    provider: ChatProvider, prompt: Prompt, *, report: Report = no_report
 ) -> AsyncGenerator[Piece, None]:
     """Stream the provider's answer to `prompt`; the last piece is its `Stop`.
 

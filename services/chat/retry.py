@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from ..progress import Report, unheard
+from ..progress import Report, no_report
 from .breaker import Breaker
 from .budget import BudgetError
 from .provider import (
@@ -76,7 +76,7 @@ class Retrying:
         return self.models[0].model
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         """Answer from the first model that does.
 

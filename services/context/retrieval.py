@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..embedding import Embedder
 from ..errors import RiverrunError
 from ..passages import Passage
-from ..progress import Progress, Report, unheard
+from ..progress import Progress, Report, no_report
 from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, Opened, Place, RetrievalError
@@ -67,7 +67,7 @@ class Library:
         top_k: int,
         *,
         previous: str | None = None,
-        report: Report = unheard,
+        report: Report = no_report,
     ) -> tuple[Passage, ...]:
         """Return up to `top_k` (1 to 20) passages for `question`, best first.
 

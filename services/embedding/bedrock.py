@@ -101,23 +101,25 @@ class BedrockEmbedder:
         self._threads.shutdown(cancel_futures=True)
 
     async def _asked(self, texts: Sequence[str], kind: Kind) -> "NDArray[np.float32]":
-        line = aws.Line()
-        call = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._call, texts, kind, line
+        call = aws.CancellableCall()
+        answer = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._call, texts, kind, call
         )
         try:
-            return await call
+            return await answer
         except asyncio.CancelledError:
-            line.cut()
+            call.cancel()
             raise
 
-    def _call(self, texts: Sequence[str], kind: Kind, line: aws.Line) -> "NDArray[np.float32]":
+    def _call(
+        self, texts: Sequence[str], kind: Kind, call: aws.CancellableCall
+    ) -> "NDArray[np.float32]":
         # No model takes an empty text; a point tells as little.
         cut = [text[: self._family.longest] if text.strip() else "." for text in texts]
         body = json.dumps(self._family.body(cut, kind, self.dimension))
         try:
             client = self._client("bedrock-runtime", read_timeout=READ_TIMEOUT, tries=TRIES[kind])
-            with line:
+            with call:
                 answer = client.invoke_model(
                     modelId=self._called,
                     body=body,

@@ -191,7 +191,7 @@ def _key(pk: str, sk: str) -> Item:
 
 
 def _connect() -> Any:
-    client = aws.own_client(
+    client = aws.make_own_client(
         "dynamodb",
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,

@@ -28,7 +28,7 @@ from functions import __main__ as command
 from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
 from services.passages import Passage
-from services.progress import Report, unheard
+from services.progress import Report, no_report
 from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
 from services.runs import sqlite as sqlite_log
 from services.runs.dynamodb import DynamoLog
@@ -63,7 +63,7 @@ class Counted:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - a provider takes it
+        report: Report = no_report,  # noqa: ARG002 - a provider takes it
     ) -> AsyncGenerator[Piece, None]:
         """Note the call, then go on from what was said."""
         asked = _ASKED.fullmatch(prompt.question)

@@ -20,7 +20,7 @@ from services.settings import ROOT
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account nobody asks about, and no client left of it."""
+    """An account that no request reaches, and no client left of it."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -30,7 +30,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     aws.forget()
 
 
-def test_one_client_a_service_whoever_asks() -> None:
+def test_all_threads_share_one_client_a_service() -> None:
     """Sixteen threads at once get the same one; another service gets another."""
     with ThreadPoolExecutor(16) as pool:
         clients = set(map(id, pool.map(aws.client, ["bedrock-runtime"] * 64)))
@@ -98,38 +98,38 @@ def test_importing_it_imports_no_boto3() -> None:
 
 def test_few_requests_are_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it is sent or given up a request has one of the turns; the next waits for it."""
-    monkeypatch.setattr(aws, "TURN", 10)
-    held = [aws.Line() for _ in range(aws.PREPARING)]
-    for line in held:
-        line.__enter__()
+    monkeypatch.setattr(aws, "TURN_SECONDS", 10)
+    held = [aws.CancellableCall() for _ in range(aws.MAX_PREPARING)]
+    for call in held:
+        call.__enter__()
     began = threading.Event()
 
     def another() -> None:
-        with aws.Line():
+        with aws.CancellableCall():
             began.set()
 
     thread = threading.Thread(target=another)
     thread.start()
     assert not began.wait(0.05)
-    held[0]._carry(SimpleNamespace(line=None, sock=None))
+    held[0]._attach(SimpleNamespace(call=None, sock=None))
     assert began.wait(5)
     thread.join()
-    for line in held:
-        line.__exit__(None, None, None)
-    assert aws._turns._value == aws.PREPARING
+    for call in held:
+        call.__exit__(None, None, None)
+    assert aws._turns._value == aws.MAX_PREPARING
 
 
 def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that take long hold up nobody else's request."""
-    monkeypatch.setattr(aws, "TURN", 0.01)
-    held = [aws.Line() for _ in range(aws.PREPARING)]
-    for line in held:
-        line.__enter__()
-    with aws.Line():
+    """Credentials that take long hold up no other request."""
+    monkeypatch.setattr(aws, "TURN_SECONDS", 0.01)
+    held = [aws.CancellableCall() for _ in range(aws.MAX_PREPARING)]
+    for call in held:
+        call.__enter__()
+    with aws.CancellableCall():
         pass
-    for line in held:
-        line.__exit__(None, None, None)
-    assert aws._turns._value == aws.PREPARING
+    for call in held:
+        call.__exit__(None, None, None)
+    assert aws._turns._value == aws.MAX_PREPARING
 
 
 def test_bytes_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_bytes_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None
 
     clock = SimpleNamespace(sleep=rest, monotonic=lambda: 100.0)
     monkeypatch.setattr(aws, "time", clock)
-    with ours, theirs, aws._Gathering(ours, lambda: 0.04).makefile("rb") as file:
+    with ours, theirs, aws._PacedReader(ours, lambda: 0.04).makefile("rb") as file:
         theirs.send(b"a")
         assert file.read1(100) == b"a"
         assert file.read1(100) == b"bcdefghij"

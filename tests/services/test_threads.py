@@ -1,4 +1,4 @@
-"""What a thread yields comes out in the loop: whole, in order, bounded, and left at any moment."""
+"""What a thread yields comes out in the loop: whole, in order, bounded; a reader may leave."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from services.threads import drawn
+from services.threads import iterate_in_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def no_cut() -> None:
+def never_cancel() -> None:
     raise AssertionError("nothing had to be cut")
 
 
@@ -31,7 +31,9 @@ async def test_items_come_in_order_and_the_thread_is_gone(threads: ThreadPoolExe
     def items() -> Generator[int, None, None]:
         yield from range(5000)
 
-    assert [item async for item in drawn(items, threads, no_cut, ahead=7)] == list(range(5000))
+    assert [
+        item async for item in iterate_in_thread(items, threads, never_cancel, ahead=7)
+    ] == list(range(5000))
 
 
 async def test_an_error_comes_after_everything_before_it(threads: ThreadPoolExecutor) -> None:
@@ -43,7 +45,7 @@ async def test_an_error_comes_after_everything_before_it(threads: ThreadPoolExec
         yield 2
         raise error
 
-    stream = drawn(items, threads, no_cut)
+    stream = iterate_in_thread(items, threads, never_cancel)
     assert [await anext(stream), await anext(stream)] == [1, 2]
     with pytest.raises(OSError, match="broken") as caught:
         await anext(stream)
@@ -59,7 +61,7 @@ async def test_a_thread_is_never_far_ahead(threads: ThreadPoolExecutor) -> None:
             made.append(number)
             yield number
 
-    async with aclosing(drawn(items, threads, lambda: None, ahead=5)) as stream:
+    async with aclosing(iterate_in_thread(items, threads, lambda: None, ahead=5)) as stream:
         for number in range(20):
             assert await anext(stream) == number
             # As many as may wait, the one that waits for room, and the one just taken.
@@ -68,8 +70,10 @@ async def test_a_thread_is_never_far_ahead(threads: ThreadPoolExecutor) -> None:
 
 
 @pytest.mark.parametrize("seen", [0, 1])
-async def test_leaving_cuts_a_thread_that_blocks(threads: ThreadPoolExecutor, seen: int) -> None:
-    """Before the first item and after it; its `finally` has run when leaving is over."""
+async def test_a_reader_that_leaves_cancels_a_thread_that_blocks(
+    threads: ThreadPoolExecutor, seen: int
+) -> None:
+    """Before the first item and after it; then its `finally` has run."""
     cut, closed = threading.Event(), threading.Event()
 
     def items() -> Generator[int, None, None]:
@@ -80,7 +84,7 @@ async def test_leaving_cuts_a_thread_that_blocks(threads: ThreadPoolExecutor, se
             closed.set()
 
     async def read() -> None:
-        async with aclosing(drawn(items, threads, cut.set)) as stream:
+        async with aclosing(iterate_in_thread(items, threads, cut.set)) as stream:
             async for _ in stream:
                 waiting.set_result(None) if not waiting.done() else None
 
@@ -93,8 +97,10 @@ async def test_leaving_cuts_a_thread_that_blocks(threads: ThreadPoolExecutor, se
     assert closed.is_set()
 
 
-async def test_leaving_frees_a_thread_that_waits_for_room(threads: ThreadPoolExecutor) -> None:
-    """Nobody takes any more, so it must not wait for that."""
+async def test_a_reader_that_leaves_frees_a_thread_that_waits_for_room(
+    threads: ThreadPoolExecutor,
+) -> None:
+    """No reader takes any more, so the thread must not wait for one."""
     closed = threading.Event()
 
     def items() -> Generator[int, None, None]:
@@ -103,13 +109,13 @@ async def test_leaving_frees_a_thread_that_waits_for_room(threads: ThreadPoolExe
         finally:
             closed.set()
 
-    async with aclosing(drawn(items, threads, lambda: None, ahead=2)) as stream:
+    async with aclosing(iterate_in_thread(items, threads, lambda: None, ahead=2)) as stream:
         await anext(stream)
     assert closed.is_set()
 
 
 async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
-    """It has begun nothing, so there is nothing to cut."""
+    """It has begun nothing, so there is nothing to cancel."""
     release = threading.Event()
 
     def blocked() -> Generator[int, None, None]:
@@ -120,25 +126,27 @@ async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
         yield from [1 // 0]
 
     with ThreadPoolExecutor(1) as pool:
-        async with aclosing(drawn(blocked, pool, release.set)) as first:
+        async with aclosing(iterate_in_thread(blocked, pool, release.set)) as first:
             await anext(first)
-            task = asyncio.create_task(anext(aiter(drawn(never, pool, no_cut)), None))
+            task = asyncio.create_task(
+                anext(aiter(iterate_in_thread(never, pool, never_cancel)), None)
+            )
             await asyncio.sleep(0.01)
             task.cancel()
             await asyncio.wait({task})
 
 
-async def test_a_thread_that_cannot_be_cut_is_left_to_itself(
+async def test_a_thread_that_cannot_be_cancelled_is_left_to_itself(
     threads: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The loop does not wait for it for ever; the log says so."""
+    """The loop does not wait for it for ever; the logger says so."""
     release = threading.Event()
 
     def items() -> Generator[int, None, None]:
         yield 0
         release.wait(10)
 
-    async with aclosing(drawn(items, threads, lambda: None)) as stream:
+    async with aclosing(iterate_in_thread(items, threads, lambda: None)) as stream:
         await anext(stream)
     assert "has not ended" in caplog.text
     release.set()
@@ -151,7 +159,7 @@ async def test_many_streams_at_once_do_not_mix() -> None:
         yield from ((name, number) for number in range(50))
 
     async def read(name: int) -> None:
-        seen = [item async for item in drawn(partial(items, name), pool, no_cut)]
+        seen = [item async for item in iterate_in_thread(partial(items, name), pool, never_cancel)]
         assert seen == [(name, number) for number in range(50)]
 
     with ThreadPoolExecutor(32) as pool:
@@ -174,7 +182,7 @@ async def test_many_that_have_gathered_leave_room_for_others(threads: ThreadPool
             turns += 1
             await asyncio.sleep(0)
 
-    async with aclosing(drawn(items, threads, no_cut)) as stream:
+    async with aclosing(iterate_in_thread(items, threads, never_cancel)) as stream:
         await anext(stream)
         await asyncio.to_thread(made.wait)
         other = asyncio.create_task(count())
@@ -203,7 +211,7 @@ async def test_what_comes_while_the_loop_is_busy_wakes_it_once(
         yield from range(50)
         made.set()
 
-    stream = drawn(items, threads, no_cut)
+    stream = iterate_in_thread(items, threads, never_cancel)
     first = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     # The loop stands still until everything has been handed over.

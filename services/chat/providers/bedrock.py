@@ -16,8 +16,8 @@ from functools import cache, partial
 from typing import Any
 
 from ... import aws
-from ...progress import Report, unheard
-from ...threads import drawn
+from ...progress import Report, no_report
+from ...threads import iterate_in_thread
 from ..continuation import Continuation
 from ..prompt import Message, worded
 from ..provider import Piece, Prompt, Text, Usage
@@ -80,7 +80,7 @@ class Bedrock:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - the pipeline has said that it is being written
+        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
@@ -90,13 +90,13 @@ class Bedrock:
         prefill = bool(_PREFILLED.search(self.model))
         request = self._request(prompt, prefill)
         joined = Continuation(prompt.so_far, asked=not prefill)
-        line = aws.Line(read_pacing.gather)
+        call = aws.CancellableCall(read_pacing.gather)
         reason = ""
         said = False
         usage: Usage | None = None
         try:
             async with aclosing(
-                drawn(partial(self._events, request, line), _threads(), line.cut)
+                iterate_in_thread(partial(self._events, request, call), _threads(), call.cancel)
             ) as events:
                 while (event := await _next(events, METADATA_PATIENCE if reason else None)) != {}:
                     if text := joined.feed(_text(event)):
@@ -146,9 +146,9 @@ class Bedrock:
         return request
 
     def _events(
-        self, request: dict[str, Any], line: aws.Line
+        self, request: dict[str, Any], call: aws.CancellableCall
     ) -> Generator[dict[str, Any], None, None]:
-        with line, read_pacing.counted():
+        with call, read_pacing.counted():
             client = self.client(
                 "bedrock-runtime", read_timeout=self.timeout, tries=1, connections=STREAMS
             )

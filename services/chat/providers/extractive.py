@@ -13,7 +13,7 @@ from itertools import groupby
 import anyio.lowlevel
 import anyio.to_thread
 
-from ...progress import Progress, Report, unheard
+from ...progress import Progress, Report, no_report
 from ..provider import Anew, Piece, Prompt, Stop, Text, Usage
 from ..word_pieces import pieces_of
 from ..words import sentences_wanted
@@ -57,7 +57,7 @@ class Extractive:
         return "extractive"
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         """Quote what answers the question, a word at a time, and say what it took.
 

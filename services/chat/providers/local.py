@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SetupError
-from ...progress import Report, unheard
-from ...threads import handed
+from ...progress import Report, no_report
+from ...threads import stream_from_thread
 from ..continuation import Continuation
 from ..prompt import worded
 from ..provider import Piece, Prompt, Text, Usage
@@ -75,7 +75,7 @@ class Local:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - the pipeline has said that it is being written
+        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
@@ -113,7 +113,7 @@ class Local:
 
     async def _chunks(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         work = partial(self._answer, prompt)
-        async with aclosing(handed(work, self._worker, _leave)) as chunks:
+        async with aclosing(stream_from_thread(work, self._worker, _leave)) as chunks:
             # Its turn may be long in coming: that is not the model's silence.
             chunk = await anext(chunks, None)
             while chunk is not None:

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from ...errors import SetupError
-from ...progress import Report, unheard
+from ...progress import Report, no_report
 from ..continuation import Continuation
 from ..prompt import worded
 from ..provider import Piece, Prompt, Text, Usage
@@ -67,7 +67,7 @@ class OpenAI:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - the pipeline has said that it is being written
+        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 

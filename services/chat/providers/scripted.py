@@ -11,7 +11,7 @@ from typing import assert_never
 import anyio
 import anyio.lowlevel
 
-from ...progress import Report, unheard
+from ...progress import Report, no_report
 from ..provider import Anew, ChatError, Piece, Prompt, Stop, Text
 from ..provider_errors import chat_error
 from .script import BreakOff, Fail, Hang, Say, Script, Spend, Step, Wait
@@ -33,7 +33,7 @@ class Scripted:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - a provider takes it; a script has nothing to say
+        report: Report = no_report,  # noqa: ARG002 - a provider takes it; a script has nothing to say
     ) -> AsyncGenerator[Piece, None]:
         """Play the first entry whose `when` is in the question, from its first step.
 

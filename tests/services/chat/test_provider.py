@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.chat import ChatError, Piece, Prompt, Stop, Text, Usage, answer
 from services.errors import RiverrunError
-from services.progress import Progress, Report, unheard
+from services.progress import Progress, Report, no_report
 from tests.services.chat.conformance import collect, outcome
 
 PROMPT = Prompt("Why?", ())
@@ -28,7 +28,7 @@ class Tape:
     closed: list[str] = field(default_factory=list)
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         del prompt  # a tape plays the same to everyone
         report(Progress("Playing"))
@@ -105,7 +105,7 @@ async def test_a_provider_that_fails_before_its_first_piece_is_a_provider_error(
         model = "broken"
 
         def stream(
-            self, prompt: Prompt, *, report: Report = unheard
+            self, prompt: Prompt, *, report: Report = no_report
         ) -> AsyncGenerator[Piece, None]:
             raise ValueError(f"no client for {prompt} and {report}")
 
@@ -145,7 +145,7 @@ async def test_a_cancelled_reader_frees_a_provider_that_waits() -> None:
         model = "waiting"
 
         async def stream(
-            self, prompt: Prompt, *, report: Report = unheard
+            self, prompt: Prompt, *, report: Report = no_report
         ) -> AsyncGenerator[Piece, None]:
             del prompt, report
             try:

@@ -23,7 +23,7 @@ from services.chat.budget import BudgetError
 from services.chat.provider_errors import chat_error
 from services.chat.retry import Retrying
 from services.errors import SetupError
-from services.progress import Report, unheard
+from services.progress import Report, no_report
 from tests.services.chat.conformance import collect, outcome, text_of
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ class Takes:
     closed: int = 0
 
     async def stream(
-        self, prompt: Prompt, *, report: Report = unheard
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         del report  # a tape has nothing to say
         self.prompts.append(prompt)

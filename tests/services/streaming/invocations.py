@@ -9,7 +9,7 @@ from typing import Any
 
 from services.chat import Piece, Prompt, Stop, Text, Usage
 from services.passages import Passage
-from services.progress import Report, unheard
+from services.progress import Report, no_report
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
@@ -41,7 +41,7 @@ class Words:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,  # noqa: ARG002 - a provider takes it
+        report: Report = no_report,  # noqa: ARG002 - a provider takes it
     ) -> AsyncGenerator[Piece, None]:
         """What is left of the words."""
         self.asked.append(prompt)

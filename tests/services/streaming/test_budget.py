@@ -18,7 +18,7 @@ from services.chat.budget import Budget, Metered, tokens_in, tokens_of
 from services.chat.prices import read_prices
 from services.chat.provider_errors import chat_error
 from services.chat.retry import Retrying
-from services.progress import Progress, Report, unheard
+from services.progress import Progress, Report, no_report
 from services.settings import Settings
 from services.streaming import (
     Cursor,
@@ -56,7 +56,7 @@ class Plays:
         self,
         prompt: Prompt,
         *,
-        report: Report = unheard,
+        report: Report = no_report,
     ) -> AsyncGenerator[Piece, None]:
         """The next list."""
         self.asked.append(prompt)
