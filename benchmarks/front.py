@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.contenders import ALL, APPS, Contender
 from benchmarks.servers import free_port
 from emulator.faults import Faults
-from emulator.fronts import Weather
+from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
 from emulator.sandbox import Sandbox
@@ -40,7 +40,7 @@ class Warm(Function):
             return await super()._sandbox()
         if not self.sandboxes:
             sandbox = await self._launch()
-            if not await sandbox.initialised(PATIENCE):
+            if not await sandbox.wait_initialised(PATIENCE):
                 raise TimeoutError(f"{self.spec.name} did not start: {list(sandbox.tail)[-5:]}")
         return self.sandboxes[0]
 
@@ -71,7 +71,7 @@ def spec_of(contender: Contender) -> FunctionSpec:
 
 async def serve(names: Sequence[str], concurrency: int | None) -> None:
     """Run the named contenders until standard input ends."""
-    weather = Weather(faults=Faults(()), log=_quiet)
+    front_options = FrontOptions(faults=Faults(()), log=_quiet)
     url = FunctionUrl(invoke_mode="RESPONSE_STREAM")
     running: dict[str, tuple[int, int]] = {}
     async with AsyncExitStack() as stack:
@@ -80,7 +80,7 @@ async def serve(names: Sequence[str], concurrency: int | None) -> None:
             function = Warm(spec_of(contender), options, Faults(()), _quiet)
             stack.push_async_callback(function.close)
             process = await function.open()
-            server = await listen(function_url(function, url, weather))
+            server = await listen(function_url(function, url, front_options))
             stack.push_async_callback(server.close)
             running[contender.name] = (server.port, process)
         print(json.dumps(running), flush=True)

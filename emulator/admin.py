@@ -38,8 +38,8 @@ class Admin:
     async def _serve(self, request: Request, reply: Reply) -> None:
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["emulator"]:
-                functions = [_described(function) for function in self.functions.values()]
-                listing = self.faults.listing()
+                functions = [_describe(function) for function in self.functions.values()]
+                listing = self.faults.list_rules()
                 await _json(reply, 200, {"functions": functions, "faults": listing})
             case ("GET" | "POST" | "PUT" | "DELETE") as method, ["emulator", "faults"]:
                 await self._change(method, request, reply)
@@ -63,7 +63,7 @@ class Admin:
         if method in ("PUT", "DELETE"):
             self.faults.clear()
         self.faults.add(rules)
-        await _json(reply, 200, {"faults": self.faults.listing()})
+        await _json(reply, 200, {"faults": self.faults.list_rules()})
 
     async def _order(self, function: Function, verb: str, reply: Reply) -> None:
         match verb:
@@ -78,10 +78,10 @@ class Admin:
             case _:
                 await _json(reply, 404, {"error": "A function can: freeze, thaw, kill, restart."})
                 return
-        await _json(reply, 200, _described(function))
+        await _json(reply, 200, _describe(function))
 
 
-def _described(function: Function) -> dict[str, Any]:
+def _describe(function: Function) -> dict[str, Any]:
     return {
         "name": function.spec.name,
         "busy": function.busy,

@@ -13,7 +13,7 @@ from pathlib import Path
 from emulator.admin import Admin
 from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import Fault, Faults
-from emulator.fronts import Weather
+from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
 from emulator.http_api import http_api
@@ -70,9 +70,9 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
         spec.name: Function(spec, plan.options, faults, log) for spec in template.functions
     }
     cloud = Cloud(template, site, faults, functions, notes=[*template.notes, *site.notes])
-    weather = Weather(faults=faults, log=log, throttled=plan.throttled)
+    front_options = FrontOptions(faults=faults, log=log, throttled=plan.throttled)
     async with AsyncExitStack() as stack:
-        for name, handler, first in _fronts(cloud, weather):
+        for name, handler, first in _fronts(cloud, front_options):
             host = plan.host if name == "netlify" else "127.0.0.1"
             if name == "netlify":
                 server = await _exactly(handler, host, plan.port)
@@ -94,25 +94,28 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
                 await asyncio.gather(*(function.close() for function in functions.values()))
 
 
-def _fronts(cloud: Cloud, weather: Weather) -> list[tuple[str, Handler, int]]:
+def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handler, int]]:
     template, functions = cloud.template, cloud.functions
     gateway = (*template.http_routes, *template.rest_routes)
     front = Netlify(
-        functions=functions, routes=_visible(gateway), site=lambda: cloud.site, weather=weather
+        functions=functions,
+        routes=_visible(gateway),
+        site=lambda: cloud.site,
+        front_options=front_options,
     )
-    invoke = Admin(invoke_api(functions, weather), functions, cloud.faults)
+    invoke = Admin(invoke_api(functions, front_options), functions, cloud.faults)
     fronts: list[tuple[str, Handler, int]] = [
         ("netlify", front.handle, NETLIFY_PORT),
         ("invoke", invoke.handle, INVOKE_PORT),
     ]
     if template.rest_routes:
-        rest = rest_api(functions, template.rest_routes, template.rest_api, weather)
+        rest = rest_api(functions, template.rest_routes, template.rest_api, front_options)
         fronts.append(("rest", rest, REST_PORT))
     if template.http_routes:
-        fronts.append(("http", http_api(functions, template.http_routes, weather), HTTP_PORT))
+        fronts.append(("http", http_api(functions, template.http_routes, front_options), HTTP_PORT))
     for name, function in functions.items():
         if function.spec.url:
-            handler = function_url(function, function.spec.url, weather)
+            handler = function_url(function, function.spec.url, front_options)
             fronts.append((f"url {name}", handler, URL_PORT))
     return fronts
 

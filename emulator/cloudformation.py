@@ -60,32 +60,32 @@ class Stack:
 
     def text(self, value: object) -> str | None:
         """A property as text; None when it is absent or only the cloud knows it."""
-        match self.chosen(value):
+        match self.choose(value):
             case bool() as truth:
                 return str(truth).lower()
             case (str() | int() | float()) as literal:
                 return None if _DYNAMIC in str(literal) else str(literal)
             case {"Ref": name}:
-                return self._named(str(name))
+                return self._resolve(str(name))
             case {"Fn::Sub": text}:
-                return self._substituted(text)
+                return self._substitute(text)
             case {"Fn::Join": [separator, [*parts]]}:
-                return self._joined(str(separator), parts)
+                return self._join(str(separator), parts)
             case _:
                 return None
 
-    def chosen(self, value: object) -> object:
+    def choose(self, value: object) -> object:
         """The branch that `Fn::If` takes; any other value as it is."""
         match value:
             case {"Fn::If": [name, then, otherwise]}:
                 holds = self._holds({"Condition": name})
-                return None if holds is None else self.chosen(then if holds else otherwise)
+                return None if holds is None else self.choose(then if holds else otherwise)
             case _:
                 return value
 
-    def absent(self, value: object) -> bool:
+    def is_absent(self, value: object) -> bool:
         """Whether the template says, here and now, that there is no such property."""
-        return self.chosen(value) == NO_VALUE
+        return self.choose(value) == NO_VALUE
 
     def _holds(self, condition: object) -> bool | None:
         """Whether a condition holds; None when only the cloud knows."""
@@ -118,14 +118,14 @@ class Stack:
         except ValueError:
             raise EmulatorSetupError(f"The template says {text!r} where a number is due.") from None
 
-    def _joined(self, separator: str, parts: list[object]) -> str | None:
+    def _join(self, separator: str, parts: list[object]) -> str | None:
         texts = [self.text(part) for part in parts]
         return None if None in texts else separator.join(text or "" for text in texts)
 
-    def _named(self, name: str) -> str | None:
+    def _resolve(self, name: str) -> str | None:
         return self.parameters.get(name, PSEUDO.get(name))
 
-    def _substituted(self, value: object) -> str | None:
+    def _substitute(self, value: object) -> str | None:
         extra: Mapping[str, object] = {}
         text = value
         if isinstance(value, list) and len(value) == 2:
@@ -136,7 +136,7 @@ class Stack:
             nonlocal known
             if match[1]:  # ${!Literal}
                 return f"${{{match[2]}}}"
-            found = self.text(extra[match[2]]) if match[2] in extra else self._named(match[2])
+            found = self.text(extra[match[2]]) if match[2] in extra else self._resolve(match[2])
             known = known and found is not None
             return found or ""
 

@@ -72,7 +72,7 @@ class _Rule:
     met: int = 0
 
     @property
-    def spent(self) -> bool:
+    def is_spent(self) -> bool:
         times = self.fault.times
         return times is not None and self.met >= self.fault.skip + times
 
@@ -101,7 +101,7 @@ class Faults:
             rule.fault
             for rule in self._rules
             if rule.fault.to == "front"
-            and not rule.spent
+            and not rule.is_spent
             and fnmatchcase(front, rule.fault.front)
             and fnmatchcase(function, rule.fault.function)
             and fnmatchcase(path, rule.fault.path)
@@ -112,12 +112,12 @@ class Faults:
         """The status to refuse a runtime's request with, 0 for a reset; None to serve it."""
         for rule in self._rules:
             fault = rule.fault
-            meant = fault.kind == "refuse" and fault.to == to and not rule.spent
+            meant = fault.kind == "refuse" and fault.to == to and not rule.is_spent
             if meant and fnmatchcase(function, fault.function) and rule.strike():
                 return fault.status
         return None
 
-    def listing(self) -> list[dict[str, Any]]:
+    def list_rules(self) -> list[dict[str, Any]]:
         """The rules as JSON, each with `met`: how many requests it matched."""
         return [
             {f.name: getattr(rule.fault, f.name) for f in fields(Fault)} | {"met": rule.met}

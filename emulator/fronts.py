@@ -13,10 +13,18 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 
+from emulator.body import TooLargeError
 from emulator.faults import Fault, Faults
 from emulator.function import Answer, Call, Function, ThrottledError
-from emulator.http1 import Headers, Reply, TooLargeError
-from emulator.integration import REMAPPED, HttpAnswer, MalformedError, buffered, once, streamed
+from emulator.http1 import Headers, Reply
+from emulator.integration import (
+    REMAPPED,
+    HttpAnswer,
+    MalformedError,
+    once,
+    read_buffered,
+    read_streamed,
+)
 from emulator.invocation import BrokenResponseError
 from emulator.payloads import REQUEST_LIMIT
 from emulator.sandbox import Log
@@ -24,7 +32,7 @@ from emulator.stages import CutError, Stream, idle, spoil, throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
+class FrontOptions:
     """What may go wrong in this cloud, and who is told: faults, bandwidth, the log."""
 
     faults: Faults
@@ -54,7 +62,7 @@ class Front:
 
 async def carry(
     front: Front,
-    weather: Weather,
+    front_options: FrontOptions,
     function: Function,
     payload: object,
     reply: Reply,
@@ -67,11 +75,13 @@ async def carry(
     `request_id` is the invocation's, where the front's own request has none.
     """
     request = reply.request
-    faults = weather.faults.take(front=front.name, function=function.spec.name, path=request.path)
+    faults = front_options.faults.take(
+        front=front.name, function=function.spec.name, path=request.path
+    )
     began = time.monotonic()
     how = ""
     try:
-        if await refused(faults, reply):
+        if await refuse_by_fault(faults, reply):
             how = "refused"
             return
         call = Call(
@@ -81,9 +91,9 @@ async def carry(
         ends = None if front.total is None else loop.time() + front.total
         async with _late_after(front, reply), function.invoke(call, faults) as answer:
             if reply.status:
-                return  # too late; leaving the context reads the response for nobody
+                return  # too late; leaving the context drops the rest of the response
             how = await _answer(
-                front, weather, answer, reply, faults=faults, headers=headers, ends=ends
+                front, front_options, answer, reply, faults=faults, headers=headers, ends=ends
             )
     except ThrottledError as error:
         document = {"Reason": error.reason, "Type": "User", "message": "Rate Exceeded."}
@@ -92,12 +102,12 @@ async def carry(
         line = f"{request.method} {request.path} {reply.status or '-'} {reply.sent} bytes"
         struck = f" [{', '.join(fault.kind for fault in faults)}]" if faults else ""
         took = time.monotonic() - began
-        weather.log(
+        front_options.log(
             function.spec.public, f"{line} {took:.2f} s {front.name}{struck} {how}".rstrip()
         )
 
 
-async def body_of(reply: Reply, *, message: bytes) -> bytes | None:
+async def read_body(reply: Reply, *, message: bytes) -> bytes | None:
     """The request's body, or None after a 413."""
     try:
         return await reply.request.body.read_all(REQUEST_LIMIT)
@@ -106,7 +116,7 @@ async def body_of(reply: Reply, *, message: bytes) -> bytes | None:
         return None
 
 
-async def refused(faults: Sequence[Fault], reply: Reply) -> bool:
+async def refuse_by_fault(faults: Sequence[Fault], reply: Reply) -> bool:
     """Answer for the function when a fault says so."""
     for fault in faults:
         if fault.kind == "refuse":
@@ -121,7 +131,7 @@ async def refused(faults: Sequence[Fault], reply: Reply) -> bool:
 
 async def _answer(
     front: Front,
-    weather: Weather,
+    front_options: FrontOptions,
     answer: Answer,
     reply: Reply,
     *,
@@ -132,7 +142,7 @@ async def _answer(
     """Carry one response out; says how it ended, "" for well."""
     stage = [("Date", formatdate(usegmt=True)), *headers]
     try:
-        http = await _understood(front, answer)
+        http = await _read_answer(front, answer)
     except (MalformedError, BrokenResponseError) as error:
         await reply.send(front.malformed[0], _json(stage), front.malformed[1])
         return f"({error})"
@@ -143,7 +153,7 @@ async def _answer(
         body, length = once(content), len(content)
     if front.idle is not None:
         body = idle(body, front.idle)
-    if weather.throttled and front.streaming:
+    if front_options.throttled and front.streaming:
         body = throttle(body)
     body = spoil(body, faults, answer)
     # The platform stops carrying when it stops the function, however slow the client is.
@@ -171,20 +181,20 @@ async def _answer(
     return f"({answer.response.error.type})" if answer.response.error else ""
 
 
-async def _understood(front: Front, answer: Answer) -> HttpAnswer:
+async def _read_answer(front: Front, answer: Answer) -> HttpAnswer:
     response = answer.response
     if response.error is not None:
         raise BrokenResponseError(response.error)
     if front.streaming:
-        return await streamed(response, strict=front.strict, remapped=front.remapped)
-    return await buffered(response, version=front.version, remapped=front.remapped)
+        return await read_streamed(response, strict=front.strict, remapped=front.remapped)
+    return await read_buffered(response, version=front.version, remapped=front.remapped)
 
 
 @asynccontextmanager
 async def _late_after(front: Front, reply: Reply) -> AsyncIterator[None]:
     """Answer for a function that has not begun within the front's patience.
 
-    The invocation itself is not cancelled: nothing tells a function that nobody waits.
+    The invocation itself is not cancelled: a function is not told that its caller has gone.
     """
     limits = [limit for limit in (front.head, front.idle, front.total) if limit is not None]
     if not limits:

@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.cloudformation import ACCOUNT, REGION
 from emulator.faults import Fault, Faults
-from emulator.invocation import FunctionError, Invocation, Response, failure, trace
+from emulator.invocation import FunctionError, Invocation, Response, failure, new_trace_id
 from emulator.sandbox import Log, Sandbox
 from emulator.template import FunctionSpec
 
@@ -54,7 +54,7 @@ class Call:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     client_context: str = ""
     tenant_id: str = ""
-    trace_id: str = field(default_factory=trace)
+    trace_id: str = field(default_factory=new_trace_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Function:
         try:
             answer = await self._begin(call)
             if any(fault.kind == "duplicate" for fault in faults):
-                self._spawn(self._again(call))
+                self._spawn(self._duplicate(call))
             try:
                 yield answer
             finally:
@@ -133,7 +133,7 @@ class Function:
             self.busy -= 1
 
     def detach(self, call: Call) -> None:
-        """Invoke for nobody, as an asynchronous invocation does."""
+        """Invoke without a caller, as an asynchronous invocation does."""
 
         async def run() -> None:
             with contextlib.suppress(ThrottledError):
@@ -178,7 +178,7 @@ class Function:
         if self.concurrency is None:
             self._timers[sandbox] = timer
         answer = Answer(invocation.id, await invocation.response, sandbox, timer)
-        if sandbox.api.wedged:
+        if sandbox.api.posts.wedged:
             sandbox.kill()
         return answer
 
@@ -188,8 +188,8 @@ class Function:
         if self.concurrency is not None:
             answer.timer.cancel()  # on demand, the time runs until the next `/next`
 
-    async def _again(self, call: Call) -> None:
-        """Deliver the same request once more, to nobody."""
+    async def _duplicate(self, call: Call) -> None:
+        """Deliver the same request once more and drop its response."""
         await self._finish(await self._begin(call))
 
     def _expire(self, sandbox: Sandbox, invocation: Invocation) -> None:
@@ -210,12 +210,12 @@ class Function:
                 sandbox.thaw()
                 return sandbox
         sandbox = await self._launch()
-        if not await sandbox.initialised(self._options.init_limit):
+        if not await sandbox.wait_initialised(self._options.init_limit):
             # "Init phase limit is 10 s": the platform starts again, inside the invocation.
             self._log(self.spec.public, "INIT_REPORT Phase: init Status: timeout")
             sandbox.kill()
             sandbox = await self._launch()
-            if not await sandbox.initialised(self.spec.timeout):
+            if not await sandbox.wait_initialised(self.spec.timeout):
                 sandbox.kill()
                 await sandbox.exited
         return sandbox
@@ -226,7 +226,7 @@ class Function:
                 if sandbox.alive and not sandbox.stale and sandbox.api.init_error is None:
                     return sandbox
             sandbox = await self._launch()
-            if not await sandbox.initialised(MANAGED_INIT_LIMIT):
+            if not await sandbox.wait_initialised(MANAGED_INIT_LIMIT):
                 sandbox.kill()
             return sandbox
 

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.fronts import Front, Weather, body_of, carry
+from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
-from emulator.invocation import trace
+from emulator.invocation import new_trace_id
 from emulator.payloads import version_2
 from emulator.server import Handler
 from emulator.template import FunctionUrl
@@ -20,7 +20,7 @@ from emulator.template import FunctionUrl
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
 
 
-def function_url(function: Function, url: FunctionUrl, weather: Weather) -> Handler:
+def function_url(function: Function, url: FunctionUrl, front_options: FrontOptions) -> Handler:
     """The handler of one function URL."""
     front = Front(name="function-url", streaming=url.invoke_mode == "RESPONSE_STREAM")
     api_id = uuid.uuid5(uuid.NAMESPACE_URL, function.arn).hex
@@ -38,10 +38,10 @@ def function_url(function: Function, url: FunctionUrl, weather: Weather) -> Hand
                 await reply.send(403, head, b'{"Message":"Forbidden"}')
                 return
             access_key = signature[1]
-        body = await body_of(reply, message=b'{"message":"Request Entity Too Large"}')
+        body = await read_body(reply, message=b'{"message":"Request Entity Too Large"}')
         if body is None:
             return
-        request_id, root = str(uuid.uuid4()), trace().partition(";")[0]
+        request_id, root = str(uuid.uuid4()), new_trace_id().partition(";")[0]
         payload = version_2(
             request,
             body,
@@ -53,7 +53,9 @@ def function_url(function: Function, url: FunctionUrl, weather: Weather) -> Hand
         )
         head = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", root), *shared]
         # A URL's request is the invocation itself: one id for the log, the payload, the answer.
-        await carry(front, weather, function, payload, reply, headers=head, request_id=request_id)
+        await carry(
+            front, front_options, function, payload, reply, headers=head, request_id=request_id
+        )
 
     return handle
 

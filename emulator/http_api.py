@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 
-from emulator.fronts import Front, Weather, body_of, carry
+from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
 from emulator.payloads import version_2
@@ -15,7 +15,7 @@ TOTAL = 30.0
 
 
 def http_api(
-    functions: Mapping[str, Function], routes: Sequence[Route], weather: Weather
+    functions: Mapping[str, Function], routes: Sequence[Route], front_options: FrontOptions
 ) -> Handler:
     """The handler of the HTTP API."""
 
@@ -25,7 +25,7 @@ def http_api(
             head = [("Content-Type", "application/json")]
             await reply.send(404, head, b'{"message":"Not Found"}')
             return
-        body = await body_of(reply, message=b'{"message":"Request Entity Too Large"}')
+        body = await read_body(reply, message=b'{"message":"Request Entity Too Large"}')
         if body is None:
             return
         route, parameters = found
@@ -49,6 +49,6 @@ def http_api(
             total=min(route.timeout or TOTAL, TOTAL),
         )
         head = [("Apigw-Requestid", request_id)]
-        await carry(front, weather, functions[route.function], payload, reply, headers=head)
+        await carry(front, front_options, functions[route.function], payload, reply, headers=head)
 
     return handle

@@ -48,7 +48,7 @@ class HttpAnswer:
     body: AsyncGenerator[bytes, None]
 
 
-async def streamed(
+async def read_streamed(
     response: Response, *, strict: bool = False, remapped: frozenset[str] = REMAPPED
 ) -> HttpAnswer:
     """Read the prelude and hand over the rest.
@@ -76,7 +76,7 @@ async def streamed(
     return HttpAnswer(_status(prelude), headers, _rest(rest, response))
 
 
-async def buffered(
+async def read_buffered(
     response: Response, *, version: str = "2.0", remapped: frozenset[str] = REMAPPED
 ) -> HttpAnswer:
     """Read the whole proxy object.

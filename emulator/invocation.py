@@ -47,7 +47,7 @@ def failure(error_type: str, message: str) -> FunctionError:
     return FunctionError(error_type, json.dumps(document).encode())
 
 
-def known_error_type(text: str) -> str:
+def normalize_error_type(text: str) -> str:
     """The error type as the platform keeps it: `Runtime.X`, `Function.X`, or unknown."""
     if _KNOWN_ERROR.fullmatch(text):
         return text
@@ -129,14 +129,14 @@ class Response:
             pass
 
     def break_off(self, error: FunctionError) -> None:
-        """End the response here, for whoever reads it and for the runtime that sends it."""
+        """End the response here, for its reader and for the runtime that sends it."""
         if not self.ended.is_set():
             self.broken = error
             self.ended.set()
             self._abort()
 
 
-def whole(content: bytes, content_type: str) -> Response:
+def whole_response(content: bytes, content_type: str) -> Response:
     """A response that has come in one piece."""
     rest = [content, b""]
 
@@ -146,15 +146,15 @@ def whole(content: bytes, content_type: str) -> Response:
     return Response(read, content_type=content_type, streaming=False)
 
 
-def failed(error: FunctionError) -> Response:
+def failed_response(error: FunctionError) -> Response:
     """The response of an invocation that failed before its first byte."""
-    response = whole(b"", "application/json")
+    response = whole_response(b"", "application/json")
     response.error = error
     response.ended.set()
     return response
 
 
-def trace() -> str:
+def new_trace_id() -> str:
     """A new X-Ray trace header, sampled."""
     root = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     return f"Root={root};Parent={os.urandom(8).hex()};Sampled=1"
@@ -174,7 +174,7 @@ class Invocation:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
     content_type: str = "application/json"
-    trace_id: str = field(default_factory=trace)
+    trace_id: str = field(default_factory=new_trace_id)
     client_context: str = ""
     tenant_id: str = ""
     state: str = "Running"
@@ -184,19 +184,19 @@ class Invocation:
     )
 
     def answer(self, response: Response) -> None:
-        """Hand the response to whoever invoked; only the first one counts."""
+        """Hand the response to the caller; only the first one counts."""
         if not self.response.done():
             self.response.set_result(response)
 
     def fail(self, error: FunctionError) -> None:
         """Fail before the first byte, or break the response off after it."""
         if not self.response.done():
-            self.response.set_result(failed(error))
+            self.response.set_result(failed_response(error))
         elif not self.response.cancelled():
             self.response.result().break_off(error)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the caller has all it will get."""
         return self.response.done() and (
             self.response.cancelled() or self.response.result().ended.is_set()
@@ -212,4 +212,4 @@ def _trailer_error(trailers: Mapping[str, str]) -> FunctionError | None:
         body = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         body = encoded.encode("latin-1")
-    return FunctionError(known_error_type(error_type), body)
+    return FunctionError(normalize_error_type(error_type), body)

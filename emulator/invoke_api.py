@@ -14,13 +14,14 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from emulator.body import TooLargeError
 from emulator.cloudformation import ACCOUNT, REGION
 from emulator.eventstream import CONTENT_TYPE, invoke_complete, payload_chunk
 from emulator.faults import Fault
-from emulator.fronts import Weather, refused
+from emulator.fronts import FrontOptions, refuse_by_fault
 from emulator.function import Answer, Call, Function, ThrottledError
-from emulator.http1 import Reply, Request, TooLargeError
-from emulator.invocation import PAYLOAD_LIMIT, BrokenResponseError, FunctionError, trace
+from emulator.http1 import Reply, Request
+from emulator.invocation import PAYLOAD_LIMIT, BrokenResponseError, FunctionError, new_trace_id
 from emulator.server import Handler
 from emulator.stages import INNER, CutError, Stream, spoil, throttle
 
@@ -41,7 +42,7 @@ class _RefusedError(Exception):
         self.status, self.name, self.more = status, name, more
 
 
-def invoke_api(functions: Mapping[str, Function], weather: Weather) -> Handler:
+def invoke_api(functions: Mapping[str, Function], front_options: FrontOptions) -> Handler:
     """The handler of the Invoke API."""
     known = {**{f.spec.logical_id: f for f in functions.values()}, **functions}
 
@@ -51,10 +52,10 @@ def invoke_api(functions: Mapping[str, Function], weather: Weather) -> Handler:
             kind = request.header("x-amz-invocation-type") or "RequestResponse"
             _check_kind(kind)
             call = await _call(request, EVENT_LIMIT if kind == "Event" else REQUEST_LIMIT)
-            faults = weather.faults.take(
+            faults = front_options.faults.take(
                 front="invoke-api", function=function.spec.name, path=request.path
             )
-            if await refused(faults, reply):
+            if await refuse_by_fault(faults, reply):
                 return
             if kind == "DryRun":
                 await reply.send(204, [])
@@ -63,24 +64,24 @@ def invoke_api(functions: Mapping[str, Function], weather: Weather) -> Handler:
                 await reply.send(202, [])
             else:
                 async with function.invoke(call, faults) as answer:
-                    await carry(answer, reply, faults, weather)
+                    await carry(answer, reply, faults, front_options)
         except ThrottledError as error:
-            await _refuse(reply, _throttled(error))
+            await _refuse(reply, _to_refusal(error))
         except _RefusedError as error:
             await _refuse(reply, error)
 
     return handle
 
 
-Carry = Callable[[Answer, Reply, Sequence[Fault], Weather], Awaitable[None]]
+Carry = Callable[[Answer, Reply, Sequence[Fault], FrontOptions], Awaitable[None]]
 
 
 def _operation(known: Mapping[str, Function], request: Request) -> tuple[Function, Carry]:
     if request.method == "POST":
         if named := _STREAM.fullmatch(request.path):
-            return _found(known, unquote(named[1])), _stream
+            return _find_function(known, unquote(named[1])), _stream
         if named := _INVOKE.fullmatch(request.path):
-            return _found(known, unquote(named[1])), _whole
+            return _find_function(known, unquote(named[1])), _whole
     raise _RefusedError(404, "UnknownOperationException", "No such operation.")
 
 
@@ -111,11 +112,13 @@ async def _call(request: Request, limit: int) -> Call:
         payload=payload or b"{}",
         client_context=context,
         tenant_id=request.header("x-amz-tenant-id"),
-        trace_id=request.header("x-amzn-trace-id") or trace(),
+        trace_id=request.header("x-amzn-trace-id") or new_trace_id(),
     )
 
 
-async def _whole(answer: Answer, reply: Reply, faults: Sequence[Fault], _weather: Weather) -> None:
+async def _whole(
+    answer: Answer, reply: Reply, faults: Sequence[Fault], _front_options: FrontOptions
+) -> None:
     """Invoke: the response in one piece, prelude and all when the function streamed one."""
     request = reply.request
     head = [*_head(request, answer), ("Content-Type", "application/json")]
@@ -141,7 +144,9 @@ async def _whole(answer: Answer, reply: Reply, faults: Sequence[Fault], _weather
     await _send(_once(content), faults, answer, reply)
 
 
-async def _stream(answer: Answer, reply: Reply, faults: Sequence[Fault], weather: Weather) -> None:
+async def _stream(
+    answer: Answer, reply: Reply, faults: Sequence[Fault], front_options: FrontOptions
+) -> None:
     """InvokeWithResponseStream: frames, then how it ended."""
     request = reply.request
     head = [
@@ -151,16 +156,16 @@ async def _stream(answer: Answer, reply: Reply, faults: Sequence[Fault], weather
     ]
     await reply.start(200, head)
     inner = [fault for fault in faults if fault.kind in INNER]
-    await _send(_frames(request, answer, inner, weather), faults, answer, reply)
+    await _send(_frames(request, answer, inner, front_options), faults, answer, reply)
 
 
 async def _frames(
-    request: Request, answer: Answer, faults: Sequence[Fault], weather: Weather
+    request: Request, answer: Answer, faults: Sequence[Fault], front_options: FrontOptions
 ) -> Stream:
     error = answer.response.error
     if error is None:
         body: Stream = _raw(answer)
-        if weather.throttled:
+        if front_options.throttled:
             body = throttle(body)
         try:
             async with aclosing(spoil(body, faults, answer)) as source:
@@ -203,7 +208,7 @@ async def _send(body: Stream, faults: Sequence[Fault], answer: Answer, reply: Re
         await reply.cut(reset=cut.reset)
 
 
-def _found(known: Mapping[str, Function], given: str) -> Function:
+def _find_function(known: Mapping[str, Function], given: str) -> Function:
     """By name, partial ARN, ARN, each with or without `:qualifier`."""
     parts = given.split(":")
     if parts[0] == "arn":
@@ -217,7 +222,7 @@ def _found(known: Mapping[str, Function], given: str) -> Function:
     return function
 
 
-def _throttled(error: ThrottledError) -> _RefusedError:
+def _to_refusal(error: ThrottledError) -> _RefusedError:
     return _RefusedError(429, "TooManyRequestsException", str(error), Reason=error.reason)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
-from emulator.fronts import Front, Weather, body_of, carry
+from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
 from emulator.payloads import version_2
@@ -41,7 +41,7 @@ class Netlify:
     functions: Mapping[str, Function]
     routes: Sequence[Route]
     site: Callable[[], Site]
-    weather: Weather
+    front_options: FrontOptions
     head_limit: float = HEAD_LIMIT
 
     async def handle(self, request: Request, reply: Reply) -> None:
@@ -91,7 +91,7 @@ class Netlify:
         if file is not None:
             await _file(reply, site, file)
         else:
-            await _missing(reply, site)
+            await _send_not_found(reply, site)
 
     async def _follow(self, site: Site, rule: Redirect, target: str, reply: Reply) -> bool:
         """Do what a rule says; False when it leads to a file that is not there."""
@@ -112,7 +112,7 @@ class Netlify:
 
     async def _call(self, function: Function, reply: Reply) -> None:
         request = reply.request
-        body = await body_of(reply, message=b'{"message":"Request Entity Too Large"}')
+        body = await read_body(reply, message=b'{"message":"Request Entity Too Large"}')
         if body is None:
             return
         request_id = _ulid()
@@ -132,11 +132,11 @@ class Netlify:
             },
         )
         head = [("Server", "Netlify"), ("x-nf-request-id", request_id)]
-        front = Front(name="netlify", streaming=streams(function), head=self.head_limit)
-        await carry(front, self.weather, function, payload, reply, headers=head)
+        front = Front(name="netlify", streaming=is_streaming(function), head=self.head_limit)
+        await carry(front, self.front_options, function, payload, reply, headers=head)
 
 
-def streams(function: Function) -> bool:
+def is_streaming(function: Function) -> bool:
     """Whether the gateway would find a streaming function URL behind a function."""
     url = function.spec.url
     return url.invoke_mode == "RESPONSE_STREAM" if url else bool(function.spec.wrapper)
@@ -164,7 +164,7 @@ async def _file(reply: Reply, site: Site, file: Path, *, status: int = 200) -> N
         await reply.send(status, list(head.values()), content)
 
 
-async def _missing(reply: Reply, site: Site) -> None:
+async def _send_not_found(reply: Reply, site: Site) -> None:
     page = site.file("/404.html")
     if page and reply.request.method in ("GET", "HEAD"):
         await _file(reply, site, page, status=404)

@@ -43,7 +43,7 @@ def version_2(
 
     Optional members are left out rather than null, as AWS does.
     """
-    headers = _joined(request) | dict(extra_headers or {})
+    headers = _join_headers(request) | dict(extra_headers or {})
     cookies = [c.strip() for c in headers.pop("cookie", "").split(";") if c.strip()]
     context: dict[str, Any] = {
         "accountId": "anonymous" if url and not access_key else ACCOUNT,
@@ -142,7 +142,7 @@ def version_1(
     }
 
 
-def _joined(request: Request) -> dict[str, str]:
+def _join_headers(request: Request) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in request.headers:
         key = name.lower()

@@ -12,7 +12,7 @@ from emulator.invocation import Invocation
 
 
 class Polls:
-    """The queue between whoever invokes and a runtime's `/next` requests."""
+    """The queue between the invocations of a function and a runtime's `/next` requests."""
 
     def __init__(self) -> None:
         self.waiting: deque[Invocation] = deque()
@@ -36,11 +36,11 @@ class Polls:
         """The next invocation for this poll; None when the runtime hung up first."""
         while self.waiting:
             invocation = self.waiting.popleft()
-            if not invocation.over:
+            if not invocation.is_over:
                 return invocation
         poll: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._polls.append(poll)
-        watch = asyncio.ensure_future(reply.hung_up())
+        watch = asyncio.ensure_future(reply.wait_closed())
         try:
             await asyncio.wait((poll, watch), return_when=asyncio.FIRST_COMPLETED)
             if watch.done() and poll.done():

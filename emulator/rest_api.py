@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
-from emulator.fronts import Front, Weather, body_of, carry
+from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
 from emulator.integration import REST_REMAPPED
-from emulator.invocation import trace
+from emulator.invocation import new_trace_id
 from emulator.payloads import version_1
 from emulator.routes import find_route
 from emulator.server import Handler
@@ -28,7 +28,7 @@ def rest_api(
     functions: Mapping[str, Function],
     routes: Sequence[Route],
     api: RestApi,
-    weather: Weather,
+    front_options: FrontOptions,
     *,
     idle: float | None = None,
 ) -> Handler:
@@ -46,13 +46,13 @@ def rest_api(
         head = [
             ("x-amzn-RequestId", request_id),
             ("x-amz-apigw-id", uuid.uuid4().hex[:16]),
-            ("X-Amzn-Trace-Id", trace().partition(";")[0]),
+            ("X-Amzn-Trace-Id", new_trace_id().partition(";")[0]),
         ]
         if found is None:
             head = [("Content-Type", "application/json"), *head]
             await reply.send(403, head, b'{"message":"Missing Authentication Token"}')
             return
-        body = await body_of(reply, message=b'{"message":"Request Too Long"}')
+        body = await read_body(reply, message=b'{"message":"Request Too Long"}')
         if body is None:
             return
         route, parameters = found
@@ -68,7 +68,7 @@ def rest_api(
             binary=_is_binary(api, request),
         )
         front = _front(route, silence)
-        await carry(front, weather, functions[route.function], payload, reply, headers=head)
+        await carry(front, front_options, functions[route.function], payload, reply, headers=head)
 
     return handle
 

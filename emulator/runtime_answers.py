@@ -5,15 +5,16 @@ The spelling is AWS's, newline at the end included. Knows nothing of states or i
 
 import json
 
+from emulator.body import TooLargeError, TruncatedBodyError
 from emulator.chunked import MalformedBodyError
-from emulator.http1 import Reply, Request, TooLargeError, TruncatedBodyError
+from emulator.http1 import Reply, Request
 from emulator.invocation import (
     ERROR_TYPE,
     PAYLOAD_LIMIT,
     FunctionError,
     Invocation,
     failure,
-    known_error_type,
+    normalize_error_type,
 )
 
 REQUEST_ID = "Lambda-Runtime-Aws-Request-Id"
@@ -75,7 +76,7 @@ async def refuse(reply: Reply, status: int, error_type: str, message: str) -> No
     await reply.send(status, [("Content-Type", "application/json")], body)
 
 
-async def reported(request: Request) -> FunctionError:
+async def read_error_report(request: Request) -> FunctionError:
     """The error a runtime posted: its type as the platform keeps it, its cause left out.
 
     A document that broke off is no document, and still an error: AWS's own server takes it.
@@ -92,7 +93,7 @@ async def reported(request: Request) -> FunctionError:
             body = json.dumps({key: document[key] for key in _KEPT if key in document}).encode()
         except (ValueError, TypeError):
             body = b'"Invalid error body"'
-    return FunctionError(known_error_type(request.header(ERROR_TYPE)), body)
+    return FunctionError(normalize_error_type(request.header(ERROR_TYPE)), body)
 
 
 def too_large() -> FunctionError:

@@ -12,31 +12,23 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from emulator.chunked import MalformedBodyError
-from emulator.http1 import Reply, Request, TooLargeError, TruncatedBodyError
+from emulator.http1 import Reply, Request
 from emulator.invocation import (
-    ERROR_BODY,
-    ERROR_TYPE,
-    PAYLOAD_LIMIT,
     FunctionError,
     Invocation,
-    Response,
     failure,
-    whole,
 )
 from emulator.polls import Polls
 from emulator.runtime_answers import (
     EXTENSION_ID,
     INVOCATION_ID,
     REFUSALS,
-    RESPONSE_MODE,
-    TOO_LARGE,
     accept,
     deliver,
+    read_error_report,
     refuse,
-    reported,
-    too_large,
 )
+from emulator.runtime_posts import Posts
 from emulator.server import Server, listen
 
 _POST = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
@@ -49,7 +41,6 @@ _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 _REMEMBERED = 1000
 _LAST_WORDS = 1.0
 
-TRUNCATED = failure("Runtime.TruncatedResponse", "The response ended without its last chunk.")
 
 Refusal = Callable[[str], int | None]
 
@@ -57,11 +48,10 @@ Refusal = Callable[[str], int | None]
 class RuntimeApi:
     """The server a runtime finds at AWS_LAMBDA_RUNTIME_API.
 
-    `ready` is set at the first `/next`, `init_error` by `/runtime/init/error`, `wedged` by a
-    response mode that does not exist. `on_idle` is called when an invocation is over: classic,
+    `ready` is set at the first `/next`, `init_error` by `/runtime/init/error`; `posts` reads what
+    the runtime posts. `on_idle` is called when an invocation is over: classic,
     at the `/next` that follows it. `refusal` may spoil a request to "next", "response" or
-    "error" with a status, 0 for a reset. `settle` waits a moment for the process's death, which
-    explains more than a missing last chunk.
+    "error" with a status, 0 for a reset.
     """
 
     def __init__(
@@ -76,8 +66,6 @@ class RuntimeApi:
         self.ready = asyncio.Event()
         self.init_error: FunctionError | None = None
         self.has_extension = False
-        self.wedged = False
-        self.exit_error: FunctionError | None = None
         self.in_flight: list[Invocation] = []
         self.address = ""
         self._concurrency = concurrency
@@ -85,7 +73,9 @@ class RuntimeApi:
         self._restored = asyncio.Event()
         self._on_idle = on_idle
         self._refusal = refusal
-        self._settle = settle
+        self.posts = Posts(
+            concurrent=concurrency is not None, on_sent=self._mark_sent, settle=settle
+        )
         self._state = "Started"
         self._polls = Polls()
         self._expired: deque[str] = deque(maxlen=_REMEMBERED)
@@ -147,7 +137,7 @@ class RuntimeApi:
     async def _handle(self, request: Request, reply: Reply) -> None:
         posted = _POST.fullmatch(request.path) if request.method == "POST" else None
         if posted:
-            await self._posted(request, reply, posted[1], posted[2])
+            await self._take_post(request, reply, posted[1], posted[2])
             return
         match request.method, request.path:
             case "GET", "/2018-06-01/runtime/invocation/next":
@@ -165,7 +155,7 @@ class RuntimeApi:
                 head = [(EXTENSION_ID, str(uuid.uuid4())), ("Content-Type", "application/json")]
                 await reply.send(200, head, b"{}")
             case "GET", "/2020-01-01/extension/event/next":
-                await reply.hung_up()
+                await reply.wait_closed()
             case _, path if path in _OTHER_METHODS or _POST.fullmatch(path):
                 await reply.send(405, [])
             case _:
@@ -174,7 +164,7 @@ class RuntimeApi:
     # --- next -----------------------------------------------------------------------------
 
     async def _next(self, reply: Reply) -> None:
-        if await self._refused("next", reply):
+        if await self._refuse_by_fault("next", reply):
             return
         if self._concurrency is None:
             if self.state in (
@@ -186,7 +176,7 @@ class RuntimeApi:
             ):
                 self._become_ready()
             else:
-                await self._wrong_state(reply, "Ready")
+                await self._refuse_state(reply, "Ready")
                 return
             if self.in_flight:  # Running: the same event again
                 await self._deliver(self.in_flight[0], reply)
@@ -224,21 +214,21 @@ class RuntimeApi:
 
     # --- response and error -----------------------------------------------------------------
 
-    async def _posted(self, request: Request, reply: Reply, name: str, verb: str) -> None:
-        invocation = await self._found(request, reply, name)
-        if invocation is None or await self._refused(verb, reply, invocation):
+    async def _take_post(self, request: Request, reply: Reply, name: str, verb: str) -> None:
+        invocation = await self._find(request, reply, name)
+        if invocation is None or await self._refuse_by_fault(verb, reply, invocation):
             return
         wanted = "InvocationResponse" if verb == "response" else "InvocationErrorResponse"
         if invocation.state != "Running":
-            await self._wrong_state(reply, wanted, invocation.state)
+            await self._refuse_state(reply, wanted, invocation.state)
             return
         invocation.state = wanted
         if verb == "response":
-            await self._response(request, reply, invocation)
+            await self.posts.take_response(request, reply, invocation)
         else:
-            await self._error(request, reply, invocation)
+            await self.posts.take_error(request, reply, invocation)
 
-    async def _found(self, request: Request, reply: Reply, name: str) -> Invocation | None:
+    async def _find(self, request: Request, reply: Reply, name: str) -> Invocation | None:
         nonce = request.header(INVOCATION_ID)
         candidates = [i for i in self.in_flight if i.id == name]
         for invocation in candidates:
@@ -250,94 +240,7 @@ class RuntimeApi:
             await refuse(reply, 400, "InvalidRequestID", "Invalid request ID")
         return None
 
-    async def _response(self, request: Request, reply: Reply, invocation: Invocation) -> None:
-        mode = request.header(RESPONSE_MODE)
-        if mode not in ("", "streaming"):
-            invocation.fail(
-                failure("Runtime.InvalidResponseModeHeader", f"{RESPONSE_MODE}: {mode}")
-            )
-            if self._concurrency is None:
-                self.wedged = True  # its state allows nothing now; only a reset helps
-            else:
-                self._sent(invocation)
-            await refuse(
-                reply, 400, "InvalidFunctionResponseMode", "Invalid function response mode"
-            )
-            return
-        if mode:
-            await self._streamed(request, reply, invocation)
-        else:
-            await self._buffered(request, reply, invocation)
-
-    async def _buffered(self, request: Request, reply: Reply, invocation: Invocation) -> None:
-        try:
-            content = await request.body.read_all(PAYLOAD_LIMIT)
-        except TooLargeError:
-            invocation.fail(too_large())
-            self._sent(invocation)
-            await refuse(reply, 413, "RequestEntityTooLarge", TOO_LARGE)
-            return
-        except (TruncatedBodyError, MalformedBodyError):
-            await self._truncated(reply, invocation, None)
-            return
-        invocation.answer(whole(content, request.header("content-type")))
-        self._sent(invocation)
-        await accept(reply)
-
-    async def _streamed(self, request: Request, reply: Reply, invocation: Invocation) -> None:
-        # "Trailer must be declared up front or trailers are dropped."
-        declared = {name.strip().lower() for name in request.header("trailer").split(",")}
-        body = request.body
-        cut_off = False
-
-        async def read() -> bytes:
-            nonlocal cut_off
-            try:
-                return await body.read()
-            except (TruncatedBodyError, MalformedBodyError):
-                cut_off = True
-                if self._settle and not response.broken:
-                    await self._settle()
-                response.break_off(self.exit_error or TRUNCATED)
-                return b""
-
-        def trailers() -> dict[str, str]:
-            kept = {ERROR_TYPE.lower(), ERROR_BODY.lower()} & declared
-            return {name: body.trailers[name] for name in kept if name in body.trailers}
-
-        response = Response(
-            read,
-            content_type=request.header("content-type") or "application/octet-stream",
-            streaming=True,
-            trailers=trailers,
-            abort=lambda: None if cut_off else reply.abort(),
-        )
-        invocation.answer(response)
-        await response.ended.wait()
-        if response.broken:
-            await self._truncated(reply, invocation, response)
-        else:
-            self._sent(invocation)
-            await accept(reply)
-
-    async def _truncated(
-        self, reply: Reply, invocation: Invocation, response: Response | None
-    ) -> None:
-        if response is None:
-            if self._settle:
-                await self._settle()
-            invocation.fail(self.exit_error or TRUNCATED)
-        self._sent(invocation)
-        with contextlib.suppress(ConnectionError):
-            await refuse(reply, 400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
-
-    async def _error(self, request: Request, reply: Reply, invocation: Invocation) -> None:
-        error = await reported(request)
-        invocation.fail(error)
-        self._sent(invocation)
-        await accept(reply)
-
-    def _sent(self, invocation: Invocation) -> None:
+    def _mark_sent(self, invocation: Invocation) -> None:
         invocation.state = "RuntimeResponseSentState"
         if self._concurrency is not None and invocation in self.in_flight:
             self.in_flight.remove(invocation)
@@ -347,15 +250,15 @@ class RuntimeApi:
 
     async def _init_error(self, request: Request, reply: Reply) -> None:
         if self.state != "Started" or self.ready.is_set():
-            await self._wrong_state(reply, "InitError")
+            await self._refuse_state(reply, "InitError")
             return
         self._state = "InitError"
-        self.init_error = await reported(request)
+        self.init_error = await read_error_report(request)
         await accept(reply)
 
     async def _restore_next(self, reply: Reply) -> None:
         if self._state != "Started":
-            await self._wrong_state(reply, "RestoreReady")
+            await self._refuse_state(reply, "RestoreReady")
             return
         self._state = "RestoreReady"
         self.ready.set()  # the snapshot would be taken here
@@ -365,28 +268,30 @@ class RuntimeApi:
 
     async def _restore_error(self, request: Request, reply: Reply) -> None:
         if self._state != "Restoring":
-            await self._wrong_state(reply, "RestoreError")
+            await self._refuse_state(reply, "RestoreError")
             return
         self._state = "RestoreError"
-        self._fail_all(await reported(request))
+        self._fail_all(await read_error_report(request))
         await accept(reply)
 
     # --- refusals -----------------------------------------------------------------------------
 
-    async def _refused(self, verb: str, reply: Reply, invocation: Invocation | None = None) -> bool:
+    async def _refuse_by_fault(
+        self, verb: str, reply: Reply, invocation: Invocation | None = None
+    ) -> bool:
         refusal = self._refusal(verb)
         if refusal is None:
             return False
         if invocation is not None:
             invocation.fail(failure("Runtime.Unknown", f"The emulator refused /{verb}."))
-            self._sent(invocation)
+            self._mark_sent(invocation)
         if refusal == 0:
             await reply.cut(reset=True)
         else:
             await refuse(reply, refusal, *REFUSALS.get(refusal, REFUSALS[500]))
         return True
 
-    async def _wrong_state(self, reply: Reply, wanted: str, state: str = "") -> None:
+    async def _refuse_state(self, reply: Reply, wanted: str, state: str = "") -> None:
         message = (
             f"State transition from {state or self.state} to {wanted} failed for runtime. "
             "Error: State transition is not allowed"

@@ -88,7 +88,7 @@ class Sandbox:
         self._started = asyncio.create_task(self._start())
         await asyncio.shield(self._started)
 
-    async def initialised(self, limit: float) -> bool:
+    async def wait_initialised(self, limit: float) -> bool:
         """Wait for the end of the init phase; False when `limit` seconds pass first.
 
         After True, look at `alive` and `api.init_error`.
@@ -204,9 +204,9 @@ class Sandbox:
         if self.api.busy:
             self._say(f"Runtime exited with error: {how}")
         error = failure("Runtime.ExitError", f"Runtime exited with error: {how}")
-        self.api.exit_error = self.api.init_error or error
+        self.api.posts.exit_error = self.api.init_error or error
         self.exited.set_result(status)
-        await self.api.bury(self.api.exit_error)
+        await self.api.bury(self.api.posts.exit_error)
 
     async def _settle(self) -> None:
         await asyncio.wait((self.exited,), timeout=_SETTLE)

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import h11
 
+from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
-from emulator.http1 import Connection, Reply, Request, TruncatedBodyError, phrase
+from emulator.http1 import Connection, Reply, Request, phrase
 
 Handler = Callable[[Request, Reply], Awaitable[None]]
 

@@ -126,7 +126,7 @@ def read_site(path: Path) -> Site:
         elif "from" in rule and "to" in rule:
             redirects.append(_redirect(rule))
     headers = (
-        *_headers_file(publish / "_headers"),
+        *_read_headers_file(publish / "_headers"),
         *(
             (str(rule.get("for", "")), tuple((n, str(v)) for n, v in rule["values"].items()))
             for rule in document.get("headers", [])
@@ -141,7 +141,7 @@ def read_site(path: Path) -> Site:
     )
 
 
-def _headers_file(path: Path) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+def _read_headers_file(path: Path) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """The rules of a `_headers` file: a path, and indented below it the headers it gets."""
     rules: list[tuple[str, tuple[tuple[str, str], ...]]] = []
     try:

@@ -143,7 +143,7 @@ def _environment(
     kept: dict[str, str] = {}
     for name, value in variables.items():
         text = stack.text(value)
-        if stack.absent(value):
+        if stack.is_absent(value):
             continue
         if text is None:
             notes.append(

@@ -8,7 +8,7 @@ import asyncio
 import os
 
 from services.lambda_runtime import wire
-from services.lambda_runtime.client import Line, RuntimeAPI
+from services.lambda_runtime.client import RuntimeAPI, RuntimeApiConnection
 
 EVENT = b"data: w".ljust(78, b"x") + b"\n\n"
 PRELUDE = wire.prelude(200, {"content-type": "text/event-stream"})
@@ -17,10 +17,10 @@ PRELUDE = wire.prelude(200, {"content-type": "text/event-stream"})
 async def answer_forever(host: str, *, keep: bool) -> None:
     """Ask for an invocation and answer it with one event, again and again."""
     api = RuntimeAPI(host)
-    line = Line(api)
+    api_connection = RuntimeApiConnection(api)
     while True:
-        invocation = await line.next()
-        kept = line.lend() if keep else None
+        invocation = await api_connection.next()
+        kept = api_connection.borrow() if keep else None
         connection = kept or await api.connect()
         head = wire.stream_head(invocation.id, host=host, attempt_id=None)
         connection.write(head + wire.chunk(PRELUDE))

@@ -12,7 +12,7 @@ from . import gc_tuning
 
 def run() -> int:
     """Everything but the exit. Gives the exit status."""
-    gc_tuning.be_patient()
+    gc_tuning.relax()
     import logging
 
     from .start import main

@@ -1,4 +1,4 @@
-"""Whoever carries one response out of an exchange: what it is asked, and the one that streams.
+"""What carries one response out of an exchange: the protocol, and the answer that streams.
 
 The other one, which collects, is in `buffered`.
 """
@@ -11,18 +11,18 @@ from .writer import StreamWriter
 
 
 class Answer(Protocol):
-    """Whoever carries one response out."""
+    """Carries one response out."""
 
     @property
     def tail(self) -> bytes:
         """The last frame that was taken."""
 
     @property
-    def quiet_since(self) -> float:
+    def last_sent_at(self) -> float:
         """When a frame was last sent, on the loop's clock."""
 
     @property
-    def shown(self) -> bool:
+    def is_committed(self) -> bool:
         """Whether a response that was started can no longer be replaced by another."""
 
     def start(self, head: Head) -> None:
@@ -32,9 +32,9 @@ class Answer(Protocol):
         """Send the head; `empty` when no body will follow."""
 
     def add(self, frame: bytes) -> bool:
-        """Take a frame; True means `settle` before the next one."""
+        """Take a frame; True means `drain` before the next one."""
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Wait until there is room."""
 
     def end(self, frame: bytes, failure: wire.Failure | None = None) -> None:
@@ -44,9 +44,9 @@ class Answer(Protocol):
 class StreamedAnswer:
     """Carries a response out as prelude and chunks."""
 
-    __slots__ = ("_head", "_multi_value", "_prelude", "_writer", "add", "settle")
+    __slots__ = ("_head", "_multi_value", "_prelude", "_writer", "add", "drain")
 
-    shown = True
+    is_committed = True
 
     def __init__(self, writer: StreamWriter, *, multi_value: bool) -> None:
         self._writer = writer
@@ -55,7 +55,7 @@ class StreamedAnswer:
         self._prelude = b""
         # Bound once: a hundred thousand frames pass through them.
         self.add = writer.add
-        self.settle = writer.settle
+        self.drain = writer.drain
 
     @property
     def tail(self) -> bytes:
@@ -63,9 +63,9 @@ class StreamedAnswer:
         return self._writer.tail
 
     @property
-    def quiet_since(self) -> float:
+    def last_sent_at(self) -> float:
         """When a frame was last sent, on the loop's clock."""
-        return self._writer.quiet_since
+        return self._writer.last_sent_at
 
     def start(self, head: Head) -> None:
         """Write the prelude, but do not send it yet: the body may turn out empty."""

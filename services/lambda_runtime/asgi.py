@@ -1,4 +1,4 @@
-"""The ASGI host: one HTTP exchange between an application and whoever carries its answer.
+"""The ASGI host: one HTTP exchange between an application and what carries its answer.
 
 It knows the ASGI specification and the user-visible error phases; it knows neither sockets nor
 the Runtime API. Carriers are in `answer`.
@@ -35,7 +35,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 class Exchange:
     """One request and its response, as the `receive` and `send` an application is called with.
 
-    When the application has returned, the exchange is complete, `gone`, or waits for `fail`.
+    When the application has returned, the exchange is complete, `is_gone`, or waits for `fail`.
     """
 
     __slots__ = (
@@ -44,14 +44,14 @@ class Exchange:
         "_begun",
         "_bodiless",
         "_body",
+        "_bytes_due",
+        "_ended",
         "_event_stream",
-        "_given",
-        "_heart",
+        "_heartbeat",
         "_inflate",
-        "_left",
-        "_over",
         "_plain",
-        "gone",
+        "_request_sent",
+        "is_gone",
         "scope",
         "state",
     )
@@ -59,28 +59,28 @@ class Exchange:
     def __init__(self, scope: Scope, body: bytes, answer: Answer) -> None:
         self.scope = scope
         self.state: Literal["waiting", "started", "complete"] = "waiting"
-        self.gone = False
+        self.is_gone = False
         self._answer = answer
         self._add = answer.add
         self._body = body
-        self._given = False
-        self._over: asyncio.Event | None = None
+        self._request_sent = False
+        self._ended: asyncio.Event | None = None
         self._begun = False
         self._plain = False  # the body needs nothing but sending
         self._bodiless = False
         self._event_stream = False
-        self._left: int | None = None  # of a declared Content-Length, in bytes
+        self._bytes_due: int | None = None  # of a declared Content-Length, in bytes
         self._inflate: zlib._Decompress | None = None
-        self._heart: asyncio.TimerHandle | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
 
     async def receive(self) -> Message:
         """The request, once; then the end of the exchange, when it comes."""
-        if not self._given and not self._is_over:
-            self._given = True
+        if not self._request_sent and not self._is_over:
+            self._request_sent = True
             return {"type": "http.request", "body": self._body, "more_body": False}
         if not self._is_over:
-            self._over = self._over or asyncio.Event()
-            await self._over.wait()
+            self._ended = self._ended or asyncio.Event()
+            await self._ended.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -93,7 +93,7 @@ class Exchange:
             frame = message.get("body")
             if type(frame) is bytes and frame:
                 if self._add(frame):
-                    await self._answer.settle()
+                    await self._answer.drain()
                     self._check_reader()
                 return
         self._check_reader()
@@ -112,7 +112,7 @@ class Exchange:
     def disconnect(self) -> None:
         """The caller has gone, as far as anyone can tell."""
         if self.state != "complete":
-            self.gone = True
+            self.is_gone = True
             self._plain = False
             self._end_exchange()
 
@@ -122,28 +122,28 @@ class Exchange:
         Before the start that is a plain response with `status` (500, 503, 504); after it, a
         last event where an event stream can still take one, and `failure` in the trailers.
         """
-        if self.gone or self.state == "complete":
+        if self.is_gone or self.state == "complete":
             return
-        if self.state == "waiting" or not self._answer.shown:
+        if self.state == "waiting" or not self._answer.is_committed:
             self._answer.start(Head(status, (("content-type", "text/plain; charset=utf-8"),)))
             self._bodiless = self.scope["method"] == "HEAD"
             self._begin(empty=self._bodiless)
-            self._complete(b"" if self._bodiless else _phrase(status), failure)
+            self._complete(b"" if self._bodiless else _encode_phrase(status), failure)
             return
         if not self._begun:
             self._begin(empty=False)
         last = b""
-        if self._event_stream and not self._bodiless and _between_events(self._answer.tail):
+        if self._event_stream and not self._bodiless and _is_between_events(self._answer.tail):
             last = b"data: " + json.dumps(_LAST_EVENTS[status]).encode() + b"\n\n"
         self._complete(last, failure)
 
     @property
     def _is_over(self) -> bool:
-        return self.gone or self.state == "complete"
+        return self.is_gone or self.state == "complete"
 
     def _check_reader(self) -> None:
-        if self.gone:
-            raise ConnectionResetError("The caller has gone; nobody reads this response.")
+        if self.is_gone:
+            raise ConnectionResetError("The caller has gone; this response has no reader.")
 
     def _start(self, message: Message) -> None:
         head = read_head(message)
@@ -151,7 +151,7 @@ class Exchange:
         coding = head.first("content-encoding")
         length = head.declared_length
         if coding is not None and isinstance(self._answer, StreamedAnswer):
-            head, self._inflate = _without_coding(head, coding.lower().strip())
+            head, self._inflate = _remove_coding(head, coding.lower().strip())
         self._answer.start(head)
         self.state = "started"
         content_type = head.first("content-type") or ""
@@ -159,22 +159,22 @@ class Exchange:
         if self._bodiless or length == 0:
             self._begin(empty=True)
         else:
-            self._left = length
+            self._bytes_due = length
             # The prelude leaves now, unless this very turn shows that there is no body.
             asyncio.get_running_loop().call_soon(self._begin_late)
 
     def _begin_late(self) -> None:
-        if not self._begun and not self.gone:
+        if not self._begun and not self.is_gone:
             self._begin(empty=False)
 
     def _begin(self, *, empty: bool) -> None:
         self._begun = True
         self._answer.begin(empty=empty)
         self._plain = (
-            not self._bodiless and self._left is None and self._inflate is None and not empty
+            not self._bodiless and self._bytes_due is None and self._inflate is None and not empty
         )
         if self._event_stream and not empty:
-            self._heart = asyncio.get_running_loop().call_later(HEARTBEAT, self._beat)
+            self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT, self._send_heartbeat)
 
     async def _send_body(self, message: Message) -> None:
         frame = message.get("body", b"")
@@ -189,21 +189,21 @@ class Exchange:
         if self._bodiless:
             frame = b""
         elif self._inflate is not None:
-            frame = _inflated(self._inflate, frame, more=more)
+            frame = _inflate_frame(self._inflate, frame, more=more)
         if not more:
             self._complete(frame)
         elif frame and self._add(frame):
-            await self._answer.settle()
+            await self._answer.drain()
             self._check_reader()
 
     def _count(self, size: int, *, more: bool) -> None:
         """Hold the application to its Content-Length: a short body must not look whole."""
-        if self._left is None or self._bodiless:
+        if self._bytes_due is None or self._bodiless:
             return
-        self._left -= size
-        if self._left < 0:
+        self._bytes_due -= size
+        if self._bytes_due < 0:
             raise MisuseError("The response is longer than its Content-Length.")
-        if self._left > 0 and not more:
+        if self._bytes_due > 0 and not more:
             raise MisuseError("The response is shorter than its Content-Length.")
 
     def _complete(self, frame: bytes, failure: wire.Failure | None = None) -> None:
@@ -213,20 +213,20 @@ class Exchange:
         self._end_exchange()
 
     def _end_exchange(self) -> None:
-        if self._heart is not None:
-            self._heart.cancel()
-            self._heart = None
-        if self._over is not None:
-            self._over.set()
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self._heartbeat = None
+        if self._ended is not None:
+            self._ended.set()
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         loop = asyncio.get_running_loop()
-        due = self._answer.quiet_since + HEARTBEAT
+        due = self._answer.last_sent_at + HEARTBEAT
         if due <= loop.time():
-            if _between_events(self._answer.tail):
+            if _is_between_events(self._answer.tail):
                 self._add(_COMMENT)
             due = loop.time() + HEARTBEAT
-        self._heart = loop.call_at(due, self._beat)
+        self._heartbeat = loop.call_at(due, self._send_heartbeat)
 
 
 def _error_event(code: str, text: str) -> dict[str, Any]:
@@ -240,13 +240,13 @@ _LAST_EVENTS = {
 }
 
 
-def _between_events(frame: bytes) -> bool:
+def _is_between_events(frame: bytes) -> bool:
     """Whether an event stream that ended with `frame` can take a new line of its own."""
     comment = frame.startswith(b":") and frame.find(b"\n") == len(frame) - 1
     return not frame or comment or frame.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
 
 
-def _without_coding(head: Head, coding: str) -> "tuple[Head, zlib._Decompress | None]":
+def _remove_coding(head: Head, coding: str) -> "tuple[Head, zlib._Decompress | None]":
     """Undo a content coding, where the standard library can.
 
     Function URLs were seen to decode streamed bodies themselves, and CloudFront to answer 502
@@ -259,7 +259,7 @@ def _without_coding(head: Head, coding: str) -> "tuple[Head, zlib._Decompress | 
     return Head(head.status, headers), inflate
 
 
-def _inflated(inflate: "zlib._Decompress", frame: bytes, *, more: bool) -> bytes:
+def _inflate_frame(inflate: "zlib._Decompress", frame: bytes, *, more: bool) -> bytes:
     try:
         data = inflate.decompress(frame)
         return data if more else data + inflate.flush()
@@ -267,7 +267,7 @@ def _inflated(inflate: "zlib._Decompress", frame: bytes, *, more: bool) -> bytes
         raise MisuseError("The body is not encoded as its Content-Encoding says.") from error
 
 
-def _phrase(status: int) -> bytes:
+def _encode_phrase(status: int) -> bytes:
     from http import HTTPStatus
 
     return HTTPStatus(status).phrase.encode()

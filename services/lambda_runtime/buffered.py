@@ -31,7 +31,7 @@ _AS_MANGUM: dict[payloads.Shape, dict[str, Any]] = {
 class BufferedAnswer:
     """Collects a response. `result` is its head and its body, once it is complete."""
 
-    __slots__ = ("_head", "_parts", "_size", "quiet_since", "result", "shown", "tail")
+    __slots__ = ("_head", "_parts", "_size", "is_committed", "last_sent_at", "result", "tail")
 
     def __init__(self) -> None:
         self._head = Head(500, ())
@@ -39,8 +39,8 @@ class BufferedAnswer:
         self._size = 0
         self.result = (self._head, b"")
         self.tail = b""
-        self.shown = False
-        self.quiet_since = float("inf")  # nobody is waiting for a heartbeat
+        self.is_committed = False
+        self.last_sent_at = float("inf")  # a buffered answer needs no heartbeat
 
     def start(self, head: Head) -> None:
         """Remember status and headers, and begin anew."""
@@ -62,7 +62,7 @@ class BufferedAnswer:
         self._parts.append(frame)
         return False
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """There is always room below the limit."""
 
     def end(self, frame: bytes, failure: wire.Failure | None = None) -> None:  # noqa: ARG002 (no trailers)
@@ -97,7 +97,7 @@ def write_response(
     return result
 
 
-def refusal(error: payloads.PayloadError) -> dict[str, Any]:
+def write_refusal(error: payloads.PayloadError) -> dict[str, Any]:
     """A 400 in the form every HTTP front and every person reading JSON understands."""
     import json
 
@@ -110,14 +110,16 @@ def refusal(error: payloads.PayloadError) -> dict[str, Any]:
     }
 
 
-def call(app: ASGIApp, event: Any, context: object, *, lifespan: Lifespan) -> dict[str, Any]:
+def answer_payload(
+    app: ASGIApp, event: Any, context: object, *, lifespan: Lifespan
+) -> dict[str, Any]:
     """Answer one payload under the stock runtime: Mangum runs `app`, on our request mapping."""
     from mangum import Mangum
 
     try:
         shape, scope, body = payloads.read(event)
     except payloads.PayloadError as error:
-        return refusal(error)
+        return write_refusal(error)
     scope["aws.event"], scope["aws.context"] = event, context
 
     class Handler:
@@ -131,24 +133,26 @@ def call(app: ASGIApp, event: Any, context: object, *, lifespan: Lifespan) -> di
         def __call__(self, response: dict[str, Any]) -> dict[str, Any]:
             return write_response(event, shape, read_head(response), response["body"])
 
-    mangum: Any = Mangum(_complete(app), lifespan=lifespan, custom_handlers=[cast("Any", Handler)])
+    mangum: Any = Mangum(
+        _require_completion(app), lifespan=lifespan, custom_handlers=[cast("Any", Handler)]
+    )
     result: dict[str, Any] = mangum(event, context)
     return result
 
 
-def _complete(app: ASGIApp) -> Any:
+def _require_completion(app: ASGIApp) -> Any:
     """Mangum expects a response from whatever returns; one that is missing is a failure."""
 
     async def complete(scope: Any, receive: Any, send: Any) -> None:
         more = scope["type"] == "http"
 
-        async def watched(message: Any) -> None:
+        async def send_and_check(message: Any) -> None:
             nonlocal more
             await send(message)
             if message["type"] == "http.response.body":
                 more = bool(message.get("more_body", False))
 
-        await app(scope, receive, watched)
+        await app(scope, receive, send_and_check)
         if more:
             raise MisuseError("The application returned without completing its response.")
 

@@ -18,7 +18,7 @@ from .reply import ProtocolError, Reply
 
 logger = logging.getLogger(__name__)
 
-PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between five tries
+RETRY_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between five tries
 
 
 class RuntimeAPIError(LambdaRuntimeError):
@@ -78,47 +78,56 @@ class RuntimeAPI:
         ]
 
 
-class Line:
+class RuntimeApiConnection:
     """One connection kept for GET /next and for whole answers, reopened when it went stale.
 
-    One question at a time. With `ahead` a second connection is opened while the line waits for
-    an answer, so that a stream does not wait for its own: see `ready_made`. `close` when done.
+    One question at a time. With `preconnect` a second connection is opened while this one waits
+    for an answer, so that a stream does not wait for its own: see `take_preconnected`. `close`
+    when done.
     """
 
-    __slots__ = ("_ahead", "_api", "_clock", "_connection", "_ready_made", "_sleep", "patient")
+    __slots__ = (
+        "_api",
+        "_clock",
+        "_connection",
+        "_preconnect",
+        "_preconnected",
+        "_sleep",
+        "retry_on_500",
+    )
 
     def __init__(
         self,
         api: RuntimeAPI,
         *,
-        patient: bool = False,
-        ahead: bool = False,
+        retry_on_500: bool = False,
+        preconnect: bool = False,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._api = api
         self._connection: Connection | None = None
-        self._ahead = ahead
-        self._ready_made: Connection | None = None
+        self._preconnect = preconnect
+        self._preconnected: Connection | None = None
         self._clock = clock
         self._sleep = sleep
-        self.patient = patient
+        self.retry_on_500 = retry_on_500
 
     async def next(self) -> Invocation:
         """Wait for an invocation, for as long as it takes: the sandbox may be frozen meanwhile.
 
         A broken connection or a refusal is tried five times; while an invocation is being
         delivered, Lambda gives the same one again, so none is lost. A 500 means the sandbox
-        is beyond repair and ends the process, unless `patient` (Managed Instances), where it
+        is beyond repair and ends the process, unless `retry_on_500` (Managed Instances), where it
         counts as a refusal. Raises `RuntimeAPIError`.
         """
         problem: object = None
-        for pause in (*PAUSES, None):
+        for pause in (*RETRY_PAUSES, None):
             try:
                 reply = await self.get(wire.NEXT)
                 if reply.status == 200:
                     return read_invocation(reply, self._clock())
-                if reply.status == 500 and not self.patient:
+                if reply.status == 500 and not self.retry_on_500:
                     raise RuntimeAPIError("The Runtime API answered 500 and asks for an exit.")
                 problem = f"status {reply.status}"
             except (OSError, ProtocolError, InvocationError) as error:
@@ -137,33 +146,33 @@ class Line:
         answers carry their invocation's id, so Lambda refuses a second copy of one."""
         return await self._ask(request)
 
-    def lend(self) -> Connection | None:
+    def borrow(self) -> Connection | None:
         """The kept connection, for one streamed answer, if it is idle. It stays ours."""
         connection = self._connection
-        return connection if connection is not None and connection.idle else None
+        return connection if connection is not None and connection.is_idle else None
 
-    def ready_made(self) -> Connection | None:
+    def take_preconnected(self) -> Connection | None:
         """An unused connection that is open, for one streamed answer; it is the caller's."""
-        connection, self._ready_made = self._ready_made, None
-        if connection is None or connection.still_open():
+        connection, self._preconnected = self._preconnected, None
+        if connection is None or connection.is_still_open():
             return connection
         connection.close()
         return None
 
     def close(self) -> None:
         """Let go of both connections; the next question opens others."""
-        for connection in (self._connection, self._ready_made):
+        for connection in (self._connection, self._preconnected):
             if connection is not None:
                 connection.close()
-        self._connection = self._ready_made = None
+        self._connection = self._preconnected = None
 
     async def _ask(self, request: bytes) -> Reply:
         connection = self._connection
-        if connection is not None and connection.idle:
+        if connection is not None and connection.is_idle:
             try:
                 return await self._exchange(connection, request)
             except OSError:
-                if connection.heard:
+                if connection.has_reply_bytes:
                     raise
         self.close()
         self._connection = await self._api.connect()
@@ -176,14 +185,14 @@ class Line:
     async def _exchange(self, connection: Connection, request: bytes) -> Reply:
         try:
             connection.write(request)
-            if self._ahead:
-                self._open_ahead()
+            if self._preconnect:
+                self._connect_next()
             return await connection.reply()
         except BaseException:
             connection.close()
             raise
 
-    def _open_ahead(self) -> None:
+    def _connect_next(self) -> None:
         """Only once the question is on its way: the other side has something to do meanwhile."""
-        if self._ready_made is None or self._ready_made.lost is not None:
-            self._ready_made = self._api.connect_again()
+        if self._preconnected is None or self._preconnected.loss is not None:
+            self._preconnected = self._api.connect_again()

@@ -30,9 +30,9 @@ class Address(NamedTuple):
 class Connection:
     """Open, and the owner closes it. Connecting starts at once and never blocks.
 
-    `lost` is why the connection is of no more use, or None. `on_answer` is called when a reply
+    `loss` is why the connection is of no more use, or None. `on_answer` is called when a reply
     has come or the connection is lost, whichever is first: while a body is still being sent
-    that means nobody wants the rest.
+    that means the rest is not wanted.
     """
 
     __slots__ = (
@@ -46,7 +46,7 @@ class Connection:
         "_reply_waiter",
         "_socket",
         "_writing",
-        "lost",
+        "loss",
         "on_answer",
     )
 
@@ -59,7 +59,7 @@ class Connection:
         self._reply_waiter: asyncio.Future[None] | None = None
         self._connected = False
         self._writing = False
-        self.lost: Exception | None = None
+        self.loss: Exception | None = None
         self.on_answer: Callable[[], None] | None = None
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._fd = self._socket.fileno()
@@ -73,41 +73,41 @@ class Connection:
             raise
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether another request may be sent: open, nothing owed in either direction."""
         return (
-            self.lost is None
+            self.loss is None
             and self._reply is None
             and not self._backlog
-            and not self._reader.started
+            and not self._reader.has_started
         )
 
     @property
-    def answered(self) -> bool:
+    def has_reply(self) -> bool:
         """Whether an answer is waiting to be taken with `reply`."""
         return self._reply is not None
 
     @property
-    def connected(self) -> bool:
+    def is_connected(self) -> bool:
         """Whether there ever was a connection; without one, not a byte has left."""
         return self._connected
 
     @property
-    def blocked(self) -> bool:
+    def is_blocked(self) -> bool:
         """Whether the peer reads more slowly than we write."""
         return bool(self._backlog)
 
     @property
-    def heard(self) -> bool:
+    def has_reply_bytes(self) -> bool:
         """Whether any byte of an answer has come."""
-        return self._reply is not None or self._reader.started
+        return self._reply is not None or self._reader.has_started
 
-    def still_open(self) -> bool:
+    def is_still_open(self) -> bool:
         """Whether it can carry a request, by what the kernel knows at this moment.
 
         The peer's hanging up while the sandbox was frozen may not have reached the loop yet.
         """
-        if not (self.idle and self._connected):
+        if not (self.is_idle and self._connected):
             return False
         try:
             self._socket.recv(1, socket.MSG_PEEK)
@@ -119,7 +119,7 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """Send now, or as soon as the kernel takes it. Silent on a lost connection."""
-        if self.lost is not None:
+        if self.loss is not None:
             return
         if self._backlog or not self._connected:
             self._backlog.append(data)
@@ -137,7 +137,7 @@ class Connection:
 
     async def drain(self) -> None:
         """Wait until the kernel has taken everything, or the connection is lost."""
-        while self._backlog and self.lost is None:
+        while self._backlog and self.loss is None:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._drain_waiters.append(waiter)
             await waiter
@@ -145,9 +145,9 @@ class Connection:
     async def reply(self) -> Reply:
         """The next answer. Raises `OSError` or `ProtocolError` when there will be none."""
         while self._reply is None:
-            if self.lost is not None:
+            if self.loss is not None:
                 # A new exception each time: raising the stored one would grow its traceback.
-                raise type(self.lost)(*self.lost.args) from self.lost
+                raise type(self.loss)(*self.loss.args) from self.loss
             self._reply_waiter = self._loop.create_future()
             try:
                 await self._reply_waiter
@@ -160,7 +160,7 @@ class Connection:
 
     def close(self) -> None:
         """Close at once. What the kernel has already taken is still delivered."""
-        if self.lost is None:
+        if self.loss is None:
             self._lose(ConnectionAbortedError("This connection was closed."))
 
     def _connect(self, address: Address) -> None:
@@ -172,7 +172,7 @@ class Connection:
         elif problem in _CONNECTING:
             self._watch_writable()
         else:
-            self.lost = OSError(problem, "The Runtime API cannot be reached.")
+            self.loss = OSError(problem, "The Runtime API cannot be reached.")
             self._socket.close()
             return
         self._loop.add_reader(self._fd, self._on_readable)
@@ -203,7 +203,7 @@ class Connection:
             return
         self._writing = False
         self._loop.remove_writer(self._fd)
-        self._wake_drained()
+        self._wake_drain_waiters()
 
     def _on_readable(self) -> None:
         try:
@@ -240,22 +240,22 @@ class Connection:
         self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        if self.lost is not None:
+        if self.loss is not None:
             return
-        self.lost = error
+        self.loss = error
         self._loop.remove_reader(self._fd)
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._fd)
         self._backlog.clear()
         self._socket.close()
-        self._wake_drained()
+        self._wake_drain_waiters()
         if self._reply_waiter is not None and not self._reply_waiter.done():
             self._reply_waiter.set_result(None)
         if self.on_answer is not None:
             self.on_answer()
 
-    def _wake_drained(self) -> None:
+    def _wake_drain_waiters(self) -> None:
         waiters, self._drain_waiters = self._drain_waiters, []
         for waiter in waiters:
             if not waiter.done():

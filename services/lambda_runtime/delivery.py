@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from . import wire
-from .client import Line, RuntimeAPI, RuntimeAPIError
+from .client import RuntimeAPI, RuntimeApiConnection, RuntimeAPIError
 from .connection import Connection
 from .environment import Environment
 from .handler import Application
@@ -22,11 +22,11 @@ from .reply import Reply
 
 logger = logging.getLogger(__name__)
 
-OVERTIME = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
+CONFIRM_SECONDS = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
 
 
-class Setup(NamedTuple):
-    """What every turn of this process shares.
+class RuntimeConfig(NamedTuple):
+    """What every invocation of this process shares.
 
     `clock` gives seconds since the epoch; `state` is what the lifespan prepared; `threads` run
     sync handler functions (None: asyncio's own).
@@ -44,41 +44,43 @@ class Setup(NamedTuple):
 class Delivery:
     """The answers to one invocation: a whole one, an error, or a stream on a connection."""
 
-    __slots__ = ("_invocation", "_line", "_setup")
+    __slots__ = ("_api_connection", "_config", "_invocation")
 
-    def __init__(self, setup: Setup, invocation: Invocation, line: Line) -> None:
-        self._setup = setup
+    def __init__(
+        self, config: RuntimeConfig, invocation: Invocation, api_connection: RuntimeApiConnection
+    ) -> None:
+        self._config = config
         self._invocation = invocation
-        self._line = line
+        self._api_connection = api_connection
 
     def head(self, content_type: str) -> bytes:
         """The head of a streamed answer."""
         return wire.stream_head(
             self._invocation.id,
-            host=self._setup.api.host,
+            host=self._config.api.host,
             attempt_id=self._invocation.attempt_id,
             content_type=content_type,
         )
 
     async def open(self) -> Connection:
-        """A connection for one streamed answer: the line's own with RIVERRUN_KEEP_ALIVE."""
-        if self._setup.environment.keep_alive:
-            connection = self._line.lend()
+        """A connection for one streamed answer: the kept one with RIVERRUN_KEEP_ALIVE."""
+        if self._config.environment.keep_alive:
+            connection = self._api_connection.borrow()
         else:
-            connection = self._line.ready_made()
+            connection = self._api_connection.take_preconnected()
         if connection is not None:
             return connection
-        connection = await self._setup.api.connect()
-        if connection.lost is not None:  # refused at once; another address may do
-            self._setup.api.next_address()
-            connection = await self._setup.api.connect()
+        connection = await self._config.api.connect()
+        if connection.loss is not None:  # refused at once; another address may do
+            self._config.api.next_address()
+            connection = await self._config.api.connect()
         return connection
 
     def close(self, connection: Connection) -> None:
         """A kept one stays open if its answer was confirmed. A body that was cut has no last
         chunk, so closing cannot make it look whole."""
         connection.on_answer = None
-        if not (self._setup.environment.keep_alive and connection.idle):
+        if not (self._config.environment.keep_alive and connection.is_idle):
             connection.close()
 
     async def respond(self, body: bytes) -> None:
@@ -90,10 +92,10 @@ class Delivery:
         request = wire.response(
             self._invocation.id,
             body,
-            host=self._setup.api.host,
+            host=self._config.api.host,
             attempt_id=self._invocation.attempt_id,
         )
-        self._read_verdict(await self._line.post(request))
+        self._read_verdict(await self._api_connection.post(request))
 
     async def report(self, failure: wire.Failure) -> None:
         """Send an error instead of an answer."""
@@ -101,17 +103,17 @@ class Delivery:
         request = wire.invocation_error(
             self._invocation.id,
             failure,
-            host=self._setup.api.host,
+            host=self._config.api.host,
             attempt_id=self._invocation.attempt_id,
         )
-        self._read_verdict(await self._line.post(request))
+        self._read_verdict(await self._api_connection.post(request))
 
     async def confirm(self, connection: Connection, *, ended: bool) -> None:
         """Read Lambda's verdict on a streamed answer; it comes when the caller has all of it."""
-        if not ended and not connection.answered:
-            logger.warning("The answer was cut: %s", connection.lost or "it was not read")
+        if not ended and not connection.has_reply:
+            logger.warning("The answer was cut: %s", connection.loss or "it was not read")
             return
-        limit = max(self._invocation.deadline - self._setup.clock(), 0) + OVERTIME
+        limit = max(self._invocation.deadline - self._config.clock(), 0) + CONFIRM_SECONDS
         try:
             async with asyncio.timeout(limit):
                 reply = await connection.reply()
@@ -131,5 +133,5 @@ class Delivery:
             logger.warning("The invocation had already timed out (410): %s", text)
             return
         logger.error("The Runtime API refused the answer (%d): %s", reply.status, text)
-        if reply.status == 500 and self._setup.environment.concurrency is None:
+        if reply.status == 500 and self._config.environment.concurrency is None:
             raise RuntimeAPIError("The Runtime API answered 500 and asks for an exit.")

@@ -1,6 +1,6 @@
-"""Exceptions as Lambda is told about them.
+"""Exceptions as they are reported to Lambda.
 
-An exception of a handler function is told as the stock runtime tells it, message and frames,
+An exception of a handler function is reported as the stock runtime does, message and frames,
 since only the account's own callers read that. What an ASGI application raised stays in the
 log: its answers go to strangers.
 """
@@ -14,7 +14,7 @@ LONGEST_MESSAGE = 8 * 1024  # characters
 _OURS = __file__.rpartition("/")[0]
 
 
-def of_function(error: BaseException) -> wire.Failure:
+def describe_error(error: BaseException) -> wire.Failure:
     """Class, message and the frames of the function's own code."""
     name = type(error).__name__
     frames = [
@@ -26,16 +26,16 @@ def of_function(error: BaseException) -> wire.Failure:
     return wire.Failure(f"Function.{name}", str(error)[:LONGEST_MESSAGE], name, trace)
 
 
-def of_start(error: BaseException, kind: str | None = None) -> wire.Failure:
+def describe_start_error(error: BaseException, kind: str | None = None) -> wire.Failure:
     """A failed import or startup, in Lambda's words where it has some."""
-    failure = of_function(error)
+    failure = describe_error(error)
     if kind is None:
         return wire.Failure(f"Runtime.{failure.name}", failure.message, failure.name, failure.trace)
     return wire.Failure(kind, failure.message, kind, failure.trace)
 
 
-def let_go(error: BaseException | None) -> None:
-    """Free what the frames of a dealt-with exception still hold.
+def release_frames(error: BaseException | None) -> None:
+    """Release what the frames of a handled exception still hold.
 
     A suspended generator among their local variables is closed by that, so its `finally` runs
     now, in this invocation.

@@ -18,7 +18,7 @@ class MarshalError(ValueError):
     """The function returned something JSON cannot say. Lambda knows it by this name."""
 
 
-def streams(function: Callable[..., Any]) -> bool:
+def is_generator_function(function: Callable[..., Any]) -> bool:
     """Whether calling it gives an async generator."""
     return inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(
         getattr(function, "__call__", None)  # noqa: B004 (its kind is asked, not whether it exists)
@@ -44,7 +44,7 @@ async def call(
         raise MarshalError(f"Unable to marshal response: {error}") from error
 
 
-async def frames(
+async def iterate_frames(
     function: Callable[..., Any], payload: object, context: object
 ) -> AsyncGenerator[bytes]:
     """What an async generator function yields, as bytes; empty frames are left out."""

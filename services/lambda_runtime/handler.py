@@ -22,7 +22,7 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class LoadError(RuntimeSetupError):
-    """`_HANDLER` names nothing that can be run. `type` is what Lambda is told."""
+    """`_HANDLER` names nothing that can be run. `type` is the error type that Lambda gets."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class Handler:
         from . import buffered
 
         event, context = arguments
-        return buffered.call(self.app, event, context, lifespan=self.lifespan)
+        return buffered.answer_payload(self.app, event, context, lifespan=self.lifespan)
 
     def __repr__(self) -> str:
         return f"<Lambda handler of {self.app!r}>"

@@ -14,7 +14,7 @@ from . import wire
 from .errors import LambdaRuntimeError
 from .reply import Reply
 
-LONGEST = 900.0  # seconds; no Lambda function may run longer
+MAX_SECONDS = 900.0  # seconds; no Lambda function may run longer
 # It becomes part of a path, so it may hold nothing that could end one.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@!$&'()*+,;=-]{1,256}")
 
@@ -72,9 +72,9 @@ def read_invocation(reply: Reply, now: float) -> Invocation:
 
 def _read_deadline(text: str, now: float) -> float:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        return now + LONGEST
+        return now + MAX_SECONDS
     deadline = int(text) / 1000
-    return deadline if abs(deadline - now) <= LONGEST * 1.1 else now + LONGEST
+    return deadline if abs(deadline - now) <= MAX_SECONDS * 1.1 else now + MAX_SECONDS
 
 
 class Context:

@@ -1,4 +1,4 @@
-"""One invocation's answer, whichever way it is carried and whatever goes wrong.
+"""Answer one invocation: which way it is carried, and what each failure means.
 
 How an answer is worded is in `wire`, how an application is talked to in `asgi` and `function`;
 here is what happens in which order, and what a failure means:
@@ -20,46 +20,46 @@ from . import failures, function, wire
 from . import payload as payloads
 from .answer import StreamedAnswer
 from .asgi import Exchange
-from .client import Line
+from .client import RuntimeApiConnection
 from .connection import Connection
-from .delivery import Delivery, Setup
+from .delivery import Delivery, RuntimeConfig
 from .invocation import Context, Invocation
-from .invocation_scope import Leftovers
+from .invocation_scope import InvocationScope
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
 
-MARGIN = 1.2  # seconds before the deadline; the last byte leaves a full second before it
+DEADLINE_MARGIN = 1.2  # seconds before the deadline; the last byte leaves a full second before it
 
 
-class Ending(NamedTuple):
+class Outcome(NamedTuple):
     """How the application's code ended: with a value, an error, or cut short."""
 
     value: object = None
     error: BaseException | None = None
-    cut: Literal["", "deadline", "shutdown"] = ""
+    stopped_by: Literal["", "deadline", "shutdown"] = ""
 
 
-Supervise = Callable[[Callable[[], Awaitable[object]], float, Leftovers], Awaitable[Ending]]
+Supervise = Callable[[Callable[[], Awaitable[object]], float, InvocationScope], Awaitable[Outcome]]
 
 
-class Turn:
+class InvocationHandler:
     """One invocation, from its payload to Lambda's verdict on the answer."""
 
-    __slots__ = ("_delivery", "_invocation", "_leftovers", "_setup", "_supervise")
+    __slots__ = ("_config", "_delivery", "_invocation", "_invocation_scope", "_supervise")
 
     def __init__(
         self,
-        setup: Setup,
+        config: RuntimeConfig,
         invocation: Invocation,
-        line: Line,
+        api_connection: RuntimeApiConnection,
         supervise: Supervise,
-        leftovers: Leftovers,
+        invocation_scope: InvocationScope,
     ) -> None:
-        self._setup = setup
+        self._config = config
         self._invocation = invocation
-        self._delivery = Delivery(setup, invocation, line)
-        self._leftovers = leftovers
+        self._delivery = Delivery(config, invocation, api_connection)
+        self._invocation_scope = invocation_scope
         self._supervise = supervise
 
     async def answer(self) -> None:
@@ -70,17 +70,17 @@ class Turn:
             problem = f"Unable to unmarshal input: {error}"
             await self._delivery.report(wire.Failure("Runtime.UnmarshalError", problem))
             return
-        context = Context(self._invocation, self._setup.environ, self._setup.clock)
-        if self._setup.application.kind == "asgi":
+        context = Context(self._invocation, self._config.environ, self._config.clock)
+        if self._config.application.kind == "asgi":
             await self._serve(payload, context)
-        elif self._streaming and function.streams(self._setup.application.run):
+        elif self._is_streaming and function.is_generator_function(self._config.application.run):
             await self._stream_frames(payload, context)
         else:
             await self._call(payload, context)
 
     @property
-    def _streaming(self) -> bool:
-        return self._setup.environment.invoke_mode == "response_stream"
+    def _is_streaming(self) -> bool:
+        return self._config.environment.invoke_mode == "response_stream"
 
     # ASGI applications
 
@@ -91,13 +91,13 @@ class Turn:
             from . import buffered
 
             logger.warning("The payload was refused: %s", error.message)
-            await self._delivery.respond(_to_json(buffered.refusal(error)))
+            await self._delivery.respond(_to_json(buffered.write_refusal(error)))
             return
         scope["aws.event"] = payload
         scope["aws.context"] = context
         scope["riverrun.deadline"] = self._invocation.deadline
-        scope["state"] = dict(self._setup.state)
-        if self._streaming and payloads.may_stream(payload, shape):
+        scope["state"] = dict(self._config.state)
+        if self._is_streaming and payloads.may_stream(payload, shape):
             await self._stream(scope, body, multi_value=shape == "rest")
             return
         from . import buffered
@@ -114,10 +114,10 @@ class Turn:
             writer = StreamWriter(connection, self._delivery.head(wire.HTTP_INTEGRATION))
             exchange = Exchange(scope, body, StreamedAnswer(writer, multi_value=multi_value))
             connection.on_answer = exchange.disconnect
-            if connection.lost is None:
+            if connection.loss is None:
                 await self._exchange(exchange)
-            if writer.begun and connection.connected:
-                await self._delivery.confirm(connection, ended=writer.ended)
+            if writer.has_begun and connection.is_connected:
+                await self._delivery.confirm(connection, ended=writer.has_ended)
                 return
         finally:
             self._delivery.close(connection)
@@ -125,96 +125,100 @@ class Turn:
 
     async def _exchange(self, exchange: Exchange) -> None:
         """Run the application over one exchange, and complete what it left incomplete."""
-        run = partial(self._setup.application.run, exchange.scope, exchange.receive, exchange.send)
+        run = partial(self._config.application.run, exchange.scope, exchange.receive, exchange.send)
         if (left := self._time_left()) > 0:
-            ending = await self._supervise(run, left, self._leftovers)
+            outcome = await self._supervise(run, left, self._invocation_scope)
         else:
-            ending = Ending(cut="deadline")
-        _conclude(exchange, ending)
-        self._leftovers.context.run(failures.let_go, ending.error)
+            outcome = Outcome(stopped_by="deadline")
+        _conclude(exchange, outcome)
+        self._invocation_scope.context.run(failures.release_frames, outcome.error)
 
     # Handler functions
 
     async def _call(self, payload: object, context: Context) -> None:
         """As under the stock runtime the function has all its time: Lambda does the killing."""
-        run = self._setup.application.run
-        left = self._invocation.deadline - self._setup.clock()
-        if function.streams(run):
-            work: Callable[[], Awaitable[object]] = partial(_joined, run, payload, context)
+        run = self._config.application.run
+        left = self._invocation.deadline - self._config.clock()
+        if function.is_generator_function(run):
+            work: Callable[[], Awaitable[object]] = partial(_join_frames, run, payload, context)
         else:
-            work = partial(function.call, run, payload, context, self._setup.threads)
-        ending = await self._supervise(work, left, self._leftovers)
-        if isinstance(ending.value, bytes):
-            await self._delivery.respond(ending.value)
+            work = partial(function.call, run, payload, context, self._config.threads)
+        outcome = await self._supervise(work, left, self._invocation_scope)
+        if isinstance(outcome.value, bytes):
+            await self._delivery.respond(outcome.value)
             return
-        if ending.error is not None:
-            logger.error("The function failed.", exc_info=ending.error)
-        await self._delivery.report(_failure_of(ending))
+        if outcome.error is not None:
+            logger.error("The function failed.", exc_info=outcome.error)
+        await self._delivery.report(_to_failure(outcome))
 
     async def _stream_frames(self, payload: object, context: Context) -> None:
         connection = await self._delivery.open()
         try:
             writer = StreamWriter(connection, self._delivery.head(wire.OCTETS))
-            frames = partial(function.frames, self._setup.application.run, payload, context)
-            ending = await self._supervise(
-                partial(_pump, writer, connection, frames), self._time_left(), self._leftovers
+            frames = partial(
+                function.iterate_frames, self._config.application.run, payload, context
             )
-            failed = ending.error is not None or bool(ending.cut)
+            outcome = await self._supervise(
+                partial(_send_frames, writer, connection, frames),
+                self._time_left(),
+                self._invocation_scope,
+            )
+            failed = outcome.error is not None or bool(outcome.stopped_by)
             if failed:
-                logger.error("The function failed.", exc_info=ending.error)
-            if connection.connected and (writer.begun or not failed):
-                if not writer.begun:
+                logger.error("The function failed.", exc_info=outcome.error)
+            if connection.is_connected and (writer.has_begun or not failed):
+                if not writer.has_begun:
                     writer.begin()
-                writer.end(failure=_failure_of(ending) if failed else None)
+                writer.end(failure=_to_failure(outcome) if failed else None)
                 await self._delivery.confirm(connection, ended=True)
                 return
         finally:
             self._delivery.close(connection)
-        await self._delivery.report(_failure_of(ending) if connection.connected else _UNSENT)
+        await self._delivery.report(_to_failure(outcome) if connection.is_connected else _UNSENT)
 
     # Both
 
     def _time_left(self) -> float:
         """Seconds the application has; short functions keep three quarters of their time."""
-        left = self._invocation.deadline - self._setup.clock()
-        return left - min(MARGIN, left / 4)
+        left = self._invocation.deadline - self._config.clock()
+        return left - min(DEADLINE_MARGIN, left / 4)
 
 
-def _conclude(exchange: Exchange, ending: Ending) -> None:
+def _conclude(exchange: Exchange, outcome: Outcome) -> None:
     """Say in the log how it ended, and on the wire what the phase still allows."""
-    if ending.cut == "deadline":
+    if outcome.stopped_by == "deadline":
         logger.error("The application was stopped at the deadline.")
         exchange.fail(504, _DEADLINE)
-    elif ending.cut == "shutdown":
+    elif outcome.stopped_by == "shutdown":
         logger.warning("The application was stopped because the sandbox is shutting down.")
         exchange.fail(503, _SHUTDOWN)
-    elif exchange.gone:
+    elif exchange.is_gone:
         logger.info("The caller went away before the response was complete.")
-    elif ending.error is not None:
-        logger.error("The application failed.", exc_info=ending.error)
+    elif outcome.error is not None:
+        logger.error("The application failed.", exc_info=outcome.error)
         exchange.fail(500, _BROKEN)
     elif exchange.state != "complete":
         logger.error("The application returned without completing its response.")
         exchange.fail(500, _BROKEN)
 
 
-async def _pump(
+async def _send_frames(
     writer: StreamWriter,
     connection: Connection,
     frames: Callable[[], AsyncGenerator[bytes]],
 ) -> None:
     async with aclosing(frames()) as found:
         async for frame in found:
-            if connection.lost is not None or connection.answered:
-                raise ConnectionResetError("The caller has gone; nobody reads this response.")
-            if not writer.begun:
+            if connection.loss is not None or connection.has_reply:
+                raise ConnectionResetError("The caller has gone; this response has no reader.")
+            if not writer.has_begun:
                 writer.begin()
             if writer.add(frame):
-                await writer.settle()
+                await writer.drain()
 
 
-async def _joined(run: Callable[..., Any], payload: object, context: Context) -> bytes:
-    async with aclosing(function.frames(run, payload, context)) as frames:
+async def _join_frames(run: Callable[..., Any], payload: object, context: Context) -> bytes:
+    async with aclosing(function.iterate_frames(run, payload, context)) as frames:
         return b"".join([frame async for frame in frames])
 
 
@@ -233,14 +237,14 @@ _SHUTDOWN = wire.Failure(
 )
 
 
-def _failure_of(ending: Ending) -> wire.Failure:
-    if ending.cut == "shutdown":
+def _to_failure(outcome: Outcome) -> wire.Failure:
+    if outcome.stopped_by == "shutdown":
         return _SHUTDOWN
-    if ending.error is None:
+    if outcome.error is None:
         return _DEADLINE
-    if isinstance(ending.error, function.MarshalError):
-        return wire.Failure("Runtime.MarshalError", str(ending.error))
-    return failures.of_function(ending.error)
+    if isinstance(outcome.error, function.MarshalError):
+        return wire.Failure("Runtime.MarshalError", str(outcome.error))
+    return failures.describe_error(outcome.error)
 
 
 def _to_json(value: object) -> bytes:

@@ -1,9 +1,9 @@
-"""What an invocation leaves behind: generators to close, tasks to stop.
+"""The tasks and async generators begun in one invocation, and how they end with it.
 
-A frozen sandbox stops time for whatever still runs, and a warm one would run it in somebody
-else's invocation. So every task and every async generator begun in an invocation ends with it.
+A frozen sandbox stops time for every task that still runs, and a warm one would run it in
+another invocation. So every task and every async generator begun in an invocation ends with it.
 They are attributed by a ContextVar, which also works for many invocations in one process; that
-needs the loop's task factory and Python's hooks for async generators, set by `watch`.
+needs the loop's task factory and Python's hooks for async generators, set by `track`.
 
 It knows asyncio only.
 """
@@ -20,14 +20,14 @@ from weakref import WeakSet
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.5  # seconds for a finally block
+FINALLY_SECONDS = 0.5  # seconds for a finally block
 
 Factory = Callable[..., asyncio.Future[Any]]
 
-_current: ContextVar["Leftovers | None"] = ContextVar("leftovers", default=None)
+_current: ContextVar["InvocationScope | None"] = ContextVar("invocation_scope", default=None)
 
 
-class Leftovers:
+class InvocationScope:
     """The tasks and generators that were begun in `context` and in what descends from it."""
 
     __slots__ = ("_closing", "_generators", "_tasks", "context")
@@ -56,13 +56,13 @@ class Leftovers:
         self._tasks.discard(task)
         self._closing.add(task)
 
-    async def settle(self) -> None:
+    async def close(self) -> None:
         """Close generators, then cancel what is left and name it. Takes a second at worst."""
         for generator in list(self._generators or ()):
             if generator.ag_frame is not None and not generator.ag_running:
                 self._closing.add(asyncio.create_task(_close(generator)))
         if self._closing:
-            _, late = await asyncio.wait(self._closing, timeout=PATIENCE)
+            _, late = await asyncio.wait(self._closing, timeout=FINALLY_SECONDS)
             self._closing.clear()
             for task in late:
                 self._tasks.add(task)
@@ -79,7 +79,7 @@ class Leftovers:
             )
             task.cancel()
         if pending:
-            _, stubborn = await asyncio.wait(pending, timeout=PATIENCE)
+            _, stubborn = await asyncio.wait(pending, timeout=FINALLY_SECONDS)
             for task in stubborn:
                 logger.error("Task %r does not stop when cancelled.", task.get_name())
 
@@ -92,11 +92,11 @@ async def _close(generator: AsyncGeneratorType[Any, Any]) -> None:
 
 
 @contextmanager
-def watch() -> Generator[None]:
+def track() -> Generator[None]:
     """Attribute what the running loop's tasks begin, until the block ends."""
     loop = asyncio.get_running_loop()
     factory, hooks = loop.get_task_factory(), sys.get_asyncgen_hooks()
-    loop.set_task_factory(_attributing(factory))
+    loop.set_task_factory(_make_task_factory(factory))
     sys.set_asyncgen_hooks(_on_first(hooks.firstiter), _on_dropped(loop, hooks.finalizer))
     try:
         yield
@@ -105,7 +105,7 @@ def watch() -> Generator[None]:
         sys.set_asyncgen_hooks(*hooks)
 
 
-def _attributing(factory: Factory | None) -> Factory:
+def _make_task_factory(factory: Factory | None) -> Factory:
     def create(
         loop: asyncio.AbstractEventLoop,
         coro: Coroutine[Any, Any, Any],
@@ -115,35 +115,35 @@ def _attributing(factory: Factory | None) -> Factory:
             task: asyncio.Future[Any] = asyncio.Task(coro, loop=loop, **options)
         else:
             task = factory(loop, coro, **options)
-        leftovers = _current.get()
-        if leftovers is not None and isinstance(task, asyncio.Task):
-            leftovers.add_task(task)
+        invocation_scope = _current.get()
+        if invocation_scope is not None and isinstance(task, asyncio.Task):
+            invocation_scope.add_task(task)
         return task
 
     return create
 
 
 def _on_first(then: Callable[[Any], None] | None) -> Callable[[Any], None]:
-    def first(generator: AsyncGeneratorType[Any, Any]) -> None:
-        if (leftovers := _current.get()) is not None:
-            leftovers.add_generator(generator)
+    def add_first(generator: AsyncGeneratorType[Any, Any]) -> None:
+        if (invocation_scope := _current.get()) is not None:
+            invocation_scope.add_generator(generator)
         if then is not None:
             then(generator)
 
-    return first
+    return add_first
 
 
 def _on_dropped(
     loop: asyncio.AbstractEventLoop, then: Callable[[Any], None] | None
 ) -> Callable[[Any], None]:
-    def dropped(generator: AsyncGeneratorType[Any, Any]) -> None:
-        leftovers = _current.get()
-        if leftovers is not None and _runs_here(loop):
-            leftovers.close_soon(generator)
+    def close_dropped(generator: AsyncGeneratorType[Any, Any]) -> None:
+        invocation_scope = _current.get()
+        if invocation_scope is not None and _runs_here(loop):
+            invocation_scope.close_soon(generator)
         elif then is not None:
             then(generator)
 
-    return dropped
+    return close_dropped
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

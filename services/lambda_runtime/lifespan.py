@@ -31,8 +31,8 @@ class LifespanRun:
     def __init__(self, application: Application) -> None:
         self.state: dict[str, Any] = {}
         self._application = application
-        self._told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._said: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._to_application: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._from_application: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._problem: BaseException | None = None
         self._started = False
@@ -44,9 +44,9 @@ class LifespanRun:
         """
         if self._application.kind != "asgi" or self._application.lifespan == "off":
             return
-        self._told.put_nowait({"type": "lifespan.startup"})
+        self._to_application.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.create_task(self._run(), name="lifespan")
-        message = await self._said.get()
+        message = await self._from_application.get()
         if message is None:
             self._task = None
             if self._application.lifespan == "on":
@@ -61,13 +61,13 @@ class LifespanRun:
             ) from self._problem
         self._started = True
 
-    async def shutdown(self, patience: float) -> None:
-        """Run the shutdown, for at most `patience` seconds."""
+    async def shutdown(self, timeout: float) -> None:
+        """Run the shutdown, for at most `timeout` seconds."""
         task, self._task = self._task, None
         if task is None or task.done():
             return
-        self._told.put_nowait({"type": "lifespan.shutdown"})
-        done, _ = await asyncio.wait({task}, timeout=patience)
+        self._to_application.put_nowait({"type": "lifespan.shutdown"})
+        done, _ = await asyncio.wait({task}, timeout=timeout)
         if not done:
             logger.warning("The application's shutdown took too long and was cancelled.")
             task.cancel()
@@ -79,14 +79,14 @@ class LifespanRun:
             "state": self.state,
         }
         try:
-            await self._application.run(scope, self._told.get, self._say)
+            await self._application.run(scope, self._to_application.get, self._take_message)
         except BaseException as error:
             self._problem = error
             if self._started and not isinstance(error, asyncio.CancelledError):
                 logger.exception("The application's lifespan failed.")
-        self._said.put_nowait(None)
+        self._from_application.put_nowait(None)
 
-    async def _say(self, message: dict[str, Any]) -> None:
+    async def _take_message(self, message: dict[str, Any]) -> None:
         if message["type"] not in _MESSAGES:
             raise MisuseError(f"ASGI message {message['type']!r} does not belong to a lifespan.")
-        self._said.put_nowait(message)
+        self._from_application.put_nowait(message)

@@ -11,33 +11,33 @@ import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from .client import Line
-from .delivery import Setup
+from .client import RuntimeApiConnection
+from .delivery import RuntimeConfig
 from .invocation import Invocation, current
-from .invocation_handler import Ending, Turn
-from .invocation_scope import Leftovers, watch
+from .invocation_handler import InvocationHandler, Outcome
+from .invocation_scope import InvocationScope, track
 from .reply import ProtocolError
 
 logger = logging.getLogger(__name__)
 
-GRACE = 0.15  # seconds a cancelled application has for its last words
-NOTICE = 0.2  # seconds of the 0.3 that Lambda gives, for responses that end in their own words
+CANCEL_GRACE = 0.15  # seconds a cancelled application has for its last words
+SHUTDOWN_NOTICE = 0.2  # seconds of Lambda's 0.3, for responses that end in their own words
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
 
 class Runtime:
     """Answers invocations until `stop`, or until the Runtime API is gone."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._concurrency = setup.environment.concurrency
+    def __init__(self, config: RuntimeConfig) -> None:
+        self._config = config
+        self._concurrency = config.environment.concurrency
         self._pollers: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run(self) -> None:
         """Poll and answer. Returns after `stop`; raises `RuntimeAPIError` when it cannot go on."""
-        with watch():
+        with track():
             for number in range(self._concurrency or 1):
                 task = asyncio.create_task(self._poll(), name=f"poller-{number}")
                 self._pollers.add(task)
@@ -57,75 +57,82 @@ class Runtime:
         if not self._running:
             for poller in self._pollers:
                 poller.cancel()
-        elif self._setup.application.on_shutdown is None or again:
-            self._cut()
+        elif self._config.application.on_shutdown is None or again:
+            self._cancel_running()
         else:
-            asyncio.get_running_loop().call_later(NOTICE, self._cut)
+            asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE, self._cancel_running)
             try:
-                self._setup.application.on_shutdown()
+                self._config.application.on_shutdown()
             except Exception:
                 logger.exception("The application's shutdown hook failed.")
 
-    def _cut(self) -> None:
+    def _cancel_running(self) -> None:
         for task in self._running:
             task.cancel()
 
     async def _poll(self) -> None:
-        environment = self._setup.environment
+        environment = self._config.environment
         one_at_a_time = self._concurrency is None
-        line = Line(
-            self._setup.api,
-            patient=not one_at_a_time,
+        api_connection = RuntimeApiConnection(
+            self._config.api,
+            retry_on_500=not one_at_a_time,
             # Many pollers would keep many idle connections, and their streams overlap anyway.
-            ahead=one_at_a_time
+            preconnect=one_at_a_time
             and environment.invoke_mode == "response_stream"
             and not environment.keep_alive,
-            clock=self._setup.clock,
+            clock=self._config.clock,
         )
         try:
             while not self._stopping:
-                await self._take_turn(await line.next(), line)
+                await self._handle(await api_connection.next(), api_connection)
         finally:
-            line.close()
+            api_connection.close()
 
-    async def _take_turn(self, invocation: Invocation, line: Line) -> None:
+    async def _handle(self, invocation: Invocation, api_connection: RuntimeApiConnection) -> None:
         """Answer one invocation; nothing it began is left when this returns."""
         token = current.set(invocation)
         self._set_trace(invocation)
-        leftovers = Leftovers()
+        invocation_scope = InvocationScope()
         try:
-            await Turn(self._setup, invocation, line, self._supervise, leftovers).answer()
+            await InvocationHandler(
+                self._config, invocation, api_connection, self._supervise, invocation_scope
+            ).answer()
         except (OSError, ProtocolError) as error:
             logger.warning("The answer could not be delivered: %s", error)
         finally:
-            await leftovers.settle()
+            await invocation_scope.close()
             current.reset(token)
 
     async def _supervise(
-        self, run: Callable[[], Awaitable[object]], seconds: float, leftovers: Leftovers
-    ) -> Ending:
+        self,
+        run: Callable[[], Awaitable[object]],
+        seconds: float,
+        invocation_scope: InvocationScope,
+    ) -> Outcome:
         """Run the application's code as a task of its own, for `seconds` at most."""
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Ending] = loop.create_future()
-        task = loop.create_task(_contain(run, ended), context=leftovers.context)
+        ended: asyncio.Future[Outcome] = loop.create_future()
+        task = loop.create_task(_capture_outcome(run, ended), context=invocation_scope.context)
         task.set_name("application")
-        task.add_done_callback(partial(_never_ran, ended))
-        timer = loop.call_later(max(seconds, 0), _settle, ended, Ending(cut="deadline"))
+        task.add_done_callback(partial(_set_cancelled, ended))
+        timer = loop.call_later(
+            max(seconds, 0), _set_outcome, ended, Outcome(stopped_by="deadline")
+        )
         self._running.add(task)
         try:
-            ending = await ended
-            if ending.cut:
+            outcome = await ended
+            if outcome.stopped_by:
                 task.cancel()
-                _, stubborn = await asyncio.wait({task}, timeout=GRACE)
+                _, stubborn = await asyncio.wait({task}, timeout=CANCEL_GRACE)
                 if stubborn:
-                    leftovers.add_task(task)
+                    invocation_scope.add_task(task)
                     logger.error("The application does not stop when cancelled.")
         finally:
             timer.cancel()
             self._running.discard(task)
-        if self._stopping and isinstance(ending.error, asyncio.CancelledError):
-            return Ending(cut="shutdown")
-        return ending
+        if self._stopping and isinstance(outcome.error, asyncio.CancelledError):
+            return Outcome(stopped_by="shutdown")
+        return outcome
 
     def _set_trace(self, invocation: Invocation) -> None:
         """X-Ray's variable is process-wide, so it is only true with one invocation at a time."""
@@ -137,20 +144,22 @@ class Runtime:
             os.environ[TRACE_VARIABLE] = invocation.trace_id
 
 
-async def _contain(run: Callable[[], Awaitable[object]], ended: asyncio.Future[Ending]) -> None:
+async def _capture_outcome(
+    run: Callable[[], Awaitable[object]], ended: asyncio.Future[Outcome]
+) -> None:
     """Run to the end; whatever is raised is a result, also SystemExit, which would end the loop."""
     try:
-        ending = Ending(value=await run())
+        outcome = Outcome(value=await run())
     except BaseException as error:  # noqa: BLE001 (the one seam between our code and theirs)
-        ending = Ending(error=error)
-    _settle(ended, ending)
+        outcome = Outcome(error=error)
+    _set_outcome(ended, outcome)
 
 
-def _settle(ended: asyncio.Future[Ending], ending: Ending) -> None:
+def _set_outcome(ended: asyncio.Future[Outcome], outcome: Outcome) -> None:
     if not ended.done():
-        ended.set_result(ending)
+        ended.set_result(outcome)
 
 
-def _never_ran(ended: asyncio.Future[Ending], _task: asyncio.Task[None]) -> None:
+def _set_cancelled(ended: asyncio.Future[Outcome], _task: asyncio.Task[None]) -> None:
     """A task that is cancelled before its first step has no code of its own to say so."""
-    _settle(ended, Ending(error=asyncio.CancelledError()))
+    _set_outcome(ended, Outcome(error=asyncio.CancelledError()))

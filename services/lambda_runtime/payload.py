@@ -20,7 +20,7 @@ Shape = Literal["http", "rest", "alb"]
 Headers = list[tuple[bytes, bytes]]
 
 # Everything printable that may stand in a path or a query as it is, or has been encoded already.
-_AS_SENT = "%/:@!$&'()*+,;=~-._?#[]{}|\\^`\"<>"
+_KEPT_CHARACTERS = "%/:@!$&'()*+,;=~-._?#[]{}|\\^`\"<>"
 _DECODED_PATH = "/:@!$&'()*+,;=~-._"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -85,9 +85,9 @@ def read_request(payload: Mapping[str, Any], shape: Shape) -> tuple[dict[str, An
         http = context["http"]
         method, peer = http.get("method"), http.get("sourceIp")
         headers = _single_headers(payload)
-        raw_path = _as_sent(_text(payload.get("rawPath")) or _text(http.get("path")))
+        raw_path = _quote_unsendable(_text(payload.get("rawPath")) or _text(http.get("path")))
         root_path = _stage_prefix(context, raw_path)
-        query = _query_as_sent(payload)
+        query = _raw_query(payload)
     elif shape == "rest":
         identity = _mapping(context, "identity")
         method, peer = payload["httpMethod"], identity.get("sourceIp")
@@ -99,9 +99,9 @@ def read_request(payload: Mapping[str, Any], shape: Shape) -> tuple[dict[str, An
     else:
         method, peer = payload.get("httpMethod"), None
         headers = _repeated_headers(payload)
-        raw_path = _as_sent(_text(payload.get("path")))
+        raw_path = _quote_unsendable(_text(payload.get("path")))
         root_path = ""
-        query = _query(payload, quote_part=_as_sent)
+        query = _query(payload, quote_part=_quote_unsendable)
     if not isinstance(method, str) or not method:
         raise PayloadError("The payload has no HTTP method.")
     first = dict(reversed(headers))
@@ -165,10 +165,10 @@ def _header_bytes(text: str) -> bytes:
         return _utf8(text)
 
 
-def _query_as_sent(payload: Mapping[str, Any]) -> str:
+def _raw_query(payload: Mapping[str, Any]) -> str:
     raw = payload.get("rawQueryString")
     if isinstance(raw, str):
-        return _as_sent(raw.removeprefix("?"))
+        return _quote_unsendable(raw.removeprefix("?"))
     return _query(payload, quote_part=_encode)
 
 
@@ -189,9 +189,9 @@ def _encode(text: str) -> str:
     return quote(text, safe="", errors="surrogatepass")
 
 
-def _as_sent(text: str) -> str:
+def _quote_unsendable(text: str) -> str:
     """Percent-encode only what no request line can hold: spaces, controls, non-ASCII."""
-    return quote(text, safe=_AS_SENT, errors="surrogatepass")
+    return quote(text, safe=_KEPT_CHARACTERS, errors="surrogatepass")
 
 
 def _stage_prefix(context: Mapping[str, Any], raw_path: str) -> str:

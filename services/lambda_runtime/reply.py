@@ -40,7 +40,7 @@ class ReplyReader:
     """Reads responses off one connection, one after the other.
 
     `feed` gives the finished `Reply`, or None while it is incomplete; bytes beyond it make the
-    connection unusable, since nobody asked for them. `end` is for the peer's close.
+    connection unusable, since they were not asked for. `end` is for the peer's close.
     Both raise `ProtocolError`.
     """
 
@@ -48,10 +48,10 @@ class ReplyReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._restart()
+        self._reset()
 
     @property
-    def started(self) -> bool:
+    def has_started(self) -> bool:
         """Whether any byte of an answer has come."""
         return bool(self._buffer) or self._state != "head"
 
@@ -76,11 +76,11 @@ class ReplyReader:
         """The peer closed: complete a body that its close delimits, or say what is missing."""
         if self._state == "close":
             return self._finish()
-        if self.started:
+        if self.has_started:
             raise ProtocolError("The Runtime API closed the connection in the middle of an answer.")
         return None
 
-    def _restart(self) -> None:
+    def _reset(self) -> None:
         self._state = "head"
         self._status = 0
         self._left = 0
@@ -104,7 +104,7 @@ class ReplyReader:
         if 100 <= self._status < 200:  # interim: the answer is still to come
             return None, True
         self._headers, lengths, codings = _read_headers(lines[1:])
-        self._reusable = line[1] == b"1" and not _closes(self._headers)
+        self._reusable = line[1] == b"1" and not _says_close(self._headers)
         return self._frame(lengths, codings)
 
     def _frame(self, lengths: set[str], codings: list[str]) -> tuple[Reply | None, bool]:
@@ -178,7 +178,7 @@ class ReplyReader:
     def _finish(self) -> Reply:
         reusable = self._reusable and not self._buffer
         reply = Reply(self._status, self._headers, bytes(self._body), reusable)
-        self._restart()
+        self._reset()
         return reply
 
 
@@ -200,6 +200,6 @@ def _read_headers(lines: list[bytes]) -> tuple[dict[str, str], set[str], list[st
     return headers, lengths, codings
 
 
-def _closes(headers: dict[str, str]) -> bool:
+def _says_close(headers: dict[str, str]) -> bool:
     tokens = headers.get("connection", "").lower().split(",")
     return "close" in (token.strip() for token in tokens)

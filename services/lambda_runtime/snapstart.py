@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import wire
-from .client import Line
+from .client import RuntimeApiConnection
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +22,18 @@ Hook = tuple[Callable[..., Any], Sequence[Any], dict[str, Any]]
 
 async def before_snapshot() -> None:
     """Run the before-snapshot hooks, last registered first. Raises what they raise."""
-    hooks = _registered("get_before_snapshot")
+    hooks = _find_hooks("get_before_snapshot")
     while hooks:
         await _run(hooks.pop())
 
 
-async def wait_for_restore(line: Line) -> None:
+async def wait_for_restore(api_connection: RuntimeApiConnection) -> None:
     """Sleep through the snapshot, and wake up as a sandbox of its own.
 
-    The random state is in every copy. So is `line`, whose socket was open on another machine:
-    its owner closes it and begins with a new one.
+    The random state is in every copy. So is `api_connection`, whose socket was open on another
+    machine: its owner closes it and begins with a new one.
     """
-    reply = await line.get(wire.RESTORE_NEXT)
+    reply = await api_connection.get(wire.RESTORE_NEXT)
     if reply.status != 200:
         logger.warning("GET /restore/next answered %d; going on without it.", reply.status)
     random.seed()
@@ -41,14 +41,14 @@ async def wait_for_restore(line: Line) -> None:
 
 async def after_restore() -> None:
     """Run the after-restore hooks in the order of registration. Raises what they raise."""
-    for hook in list(_registered("get_after_restore")):
+    for hook in list(_find_hooks("get_after_restore")):
         await _run(hook)
 
 
-def _registered(which: str) -> list[Hook]:
+def _find_hooks(which: str) -> list[Hook]:
     try:
         snapshot_restore = importlib.import_module("snapshot_restore_py")
-    except ImportError:  # it comes with Lambda's Python runtimes; without it nobody registered
+    except ImportError:  # it comes with Lambda's Python runtimes; without it there are no hooks
         return []
     hooks: list[Hook] = getattr(snapshot_restore, which)()
     return hooks

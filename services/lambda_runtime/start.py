@@ -12,8 +12,8 @@ import site
 import sys
 
 from . import failures, gc_tuning, logs, wire
-from .client import Line, RuntimeAPI
-from .delivery import Setup
+from .client import RuntimeAPI, RuntimeApiConnection
+from .delivery import RuntimeConfig
 from .environment import Environment, read_environment
 from .errors import LambdaRuntimeError
 from .handler import Application, LoadError, load
@@ -23,7 +23,7 @@ from .reply import ProtocolError
 
 logger = logging.getLogger(__package__)
 
-SHUTDOWN_PATIENCE = 0.25  # seconds; Lambda kills after 0.3
+LIFESPAN_SHUTDOWN_SECONDS = 0.25  # seconds; Lambda kills after 0.3
 
 
 class StartFailedError(LambdaRuntimeError):
@@ -31,7 +31,7 @@ class StartFailedError(LambdaRuntimeError):
 
     def __init__(self, error: BaseException, kind: str | None, path: str, status: int) -> None:
         super().__init__(str(error))
-        self.failure = failures.of_start(error, kind)
+        self.failure = failures.describe_start_error(error, kind)
         self.path = path
         self.status = status
 
@@ -56,12 +56,12 @@ def main() -> int:
     with asyncio.Runner() as runner:
         try:
             application = load_application(environment.handler)
-            return runner.run(live(api, application, environment))
+            return runner.run(serve(api, application, environment))
         except StartFailedError as failed:
             logger.critical(
                 "%s: %s", failed.failure.type, failed.message, exc_info=failed.__cause__
             )
-            runner.run(report(api, failed.path, failed.failure))
+            runner.run(report_failure(api, failed.path, failed.failure))
             return failed.status
         except LambdaRuntimeError as error:
             logger.critical("%s", error.message)
@@ -71,17 +71,17 @@ def main() -> int:
 def set_path(environment: Environment) -> None:
     """Make importable what the stock runtime makes importable: the function's own code first."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    places = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+    folders = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
     if environment.task_root:
-        places.insert(0, environment.task_root)
+        folders.insert(0, environment.task_root)
     if environment.runtime_dir:
-        places.append(environment.runtime_dir)
-    for place in places:
-        if os.path.isdir(place):  # noqa: PTH112 (pathlib costs a cold start more than it says)
-            site.addsitedir(place)
+        folders.append(environment.runtime_dir)
+    for folder in folders:
+        if os.path.isdir(folder):  # noqa: PTH112 (pathlib costs a cold start more than it says)
+            site.addsitedir(folder)
     if environment.task_root:
         sys.path[:] = [environment.task_root] + [
-            place for place in sys.path if place != environment.task_root
+            folder for folder in sys.path if folder != environment.task_root
         ]
 
 
@@ -95,20 +95,22 @@ def load_application(name: str) -> Application:
         raise StartFailedError(error, None, wire.INIT_ERROR, 1) from error
 
 
-async def live(api: RuntimeAPI, application: Application, environment: Environment) -> int:
-    """Start the application, answer invocations, shut down when told."""
+async def serve(api: RuntimeAPI, application: Application, environment: Environment) -> int:
+    """Start the application, answer invocations, shut down after SIGTERM."""
     lifespan = LifespanRun(application)
     try:
         await lifespan.startup()
     except LambdaRuntimeError as error:
         raise StartFailedError(error, "Runtime.StartupFailed", wire.INIT_ERROR, 1) from error
-    gc_tuning.be_usual()
+    gc_tuning.restore()
     if environment.snap_start:
         await sleep_and_restore(api)
-    runtime = Runtime(Setup(api, application, environment, dict(os.environ), lifespan.state))
+    runtime = Runtime(
+        RuntimeConfig(api, application, environment, dict(os.environ), lifespan.state)
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runtime.stop)
     await runtime.run()
-    await lifespan.shutdown(SHUTDOWN_PATIENCE)
+    await lifespan.shutdown(LIFESPAN_SHUTDOWN_SECONDS)
     return 0
 
 
@@ -120,30 +122,30 @@ async def sleep_and_restore(api: RuntimeAPI) -> None:
         await snapstart.before_snapshot()
     except Exception as error:
         raise StartFailedError(error, "Runtime.BeforeSnapshotError", wire.INIT_ERROR, 64) from error
-    line = Line(api)
+    api_connection = RuntimeApiConnection(api)
     try:
-        await snapstart.wait_for_restore(line)
+        await snapstart.wait_for_restore(api_connection)
         await snapstart.after_restore()
     except Exception as error:
         raise StartFailedError(
             error, "Runtime.AfterRestoreError", wire.RESTORE_ERROR, 65
         ) from error
     finally:
-        line.close()
+        api_connection.close()
 
 
-async def report(api: RuntimeAPI, path: str, failure: wire.Failure) -> None:
-    """Tell Lambda why there will be no invocations, if it can still be told."""
-    line = Line(api)
+async def report_failure(api: RuntimeAPI, path: str, failure: wire.Failure) -> None:
+    """Report to Lambda why there will be no invocations, if the Runtime API can be reached."""
+    api_connection = RuntimeApiConnection(api)
     try:
-        reply = await line.post(wire.phase_error(path, failure, host=api.host))
+        reply = await api_connection.post(wire.phase_error(path, failure, host=api.host))
     except (OSError, ProtocolError) as error:
         logger.error("The failed start could not be reported: %s", error)
     else:
         if reply.status != 202:  # on Managed Instances another process may have been first
             logger.warning("The report of the failed start was answered %d.", reply.status)
     finally:
-        line.close()
+        api_connection.close()
 
 
 def report_bad_environment(host: str, error: LambdaRuntimeError) -> None:
@@ -152,4 +154,8 @@ def report_bad_environment(host: str, error: LambdaRuntimeError) -> None:
         api = RuntimeAPI(host)
     except LambdaRuntimeError:
         return
-    asyncio.run(report(api, wire.INIT_ERROR, failures.of_start(error, "Runtime.SetupError")))
+    asyncio.run(
+        report_failure(
+            api, wire.INIT_ERROR, failures.describe_start_error(error, "Runtime.SetupError")
+        )
+    )

@@ -18,16 +18,16 @@ PAUSE = 0.001  # seconds of silence after which a frame does not wait for compan
 
 
 @coroutine
-def one_turn() -> Generator[None]:
-    """Let everything else on the loop have its turn."""
+def yield_to_loop() -> Generator[None]:
+    """Let every other task on the loop run once."""
     yield
 
 
 class StreamWriter:
-    """Writes one answer. `end` must be called, or the connection closed, by whoever made it.
+    """Writes one answer. Its owner calls `end`, or closes the connection.
 
     Bytes in memory: one joined chunk, what the kernel would not take of the one before, and
-    the frame being added; `add` tells its caller when to `settle`, which is the backpressure.
+    the frame being added; `add` tells its caller when to `drain`, which is the backpressure.
     """
 
     __slots__ = (
@@ -39,7 +39,7 @@ class StreamWriter:
         "_scheduled",
         "_size",
         "_tail",
-        "ended",
+        "has_ended",
     )
 
     def __init__(self, connection: Connection, head: bytes) -> None:
@@ -50,11 +50,11 @@ class StreamWriter:
         self._size = 0
         self._last = float("-inf")
         self._scheduled = False
-        self.ended = False
+        self.has_ended = False
         self._tail = b""
 
     @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether any byte of the answer has left."""
         return not self._head
 
@@ -64,7 +64,7 @@ class StreamWriter:
         return self._pending[-1] if self._pending else self._tail
 
     @property
-    def quiet_since(self) -> float:
+    def last_sent_at(self) -> float:
         """When bytes last left, on the loop's clock."""
         return self._last
 
@@ -74,7 +74,7 @@ class StreamWriter:
         self._connection.write(head + wire.chunk(prelude))
 
     def add(self, frame: bytes) -> bool:
-        """Take a frame that is not empty; True means `settle` before adding more."""
+        """Take a frame that is not empty; True means `drain` before adding more."""
         pending = self._pending
         if not pending and not self._scheduled:
             now = self._loop.time()
@@ -82,7 +82,7 @@ class StreamWriter:
                 self._last = now
                 self._tail = frame
                 self._connection.write(wire.chunk(frame))
-                return self._connection.blocked
+                return self._connection.is_blocked
             self._scheduled = True
             self._loop.call_soon(self._flush_turn)
         pending.append(frame)
@@ -92,12 +92,12 @@ class StreamWriter:
         self.flush()
         return True
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Wait for a slow reader; with a fast one, still let the other streams have a turn."""
-        if self._connection.blocked:
+        if self._connection.is_blocked:
             await self._connection.drain()
         else:
-            await one_turn()
+            await yield_to_loop()
 
     def flush(self) -> None:
         """Send what has been joined, now."""
@@ -106,7 +106,7 @@ class StreamWriter:
 
     def end(self, frame: bytes = b"", failure: wire.Failure | None = None) -> None:
         """Send what is left, a last `frame` and the end in one write; `failure` fills trailers."""
-        self.ended = True
+        self.has_ended = True
         last = wire.last_chunk(failure)
         if frame:
             self._pending.append(frame)

@@ -275,7 +275,7 @@ def test_netlify_serves_both_urls_and_says_so(cloud: Running) -> None:
         ("/missing", 404, b"Not Found"),
         ("/../template.yaml", 404, b"Not Found"),
         ("/%2e%2e/template.yaml", 404, b"Not Found"),
-        ("/.netlify/functions/nobody", 404, b"Function not found..."),
+        ("/.netlify/functions/unknown", 404, b"Function not found..."),
         ("/.netlify/functions/no$body", 400, None),
     ],
 )

@@ -22,7 +22,7 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def settled(cloud: Running) -> bool:
+def is_settled(cloud: Running) -> bool:
     """Every place of every living process waits in `/next`."""
     functions = cloud.cloud.functions.values()
     return all(s.api.polls == 64 for f in functions for s in list(f.sandboxes) if s.alive)
@@ -213,13 +213,13 @@ def test_many_streams_one_after_the_other(cloud: Running, many: int) -> None:
     """Nothing leaks: file descriptors, processes and tasks are what they were (EM02)."""
     url = cloud.url("url chat")
     ask(url, {"say": ["warm"]})
-    wait_for(lambda: settled(cloud))
+    wait_for(lambda: is_settled(cloud))
     before = open_files(os.getpid()), pids(cloud)
     for number in range(many):
         text = f"data: {number}\n\n"
         got = ask(url, {"say": [text, text]})
         assert (got.body.decode(), got.whole) == (text * 2, True)
-    wait_for(lambda: settled(cloud) and open_files(os.getpid()) <= before[0])
+    wait_for(lambda: is_settled(cloud) and open_files(os.getpid()) <= before[0])
     assert pids(cloud) == before[1]
     assert cloud.cloud.functions["chat"].busy == 0
 

@@ -142,10 +142,10 @@ def test_a_timeout_is_told_and_the_process_lives_on(lambdas: Any) -> None:
 
 def test_an_asynchronous_invocation_is_accepted_at_once(lambdas: Any, cloud: Running) -> None:
     """Event: 202, and the function runs."""
-    order = b'{"whole": 1, "log": ["ran for nobody"]}'
+    order = b'{"whole": 1, "log": ["ran without a caller"]}'
     answer = lambdas.invoke(FunctionName="chat", InvocationType="Event", Payload=order)
     assert answer["StatusCode"] == 202
-    wait_for(lambda: bool(cloud.logged("ran for nobody")))
+    wait_for(lambda: bool(cloud.logged("ran without a caller")))
 
 
 def test_a_dry_run_runs_nothing(lambdas: Any) -> None:
@@ -196,7 +196,7 @@ def test_a_function_has_many_names(lambdas: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("ask_for", "code"),
     [
-        ({"FunctionName": "nobody"}, "ResourceNotFoundException"),
+        ({"FunctionName": "unknown"}, "ResourceNotFoundException"),
         ({"FunctionName": "chat", "Payload": b"{"}, "InvalidRequestContentException"),
         (
             {"FunctionName": "chat", "Payload": b" " * (6 * 1024 * 1024 + 1)},
@@ -265,9 +265,9 @@ def test_faults_come_and_go_by_the_admin_door(cloud: Running) -> None:
     """POST adds, DELETE clears, nonsense is refused with what is known."""
     url = f"{cloud.url('invoke')}/emulator/faults"
     head = [("Content-Type", "application/json")]
-    rule = b'{"kind": "cut", "at": 5, "function": "nobody"}'
+    rule = b'{"kind": "cut", "at": 5, "function": "unknown"}'
     listed = ask(url, method="POST", headers=head, body=rule).json["faults"]
-    assert [(f["kind"], f["at"], f["met"]) for f in listed if f["function"] == "nobody"] == [
+    assert [(f["kind"], f["at"], f["met"]) for f in listed if f["function"] == "unknown"] == [
         ("cut", 5, 0)
     ]
     refused = ask(url, method="POST", headers=head, body=b'{"kind": "melt"}')

@@ -200,7 +200,7 @@ async def test_an_unknown_response_mode_wedges_the_runtime() -> None:
         runtime = await here.connect()
         said = await runtime.hear("GET", f"{BASE}/invocation/next")
         assert said == (403, "InvalidStateTransition")
-        assert here.api.wedged
+        assert here.api.posts.wedged
         error = (await one.response).error
         assert error is not None
         assert error.type == "Runtime.InvalidResponseModeHeader"
@@ -313,7 +313,7 @@ async def test_error_types_are_kept_or_replaced(sent: str, kept: str) -> None:
 
 
 async def test_an_error_that_breaks_off_is_still_an_error() -> None:
-    """202, as AWS's own server says; whoever invoked is not left waiting."""
+    """202, as AWS's own server says; the caller is not left waiting."""
     async with bench() as here:
         runtime = await here.connect()
         one = await given(runtime, here.api)
@@ -460,7 +460,7 @@ async def test_the_last_words_of_a_dead_process_are_heard() -> None:
         exit_error = FunctionError("Runtime.ExitError", b"{}")
         await runtime.send("POST", path(one), b"1\r\na\r\n", **STREAMING)
         runtime.writer.close()
-        here.api.exit_error = exit_error
+        here.api.posts.exit_error = exit_error
         burial = asyncio.create_task(here.api.bury(exit_error))
         response = await one.response
         assert response.error is None

@@ -48,7 +48,7 @@ _hosts = itertools.count(1)
 
 
 def lonely_host() -> str:
-    """A loopback address that nobody else on this machine uses.
+    """A loopback address that no other program on this machine uses.
 
     The emulator cannot be asked to find free ports itself. On an address of its own, no other
     test can take a port between our finding it free and its listening there.
@@ -58,7 +58,7 @@ def lonely_host() -> str:
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """Ports nobody listens on there."""
+    """Ports that are free there."""
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server((host, 0))) for _ in range(count)]
         return [int(listener.getsockname()[1]) for listener in listeners]
@@ -77,7 +77,7 @@ class AwsEmulator:
         """What it and the runtime have said."""
         return self._log.read_text("utf-8", "replace")
 
-    async def invoke(self, payload: Any) -> "Heard":
+    async def invoke(self, payload: Any) -> "AnswerView":
         """One invocation, and everything that came back."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         return await say(self.address, "POST", INVOKE, body)
@@ -126,7 +126,7 @@ async def listening(address: str) -> None:
             return
 
 
-class Heard:
+class AnswerView:
     """An answer over HTTP/1.1. `status` is 0 when the connection ended without one."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -142,7 +142,7 @@ class Heard:
         return ""
 
 
-NOTHING = Heard(0, {}, b"")
+NOTHING = AnswerView(0, {}, b"")
 
 
 async def say(
@@ -153,7 +153,7 @@ async def say(
     headers: Sequence[tuple[str, str]] = (),
     *,
     hang_up: bool = False,
-) -> Heard:
+) -> AnswerView:
     """One request on a connection of its own; `body` is sent as it is.
 
     Content-Length is added unless the headers frame the body. `hang_up` ends our side of the
@@ -186,7 +186,7 @@ async def _send(writer: asyncio.StreamWriter, data: bytes, hang_up: bool) -> Non
         writer.write_eof()
 
 
-async def _hear(reader: asyncio.StreamReader) -> Heard:
+async def _hear(reader: asyncio.StreamReader) -> AnswerView:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
     status = int(head[0].split()[1])
@@ -197,8 +197,10 @@ async def _hear(reader: asyncio.StreamReader) -> Heard:
         while size := int(await reader.readline(), 16):
             body += await reader.readexactly(size)
             await reader.readline()
-        return Heard(status, headers, body)
-    return Heard(status, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+        return AnswerView(status, headers, body)
+    return AnswerView(
+        status, headers, await reader.readexactly(int(headers.get("content-length", "0")))
+    )
 
 
 def url_payload(

@@ -36,7 +36,7 @@ def at(cloud: Running, front: str, function: str) -> str:
     return cloud.url("rest") + f"/{function}" if front == "rest" else cloud.url(f"url {function}")
 
 
-def streamed(lambdas: Any, function: str, payload: Any) -> tuple[bytes, dict[str, Any]]:
+def invoke_streamed(lambdas: Any, function: str, payload: Any) -> tuple[bytes, dict[str, Any]]:
     """All bytes, and the event that completed them."""
     answer = lambdas.invoke_with_response_stream(
         FunctionName=function, Payload=json.dumps(payload).encode()
@@ -76,7 +76,7 @@ def test_an_sdk_reads_each_frame_before_the_next_exists(
 
 def test_an_sdk_gets_the_prelude_as_it_was_written(lambdas: Any) -> None:
     """JSON, eight NULs, body: an SDK's caller is told nothing else."""
-    body, complete = streamed(lambdas, "web", {})
+    body, complete = invoke_streamed(lambdas, "web", {})
     head, _, rest = body.partition(bytes(8))
     assert (json.loads(head), rest, complete) == (PRELUDE, WHOLE, {})
 
@@ -85,7 +85,7 @@ def test_a_raw_stream_needs_no_prelude(cloud: Running, lambdas: Any) -> None:
     """As it is through a URL and an SDK; a REST API insists on a prelude."""
     got = ask(cloud.url("url raw"))
     assert (got.status, got.body, got.header("content-type")) == (200, WHOLE, "text/plain")
-    assert streamed(lambdas, "raw", {}) == (WHOLE, {})
+    assert invoke_streamed(lambdas, "raw", {}) == (WHOLE, {})
     assert ask(cloud.url("rest") + "/raw").status == 500
 
 
@@ -93,7 +93,7 @@ def test_an_error_in_mid_stream_reaches_the_sdk_and_no_browser(
     cloud: Running, lambdas: Any
 ) -> None:
     """Node's trailers, on two Trailer lines, are read; HTTP clients see the body end."""
-    body, complete = streamed(lambdas, "broken", {})
+    body, complete = invoke_streamed(lambdas, "broken", {})
     assert (body, complete["ErrorCode"]) == (b"data: 0\n\n", "Runtime.StreamError")
     assert json.loads(complete["ErrorDetails"])["errorMessage"] == "upstream closed"
     for front in ("url", "rest"):
@@ -104,7 +104,7 @@ def test_an_error_in_mid_stream_reaches_the_sdk_and_no_browser(
 
 def test_an_error_before_the_first_byte_is_a_trailer_too(lambdas: Any) -> None:
     """The Node client posts an empty stream; the type is not one that Lambda keeps."""
-    body, complete = streamed(lambdas, "unstarted", {})
+    body, complete = invoke_streamed(lambdas, "unstarted", {})
     assert (body, complete["ErrorCode"]) == (b"", "Runtime.Unknown")
     assert json.loads(complete["ErrorDetails"])["errorType"] == "TypeError"
     assert lambdas.invoke(FunctionName="unstarted", Payload=b"{}")["FunctionError"] == "Unhandled"
@@ -114,7 +114,7 @@ def test_more_than_a_buffer_can_hold_is_piped_through(cloud: Running, lambdas: A
     """Seven megabytes: over the limit of a buffered response, with Node's own backpressure."""
     got = ask(cloud.url("url large"))
     assert (got.whole, got.body == b"x" * 7_000_000) == (True, True)
-    body, complete = streamed(lambdas, "large", {})
+    body, complete = invoke_streamed(lambdas, "large", {})
     assert (len(body), complete) == (7_000_000, {})
 
 

@@ -1,8 +1,8 @@
 """AWS's Runtime API and ours, asked the same questions in the same order (EM01).
 
 AWS's is the one inside its emulator binary, with a bootstrap that only sleeps: the test itself
-is the runtime. What the two answer must be the same to the byte, and so must what whoever
-invoked is told; where they differ, `DIFFERENT` says how and why.
+is the runtime. What the two answer must be the same to the byte, and so must what the
+caller is told; where they differ, `DIFFERENT` says how and why.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import pytest
 
 from emulator.invocation import Invocation
 from emulator.runtime_api import RuntimeApi
-from tests.oracles.programs import Heard, aws_emulator, needs_aws_emulator, say
+from tests.oracles.programs import AnswerView, aws_emulator, needs_aws_emulator, say
 
 pytestmark = [pytest.mark.anyio, needs_aws_emulator]
 
@@ -43,7 +43,7 @@ class Ask:
     hang_up: bool = False
 
 
-INVOKE = Ask("", "somebody invokes; the invocation before this one is over by then")
+INVOKE = Ask("", "an invocation comes; the one before this one is over by then")
 NEXT = Ask("GET", f"{RUNTIME}/invocation/next")
 
 
@@ -135,7 +135,7 @@ ALIKE: dict[str, Sequence[Ask]] = {
     ],
 }
 
-# AWS's emulator never tells whoever invoked how these end; ours does.
+# AWS's emulator never tells the caller how these end; ours does.
 STUCK: dict[str, Sequence[Ask]] = {
     "an init error, and what is refused after it": [INVOKE, INIT_ERROR, INIT_ERROR, NEXT],
     "an unknown mode": [
@@ -196,13 +196,13 @@ DIFFERENT: dict[str, Difference] = {
     ),
 }
 
-Caller = asyncio.Task[Heard]  # gives what whoever invoked is told
+Caller = asyncio.Task[AnswerView]  # gives what the caller is told
 Begin = Callable[[], Awaitable[Caller]]
 
 
 @asynccontextmanager
 async def aws(folder: Path) -> AsyncGenerator[tuple[str, Begin]]:
-    """Where AWS's Runtime API is, and how somebody invokes."""
+    """Where AWS's Runtime API is, and how to invoke."""
     started = folder / "started"
     script = 'echo $$ >"$0.new"; mv "$0.new" "$0"; exec sleep 60'
     async with aws_emulator(["/bin/sh", "-c", script, str(started)], folder) as emulator:
@@ -225,10 +225,12 @@ async def ours(_: Path) -> AsyncGenerator[tuple[str, Begin]]:
     api = RuntimeApi()
     await api.start()
 
-    async def told(one: Invocation) -> Heard:
+    async def told(one: Invocation) -> AnswerView:
         response = await one.response
         content = await response.read_all(2 * LIMIT)
-        return Heard(200, {}, response.error.body if response.error and not content else content)
+        return AnswerView(
+            200, {}, response.error.body if response.error and not content else content
+        )
 
     async def begin() -> Caller:
         one = Invocation(payload=b"{}", deadline=time.time() + 20, arn="arn")
@@ -245,16 +247,16 @@ class Conversation:
     """The runtime's side: what it asks, and everything it hears."""
 
     def __init__(self, address: str, begin: Begin) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[AnswerView] = []
         self.told: list[bytes] = []
         self._address = address
         self._begin = begin
         self._ids: list[str] = []
         self._caller: Caller | None = None
-        self._poll: asyncio.Task[Heard] | None = None
+        self._poll: asyncio.Task[AnswerView] | None = None
 
     async def hold(self, steps: Sequence[Ask], *, ends: bool) -> None:
-        """Ask everything. With `ends`, whoever invoked is waited for."""
+        """Ask everything. With `ends`, wait for the caller's answer."""
         try:
             for step in steps:
                 if step is INVOKE:
@@ -273,7 +275,7 @@ class Conversation:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, step: Ask) -> Heard:
+    async def _ask(self, step: Ask) -> AnswerView:
         first, last = (self._ids[0], self._ids[-1]) if self._ids else ("", "")
         path = step.path.replace("{first}", first).replace("{last}", last)
         headers = step.headers
@@ -286,7 +288,7 @@ class Conversation:
             self.told.append(_by_type((await self._caller).body))
             self._caller = None
 
-    def _listen(self, heard: Heard) -> None:
+    def _listen(self, heard: AnswerView) -> None:
         if request_id := heard.headers.get("lambda-runtime-aws-request-id"):
             self._ids.append(request_id)
         self.heard.append(heard)
@@ -319,7 +321,7 @@ async def talk(side: Side, folder: Path, steps: Sequence[Ask], *, ends: bool) ->
 
 @pytest.mark.parametrize("name", ALIKE)
 async def test_both_answer_alike(name: str, tmp_path: Path) -> None:
-    """Status, type and body of every answer; and what whoever invoked is told."""
+    """Status, type and body of every answer; and what the caller is told."""
     theirs = await talk(aws, tmp_path, ALIKE[name], ends=True)
     mine = await talk(ours, tmp_path, ALIKE[name], ends=True)
     assert mine.record == theirs.record
@@ -328,7 +330,7 @@ async def test_both_answer_alike(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", STUCK)
 async def test_both_refuse_alike_what_cannot_go_on(name: str, tmp_path: Path) -> None:
-    """The same, where AWS's emulator leaves whoever invoked waiting."""
+    """The same, where AWS's emulator leaves the caller waiting."""
     theirs = await talk(aws, tmp_path, STUCK[name], ends=False)
     mine = await talk(ours, tmp_path, STUCK[name], ends=False)
     assert mine.record == theirs.record

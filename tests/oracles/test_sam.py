@@ -93,15 +93,15 @@ def test_sam_streams_every_route(auth: str) -> None:
 
 @pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
 def test_sam_adds_no_permission_and_no_role_that_we_did_not_write(auth: str) -> None:
-    """Everybody is let in by our two conditional permissions alone."""
+    """Every caller is let in by our two conditional permissions alone."""
     made = translated(auth)
-    everybody = {
+    permissions = {
         name: resource.get("Condition")
         for name, resource in made.items()
         if resource["Type"] == "AWS::Lambda::Permission"
         and resource["Properties"]["Principal"] == "*"
     }
-    assert everybody == {"chatUrlIsOpen": "Open", "chatMayBeInvokedByItsUrl": "Open"}
+    assert permissions == {"chatUrlIsOpen": "Open", "chatMayBeInvokedByItsUrl": "Open"}
     roles = {name for name, resource in made.items() if resource["Type"] == "AWS::IAM::Role"}
     assert roles == {"chatRole", "runsRole", "healthRole"}
     assert made["chatUrl"]["Properties"]["InvokeMode"] == "RESPONSE_STREAM"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.lambda_runtime.client import RuntimeAPI
-from services.lambda_runtime.delivery import Setup
+from services.lambda_runtime.delivery import RuntimeConfig
 from services.lambda_runtime.environment import Environment, InvokeMode
 from services.lambda_runtime.handler import recognise
 from services.lambda_runtime.lifespan import LifespanRun
@@ -17,7 +17,7 @@ from tests.services.lambda_runtime import runtime_api as fake
 URL_DOMAIN = "abc.lambda-url.eu-west-1.on.aws"
 
 
-class House:
+class RunningRuntime:
     """A runtime and the API it lives against."""
 
     def __init__(self, api: fake.RuntimeAPI, runtime: Runtime, task: asyncio.Task[None]) -> None:
@@ -73,14 +73,14 @@ def http(
 
 
 @asynccontextmanager
-async def house(
+async def run_runtime(
     app: Callable[..., Any],
     *,
     mode: InvokeMode = "response_stream",
     concurrency: int | None = None,
     keep_alive: bool = False,
     clock: Callable[[], float] | None = None,
-) -> AsyncGenerator[House]:
+) -> AsyncGenerator[RunningRuntime]:
     """Run `app` under the runtime until the block ends, and see it end quietly."""
     async with fake.runtime_api() as api:
         environment = Environment(
@@ -93,14 +93,16 @@ async def house(
         application = recognise(app)
         lifespan = LifespanRun(application)
         await lifespan.startup()
-        setup = Setup(RuntimeAPI(api.host), application, environment, os.environ, lifespan.state)
+        config = RuntimeConfig(
+            RuntimeAPI(api.host), application, environment, os.environ, lifespan.state
+        )
         if clock is not None:
-            setup = setup._replace(clock=clock)
-        runtime = Runtime(setup)
+            config = config._replace(clock=clock)
+        runtime = Runtime(config)
         task = asyncio.create_task(runtime.run())
         try:
             await api.until(lambda: api.polls > 0)
-            yield House(api, runtime, task)
+            yield RunningRuntime(api, runtime, task)
         finally:
             runtime.stop()
             await asyncio.wait({task}, timeout=10)

@@ -106,15 +106,15 @@ class RuntimeAPI:
         self.polls = 0
         self.idle = 0
 
-    def script(self, ending: str, *steps: Step) -> None:
+    def script(self, outcome: str, *steps: Step) -> None:
         """The next requests whose path ends so are treated so; the rest as usual."""
-        self.steps.setdefault(ending, deque()).extend(steps)
+        self.steps.setdefault(outcome, deque()).extend(steps)
 
-    async def call(self, ending: str, number: int = 0, *, complete: bool = True) -> Call:
+    async def call(self, outcome: str, number: int = 0, *, complete: bool = True) -> Call:
         """Wait for the n-th request whose path ends so, and for its end."""
 
         def found() -> Call | None:
-            calls = [call for call in self.calls if call.path.endswith(ending)]
+            calls = [call for call in self.calls if call.path.endswith(outcome)]
             if len(calls) > number and (calls[number].complete or not complete):
                 return calls[number]
             return None
@@ -130,7 +130,7 @@ class RuntimeAPI:
         async with asyncio.timeout(15), self.news:
             await self.news.wait_for(condition)
 
-    async def polled(self, times: int) -> None:
+    async def wait_polls(self, times: int) -> None:
         """Wait until GET /next has come so many times: all before it is over."""
         await self.until(lambda: self.polls >= times)
 
@@ -155,14 +155,14 @@ class RuntimeAPI:
             await self.tell()
 
     async def tell(self) -> None:
-        """Let whoever waits look at the record again."""
+        """Wake the tests that wait for the record."""
         async with self.news:
             self.news.notify_all()
 
     def step_for(self, path: str) -> Step:
         """What the script says about a request."""
-        for ending, steps in self.steps.items():
-            if path.endswith(ending) and steps:
+        for outcome, steps in self.steps.items():
+            if path.endswith(outcome) and steps:
                 return steps.popleft()
         return Step()
 

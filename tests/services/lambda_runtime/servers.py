@@ -21,7 +21,7 @@ OWN = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class ResponseView:
     """What a client sees of a response. `whole` is False when the body was cut."""
 
     status: int
@@ -31,14 +31,14 @@ class Seen:
     whole: bool = True
 
 
-def seen(
+def view(
     status: int,
     headers: list[tuple[str, str]],
     cookies: list[str],
     body: bytes,
     *,
     whole: bool = True,
-) -> Seen:
+) -> ResponseView:
     """Repeated headers joined, the hosts' own left out, gzip undone as clients undo it."""
     found: dict[str, list[str]] = {}
     cookies = list(cookies)
@@ -51,22 +51,22 @@ def seen(
         del found["content-encoding"]
         body = gzip.decompress(body) if body else body
     joined = tuple(sorted((name, ",".join(values)) for name, values in found.items()))
-    return Seen(status, joined, tuple(cookies), body, whole)
+    return ResponseView(status, joined, tuple(cookies), body, whole)
 
 
-def seen_in_stream(call: Call) -> Seen:
+def view_stream(call: Call) -> ResponseView:
     """What Lambda's HTTP front makes of a streamed answer."""
     prelude = call.prelude
     assert set(prelude) <= {"statusCode", "headers", "cookies", "multiValueHeaders"}
     pairs = list(prelude["headers"].items())
     pairs += [(k, v) for k, values in prelude.get("multiValueHeaders", {}).items() for v in values]
     assert all(name == name.lower() for name, _ in pairs)
-    return seen(
+    return view(
         prelude["statusCode"], pairs, prelude["cookies"], call.content, whole=not call.trailers
     )
 
 
-def seen_in_result(result: dict[str, Any]) -> Seen:
+def view_result(result: dict[str, Any]) -> ResponseView:
     """What a buffered front makes of a handler's result."""
     body = result.get("body", "")
     data = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
@@ -75,10 +75,10 @@ def seen_in_result(result: dict[str, Any]) -> Seen:
     if "multiValueHeaders" in result and "cookies" not in result and not result.get("headers"):
         pairs = []
     pairs += [(k, v) for k, values in repeated.items() for v in values]
-    return seen(result["statusCode"], pairs, result.get("cookies") or [], data)
+    return view(result["statusCode"], pairs, result.get("cookies") or [], data)
 
 
-async def seen_by_mangum(app: Callable[..., Any], payload: dict[str, Any]) -> Seen:
+async def view_mangum(app: Callable[..., Any], payload: dict[str, Any]) -> ResponseView:
     """The exported handler as the stock runtime calls it: no loop, no streaming."""
     handler = export_handler(app, lifespan="off")
 
@@ -92,7 +92,7 @@ async def seen_by_mangum(app: Callable[..., Any], payload: dict[str, Any]) -> Se
             asyncio.set_event_loop(None)
             loop.close()
 
-    return seen_in_result(await asyncio.to_thread(call))
+    return view_result(await asyncio.to_thread(call))
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ async def uvicorn(app: Callable[..., Any]) -> AsyncGenerator[int]:
             await asyncio.wait(state.tasks)
 
 
-async def fetch(port: int, request: bytes, method: str) -> Seen:
+async def fetch(port: int, request: bytes, method: str) -> ResponseView:
     """Send raw bytes, read one response with h11."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     http = h11.Connection(h11.CLIENT)
@@ -139,4 +139,4 @@ async def fetch(port: int, request: bytes, method: str) -> Seen:
         whole = False
     finally:
         writer.close()
-    return seen(status, headers, [], body, whole=whole)
+    return view(status, headers, [], body, whole=whole)

@@ -8,7 +8,7 @@ import pytest
 
 from services.lambda_runtime import client
 from services.lambda_runtime.invocation import current
-from tests.services.lambda_runtime.harness import house, http
+from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.runtime_api import Step, invocation
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +30,8 @@ async def test_as_many_invocations_run_at_once_as_lambda_allows() -> None:
         await send({"type": "http.response.body", "body": body})
 
     before = os.environ.get("_X_AMZN_TRACE_ID")
-    async with house(app, concurrency=8) as h:
-        await h.api.polled(8)
+    async with run_runtime(app, concurrency=8) as h:
+        await h.api.wait_polls(8)
         await h.api.until(lambda: h.api.idle == 8)
         for n in range(8):
             h.api.waiting.put_nowait(
@@ -42,7 +42,7 @@ async def test_as_many_invocations_run_at_once_as_lambda_allows() -> None:
                     more=[("Lambda-Runtime-Trace-Id", f"trace-{n}")],
                 )
             )
-        await h.api.polled(16)
+        await h.api.wait_polls(16)
         answers = {call.path: call.content for call in h.api.calls if call.method == "POST"}
     assert answers == {
         f"/2018-06-01/runtime/invocation/id-{n}/response": f"id-{n} trace-{n} /{n}".encode()
@@ -52,7 +52,7 @@ async def test_as_many_invocations_run_at_once_as_lambda_allows() -> None:
 
 
 async def test_one_invocations_end_leaves_the_others_tasks_alone() -> None:
-    """Leftovers are told apart by whose they are."""
+    """InvocationScope are told apart by whose they are."""
     release = asyncio.Event()
     results: list[bool] = []
 
@@ -67,7 +67,7 @@ async def test_one_invocations_end_leaves_the_others_tasks_alone() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
-    async with house(app, concurrency=2) as h:
+    async with run_runtime(app, concurrency=2) as h:
         h.api.waiting.put_nowait(invocation(http("/long"), request_id="long"))
         await h.api.call("long/response", complete=False)
         for n in range(5):
@@ -79,7 +79,7 @@ async def test_one_invocations_end_leaves_the_others_tasks_alone() -> None:
 
 
 async def test_a_stuck_invocation_is_cancelled_at_its_deadline() -> None:
-    """Nobody kills it there; the late answer's 410 is no reason to stop."""
+    """Lambda does not kill it there; the late answer's 410 is no reason to stop."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -89,7 +89,7 @@ async def test_a_stuck_invocation_is_cancelled_at_its_deadline() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
-    async with house(app, concurrency=2) as h:
+    async with run_runtime(app, concurrency=2) as h:
         h.api.script("stuck/response", Step(status=410))
         h.api.waiting.put_nowait(invocation(http("/stuck"), request_id="stuck", seconds=0.3))
         assert (await h.api.call("stuck/response")).prelude["statusCode"] == 504
@@ -100,7 +100,7 @@ async def test_a_stuck_invocation_is_cancelled_at_its_deadline() -> None:
 
 async def test_no_status_ends_a_process_that_others_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """A 500 is logged for answers and retried for GET /next."""
-    monkeypatch.setattr(client, "PAUSES", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0.0, 0.0, 0.0, 0.0))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -108,7 +108,7 @@ async def test_no_status_ends_a_process_that_others_share(monkeypatch: pytest.Mo
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
-    async with house(app, concurrency=2) as h:
+    async with run_runtime(app, concurrency=2) as h:
         h.api.script("first/response", Step(status=500))
         h.api.waiting.put_nowait(invocation(http(), request_id="first"))
         await h.api.call("first/response")
@@ -130,7 +130,7 @@ async def test_a_busy_stream_does_not_starve_the_others() -> None:
                 await send({"type": "http.response.body", "body": b"x" * 80, "more_body": True})
         await send({"type": "http.response.body", "body": b"done"})
 
-    async with house(app, concurrency=3) as h:
+    async with run_runtime(app, concurrency=3) as h:
         h.api.waiting.put_nowait(invocation(http("/busy"), request_id="busy"))
         await h.api.call("busy/response", complete=False)
         for n in range(20):

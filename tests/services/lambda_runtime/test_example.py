@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.lambda_runtime.harness import house, http
+from tests.services.lambda_runtime.harness import http, run_runtime
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "any_asgi_app"
@@ -26,7 +26,7 @@ def load_example() -> Any:
 @pytest.mark.anyio
 async def test_the_example_streams() -> None:
     """One event per tick."""
-    async with house(load_example().app) as h:
+    async with run_runtime(load_example().app) as h:
         call = await h.invoke(http(query="ticks=1"))
         nonsense = await h.invoke(http(query="ticks=1_0&ticks=0"))
     assert re.fullmatch(rb"data: [\dT:+-]+\n\n", call.content)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.lambda_runtime.harness import house, http
+from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.runtime_api import Step, invocation
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ class Callable:
 @pytest.mark.parametrize("payload", [{"a": [1, None, "ü"]}, [], "text", 5, None, True])
 async def test_a_function_is_answered_buffered(function: Any, payload: Any) -> None:
     """Any JSON in, any JSON out, whatever the invoke mode."""
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         call = await h.invoke(payload)
     assert call.path.endswith("/response")
     assert call.header("content-type") == "application/json"
@@ -54,7 +54,7 @@ async def test_a_sync_function_may_run_a_loop_of_its_own() -> None:
 
         return asyncio.run(work())
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         call = await h.invoke({})
     assert call.json != threading.current_thread().name
 
@@ -71,7 +71,7 @@ async def test_a_sync_function_may_run_a_loop_of_its_own() -> None:
 )
 async def test_results_are_marshalled_like_the_stock_runtimes(value: Any, sent: bytes) -> None:
     """UTF-8 rather than escapes, and decimals as numbers."""
-    async with house(lambda _event, _context: value) as h:
+    async with run_runtime(lambda _event, _context: value) as h:
         call = await h.invoke({})
     assert bytes(call.body) == sent
 
@@ -79,7 +79,7 @@ async def test_results_are_marshalled_like_the_stock_runtimes(value: Any, sent: 
 @pytest.mark.parametrize("value", [b"bytes", object(), {1, 2}, {(1, 2): 3}])
 async def test_a_result_that_is_no_json_is_a_marshal_error(value: Any) -> None:
     """With the type Lambda knows."""
-    async with house(lambda _event, _context: value) as h:
+    async with run_runtime(lambda _event, _context: value) as h:
         call = await h.invoke({})
     assert call.path.endswith("/error")
     assert call.header("Lambda-Runtime-Function-Error-Type") == "Runtime.MarshalError"
@@ -107,10 +107,10 @@ async def test_an_exception_is_told_with_class_message_and_frames(
     def function(event: Any, context: Any) -> Any:
         raise error
 
-    async def awaited(event: Any, context: Any) -> Any:
+    async def return_awaitable(event: Any, context: Any) -> Any:
         raise error
 
-    async with house(awaited if asynchronous else function) as h:
+    async with run_runtime(return_awaitable if asynchronous else function) as h:
         call = await h.invoke({})
         again = await h.invoke({})
     assert call.path.endswith("/error")
@@ -125,12 +125,12 @@ async def test_an_exception_is_told_with_class_message_and_frames(
 
 
 async def test_an_async_function_is_stopped_at_its_deadline() -> None:
-    """On Managed Instances nobody else would; and it has every millisecond before it."""
+    """On Managed Instances Lambda does not; and it has every millisecond before it."""
 
     async def function(event: Any, context: Any) -> Any:
         await asyncio.Event().wait()
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         call = await h.invoke({}, seconds=0.2)
     assert call.header("Lambda-Runtime-Function-Error-Type") == "Runtime.DeadlineReached"
 
@@ -146,7 +146,7 @@ async def test_an_async_generator_streams_what_it_yields() -> None:
         yield "zwei ü "
         yield bytearray(b"three")
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         h.api.waiting.put_nowait(invocation({"a": 1}))
         call = await h.api.call("/response", complete=False)
         await h.api.until(lambda: bytes(call.body) == b"one ")
@@ -166,7 +166,7 @@ async def test_a_generator_that_fails_is_an_error_in_its_phase() -> None:
             yield b"half"
         raise ValueError("no good")
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         before = await h.invoke([])
         after = await h.invoke([1])
     assert before.path.endswith("/error")
@@ -184,7 +184,7 @@ async def test_an_empty_generator_is_an_empty_stream() -> None:
         if event:
             yield b"never"
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         call = await h.invoke([])
     assert bytes(call.body) == b""
     assert call.complete
@@ -202,7 +202,7 @@ async def test_a_generator_is_closed_when_its_reader_leaves() -> None:
         finally:
             closed.append(True)
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         h.api.script("/response", Step(after=3000, reset=True))
         h.api.waiting.put_nowait(invocation({}))
         await h.api.until(lambda: h.api.polls == 2)
@@ -216,7 +216,7 @@ async def test_a_generator_is_joined_where_streams_are_not_wanted() -> None:
         yield b'{"a":'
         yield "1}"
 
-    async with house(function, mode="buffered") as h:
+    async with run_runtime(function, mode="buffered") as h:
         call = await h.invoke({})
     assert call.json == {"a": 1}
 
@@ -241,7 +241,7 @@ async def test_the_context_is_the_stock_runtimes(monkeypatch: pytest.MonkeyPatch
         ),
         ("Lambda-Runtime-Aws-Tenant-Id", "blue"),
     ]
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         await h.invoke({}, more=more)
         await h.invoke({})
     context, plain = seen
@@ -273,7 +273,7 @@ async def test_the_trace_is_in_the_environment_for_one_invocation(
     async def function(event: Any, context: Any) -> Any:
         return os.environ.get("_X_AMZN_TRACE_ID")
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         traced = await h.invoke({})
         untraced = await h.invoke({}, without=["Lambda-Runtime-Trace-Id"])
     assert traced.json.startswith("Root=1-")
@@ -286,6 +286,6 @@ async def test_http_payloads_are_just_json_to_a_function() -> None:
     def function(event: Any, context: Any) -> Any:
         return {"statusCode": 200, "body": event["rawPath"]}
 
-    async with house(function) as h:
+    async with run_runtime(function) as h:
         call = await h.invoke(http("/there"))
     assert call.json == {"statusCode": 200, "body": "/there"}

@@ -20,23 +20,23 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_patient_during_imports_and_usual_after(case: str) -> None:
+def test_it_is_relaxed_during_imports_and_restored_after(case: str) -> None:
     """In a process of its own: what is frozen stays frozen."""
     meanwhile, expected = CASES[case]
     script = (
         "import gc\n"
         "from services.lambda_runtime import gc_tuning\n"
         "usual = gc.get_threshold()\n"
-        "gc_tuning.be_patient()\n"
-        "assert gc.isenabled() and gc.get_threshold()[0] == gc_tuning.PATIENT\n"
+        "gc_tuning.relax()\n"
+        "assert gc.isenabled() and gc.get_threshold()[0] == gc_tuning.RELAXED_THRESHOLD\n"
         f"{meanwhile}\n"
-        "gc_tuning.be_usual()\n"
+        "gc_tuning.restore()\n"
         f"assert {expected}, gc.get_threshold()\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
-def test_the_process_starts_patiently() -> None:
+def test_the_process_relaxes_the_collector_at_its_start() -> None:
     """The entry point asks for it before it imports the rest; importing it changes nothing."""
     before = gc.get_threshold()
     importlib.reload(__main__)
@@ -47,7 +47,7 @@ def test_the_process_starts_patiently() -> None:
         "from services.lambda_runtime import __main__, gc_tuning\n"
         "assert 'asyncio' not in sys.modules\n"
         "__main__.run()\n"
-        "assert gc.get_threshold()[0] == gc_tuning.PATIENT\n"
+        "assert gc.get_threshold()[0] == gc_tuning.RELAXED_THRESHOLD\n"
     )
     environ = {"PATH": "", "PYTHONPATH": str(ROOT)}  # no Runtime API: the start fails at once
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environ)

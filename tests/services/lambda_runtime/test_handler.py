@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 
 from services.lambda_runtime import export_handler
 from services.lambda_runtime.handler import LoadError, load, recognise
-from tests.services.lambda_runtime.harness import house, http
-from tests.services.lambda_runtime.servers import fetch, seen_by_mangum, seen_in_stream, uvicorn
+from tests.services.lambda_runtime.harness import http, run_runtime
+from tests.services.lambda_runtime.servers import fetch, uvicorn, view_mangum, view_stream
 
 APP = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
 
@@ -81,7 +81,7 @@ def loop() -> Iterator[None]:
 
 
 def test_a_mangum_object_gives_up_its_application(loop: None) -> None:
-    """With its lifespan: whoever switched it off there wants it off here."""
+    """With its lifespan: an application that switched it off there wants it off here."""
     found = recognise(Mangum(APP, lifespan="off"))
     assert (found.run, found.kind, found.lifespan) == (APP, "asgi", "off")
 
@@ -100,10 +100,10 @@ async def test_one_object_works_everywhere() -> None:
     handler = export_handler(APP)
     async with uvicorn(handler) as port:
         reference = await fetch(port, b"GET / HTTP/1.1\r\nHost: e.org\r\n\r\n", "GET")
-    async with house(handler) as h:
-        streamed = seen_in_stream(await h.invoke(http()))
+    async with run_runtime(handler) as h:
+        streamed = view_stream(await h.invoke(http()))
     assert reference.body == b"hello"
-    assert reference == streamed == await seen_by_mangum(handler.app, http())
+    assert reference == streamed == await view_mangum(handler.app, http())
 
 
 def test_asgi_servers_see_asgi_3() -> None:

@@ -22,13 +22,13 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from tests.services.lambda_runtime.harness import house, http
+from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.servers import (
     fetch,
-    seen_by_mangum,
-    seen_in_result,
-    seen_in_stream,
     uvicorn,
+    view_mangum,
+    view_result,
+    view_stream,
 )
 
 pytestmark = pytest.mark.anyio
@@ -160,11 +160,11 @@ async def everywhere(app: Callable[..., Any], method: str = "GET", path: str = "
     request = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     async with uvicorn(app) as port:
         results = [await fetch(port, request, method)]
-    async with house(app) as streaming:
-        results.append(seen_in_stream(await streaming.invoke(payload)))
-    async with house(app, mode="buffered") as buffered:
-        results.append(seen_in_result((await buffered.invoke(payload)).json))
-    results.append(await seen_by_mangum(app, payload))
+    async with run_runtime(app) as streaming:
+        results.append(view_stream(await streaming.invoke(payload)))
+    async with run_runtime(app, mode="buffered") as buffered:
+        results.append(view_result((await buffered.invoke(payload)).json))
+    results.append(await view_mangum(app, payload))
     return results
 
 
@@ -203,14 +203,14 @@ async def test_other_fronts_get_the_same_response(name: str, shape: str) -> None
     async with uvicorn(row) as port:
         request = f"{row.method} /x HTTP/1.1\r\nHost: e.org\r\n\r\n".encode()
         reference = await fetch(port, request, row.method)
-    async with house(row, mode="buffered") as buffered:
+    async with run_runtime(row, mode="buffered") as buffered:
         result = (await buffered.invoke(payload)).json
     # A load balancer without repeated headers gets one spelling per value.
-    assert seen_in_result(result) == reference
-    assert await seen_by_mangum(row, payload) == reference
+    assert view_result(result) == reference
+    assert await view_mangum(row, payload) == reference
     if shape == "rest":
-        async with house(row) as streaming:
-            assert seen_in_stream(await streaming.invoke(payload)) == reference
+        async with run_runtime(row) as streaming:
+            assert view_stream(await streaming.invoke(payload)) == reference
 
 
 async def raises_first(scope: Any, receive: Any, send: Any) -> None:
@@ -237,7 +237,7 @@ async def raises_after_the_end(scope: Any, receive: Any, send: Any) -> None:
     raise ValueError("secret")
 
 
-async def returns_nothing(scope: Any, receive: Any, send: Any) -> None:
+async def return_nothing(scope: Any, receive: Any, send: Any) -> None:
     await receive()
 
 
@@ -263,7 +263,7 @@ async def an_unknown_message(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize(
     "app",
-    [raises_first, returns_nothing, body_before_start, an_unknown_message],
+    [raises_first, return_nothing, body_before_start, an_unknown_message],
 )
 async def test_a_failure_before_the_start_is_a_500_from_every_host(app: Any) -> None:
     """Phase 1: a real HTTP status, and not a word of the exception."""
@@ -290,7 +290,7 @@ async def test_a_failure_in_the_body_never_looks_whole(app: Any) -> None:
         assert (other.status, other.body) == (500, b"Internal Server Error")
 
 
-async def test_a_failure_after_the_end_is_nobodys_business() -> None:
+async def test_a_failure_after_the_end_is_only_logged() -> None:
     """Phase 3: the response was complete, so it stays so."""
     reference, *others = await everywhere(raises_after_the_end)
     assert [reference] * 3 == others
@@ -299,7 +299,7 @@ async def test_a_failure_after_the_end_is_nobodys_business() -> None:
 
 async def test_an_application_cannot_end_the_process() -> None:
     """sys.exit is a failure like any other."""
-    async with house(exits) as h:
+    async with run_runtime(exits) as h:
         first = await h.invoke(http())
         second = await h.invoke(http())
     assert first.prelude["statusCode"] == second.prelude["statusCode"] == 500
@@ -391,7 +391,7 @@ async def test_what_no_header_may_hold_is_refused_before_the_first_byte(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"x"})
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.prelude["statusCode"] == 500
     assert call.content == b"Internal Server Error"
@@ -406,7 +406,7 @@ async def test_a_body_that_is_not_bytes_is_misuse(body: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.trailers
 
@@ -423,7 +423,7 @@ async def test_bytes_like_bodies_are_taken_as_they_are_now(frame: Any) -> None:
             frame[:] = b"wrong"
         await send({"type": "http.response.body", "body": b""})
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.content == b"first hello"
 
@@ -434,7 +434,7 @@ async def test_a_body_that_breaks_its_content_length_is_broken(
 ) -> None:
     """The length is not on the wire here, so the host has to hold the application to it."""
     row = Row(headers=[(b"content-length", b"%d" % declared)], frames=tuple(frames))
-    async with house(row) as h:
+    async with run_runtime(row) as h:
         call = await h.invoke(http())
     assert call.trailers
 
@@ -446,7 +446,7 @@ def test_file(request: Request) -> FileResponse:
 test_file.__test__ = False  # type: ignore[attr-defined] # a route, not a test
 
 
-async def streamed(request: Request) -> StreamingResponse:
+async def stream_ticks(request: Request) -> StreamingResponse:
     async def parts() -> Any:
         for n in range(50):
             yield f"part {n}\n"
@@ -462,7 +462,7 @@ STARLETTE = GZipMiddleware(
             Route("/redirect", lambda _: RedirectResponse("/text")),
             Route("/empty", lambda _: Response(status_code=204)),
             Route("/file", test_file),
-            Route("/stream", streamed),
+            Route("/stream", stream_ticks),
         ]
     ),
     minimum_size=10,

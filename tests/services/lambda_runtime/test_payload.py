@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from services.lambda_runtime import payload as payloads
 from services.lambda_runtime.payload import PayloadError
-from tests.services.lambda_runtime.harness import URL_DOMAIN, house, http
-from tests.services.lambda_runtime.servers import fetch, seen_by_mangum, seen_in_stream, uvicorn
+from tests.services.lambda_runtime.harness import URL_DOMAIN, http, run_runtime
+from tests.services.lambda_runtime.servers import fetch, uvicorn, view_mangum, view_stream
 
 HOST = ("Host", URL_DOMAIN)
 
 
 @dataclass(frozen=True)
-class Sent:
+class RequestCase:
     """A request as a client writes it."""
 
     target: str = "/x"
@@ -99,50 +99,52 @@ class Sent:
 
 
 REQUESTS = {
-    "a path": Sent("/a/b"),
-    "the root": Sent("/"),
-    "an encoded slash": Sent("/a%2Fb"),
-    "an encoded percent": Sent("/a%25b"),
-    "an encoded space": Sent("/a%20b"),
-    "a plus": Sent("/a+b"),
-    "UTF-8 in the path": Sent("/%E4%B8%96"),
-    "not UTF-8 in the path": Sent("/%ff%fe"),
-    "a lone percent": Sent("/100%"),
-    "lower-case hex": Sent("/%c3%a9"),
-    "double slashes": Sent("//a//b/"),
-    "dots": Sent("/a/../b/./c"),
-    "punctuation": Sent("/a;b=1,2/@me/~you/(x)/*/!/$/'/:"),
-    "a query": Sent("/x?a=1&b=2"),
-    "a repeated key": Sent("/x?a=1&a=2&a=1"),
-    "an empty value": Sent("/x?a=&b"),
-    "an empty query": Sent("/x?"),
-    "an encoded query": Sent("/x?q=a%26b%3Dc%25&z=%20"),
-    "a plus in the query": Sent("/x?q=a+b"),
-    "UTF-8 in the query": Sent("/x?q=%E4%B8%96"),
-    "not UTF-8 in the query": Sent("/x?q=%ff"),
-    "a question mark in the query": Sent("/x?q=a?b"),
-    "brackets in the query": Sent("/x?a[]=1&a[b]=2"),
-    "a repeated header": Sent(headers=(("X-A", "1"), ("X-A", "2"))),
-    "a header in mixed case": Sent(headers=(("X-MiXeD", "CaSe"),)),
-    "an empty header": Sent(headers=(("X-Empty", ""),)),
-    "a latin-1 header": Sent(headers=(("X-Name", "Zoë"),)),
-    "a long header": Sent(headers=(("X-Long", "v" * 10_000),)),
-    "commas in a header": Sent(headers=(("X-List", "a, b,c"),)),
-    "cookies": Sent(headers=(("Cookie", "a=1; b=2; c=3"),)),
-    "a comma in a cookie": Sent(headers=(("Cookie", 'a="1,2"; b=3'),)),
-    "one cookie": Sent(headers=(("Cookie", "a=1"),)),
-    "json": Sent(
+    "a path": RequestCase("/a/b"),
+    "the root": RequestCase("/"),
+    "an encoded slash": RequestCase("/a%2Fb"),
+    "an encoded percent": RequestCase("/a%25b"),
+    "an encoded space": RequestCase("/a%20b"),
+    "a plus": RequestCase("/a+b"),
+    "UTF-8 in the path": RequestCase("/%E4%B8%96"),
+    "not UTF-8 in the path": RequestCase("/%ff%fe"),
+    "a lone percent": RequestCase("/100%"),
+    "lower-case hex": RequestCase("/%c3%a9"),
+    "double slashes": RequestCase("//a//b/"),
+    "dots": RequestCase("/a/../b/./c"),
+    "punctuation": RequestCase("/a;b=1,2/@me/~you/(x)/*/!/$/'/:"),
+    "a query": RequestCase("/x?a=1&b=2"),
+    "a repeated key": RequestCase("/x?a=1&a=2&a=1"),
+    "an empty value": RequestCase("/x?a=&b"),
+    "an empty query": RequestCase("/x?"),
+    "an encoded query": RequestCase("/x?q=a%26b%3Dc%25&z=%20"),
+    "a plus in the query": RequestCase("/x?q=a+b"),
+    "UTF-8 in the query": RequestCase("/x?q=%E4%B8%96"),
+    "not UTF-8 in the query": RequestCase("/x?q=%ff"),
+    "a question mark in the query": RequestCase("/x?q=a?b"),
+    "brackets in the query": RequestCase("/x?a[]=1&a[b]=2"),
+    "a repeated header": RequestCase(headers=(("X-A", "1"), ("X-A", "2"))),
+    "a header in mixed case": RequestCase(headers=(("X-MiXeD", "CaSe"),)),
+    "an empty header": RequestCase(headers=(("X-Empty", ""),)),
+    "a latin-1 header": RequestCase(headers=(("X-Name", "Zoë"),)),
+    "a long header": RequestCase(headers=(("X-Long", "v" * 10_000),)),
+    "commas in a header": RequestCase(headers=(("X-List", "a, b,c"),)),
+    "cookies": RequestCase(headers=(("Cookie", "a=1; b=2; c=3"),)),
+    "a comma in a cookie": RequestCase(headers=(("Cookie", 'a="1,2"; b=3'),)),
+    "one cookie": RequestCase(headers=(("Cookie", "a=1"),)),
+    "json": RequestCase(
         method="POST", body=b'{"a": "\xc3\xa9"}', headers=(("Content-Type", "application/json"),)
     ),
-    "a binary body": Sent(method="POST", body=bytes(range(256))),
-    "NULs": Sent(method="PUT", body=b"\0" * 9),
-    "a body of 300 kB": Sent(method="POST", body=b"x" * 300_000),
-    "an upload": Sent(method="POST", body=b"--b\r\n\r\n\xff\r\n--b--\r\n"),
-    "OPTIONS": Sent(method="OPTIONS", headers=(("Origin", "https://e.org"),)),
-    "DELETE": Sent(method="DELETE"),
-    "an invented method": Sent(method="BREW"),
-    "accept-encoding": Sent(headers=(("Accept-Encoding", "gzip, br"),)),
-    "an event source": Sent(headers=(("Accept", "text/event-stream"), ("Last-Event-ID", "r-1"))),
+    "a binary body": RequestCase(method="POST", body=bytes(range(256))),
+    "NULs": RequestCase(method="PUT", body=b"\0" * 9),
+    "a body of 300 kB": RequestCase(method="POST", body=b"x" * 300_000),
+    "an upload": RequestCase(method="POST", body=b"--b\r\n\r\n\xff\r\n--b--\r\n"),
+    "OPTIONS": RequestCase(method="OPTIONS", headers=(("Origin", "https://e.org"),)),
+    "DELETE": RequestCase(method="DELETE"),
+    "an invented method": RequestCase(method="BREW"),
+    "accept-encoding": RequestCase(headers=(("Accept-Encoding", "gzip, br"),)),
+    "an event source": RequestCase(
+        headers=(("Accept", "text/event-stream"), ("Last-Event-ID", "r-1"))
+    ),
 }
 
 
@@ -171,7 +173,7 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": json.dumps(shown).encode()})
 
 
-def shown(body: bytes, *, joined: bool) -> dict[str, Any]:
+def show(body: bytes, *, joined: bool) -> dict[str, Any]:
     """What the mirror said; header order is the front's own, and format 2.0 joins values."""
     said: dict[str, Any] = json.loads(body)
     pairs = [pair for pair in said["headers"] if pair[0] != "x-forwarded-proto"]
@@ -191,22 +193,22 @@ async def test_a_request_is_what_uvicorn_makes_of_it(name: str) -> None:
     sent = REQUESTS[name]
     async with uvicorn(mirror) as port:
         reference = (await fetch(port, sent.wire(), sent.method)).body
-    async with house(mirror) as h:
-        url = seen_in_stream(await h.invoke(sent.as_url())).body
+    async with run_runtime(mirror) as h:
+        url = view_stream(await h.invoke(sent.as_url())).body
         alb = (await h.invoke(sent.as_alb())).json
-        rest = seen_in_stream(await h.invoke(sent.as_rest())).body
-    by_mangum = (await seen_by_mangum(mirror, sent.as_url())).body
-    expected = shown(reference, joined=True)
-    assert shown(url, joined=True) == expected
-    assert shown(by_mangum, joined=True) == expected
-    expected = shown(reference, joined=False)
+        rest = view_stream(await h.invoke(sent.as_rest())).body
+    by_mangum = (await view_mangum(mirror, sent.as_url())).body
+    expected = show(reference, joined=True)
+    assert show(url, joined=True) == expected
+    assert show(by_mangum, joined=True) == expected
+    expected = show(reference, joined=False)
     balanced = base64.b64decode(alb["body"]) if alb["isBase64Encoded"] else alb["body"].encode()
-    got = shown(balanced, joined=False)
+    got = show(balanced, joined=False)
     expected_query = expected.pop("query")
     assert sorted(got.pop("query").split("&")) == pairs_of(expected_query)
     assert got == expected
-    got = shown(rest, joined=False)
-    assert decoded(got.pop("query")) == decoded(expected_query)
+    got = show(rest, joined=False)
+    assert decode_query(got.pop("query")) == decode_query(expected_query)
     # Its stage is public, and its path has been decoded: %2F and / are one.
     assert got.pop("root_path") == "/prod"
     assert got.pop("path") == "/prod" + expected["path"]
@@ -216,7 +218,7 @@ async def test_a_request_is_what_uvicorn_makes_of_it(name: str) -> None:
     assert got == expected
 
 
-def decoded(query: str) -> list[tuple[str, str]]:
+def decode_query(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True)
 
 
@@ -297,7 +299,7 @@ async def test_what_is_no_request_is_a_400_and_never_reaches_the_application(nam
     payload = REFUSED[name]
     with pytest.raises(PayloadError):
         payloads.read(payload)
-    async with house(unreachable) as h:
+    async with run_runtime(unreachable) as h:
         call = await h.invoke(payload)
     assert call.path.endswith("/response")
     assert call.header("content-type") == "application/json"
@@ -305,7 +307,7 @@ async def test_what_is_no_request_is_a_400_and_never_reaches_the_application(nam
     error = json.loads(call.json["body"])
     assert (error["type"], error["code"]) == ("error", "invalid_request")
     assert isinstance(error["error"], str)
-    assert (await seen_by_mangum(unreachable, payload)).status == 400
+    assert (await view_mangum(unreachable, payload)).status == 400
 
 
 async def unreachable(scope: Any, receive: Any, send: Any) -> None:
@@ -448,12 +450,12 @@ def test_mangums_own_mapping_departs_where_ours_is_used() -> None:
     from mangum.handlers import APIGateway, HTTPGateway
 
     config: Any = {"api_gateway_base_path": "/"}
-    nobody: Any = None
+    no_context: Any = None
     repeated = REQUESTS["a repeated header"].as_rest()
-    assert HTTPGateway(url(), nobody, config).scope["raw_path"] is None
-    mangums = APIGateway({**repeated, "path": "/a%25b"}, nobody, config).scope
+    assert HTTPGateway(url(), no_context, config).scope["raw_path"] is None
+    mangums = APIGateway({**repeated, "path": "/a%25b"}, no_context, config).scope
     assert mangums["path"] == "/a%b"
     assert [b"x-a", b"1, 2"] in mangums["headers"]
     with pytest.raises(AttributeError):
-        _ = HTTPGateway(url(headers=None), nobody, config).scope
-    assert HTTPGateway(url(body="aGVs!bG8=", isBase64Encoded=True), nobody, config).body
+        _ = HTTPGateway(url(headers=None), no_context, config).scope
+    assert HTTPGateway(url(body="aGVs!bG8=", isBase64Encoded=True), no_context, config).body

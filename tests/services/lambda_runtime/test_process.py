@@ -40,7 +40,7 @@ class Sandbox:
         self.api = api
         self.process = process
 
-    async def ended(self) -> tuple[int, str, str]:
+    async def wait_end(self) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
         async with asyncio.timeout(20):
             out, err = await self.process.communicate()
@@ -90,13 +90,13 @@ async def start(tmp_path: Path) -> AsyncGenerator[Start]:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
-            stack.push_async_callback(put_down, process)
+            stack.push_async_callback(kill_process, process)
             return Sandbox(api, process)
 
         yield begin
 
 
-async def put_down(process: asyncio.subprocess.Process) -> None:
+async def kill_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.kill()
         await process.communicate()
@@ -113,9 +113,9 @@ async def test_it_answers_and_leaves_quietly_when_told(start: Start) -> None:
     box = await start()
     assert (await box.invoke(http())).content == b"hello"
     assert (await box.invoke(http())).content == b"hello"
-    await box.api.polled(3)
+    await box.api.wait_polls(3)
     box.process.send_signal(signal.SIGTERM)
-    assert await box.ended() == (0, "", "")
+    assert await box.wait_end() == (0, "", "")
 
 
 async def test_a_stream_that_is_told_to_stop_ends_with_trailers(start: Start) -> None:
@@ -125,7 +125,7 @@ async def test_a_stream_that_is_told_to_stop_ends_with_trailers(start: Start) ->
     call = await box.api.call("/response", complete=False)
     await box.api.until(lambda: call.content == b"begun ")
     box.process.send_signal(signal.SIGTERM)
-    status, out, _ = await box.ended()
+    status, out, _ = await box.wait_end()
     assert call.complete
     assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.Shutdown"
     assert status == 0
@@ -136,7 +136,7 @@ async def test_a_freeze_is_not_noticed(start: Start) -> None:
     """Stopped and continued between invocations, with both of its connections cut meanwhile."""
     box = await start()
     assert (await box.invoke(http())).content == b"hello"
-    await box.api.polled(2)
+    await box.api.wait_polls(2)
     await box.api.until(lambda: box.api.open_connections == 2)
     box.process.send_signal(signal.SIGSTOP)
     box.api.writers[-1].transport.abort()  # the one that was opened ahead
@@ -163,7 +163,7 @@ async def test_a_failed_import_is_an_init_error(
 ) -> None:
     """Told once, with Lambda's type; exit status 1, and no invocation is asked for."""
     box = await start(source, handler)
-    status, out, _ = await box.ended()
+    status, out, _ = await box.wait_end()
     assert status == 1
     assert [call.path for call in box.api.calls] == ["/2018-06-01/runtime/init/error"]
     call = box.api.calls[0]
@@ -180,7 +180,7 @@ async def test_a_failed_startup_is_an_init_error(start: Start) -> None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": "no database"})
     """)
-    status, _, _ = await box.ended()
+    status, _, _ = await box.wait_end()
     assert status == 1
     call = box.api.calls[0]
     assert call.path.endswith("/init/error")
@@ -192,7 +192,7 @@ async def test_a_failed_startup_is_an_init_error(start: Start) -> None:
 async def test_an_init_error_that_is_refused_changes_nothing(start: Start, answer: Step) -> None:
     """On Managed Instances another process may have been first."""
     box = await start("raise ValueError", script=lambda api: api.script("/init/error", answer))
-    status, _, _ = await box.ended()
+    status, _, _ = await box.wait_end()
     assert status == 1
 
 
@@ -209,7 +209,7 @@ async def test_an_unknown_setting_is_an_init_error_that_names_it(
 ) -> None:
     """With the known values, on standard error and to Lambda."""
     box = await start(**{name: value})
-    status, _, err = await box.ended()
+    status, _, err = await box.wait_end()
     assert status == 1
     assert name in err
     assert name in box.api.calls[0].json["errorMessage"]
@@ -218,7 +218,7 @@ async def test_an_unknown_setting_is_an_init_error_that_names_it(
 async def test_outside_lambda_it_says_what_to_do_instead(start: Start) -> None:
     """One line, no traceback."""
     box = await start(AWS_LAMBDA_RUNTIME_API="")
-    status, out, err = await box.ended()
+    status, out, err = await box.wait_end()
     assert status == 1
     assert out == ""
     assert len(err.splitlines()) == 1
@@ -228,7 +228,7 @@ async def test_outside_lambda_it_says_what_to_do_instead(start: Start) -> None:
 async def test_a_runtime_api_that_is_gone_ends_the_process(start: Start) -> None:
     """After five tries, with exit status 1."""
     box = await start(script=lambda api: [api.waiting.put_nowait(Step(status=500)) for _ in "x"])
-    status, out, _ = await box.ended()
+    status, out, _ = await box.wait_end()
     assert status == 1
     assert "500" in out
 
@@ -306,9 +306,9 @@ async def test_logs_are_text_lines_by_default(start: Start) -> None:
     """Level, time, request id and message; a line break in a value begins no line."""
     box = await start(LOGGING)
     await box.invoke({"x": 1}, request_id="the-id")
-    await box.api.polled(2)
+    await box.api.wait_polls(2)
     box.process.send_signal(signal.SIGTERM)
-    _, out, _ = await box.ended()
+    _, out, _ = await box.wait_end()
     first, second = (
         out.splitlines(keepends=False) if "\r" not in out else out.strip("\n").split("\n")
     )
@@ -323,9 +323,9 @@ async def test_logs_are_json_when_asked(start: Start) -> None:
     """The stock runtime's keys, and what `extra` added."""
     box = await start(LOGGING, AWS_LAMBDA_LOG_FORMAT="JSON", AWS_LAMBDA_LOG_LEVEL="WARN")
     await box.invoke({}, request_id="the-id", more=[("Lambda-Runtime-Aws-Tenant-Id", "blue")])
-    await box.api.polled(2)
+    await box.api.wait_polls(2)
     box.process.send_signal(signal.SIGTERM)
-    _, out, _ = await box.ended()
+    _, out, _ = await box.wait_end()
     warning, error = [json.loads(line) for line in out.splitlines()]
     assert warning["message"] == "a\nb {}"
     assert (warning["level"], warning["logger"], warning["requestId"]) == (
@@ -405,7 +405,7 @@ async def test_a_failed_hook_is_told_in_its_phase(
         AWS_LAMBDA_INITIALIZATION_TYPE="snap-start",
         script=lambda api: api.script("/restore/next", Step(status=200, body=b"")),
     )
-    status, _, _ = await box.ended()
+    status, _, _ = await box.wait_end()
     assert status == code
     call = next(call for call in box.api.calls if call.path.endswith(path))
     assert call.header("Lambda-Runtime-Function-Error-Type") == kind

@@ -80,12 +80,12 @@ def test_an_answer_is_read_in_any_slices(name: str, step: int) -> None:
         reply = reader.feed(data[at : at + step])
         assert (reply is not None) == (at + step >= len(data))
     assert reply == expected
-    assert not reader.started
+    assert not reader.has_started
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_unasked_bytes_behind_an_answer_end_the_connection(name: str) -> None:
-    """Nobody sent a second request, so the connection cannot be trusted with one."""
+    """No second request was sent, so the connection cannot be trusted with one."""
     data, expected = CASES[name]
     reply = ReplyReader().feed(data + b"HTTP/1.1 200")
     assert reply is not None
@@ -153,7 +153,7 @@ def test_a_cut_answer_is_no_answer(name: str) -> None:
     for cut in range(1, len(data)):
         reader = ReplyReader()
         assert reader.feed(data[:cut]) is None
-        if reader.started:
+        if reader.has_started:
             with pytest.raises(ProtocolError):
                 reader.end()
 

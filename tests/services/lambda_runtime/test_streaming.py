@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from services.lambda_runtime import asgi, export_handler
 from services.lambda_runtime.invocation import current
-from tests.services.lambda_runtime.harness import house, http
+from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.runtime_api import Step, invocation
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,7 @@ async def test_every_frame_is_read_before_the_next_is_released() -> None:
         await release.acquire()
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response", complete=False)
         await h.api.until(lambda: bytes(call.body).endswith(b"\0" * 8))
@@ -71,7 +71,7 @@ async def test_the_prelude_leaves_by_itself() -> None:
             await frame(send, b"data: %d\n\n" % n)
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     prelude, *body = call.pieces
     assert prelude.endswith(b"\0" * 8)
@@ -89,7 +89,7 @@ async def test_a_start_alone_is_sent() -> None:
         await release.wait()
         await frame(send, b"x", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response", complete=False)
         await h.api.until(lambda: bytes(call.body).endswith(b"\0" * 8))
@@ -107,7 +107,7 @@ async def test_an_empty_body_says_so_and_ends_at_once(status: int) -> None:
         await start(send, [], status)
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.prelude == {
         "statusCode": status,
@@ -127,7 +127,7 @@ async def test_hop_by_hop_headers_stay_here() -> None:
         await start(send, [(name, b"1") for name in names] + [(b"x-a", b"1")])
         await frame(send, b"x", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.prelude["headers"] == {"x-a": "1"}
 
@@ -141,7 +141,7 @@ async def test_repeated_headers_are_listed_where_the_front_knows_lists() -> None
         await frame(send, b"x", more=False)
 
     rest = {"resource": "/", "path": "/", "httpMethod": "GET", "requestContext": {}}
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         by_url = await h.invoke(http())
         by_rest = await h.invoke(rest)
     assert by_url.prelude["headers"] == {"x-a": "1, 2", "x-b": "3"}
@@ -166,7 +166,7 @@ async def test_a_failure_in_the_stream_ends_with_trailers(
             await frame(send, b"data: %d\n\n" % n)
         raise ValueError("the secret")
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
         again = await h.invoke(http())
     assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.StreamError"
@@ -194,7 +194,7 @@ async def test_a_broken_event_is_left_broken(half: bytes) -> None:
         await frame(send, half)
         raise ValueError
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.content == half
     assert call.trailers
@@ -210,20 +210,20 @@ async def test_a_last_event_follows_whole_events_and_pings(tail: bytes) -> None:
         await frame(send, tail)
         raise ValueError
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.content.startswith(tail + b'data: {"type": "error"')
     assert call.content.endswith(b"}\n\n")
 
 
 async def test_a_failure_before_the_start_has_a_status_and_trailers() -> None:
-    """The HTTP caller gets a 500, and whoever reads Lambda's metadata the error."""
+    """The HTTP caller gets a 500, and Lambda's metadata has the error."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         http_only(scope)
         raise ValueError("secret")
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.path.endswith("/response")
     assert call.prelude["statusCode"] == 500
@@ -245,7 +245,7 @@ async def test_a_slow_reader_slows_the_application() -> None:
             sent += 1
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         h.api.script("/response", Step(unread=unread))
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response", complete=False)
@@ -278,7 +278,7 @@ async def test_a_heartbeat_keeps_a_silent_event_stream_open(
 
         return run
 
-    async with house(app(b"data: 1\n\n", b"text/event-stream")) as h:
+    async with run_runtime(app(b"data: 1\n\n", b"text/event-stream")) as h:
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response", complete=False)
         await h.api.until(lambda: call.content.count(b":\n") >= 3)
@@ -286,14 +286,14 @@ async def test_a_heartbeat_keeps_a_silent_event_stream_open(
         await h.api.until(lambda: call.complete)
         assert call.content.replace(b":\n", b"") == b"data: 1\n\ndata: 2\n\n"
         assert b":\n\n" not in call.content
-    async with house(app(b"", b"text/event-stream"), keep_alive=True) as h:
+    async with run_runtime(app(b"", b"text/event-stream"), keep_alive=True) as h:
         await h.invoke(http())
         await asyncio.sleep(0.1)  # a heartbeat that goes on would be in the next request
         assert (await h.invoke(http())).content == b"data: 2\n\n"
         assert h.api.connections == 1
     for first, kind in [(b"data: ", b"text/event-stream"), (b"x\n\n", b"text/plain")]:
         released.clear()
-        async with house(app(first, kind)) as h:
+        async with run_runtime(app(first, kind)) as h:
             h.api.waiting.put_nowait(invocation(http()))
             call = await h.api.call("/response", complete=False)
             await asyncio.sleep(0.1)
@@ -320,7 +320,7 @@ async def test_a_compressed_stream_leaves_as_what_it_is(coding: bytes) -> None:
         await released.wait()
         await frame(send, squeeze.compress(b"two") + squeeze.flush(), more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response", complete=False)
         await h.api.until(lambda: call.content == b"one ")
@@ -338,7 +338,7 @@ async def test_a_body_that_is_not_what_its_coding_says_is_broken() -> None:
         await start(send, [(b"content-encoding", b"gzip")])
         await frame(send, b"not gzip", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     assert call.trailers
 
@@ -358,7 +358,7 @@ async def test_background_tasks_are_awaited_before_the_next_invocation() -> None
 
         return StreamingResponse(parts(), background=BackgroundTask(later))
 
-    async with house(Starlette(routes=[Route("/", page)])) as h:
+    async with run_runtime(Starlette(routes=[Route("/", page)])) as h:
         h.api.waiting.put_nowait(invocation(http()))
         call = await h.api.call("/response")
         assert call.content == b"x"
@@ -386,7 +386,7 @@ async def test_lifespan_runs_once_and_every_request_has_its_own_copy_of_the_stat
         await start(send)
         await frame(send, b"%d" % scope["state"]["seen"], more=False)
 
-    async with house(export_handler(app)) as h:
+    async with run_runtime(export_handler(app)) as h:
         answers = [(await h.invoke(http())).content for _ in range(3)]
     assert answers == [b"1", b"1", b"1"]
     assert said == ["up", "down"]
@@ -403,7 +403,7 @@ async def test_the_scope_says_whose_invocation_it_is() -> None:
         await start(send)
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         await h.invoke(http("/there"), seconds=60)
     assert seen["aws.event"]["rawPath"] == "/there"
     assert seen["aws.context"].aws_request_id == "invocation-0" == seen["current"].id
@@ -427,7 +427,7 @@ async def test_receive_waits_after_the_body_and_says_when_it_is_over() -> None:
         await frame(send, b"", more=False)
         messages.extend([await waiting, await receive()])
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         await h.invoke(http(method="POST", body="hello"))
     assert messages == [
         {"type": "http.request", "body": b"hello", "more_body": False},
@@ -437,7 +437,7 @@ async def test_receive_waits_after_the_body_and_says_when_it_is_over() -> None:
 
 
 async def test_two_tasks_may_send() -> None:
-    """Each frame stays whole, whoever sends it."""
+    """Each frame stays whole, whichever task sends it."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         http_only(scope)
@@ -450,7 +450,7 @@ async def test_two_tasks_may_send() -> None:
         await asyncio.gather(say(b"a"), say(b"b"))
         await frame(send, b"", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         call = await h.invoke(http())
     body = call.content
     assert len(body) == 400 * 700
@@ -468,7 +468,7 @@ async def test_a_streamed_answer_has_a_connection_of_its_own_unless_told_otherwi
         await start(send)
         await frame(send, b"x", more=False)
 
-    async with house(app, keep_alive=keep_alive) as h:
+    async with run_runtime(app, keep_alive=keep_alive) as h:
         calls = [await h.invoke(http()) for _ in range(3)]
         await h.api.until(lambda: h.api.open_connections == 1)
     numbers = {call.connection for call in calls}
@@ -485,7 +485,7 @@ async def test_the_attempt_is_echoed_exactly_when_it_was_named() -> None:
 
     named = [("Lambda-Runtime-Invocation-Id", "att/empt=1")]
     for mode in ("response_stream", "buffered"):
-        async with house(app, mode=mode) as h:
+        async with run_runtime(app, mode=mode) as h:
             assert (await h.invoke(http())).header("Lambda-Runtime-Invocation-Id") is None
             call = await h.invoke(http(), more=named)
             assert call.header("Lambda-Runtime-Invocation-Id") == "att/empt=1"
@@ -495,7 +495,7 @@ async def test_the_attempt_is_echoed_exactly_when_it_was_named() -> None:
 
 
 async def test_a_task_left_behind_is_cancelled_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    """It does not run in the next invocation, and somebody is told whose it was."""
+    """It does not run in the next invocation, and the log says whose it was."""
     left: list[asyncio.Task[Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -504,7 +504,7 @@ async def test_a_task_left_behind_is_cancelled_and_named(caplog: pytest.LogCaptu
         await start(send)
         await frame(send, b"x", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         with caplog.at_level(logging.WARNING):
             await h.invoke(http())
         assert left[0].cancelled()
@@ -535,7 +535,7 @@ async def test_an_abandoned_generator_is_closed_before_the_next_invocation() -> 
         await start(send)
         await frame(send, b"x", more=False)
 
-    async with house(app) as h:
+    async with run_runtime(app) as h:
         await h.invoke(http())
         assert closed == ["closed", "closed"]
 
@@ -544,7 +544,7 @@ async def test_what_an_invocation_sets_in_its_context_stays_there() -> None:
     """Context variables are not carried into the next invocation."""
     import contextvars
 
-    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="none")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         http_only(scope)
@@ -553,5 +553,5 @@ async def test_what_an_invocation_sets_in_its_context_stays_there() -> None:
         await start(send)
         await frame(send, found.encode(), more=False)
 
-    async with house(app) as h:
-        assert [(await h.invoke(http())).content for _ in range(2)] == [b"nobody"] * 2
+    async with run_runtime(app) as h:
+        assert [(await h.invoke(http())).content for _ in range(2)] == [b"none"] * 2

@@ -34,7 +34,7 @@ class Pair:
         """What one read gives; the loop is not asked."""
         return self.peer.recv(1 << 20)
 
-    def silent(self) -> bool:
+    def is_silent(self) -> bool:
         """Whether nothing more has come."""
         self.peer.setblocking(False)
         try:
@@ -53,7 +53,7 @@ async def pair(listener: socket.socket) -> object:
 
 
 @pytest.fixture(autouse=True)
-def closed(pair: Pair) -> Iterator[None]:
+def close_pair(pair: Pair) -> Iterator[None]:
     yield
     pair.peer.close()
 
@@ -84,7 +84,7 @@ async def test_a_burst_leaves_in_one_write_at_the_end_of_its_turn(pair: Pair) ->
     assert pair.read() == b"HEAD5\r\nfirst\r\n"
     for n in range(10):
         pair.writer.add(b"%d" % n)
-    assert pair.silent()
+    assert pair.is_silent()
     await asyncio.sleep(0)
     assert pair.read() == b"a\r\n0123456789\r\n"
     pair.connection.close()
@@ -92,7 +92,7 @@ async def test_a_burst_leaves_in_one_write_at_the_end_of_its_turn(pair: Pair) ->
 
 @pytest.mark.usefixtures("close_together")
 async def test_a_burst_is_cut_at_64_kib(pair: Pair) -> None:
-    """And `add` asks to settle there, which lets everybody else have a turn."""
+    """And `add` asks to drain there, which lets the other streams run."""
     pair.writer.begin()
     pair.writer.add(b"first")
     asked = [pair.writer.add(b"x" * 1024) for _ in range(64)]
@@ -103,7 +103,7 @@ async def test_a_burst_is_cut_at_64_kib(pair: Pair) -> None:
     assert b"10000\r\n" in data
     turns: list[int] = []
     asyncio.get_running_loop().call_soon(turns.append, 1)
-    await pair.writer.settle()
+    await pair.writer.drain()
     assert turns == [1]
     pair.connection.close()
 
@@ -120,16 +120,16 @@ async def test_the_end_takes_the_last_frame_with_it(pair: Pair) -> None:
 
 
 async def test_a_frame_larger_than_every_buffer_arrives_whole(pair: Pair) -> None:
-    """Sent in as many pieces as the kernel takes it in."""
+    """RequestCase in as many pieces as the kernel takes it in."""
     frame = bytes(range(256)) * 80_000
     pair.writer.begin()
     assert pair.read() == b"HEAD"
     assert pair.writer.add(frame)
-    assert bool(pair.connection.blocked)
+    assert bool(pair.connection.is_blocked)
     reading = asyncio.create_task(asyncio.to_thread(read_exactly, pair, len(wire.chunk(frame))))
-    await pair.writer.settle()
+    await pair.writer.drain()
     assert await reading == wire.chunk(frame)
-    assert not pair.connection.blocked
+    assert not pair.connection.is_blocked
     pair.connection.close()
 
 
@@ -147,16 +147,16 @@ async def test_nothing_waits_for_an_acknowledgement(pair: Pair) -> None:
     pair.connection.close()
 
 
-async def test_a_lost_peer_wakes_whoever_waits_for_it(pair: Pair) -> None:
-    """The rest of the body is dropped, and `lost` says why."""
+async def test_a_lost_peer_wakes_the_writer_that_waits_for_it(pair: Pair) -> None:
+    """The rest of the body is dropped, and `loss` says why."""
     pair.writer.begin()
     pair.writer.add(b"x" * 20_000_000)
-    waiting = asyncio.create_task(pair.writer.settle())
+    waiting = asyncio.create_task(pair.writer.drain())
     await asyncio.sleep(0)
     assert not waiting.done()
     pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     pair.peer.close()
     async with asyncio.timeout(10):
         await waiting
-    assert isinstance(pair.connection.lost, OSError)
-    assert not pair.connection.blocked
+    assert isinstance(pair.connection.loss, OSError)
+    assert not pair.connection.is_blocked
