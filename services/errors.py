@@ -1,8 +1,8 @@
-"""The one family of errors a person may be told about.
+"""The one family of errors that a client may be shown.
 
 Every failure has a stable code of the wire contract (docs/contract.md) and a message that
 says what to do. What must not leave the process (exception texts, paths, model ids) belongs
-in the log, attached with ``raise ... from``, never in `message`.
+in the logger's output, attached with ``raise ... from``, never in `message`.
 """
 
 

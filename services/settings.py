@@ -19,15 +19,15 @@ AFTER_TEXT = ("fail", "restart")
 EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
-ABANDONED = ("finish", "pause", "stop")
+ON_ABANDONED = ("finish", "pause", "stop")
 
-# What an environment that says nothing gets; code that makes `Settings` itself gets memory.
+# The log of an environment that names none; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an installation chose. Times are in seconds, sizes in bytes."""
+    """The choices of one installation. Times are in seconds, sizes in bytes."""
 
     host: str = "127.0.0.1"
     port: int = 8888
@@ -48,15 +48,15 @@ class Settings:
     budget_usd: float | None = None
     budget_tokens: int | None = None
     embedding: str = "local"
-    model_path: Path | None = None
+    embedding_file: Path | None = None
     embedding_model: str | None = None
     embedding_dimension: int | None = None
     index: str = str(SHIPPED_INDEX)
     log: str = "memory://"
-    keep: float | None = None
+    retention_seconds: float | None = None
     replay: Path | None = None
     replay_speed: float = 1.0
-    abandoned: str = "finish"
+    on_abandoned: str = "finish"
     abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
@@ -65,8 +65,8 @@ class Settings:
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
-    front_cap: float | None = None
-    longest: float = 3600.0
+    response_seconds: float | None = None
+    max_run_seconds: float = 3600.0
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -77,73 +77,81 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     default = Settings()
     script = environ.get("RIVERRUN_SCRIPT", "")
     replay = environ.get("RIVERRUN_REPLAY", "")
-    model_path = environ.get("RIVERRUN_MODEL", "")
+    embedding_file = environ.get("RIVERRUN_EMBEDDING_FILE", "")
     settings = Settings(
         host=environ.get("HOST", "") or default.host,
-        port=_integer(environ, "PORT", default.port, low=0, high=65535),
-        chat=_choice(environ, "RIVERRUN_CHAT", CHAT_PROVIDERS, default.chat),
+        port=_read_integer(environ, "PORT", default.port, low=0, high=65535),
+        chat=_read_choice(environ, "RIVERRUN_CHAT", CHAT_PROVIDERS, default.chat),
         script=Path(script) if script else None,
-        **_model(environ, default),
-        embedding=_choice(environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding),
-        model_path=Path(model_path) if model_path else None,
+        **_read_model(environ, default),
+        embedding=_read_choice(
+            environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding
+        ),
+        embedding_file=Path(embedding_file) if embedding_file else None,
         embedding_model=environ.get("RIVERRUN_EMBEDDING_MODEL", "") or None,
-        embedding_dimension=_integer(environ, "RIVERRUN_EMBEDDING_DIMENSION", 0, low=1, high=4096)
+        embedding_dimension=_read_integer(
+            environ, "RIVERRUN_EMBEDDING_DIMENSION", 0, low=1, high=4096
+        )
         or None,
-        index=_index(environ, default.index),
-        log=_log(environ, DEFAULT_LOG),
-        keep=_seconds(environ, "RIVERRUN_KEEP", 0.0) or None,
+        index=_read_index(environ, default.index),
+        log=_read_log(environ, DEFAULT_LOG),
+        retention_seconds=_read_seconds(environ, "RIVERRUN_RETENTION_SECONDS", 0.0) or None,
         replay=Path(replay) if replay else None,
-        replay_speed=_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
-        abandoned=_choice(environ, "RIVERRUN_ABANDONED", ABANDONED, default.abandoned),
-        abandoned_after=_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
+        replay_speed=_read_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
+        on_abandoned=_read_choice(
+            environ, "RIVERRUN_ON_ABANDONED", ON_ABANDONED, default.on_abandoned
+        ),
+        abandoned_after=_read_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
-        allowed_origins=_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
-        api_keys=_list(environ, "RIVERRUN_API_KEYS"),
-        gateway_secrets=_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
-        max_streams=_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
-        heartbeat=_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
-        deadline=_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
-        front_cap=_seconds(environ, "RIVERRUN_FRONT_CAP", 0.0) or None,
-        longest=_seconds(environ, "RIVERRUN_LONGEST", default.longest),
+        allowed_origins=_read_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
+        api_keys=_read_list(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=_read_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
+        max_streams=_read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
+        heartbeat=_read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
+        deadline=_read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
+        response_seconds=_read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None,
+        max_run_seconds=_read_seconds(environ, "RIVERRUN_MAX_RUN_SECONDS", default.max_run_seconds),
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
     return settings
 
 
-def _model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]:
-    """What concerns a model that is asked: `bedrock`, `openai` and `local`."""
+def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]:
+    """Read the settings of a model that is called: `bedrock`, `openai` and `local`."""
     gguf = environ.get("RIVERRUN_CHAT_GGUF", "")
     instructions = environ.get("RIVERRUN_CHAT_INSTRUCTIONS", "")
     prices = environ.get("RIVERRUN_PRICES", "")
     return {
-        "chat_models": _list(environ, "RIVERRUN_CHAT_MODEL"),
+        "chat_models": _read_list(environ, "RIVERRUN_CHAT_MODEL"),
         "chat_gguf": Path(gguf) if gguf else None,
-        "chat_tokens": _integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
-        "chat_temperature": _number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
-        "chat_timeout": _seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),
+        "chat_tokens": _read_integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
+        "chat_temperature": _read_number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
+        "chat_timeout": _read_seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),
         "chat_instructions": Path(instructions) if instructions else None,
-        "chat_after_text": _choice(
+        "chat_after_text": _read_choice(
             environ, "RIVERRUN_CHAT_AFTER_TEXT", AFTER_TEXT, default.chat_after_text
         ),
-        "chat_cache": _choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
+        "chat_cache": _read_choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
         "guardrail": environ.get("RIVERRUN_GUARDRAIL", ""),
         "openai_base_url": environ.get("OPENAI_BASE_URL", "") or None,
         "openai_api_key": environ.get("OPENAI_API_KEY", "") or None,
         "prices": Path(prices) if prices else None,
-        "budget_usd": _number(environ, "RIVERRUN_BUDGET_USD"),
-        "budget_tokens": _integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
+        "budget_usd": _read_number(environ, "RIVERRUN_BUDGET_USD"),
+        "budget_tokens": _read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
     }
 
 
-def _choice(environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
+def _read_choice(
+    environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str
+) -> str:
     value = environ.get(name, "") or default
     if value not in known:
         raise SetupError(f"{name}={value!r} is not known. Use one of: {', '.join(known)}.")
     return value
 
 
-def _log(environ: Mapping[str, str], default: str) -> str:
+def _read_log(environ: Mapping[str, str], default: str) -> str:
     value = environ.get("RIVERRUN_LOG", "") or default
     if not value.startswith(LOG_SCHEMES):
         raise SetupError(
@@ -152,7 +160,7 @@ def _log(environ: Mapping[str, str], default: str) -> str:
     return value
 
 
-def _index(environ: Mapping[str, str], default: str) -> str:
+def _read_index(environ: Mapping[str, str], default: str) -> str:
     value = environ.get("RIVERRUN_INDEX", "") or default
     if "://" in value and not value.startswith(INDEX_SCHEMES):
         raise SetupError(
@@ -162,7 +170,7 @@ def _index(environ: Mapping[str, str], default: str) -> str:
     return value
 
 
-def _integer(
+def _read_integer(
     environ: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None
 ) -> int:
     text = environ.get(name, "")
@@ -175,7 +183,7 @@ def _integer(
     return value
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _read_seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name, "")
     if not text:
         return default
@@ -188,7 +196,9 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _number(environ: Mapping[str, str], name: str, *, high: float = float("inf")) -> float | None:
+def _read_number(
+    environ: Mapping[str, str], name: str, *, high: float = float("inf")
+) -> float | None:
     text = environ.get(name, "")
     if not text:
         return None
@@ -202,7 +212,7 @@ def _number(environ: Mapping[str, str], name: str, *, high: float = float("inf")
     return value
 
 
-def _speed(environ: Mapping[str, str], name: str, default: float) -> float:
+def _read_speed(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name, "")
     try:
         value = float(text) if text else default
@@ -215,5 +225,5 @@ def _speed(environ: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _read_list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())

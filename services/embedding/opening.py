@@ -10,7 +10,7 @@ from .provider import Embedder
 def _local(settings: Settings) -> Embedder:
     from .local import LocalEmbedder
 
-    return LocalEmbedder(settings.model_path)
+    return LocalEmbedder(settings.embedding_file)
 
 
 def _bedrock(settings: Settings) -> Embedder:

@@ -271,7 +271,7 @@ def open_log(settings: Settings) -> RunLog:
 def _memory(settings: Settings, _place: str) -> RunLog:
     from services.runs.memory import MemoryLog
 
-    return MemoryLog(keep=settings.keep or MEMORY_KEEP_SECONDS)
+    return MemoryLog(keep=settings.retention_seconds or MEMORY_KEEP_SECONDS)
 
 
 def _sqlite(settings: Settings, place: str) -> RunLog:
@@ -283,7 +283,7 @@ def _sqlite(settings: Settings, place: str) -> RunLog:
             ", or none (sqlite://) for runs.sqlite in the data directory."
         )
     path = place or settings.data_dir / "runs.sqlite"
-    return SQLiteLog(path, keep=settings.keep or DURABLE_KEEP_SECONDS)
+    return SQLiteLog(path, keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
 
 
 def _dynamodb(settings: Settings, place: str) -> RunLog:
@@ -295,7 +295,7 @@ def _dynamodb(settings: Settings, place: str) -> RunLog:
             f"RIVERRUN_LOG={settings.log!r} does not name a table. Write dynamodb:// and the name: "
             "3 to 255 letters, digits, dots, dashes and underscores."
         )
-    return DynamoLog(Table(place), keep=settings.keep or DURABLE_KEEP_SECONDS)
+    return DynamoLog(Table(place), keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
 
 
 STORES: dict[str, Callable[[Settings, str], RunLog]] = {

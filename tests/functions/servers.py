@@ -30,7 +30,7 @@ ENOUGH = 15.0
 HURRIES: tuple[Mapping[str, str], ...] = (
     {},
     {},
-    {"RIVERRUN_FRONT_CAP": "1"},
+    {"RIVERRUN_RESPONSE_SECONDS": "1"},
     {"RIVERRUN_DEADLINE": "2.4"},
 )
 

@@ -99,7 +99,7 @@ def test_a_damaged_index_is_one_line(environ: dict[str, str], tmp_path: Path) ->
 def test_a_missing_model_is_one_line(environ: dict[str, str], tmp_path: Path) -> None:
     """It says where it looked."""
     nowhere = str(tmp_path / "model")
-    assert nowhere in fails({**environ, "RIVERRUN_MODEL": nowhere})
+    assert nowhere in fails({**environ, "RIVERRUN_EMBEDDING_FILE": nowhere})
 
 
 @pytest.mark.parametrize("text", [None, "[", '[{"when": "*", "steps": [{"sing": 1}]}]'])

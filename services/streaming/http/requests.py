@@ -64,7 +64,7 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
         owner=owner,
         idempotency_key=_idempotency_key(request),
         seconds_left=seconds_left(request, settings),
-        front_left=settings.front_cap,
+        front_left=settings.response_seconds,
     )
     accept = ", ".join(request.headers.getlist("accept"))
     return _negotiated(question, accept)
@@ -131,7 +131,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
     return Reader(
         resume=resume,
         seconds_left=seconds_left(request, settings),
-        front_left=settings.front_cap,
+        front_left=settings.response_seconds,
     )
 
 

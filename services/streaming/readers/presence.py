@@ -2,7 +2,7 @@
 
 A process knows the readers that it serves. Of the others it sees a sign in the log, which they
 leave for as long as they read; nobody takes it back, it runs out. Only where the installation
-gives runs up (`RIVERRUN_ABANDONED`) and other processes can read them is one left or looked for.
+gives runs up (`RIVERRUN_ON_ABANDONED`) and other processes can read them is one left or looked for.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ HOLD = RETURN + RENEW
 
 def arrived(here: Installation, run_id: str) -> None:
     """The first reader of a run has come here: other processes are told while there is one."""
-    if here.durable and here.settings.abandoned != "finish":
+    if here.durable and here.settings.on_abandoned != "finish":
         _begin(here, run_id, _sign(here, run_id))
 
 
@@ -58,10 +58,10 @@ async def deserted(here: Installation, run_id: str, *, returns: bool, ended: boo
 
 
 def _may_be_given_up(here: Installation, production: "Production", *, ended: bool) -> bool:
-    if ended or here.settings.abandoned == "finish":
+    if ended or here.settings.on_abandoned == "finish":
         return False
     # One that nobody could go on with is not paused: it finishes.
-    return here.settings.abandoned == "stop" or production.pausable
+    return here.settings.on_abandoned == "stop" or production.pausable
 
 
 async def _watch(here: Installation, production: "Production", delay: float) -> None:
@@ -92,7 +92,7 @@ async def _still_read(here: Installation, production: "Production") -> float:
 
 def _give_up(here: Installation, production: "Production") -> None:
     if production.run.id not in here.readers:
-        production.give_up(pause=here.durable and here.settings.abandoned == "pause")
+        production.give_up(pause=here.durable and here.settings.on_abandoned == "pause")
 
 
 async def _sign(here: Installation, run_id: str) -> None:

@@ -2,7 +2,7 @@
 
 Losing a reader is not stopping. Where the log outlives this process, a run goes on to its end
 without readers, and whoever comes back finds it; the installation may say otherwise
-(`RIVERRUN_ABANDONED`, `presence.py`). Where the log is this process's memory, it is closed.
+(`RIVERRUN_ON_ABANDONED`, `presence.py`). Where the log is this process's memory, it is closed.
 """
 
 import asyncio

@@ -51,9 +51,10 @@ def can_go_on(run: Run, producer: str | None) -> bool:
 async def take_over(run: Run, here: Installation, reader: Reader) -> Continued | None:
     """Become the producer of `run`, if nobody is.
 
-    None when somebody is, or was faster, or the run is over: then it is only to be read. A run
-    that is gone on with again and again and says nothing more is ended instead, as is one that
-    began more than `settings.longest` seconds ago. One that could not be taken over is free again.
+    None when somebody is, or was faster, or the run is over: then it is only to be read. A run that
+    is gone on with again and again and says nothing more is ended instead, as is one that began
+    more than `settings.max_run_seconds` seconds ago. One that could not be taken over is free
+    again.
     """
     if here.producing(run.id) is not None:
         return None
@@ -80,7 +81,7 @@ async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | No
             return None
         after = last.seq if last is not None else 0
         now = time.time()
-        over = _is_over(transcript, now, here.settings.longest)
+        over = _is_over(transcript, now, here.settings.max_run_seconds)
         said: tuple[Event, ...] = (
             transcript.failed(DeadlineError(), now) if over else (_going_on(transcript, now),)
         )

@@ -155,7 +155,7 @@ def test_an_error_of_the_model_is_typed(product: Product) -> None:
 
 def test_a_server_that_pauses_is_gone_on_with(tmp_path: Path) -> None:
     """What stands in front cuts after two seconds; the answer takes longer, and is one answer."""
-    with clouded(tmp_path, RIVERRUN_FRONT_CAP="2") as started:
+    with clouded(tmp_path, RIVERRUN_RESPONSE_SECONDS="2") as started:
         seen = Product(started).ask("slowly")
     whole(seen)
     assert seen["waits"] >= 1

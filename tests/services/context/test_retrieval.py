@@ -173,8 +173,8 @@ async def test_setup_faults_are_found_when_the_library_opens(index: str, tmp_pat
         open_context(Settings(index=str(tmp_path / "none")))
     with pytest.raises(SetupError, match=r"is not known. It is a folder"):
         open_context(Settings(index="gs://bucket/prefix"))
-    with pytest.raises(SetupError, match="RIVERRUN_MODEL"):
-        open_context(Settings(index=index, model_path=tmp_path / "none.onnx"))
+    with pytest.raises(SetupError, match="RIVERRUN_EMBEDDING_FILE"):
+        open_context(Settings(index=index, embedding_file=tmp_path / "none.onnx"))
     manifest = json.loads((Path(index) / MANIFEST).read_text())
     manifest["model"] = "another-model"
     (Path(index) / MANIFEST).write_text(json.dumps(manifest))

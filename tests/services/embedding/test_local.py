@@ -106,7 +106,7 @@ def test_a_missing_package_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_model_path_that_leads_nowhere_is_a_clear_error(tmp_path: Path) -> None:
     """At once, not at the first question."""
-    with pytest.raises(SetupError, match=r"RIVERRUN_MODEL=.*is not a file"):
+    with pytest.raises(SetupError, match=r"RIVERRUN_EMBEDDING_FILE=.*is not a file"):
         LocalEmbedder(tmp_path / "none.onnx")
 
 

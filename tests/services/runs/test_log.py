@@ -75,7 +75,7 @@ async def test_runs_are_kept_for_as_long_as_was_set(
 ) -> None:
     """An hour in memory and a day elsewhere, where nothing was set."""
     for keep, kept in ((None, default), (60.0, 60.0)):
-        opened = open_log(Settings(log=log, keep=keep, data_dir=tmp_path))
+        opened = open_log(Settings(log=log, retention_seconds=keep, data_dir=tmp_path))
         assert opened._keep == kept  # type: ignore[attr-defined]  # every store's own
         await opened.close()
 
@@ -115,8 +115,8 @@ def test_numbers_have_an_end() -> None:
 
 def test_keep_is_seconds() -> None:
     """Nothing set is the store's own choice."""
-    assert read_settings({}).keep is None
-    assert read_settings({"RIVERRUN_KEEP": "90.5"}).keep == 90.5
+    assert read_settings({}).retention_seconds is None
+    assert read_settings({"RIVERRUN_RETENTION_SECONDS": "90.5"}).retention_seconds == 90.5
     for wrong in ("0", "-1", "a day", "inf", "nan"):
-        with pytest.raises(SetupError, match="RIVERRUN_KEEP"):
-            read_settings({"RIVERRUN_KEEP": wrong})
+        with pytest.raises(SetupError, match="RIVERRUN_RETENTION_SECONDS"):
+            read_settings({"RIVERRUN_RETENTION_SECONDS": wrong})

@@ -583,8 +583,8 @@ def test_behind_an_http_api_there_are_thirty_seconds(context: Any, left: float) 
 @pytest.mark.anyio
 async def test_what_stands_in_front_may_have_a_cap() -> None:
     """Of every reader, whether they ask or read on."""
-    settings = read_settings({"RIVERRUN_FRONT_CAP": "26"})
-    assert settings.front_cap == 26.0
-    assert read_settings({}).front_cap is None
+    settings = read_settings({"RIVERRUN_RESPONSE_SECONDS": "26"})
+    assert settings.response_seconds == 26.0
+    assert read_settings({}).response_seconds is None
     assert (await read_question(request(target="/api/chat?query=x"), settings)).front_left == 26.0
     assert (await read_reader(request(), settings)).front_left == 26.0

@@ -122,7 +122,7 @@ async def idle(*processes: Installation) -> AsyncIterator[None]:
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_a_reader_elsewhere_keeps_the_run(policy: str, signs: Signs, chat: Words) -> None:
     """To its end, though whoever asked has gone and nobody reads where it is produced."""
-    one, two = (installation(signs, chat, abandoned=policy) for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
@@ -136,7 +136,7 @@ async def test_a_reader_elsewhere_keeps_a_run_that_says_nothing(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """Whether anything comes says nothing of who waits for it."""
-    one, two = (installation(signs, chat, abandoned=policy) for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
 
     chat.words, chat.pace = ["said"], 300.0
     async with idle(one, two):
@@ -151,7 +151,7 @@ async def test_a_reader_elsewhere_who_takes_nothing_keeps_the_run(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """As one here does: their line is slow, and they are there."""
-    one, two = (installation(signs, chat, abandoned=policy) for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
         first = await begun(one)
@@ -169,7 +169,7 @@ async def test_the_time_without_readers_counts_from_the_last_one_anywhere(
 ) -> None:
     """One elsewhere is gone when their sign has run out; then the installation's time begins."""
     one, two = (
-        installation(signs, chat, abandoned=policy, abandoned_after=after) for _ in range(2)
+        installation(signs, chat, on_abandoned=policy, abandoned_after=after) for _ in range(2)
     )
     chat.words = ["x "] * 200
     async with idle(one, two):
@@ -190,7 +190,9 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
     signs: Signs, chat: Words
 ) -> None:
     """A sign that ran out long ago delays nothing."""
-    one, two = (installation(signs, chat, abandoned="stop", abandoned_after=3.0) for _ in range(2))
+    one, two = (
+        installation(signs, chat, on_abandoned="stop", abandoned_after=3.0) for _ in range(2)
+    )
     chat.words = ["x "] * 100
     async with idle(one, two):
         first = await begun(one)
@@ -208,7 +210,7 @@ async def test_whoever_comes_back_and_goes_again_is_waited_for_anew(
     process: Callable[..., Installation], signs: Signs, chat: Words
 ) -> None:
     """What was begun when they left the first time does not count for the second."""
-    here = process(signs, chat, abandoned="stop", abandoned_after=10.0)
+    here = process(signs, chat, on_abandoned="stop", abandoned_after=10.0)
     async with idle(here):
         first = await begun(here)
         await leave(first)
@@ -227,7 +229,7 @@ async def test_a_reader_who_is_sent_off_elsewhere_has_a_moment_to_come_back(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """Also where a run that nobody reads is given up at once, and without a word on leaving."""
-    one, two = (installation(signs, chat, abandoned=policy) for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
@@ -249,7 +251,7 @@ async def test_a_reader_who_is_sent_off_here_may_come_back_elsewhere(
     signs: Signs, chat: Words
 ) -> None:
     """Where the next request lands is the front's choice."""
-    one, two = (installation(signs, chat, abandoned="pause") for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned="pause") for _ in range(2))
     async with idle(one, two):
         first = await ask(one, left=900.0, front_left=6.0)
         await asyncio.sleep(RETURN - 1)
@@ -260,7 +262,7 @@ async def test_a_reader_who_is_sent_off_here_may_come_back_elsewhere(
 
 async def test_a_run_is_signed_for_once_however_many_read_it(signs: Signs, chat: Words) -> None:
     """A write every two seconds for a process, not for a reader, and none when all have gone."""
-    one, two = (installation(signs, chat, abandoned="stop") for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         others = [await joined(two, first.headers["x-run-id"]) for _ in range(5)]
@@ -277,7 +279,7 @@ async def test_a_run_is_signed_for_once_however_many_read_it(signs: Signs, chat:
 
 async def test_who_reads_where_the_run_is_produced_needs_no_sign(signs: Signs, chat: Words) -> None:
     """Nor is one looked for while they are there, or when the run is at its end."""
-    here = installation(signs, chat, abandoned="stop")
+    here = installation(signs, chat, on_abandoned="stop")
     async with idle(here):
         first = await begun(here)
         second = await joined(here, first.headers["x-run-id"])
@@ -306,7 +308,7 @@ async def test_a_memory_of_this_process_is_not_asked_either(
     after: float, signs: Signs, chat: Words
 ) -> None:
     """Nobody else can read it."""
-    here = alone(signs, chat, abandoned="stop", abandoned_after=after)
+    here = alone(signs, chat, on_abandoned="stop", abandoned_after=after)
     async with idle(here):
         first = await begun(here)
         await leave(await joined(here, first.headers["x-run-id"]))
@@ -323,7 +325,7 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
     signs: Signs, chat: Words, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning, however long it lasts; and the next sign that is kept counts."""
-    one, two = (installation(signs, chat, abandoned="stop") for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
@@ -340,7 +342,7 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
 
 async def test_a_store_that_fails_for_a_moment_loses_nobody(signs: Signs, chat: Words) -> None:
     """A sign holds for longer than it takes to renew it a few times in vain."""
-    one, two = (installation(signs, chat, abandoned="stop") for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
@@ -363,7 +365,7 @@ async def test_a_producer_who_cannot_look_gives_nothing_up(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """It looks again soon, until the store answers."""
-    here = installation(signs, chat, abandoned=policy)
+    here = installation(signs, chat, on_abandoned=policy)
     chat.words = ["x "] * 100
     async with idle(here):
         first = await begun(here)
@@ -382,7 +384,7 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
     signs: Signs, chat: Words, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its reader nor its producer is kept by it, and nobody is warned."""
-    one, two = (installation(signs, chat, abandoned="stop") for _ in range(2))
+    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
 
     async def unknown(*_: Any) -> None:
         raise UnknownRunError
@@ -405,7 +407,7 @@ async def test_a_reader_who_comes_while_it_is_looked_keeps_the_run(
     signs: Signs, chat: Words
 ) -> None:
     """The store was slow, and they were in time; whoever left does not wait for the end."""
-    here = installation(signs, chat, abandoned="stop")
+    here = installation(signs, chat, on_abandoned="stop")
     real = signs.unattended
 
     async def unattended(run_id: str) -> float:
@@ -427,7 +429,9 @@ async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
     signs: Signs, chat: Words
 ) -> None:
     """It lets the run go, and who reads it elsewhere has it go on there."""
-    one, two = (installation(signs, chat, abandoned="stop", abandoned_after=5.0) for _ in range(2))
+    one, two = (
+        installation(signs, chat, on_abandoned="stop", abandoned_after=5.0) for _ in range(2)
+    )
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])

@@ -353,7 +353,7 @@ async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
 
 async def test_a_run_is_gone_on_with_for_so_long_and_no_longer(log: MemoryLog, chat: Words) -> None:
     """Counted from its beginning."""
-    here = installation(log, chat, longest=0.0001)
+    here = installation(log, chat, max_run_seconds=0.0001)
     first = await ask(here)
     await asyncio.to_thread(time.sleep, 0.001)
     rest = await resume(here, *place(first))
