@@ -33,16 +33,10 @@ from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
 from services.runs import sqlite as sqlite_log
 from services.runs.dynamodb import DynamoLog
 from services.runs.sqlite import SQLiteLog
-from services.streaming import (
-    attendance,
-    facade,
-    following,
-    installed,
-    production,
-    reading,
-    recording,
-)
+from services.streaming import handlers, installed, reading
 from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
+from services.streaming.readers import session, tail
+from services.streaming.run import log_writer, task
 from services.streaming.run.errors import PausedError
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
@@ -114,9 +108,9 @@ def impatient(log: RunLog, lease: float) -> None:
         assert method.__kwdefaults__ is not None
         method.__kwdefaults__["lease"] = lease
     changed = {
-        "LEASE_SECONDS": ((production, recording), lease),
-        "LOOK": ((following,), 0.2),
-        "GRACE": ((following,), 0.3),
+        "LEASE_SECONDS": ((task, log_writer), lease),
+        "LOOK": ((tail,), 0.2),
+        "GRACE": ((tail,), 0.3),
     }
     for name, (modules, value) in changed.items():
         for module in modules:
@@ -138,7 +132,7 @@ def outspoken() -> None:
             traceback.print_exception(error, limit=-6)
         return error_response(error, **more)
 
-    for module in (facade, reading):
+    for module in (handlers, reading):
         put_into(module, "error_response", told)
 
 
@@ -202,7 +196,7 @@ def pays_again(log: RunLog) -> None:
 
 def says_nothing(_log: RunLog) -> None:
     """P5: whoever is given notice cuts everybody off."""
-    send_off, come_back = attendance._send_off, attendance._come_back
+    send_off, come_back = session._send_off, session._come_back
 
     async def cut(pause: PausedError, *asked: Any) -> Entry:
         if pause.reason == "shutdown":
@@ -214,8 +208,8 @@ def says_nothing(_log: RunLog) -> None:
             raise ConnectionAbortedError
         return come_back(pause, *asked, **more)
 
-    put_into(attendance, "_send_off", cut)
-    put_into(attendance, "_come_back", cut_too)
+    put_into(session, "_send_off", cut)
+    put_into(session, "_come_back", cut_too)
 
 
 def holds_on(log: RunLog) -> None:

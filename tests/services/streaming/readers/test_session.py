@@ -121,7 +121,7 @@ async def test_what_becomes_of_a_run_that_nobody_reads(
     policy: str, log: MemoryLog, chat: Words
 ) -> None:
     """It is finished, paused after a while, or stopped after a while."""
-    here = installation(log, chat, abandoned=policy, abandoned_after=3.0)
+    here = installation(log, chat, on_abandoned=policy, abandoned_after=3.0)
     asked = Question(query="go", resume=True)
     response: Any = await handle_streaming_request(asked, installation=here)
     run = response.headers["x-run-id"]
@@ -141,7 +141,7 @@ async def test_what_becomes_of_a_run_that_nobody_reads(
 
 async def test_a_reader_who_came_back_keeps_the_run(log: MemoryLog, chat: Words) -> None:
     """The time without readers is counted anew."""
-    here = installation(log, chat, abandoned="pause", abandoned_after=3.0)
+    here = installation(log, chat, on_abandoned="pause", abandoned_after=3.0)
     response: Any = await handle_streaming_request(Question(query="go"), installation=here)
     run = response.headers["x-run-id"]
     await response.body_iterator.aclose()
@@ -250,7 +250,7 @@ async def test_a_reader_who_was_sent_off_has_a_moment_to_come_back(
     log: MemoryLog, chat: Words
 ) -> None:
     """Also where a run that nobody reads is paused at once: they are on their way."""
-    here = installation(log, chat, abandoned="pause")
+    here = installation(log, chat, on_abandoned="pause")
     first = await ask(here, left=900.0, front_left=6.0)
     await asyncio.sleep(5)
     assert chat.open == 1
