@@ -14,7 +14,7 @@ const BODY_LIMIT = 64 * 1024;
 /** Netlify gives up on a function whose headers have not come within 40 s. */
 const HEAD_LIMIT = 37_000;
 
-/** What a visitor may say to the functions; the rest is Netlify's, or nobody's business. */
+/** What a visitor may say to the functions; the rest is Netlify's, or not passed on. */
 const PASSED = [
   "accept",
   "accept-language",
@@ -141,7 +141,7 @@ async function carried({ url, ...asked }, visitor, { credentials }, headLimit) {
     return failure("unreachable");
   } finally {
     clearTimeout(timer);
-    // From here on it is the body that tells: whoever cancels it cancels the upstream's. Deno
+    // From here on it is the body that tells: cancelling it cancels the upstream's. Deno
     // aborts a request's signal also when all went well.
     visitor.removeEventListener("abort", leave);
   }

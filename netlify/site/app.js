@@ -46,7 +46,7 @@ function ask(text, replaced) {
 /** The turn that is not over, if there is one. */
 const working = () => [...shown.values()].find(({ turn }) => !ENDED.has(turn.phase));
 
-/** Show a turn, whoever asked, and read it when nobody does. */
+/** Show a turn of any tab, and read it when no other tab does. */
 function adopt(turn, replaced) {
   const view = createTurnView(byId("turn"), () => again(entry));
   let drawing = 0;
@@ -105,10 +105,10 @@ function follow(entry) {
     if (entry.gone || ENDED.has(entry.turn.phase)) return;
     const change = (event) => entry.change(applyEvent(entry.turn, event, now()), true);
     const [, runId, after] = /^(.+)-([0-9]+)$/.exec(entry.turn.cursor) ?? [];
-    // Longer than half a minute is for the person to wait, who can be told.
+    // Longer than half a minute is for the person to decide.
     // A pause is the server's affair; it becomes the reader's when coming back brings nothing.
     const onRetry = ({ paused, attempt }) => (paused && attempt === 1) || change({ type: "cut" });
-    const hears = { patience: { asked: 30_000 }, onOpen: () => change({ type: "open" }), onRetry };
+    const hears = { retryPolicy: { longestRetryAfter: 30_000 }, onOpen: () => change({ type: "open" }), onRetry };
     // Under the same key the question is asked once, though a reload may send it again.
     const asked = { ...hears, sessionId: entry.turn.asks, idempotencyKey: entry.turn.id };
     const run = runId ? join(runId, { ...hears, after: Number(after) }) : stream(entry.turn.question, asked);

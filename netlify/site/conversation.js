@@ -75,7 +75,7 @@ export function openConversation({ onTurn, onFresh, onStop }) {
       if (!navigator.locks) return read();
       return navigator.locks.request(`riverrun-${id}`, async () => {
         await read();
-        // A lock travels faster than words: who got it at once would not know yet that all is read.
+        // A lock travels faster than words: a tab that got it at once would not know yet that all is read.
         await new Promise((done) => setTimeout(done, WORDS_TRAVEL));
       });
     },

@@ -158,7 +158,7 @@ function smallPrint(turn) {
   return [first, how, short, trimmed, cost].filter(Boolean).join(" · ");
 }
 
-/** The stream's picture, drawn while somebody looks at it. */
+/** The stream's picture, drawn while it is open. */
 function drawPicture(details) {
   let last = null;
   const paint = () => {

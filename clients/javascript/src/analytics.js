@@ -86,7 +86,7 @@ export function createAnalytics({ now = () => performance.now(), keep = 1_000 } 
       one.end(outcomeOf(error));
       throw error;
     } finally {
-      one.end("stopped"); // whoever observed it went away
+      one.end("stopped"); // the caller left the loop
     }
   }
 

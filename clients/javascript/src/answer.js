@@ -13,7 +13,7 @@ import { join, stream } from "./stream.js";
  *   query: string, runId: string, cursor: string, status: ChatStatus | null, steps: ChatStatus[],
  *   answer: string, sources: import("./events.js").Source[],
  *   result: import("./events.js").ChatResponse | null, error: RiverrunError | null,
- *   retrying: import("./events.js").Retrying | null, isStreaming: boolean,
+ *   retrying: import("./events.js").RetryNotice | null, isStreaming: boolean,
  * }} Answer
  */
 
@@ -35,7 +35,7 @@ const EMPTY = {
 /**
  * A place for one answer at a time.
  *
- * `start(query)` asks; while the same question is being answered it does nothing, and another
+ * `start(query)` asks; while the same question is being answered it does emptyPartial, and another
  * question stops the one before. `resume()` reads on where a failed or left answer broke off, or
  * `resume(runId)` a run from its beginning. `stop()` ends the run on the server.
  *
@@ -87,7 +87,7 @@ export function createAnswer(options = {}) {
     isStreaming: false,
   });
 
-  /** @type {(retrying: import("./events.js").Retrying) => void} */
+  /** @type {(retrying: import("./events.js").RetryNotice) => void} */
   const onRetry = (retrying) => running && show({ retrying });
 
   /** @type {(query: string, more?: StreamOptions) => void} */

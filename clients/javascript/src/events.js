@@ -30,6 +30,6 @@
  *
  * @typedef {{answer: string, sources: Source[], steps: ChatStatus[]}} Partial
  *
- * @typedef {{reason: string, attempt: number, waitMs: number, paused: boolean}} Retrying
+ * @typedef {{reason: string, attempt: number, waitMs: number, paused: boolean}} RetryNotice
  */
 export {};

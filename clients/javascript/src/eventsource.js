@@ -1,17 +1,17 @@
 /**
- * The same frames by the browser's own `EventSource`: `stream(query, { transport: byEventSource })`.
+ * The same frames by the browser's own `EventSource`: `stream(query, { transport: eventSourceTransport })`.
  *
  * It is for hosts whose `fetch` cannot stream. It can send no header, so there is no key against
  * asking twice: a question that got no event is not asked again. It tells neither status nor
- * heartbeat: any refusal is `unreachable`, and silence is borne for as long as `patience.silence`.
+ * heartbeat: any refusal is `unreachable`, and silence is cut after `retryPolicy.silence`.
  */
-import { Lost, RiverrunError } from "./errors.js";
+import { LostError, RiverrunError } from "./errors.js";
 
-/** @typedef {import("./fetch_transport.js").Heard} Heard */
+/** @typedef {import("./fetch_transport.js").WireItem} WireItem */
 
 /** @type {import("./fetch_transport.js").Transport} */
-export async function* byEventSource({ url, body }, { signal }) {
-  /** @type {Heard[]} */
+export async function* eventSourceTransport({ url, body }, { signal }) {
+  /** @type {WireItem[]} */
   const heard = [];
   let news = () => {};
   let over = /** @type {Error | null} */ (null);
@@ -32,21 +32,21 @@ export async function* byEventSource({ url, body }, { signal }) {
     news();
   };
   source.onerror = () => {
-    if (opened || !body) end(new Lost("The connection failed."));
+    if (opened || !body) end(new LostError("The connection failed."));
     else end(new RiverrunError("The server cannot be reached, or refuses.", { code: "unreachable", retryable: true }));
   };
-  const abort = () => end(new Lost("Left."));
+  const abort = () => end(new LostError("Left."));
   signal.addEventListener("abort", abort);
   if (signal.aborted) abort();
   let any = false;
   try {
     for (;;) {
       while (heard.length > 0) {
-        const next = /** @type {Heard} */ (heard.shift());
+        const next = /** @type {WireItem} */ (heard.shift());
         any ||= next.data !== undefined;
         yield next;
       }
-      if (over && body && !any && over instanceof Lost && !signal.aborted) {
+      if (over && body && !any && over instanceof LostError && !signal.aborted) {
         throw new RiverrunError("The connection was lost before the first event.", { code: "interrupted", retryable: true });
       }
       if (over) throw over;

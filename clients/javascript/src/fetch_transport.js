@@ -2,7 +2,7 @@
  * One connection by `fetch`: a request out, the frames of its event stream in. It judges every
  * answer that is no event stream (docs/clients.md has the table) and knows nothing of runs.
  */
-import { Lost, RiverrunError, readError } from "./errors.js";
+import { LostError, RiverrunError, readError } from "./errors.js";
 import { createParser } from "./sse.js";
 
 /**
@@ -10,7 +10,7 @@ import { createParser } from "./sse.js";
  *
  * `sticky`: the id may be that of an earlier frame, as the browser's own EventSource tells it.
  *
- * @typedef {{runId?: string, retry?: number | null, data?: string, id?: string | null, sticky?: boolean}} Heard
+ * @typedef {{runId?: string, retry?: number | null, data?: string, id?: string | null, sticky?: boolean}} WireItem
  *
  * @typedef {{url: string, method: string, headers: Record<string, string>, body?: string}} Request
  *
@@ -19,17 +19,17 @@ import { createParser } from "./sse.js";
  *   headers: (renew: boolean) => Promise<Record<string, string>>, now: () => number,
  * }} Tools
  *
- * @typedef {(request: Request, tools: Tools) => AsyncGenerator<Heard, void>} Transport
+ * @typedef {(request: Request, tools: Tools) => AsyncGenerator<WireItem, void>} Transport
  */
 
 /**
  * Send `request` and yield what comes. Returns at the end of the body.
  *
- * Throws `Lost` where another try may help, `RiverrunError` where none can.
+ * Throws `LostError` where another try may help, `RiverrunError` where none can.
  *
  * @type {Transport}
  */
-export async function* byFetch(request, tools) {
+export async function* fetchTransport(request, tools) {
   let response = await send(request, tools, false);
   if (response.status === 401) {
     void response.body?.cancel();
@@ -58,7 +58,7 @@ async function send({ url, ...rest }, { fetch, signal, headers }, renew) {
 
 /** @type {(cause: unknown) => never} */
 function lost(cause) {
-  throw new Lost(String(cause));
+  throw new LostError(String(cause));
 }
 
 /** @type {(response: Response, tools: Tools) => Promise<void>} */
@@ -87,7 +87,7 @@ function judge({ status, headers }, body, now) {
   const ours = status < 502 && body?.code && !error.retryable;
   const passes = [408, 425, 429].includes(status) || (status >= 500 && !ours);
   if (!passes || body?.retryable === false) return error;
-  return Object.assign(new Lost(error.message), error, { retryable: true });
+  return Object.assign(new LostError(error.message), error, { retryable: true });
 }
 
 /**

@@ -18,7 +18,7 @@
  * drop the parser.
  *
  * `limit` bounds what one unfinished event may hold, in UTF-16 units; beyond it `feed` throws a
- * `RangeError`: somebody is not speaking this protocol.
+ * `RangeError`: the server does not speak this protocol.
  *
  * @param {{limit?: number}} [options]
  */

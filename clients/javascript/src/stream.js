@@ -2,13 +2,13 @@
  * One run, from the question to its last event, over as many connections as that takes.
  *
  * A connection that ends without a terminal event is never a success: the run is read on from the
- * last event that arrived, and after too many vain tries it is a `RiverrunError`.
+ * last event that arrived, and after too many failed tries it is a `RiverrunError`.
  */
-import { Lost, RiverrunError } from "./errors.js";
-import { byFetch } from "./fetch_transport.js";
-import { PATIENCE, countTries } from "./retry_policy.js";
-import { createPlace } from "./cursor.js";
-import { here } from "./environment.js";
+import { LostError, RiverrunError } from "./errors.js";
+import { fetchTransport } from "./fetch_transport.js";
+import { RETRY_POLICY, createRetryCounter } from "./retry_policy.js";
+import { createCursor } from "./cursor.js";
+import { defaultEnvironment } from "./environment.js";
 
 /**
  * @typedef {import("./events.js").RunEvent} RunEvent
@@ -24,7 +24,7 @@ import { here } from "./environment.js";
  *   onError?: (error: RiverrunError) => void,
  *   onEvent?: (event: RunEvent) => void,
  *   onOpen?: (runId: string) => void,
- *   onRetry?: (retrying: import("./events.js").Retrying) => void,
+ *   onRetry?: (retrying: import("./events.js").RetryNotice) => void,
  * }} Callbacks
  *
  * @typedef {{
@@ -32,17 +32,17 @@ import { here } from "./environment.js";
  *   headers?: Headers | ((why: {unauthorized: boolean}) => Headers | Promise<Headers>),
  *   signal?: AbortSignal,
  *   transport?: import("./fetch_transport.js").Transport,
- *   patience?: Partial<import("./retry_policy.js").Patience>,
- *   surroundings?: Partial<import("./environment.js").Surroundings>,
- * }} Means
+ *   retryPolicy?: Partial<import("./retry_policy.js").RetryPolicy>,
+ *   environment?: Partial<import("./environment.js").Environment>,
+ * }} ConnectionOptions
  *
  * @typedef {{
  *   sessionId?: string, topK?: number, include?: string[], metadata?: Record<string, string>,
  *   idempotencyKey?: string,
  * }} Question
  *
- * @typedef {Callbacks & Means & Question} StreamOptions
- * @typedef {Callbacks & Means & {after?: number}} JoinOptions
+ * @typedef {Callbacks & ConnectionOptions & Question} StreamOptions
+ * @typedef {Callbacks & ConnectionOptions & {after?: number}} JoinOptions
  *
  * @typedef {AsyncIterable<RunEvent> & {
  *   readonly runId: string,
@@ -82,11 +82,11 @@ const CALLS = {
 export function stream(query, options = {}) {
   const { sessionId, topK, include, metadata, idempotencyKey = newKey() } = options;
   const asked = { query, streaming: true, resume: true, sessionId, topK, include, metadata };
-  return follow(createPlace("", 0), JSON.stringify(asked), idempotencyKey, options);
+  return readRun(createCursor("", 0), JSON.stringify(asked), idempotencyKey, options);
 }
 
 /**
- * Read a run that somebody started, from after its event number `after` (0: all of it). The same
+ * Read a run that is already started, from after its event number `after` (0: all of it). The same
  * as `stream`, otherwise.
  *
  * @param {string} runId
@@ -94,24 +94,24 @@ export function stream(query, options = {}) {
  * @returns {Stream}
  */
 export function join(runId, options = {}) {
-  return follow(createPlace(runId, options.after ?? 0), "", "", options);
+  return readRun(createCursor(runId, options.after ?? 0), "", "", options);
 }
 
 /**
- * @param {ReturnType<typeof createPlace>} place
+ * @param {ReturnType<typeof createCursor>} cursor
  * @param {string} body what starts the run; empty where it is joined
  * @param {string} key
- * @param {Callbacks & Means} options
+ * @param {Callbacks & ConnectionOptions} options
  * @returns {Stream}
  */
-function follow(place, body, key, options) {
-  const { endpoint = "/api/chat", transport = byFetch, signal } = options;
-  const patience = { ...PATIENCE, ...options.patience };
-  const around = { ...here(), ...options.surroundings };
-  const tries = countTries(patience, around.random);
-  let left = false; // nobody reads any more
+function readRun(cursor, body, key, options) {
+  const { endpoint = "/api/chat", transport = fetchTransport, signal } = options;
+  const policy = { ...RETRY_POLICY, ...options.retryPolicy };
+  const environment = { ...defaultEnvironment(), ...options.environment };
+  const tries = createRetryCounter(policy, environment.random);
+  let left = false; // the caller does not read any more
   let stopping = false;
-  let sent = place.known;
+  let sent = cursor.known;
   let accepted = false;
   /** @type {(online: boolean) => void} */
   let wake = () => {};
@@ -121,12 +121,12 @@ function follow(place, body, key, options) {
     left = true;
     wake(true);
   };
-  const url = (/** @type {string} */ rest) => `${endpoint}/runs/${encodeURIComponent(place.runId)}/${rest}`;
+  const url = (/** @type {string} */ rest) => `${endpoint}/runs/${encodeURIComponent(cursor.runId)}/${rest}`;
 
   /** @type {() => import("./fetch_transport.js").Request} */
   function request() {
     const headers = { Accept: "text/event-stream" };
-    if (place.known) return { url: url(`events?after=${place.seq}&resume=1`), method: "GET", headers };
+    if (cursor.known) return { url: url(`events?after=${cursor.seq}&resume=1`), method: "GET", headers };
     const posting = { ...headers, "Content-Type": "application/json", "Idempotency-Key": key };
     return { url: endpoint, method: "POST", headers: posting, body };
   }
@@ -138,7 +138,7 @@ function follow(place, body, key, options) {
 
   /** @type {() => AsyncGenerator<RunEvent, void>} */
   async function* events() {
-    const endWakes = around.onWake((online) => wake(online));
+    const endWakes = environment.onWake((online) => wake(online));
     signal?.addEventListener("abort", leave);
     try {
       for (;;) {
@@ -148,16 +148,16 @@ function follow(place, body, key, options) {
         sent = true;
         const lost = yield* connection();
         if (!lost) return;
-        if (!left) await bear(lost);
+        if (!left) await waitToRetry(lost);
       }
     } catch (error) {
       if (error instanceof RiverrunError) {
-        if (!error.runId) Object.assign(error, { partial: place.partial, runId: place.runId, cursor: place.cursor() });
+        if (!error.runId) Object.assign(error, { partial: cursor.partial, runId: cursor.runId, cursor: cursor.toString() });
         options.onError?.(error);
       }
       throw error;
     } finally {
-      place.ended = true;
+      cursor.ended = true;
       endWakes();
       signal?.removeEventListener("abort", leave);
       endGrace();
@@ -172,71 +172,71 @@ function follow(place, body, key, options) {
       reason ||= why;
       wire.abort();
     };
-    let askedAt = around.now();
+    let askedAt = environment.now();
     wake = (online) => {
       // After a time without a network, or asleep, a line may be dead and not know it.
-      if (online || around.now() - askedAt > patience.silence) drop("The network changed.");
+      if (online || environment.now() - askedAt > policy.silence) drop("The network changed.");
     };
-    const heard = transport(request(), { fetch: around.fetch, signal: wire.signal, headers, now: around.now });
+    const items = transport(request(), { fetch: environment.fetch, signal: wire.signal, headers, now: environment.now });
     try {
       for (;;) {
-        // Only the wire is timed: whoever is handed an event may look at it for as long as it takes.
-        askedAt = around.now();
-        const cancel = around.timer(() => drop("Silence."), patience.silence);
-        const next = await heard.next().finally(cancel);
-        if (next.done) return new Lost(reason || "The stream broke off.");
-        const event = take(next.value);
+        // Only the wire is timed: the caller may look at an event for as long as it likes.
+        askedAt = environment.now();
+        const cancel = environment.timer(() => drop("Silence."), policy.silence);
+        const next = await items.next().finally(cancel);
+        if (next.done) return new LostError(reason || "The stream broke off.");
+        const event = receive(next.value);
         if (!event) continue;
-        if (place.ended) wire.abort(); // nothing may keep the socket
-        tell(event);
+        if (cursor.ended) wire.abort(); // nothing may keep the socket
+        dispatch(event);
         yield event;
-        if (place.ended) return null;
+        if (cursor.ended) return null;
       }
     } catch (problem) {
-      if (problem instanceof Lost) return reason ? new Lost(reason) : problem;
+      if (problem instanceof LostError) return reason ? new LostError(reason) : problem;
       if (problem instanceof RangeError) throw failed(problem.message, "too_large");
       throw problem;
     } finally {
       wake = () => {};
       wire.abort();
-      void heard.return().catch(() => {});
+      void items.return().catch(() => {});
     }
   }
 
-  /** @type {(heard: import("./fetch_transport.js").Heard) => RunEvent | null} */
-  function take(heard) {
-    tries.met = true;
-    if (heard.retry != null) tries.first = Math.min(Math.max(heard.retry, 100), patience.longest);
-    if (heard.runId !== undefined) {
-      place.runId = heard.runId || place.runId;
+  /** @type {(item: import("./fetch_transport.js").WireItem) => RunEvent | null} */
+  function receive(item) {
+    tries.wasAnswered = true;
+    if (item.retry != null) tries.firstWait = Math.min(Math.max(item.retry, 100), policy.longestWait);
+    if (item.runId !== undefined) {
+      cursor.runId = item.runId || cursor.runId;
       if (stopping) void stop();
-      options.onOpen?.(place.runId);
+      options.onOpen?.(cursor.runId);
     }
-    if (heard.data === undefined) return null;
-    const event = place.accept(heard);
-    if (event) tries.vain = 0;
+    if (item.data === undefined) return null;
+    const event = cursor.accept(item);
+    if (event) tries.failures = 0;
     return event;
   }
 
   /** @type {(event: RunEvent) => void} */
-  function tell(event) {
+  function dispatch(event) {
     options.onEvent?.(event);
     if (!Object.hasOwn(CALLS, event.type)) return;
     const [name, field] = CALLS[event.type];
     /** @type {any} */ (options)[name]?.(/** @type {any} */ (event)[field]);
   }
 
-  /** Wait before the next try. Throws when it was the last. @type {(lost: Lost) => Promise<void>} */
-  async function bear(lost) {
+  /** Wait before the next try. Throws when it was the last. @type {(lost: LostError) => Promise<void>} */
+  async function waitToRetry(lost) {
     // Without a network no packet leaves, so no try was vain; `wake` ends the wait for one.
-    const offline = !around.isOnline();
-    const waitMs = offline ? patience.longest : tries.after(lost);
+    const offline = !environment.isOnline();
+    const waitMs = offline ? policy.longestWait : tries.nextWait(lost);
     if (waitMs === null) {
-      if (!tries.met && !lost.status) lost.code = "unreachable";
+      if (!tries.wasAnswered && !lost.status) lost.code = "unreachable";
       throw lost;
     }
     const reason = offline ? "There is no network." : lost.message;
-    options.onRetry?.({ reason, attempt: tries.vain, waitMs, paused: lost.paused });
+    options.onRetry?.({ reason, attempt: tries.failures, waitMs, paused: lost.paused });
     await wait(waitMs);
   }
 
@@ -248,7 +248,7 @@ function follow(place, body, key, options) {
         wake = () => {};
         resolve();
       };
-      const cancel = around.timer(() => wake(true), ms);
+      const cancel = environment.timer(() => wake(true), ms);
     });
   }
 
@@ -256,15 +256,15 @@ function follow(place, body, key, options) {
   const failed = (message, code) => new RiverrunError(message, { code });
   const stopped = () => failed("Stopped.", "cancelled");
 
-  /** Without a run id there is nothing to stop yet: `take` asks again once there is one. */
+  /** Without a run id there is nothing to stop yet: `receive` asks again once there is one. */
   async function stop() {
-    if (!stopping && !place.ended) endGrace = around.timer(leave, patience.grace);
+    if (!stopping && !cursor.ended) endGrace = environment.timer(leave, policy.grace);
     stopping = true;
     wake(false);
-    if (accepted || place.ended || !place.runId) return accepted;
+    if (accepted || cursor.ended || !cursor.runId) return accepted;
     const posting = { "Content-Type": "application/json", ...(await headers()) };
     const asked = { method: "POST", headers: posting, body: "{}", keepalive: true };
-    const response = await around.fetch(url("stop"), asked).catch(() => null);
+    const response = await environment.fetch(url("stop"), asked).catch(() => null);
     accepted ||= response?.ok === true;
     return accepted;
   }
@@ -295,10 +295,10 @@ function follow(place, body, key, options) {
 
   return {
     get runId() {
-      return place.runId;
+      return cursor.runId;
     },
     get cursor() {
-      return place.cursor();
+      return cursor.toString();
     },
     idempotencyKey: key,
     get result() {

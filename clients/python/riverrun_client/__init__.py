@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from riverrun_client.events import Other as Other
     from riverrun_client.events import Reset as Reset
     from riverrun_client.events import Result as Result
-    from riverrun_client.events import Retrying as Retrying
+    from riverrun_client.events import RetryNotice as RetryNotice
     from riverrun_client.events import Source as Source
     from riverrun_client.events import Sources as Sources
     from riverrun_client.events import Status as Status
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from riverrun_client.events import Usage as Usage
     from riverrun_client.options import Callbacks as Callbacks
     from riverrun_client.options import Options as Options
-    from riverrun_client.retry_policy import Patience as Patience
+    from riverrun_client.retry_policy import RetryPolicy as RetryPolicy
 
 _HOME = {
     "options": ["Callbacks", "Options"],
@@ -52,10 +52,10 @@ _HOME = {
         "RunFailedError",
     ],
     "events": [
-        "Event", "Final", "Notice", "Other", "Reset", "Result", "Retrying", "Source", "Sources",
+        "Event", "Final", "Notice", "Other", "Reset", "Result", "RetryNotice", "Source", "Sources",
         "Status", "Token", "Usage",
     ],
-    "retry_policy": ["Patience"],
+    "retry_policy": ["RetryPolicy"],
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -72,12 +72,12 @@ __all__ = [
     "Options",
     "Other",
     "Partial",
-    "Patience",
     "ProtocolError",
     "RefusedError",
     "Reset",
     "Result",
-    "Retrying",
+    "RetryNotice",
+    "RetryPolicy",
     "RiverrunError",
     "RunFailedError",
     "Source",

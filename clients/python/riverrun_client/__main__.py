@@ -14,10 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    from riverrun_client.cli.arguments import UsageError, chosen
+    from riverrun_client.cli.arguments import UsageError, parse_arguments
 
     try:
-        choice = chosen(arguments, os.environ)
+        choice = parse_arguments(arguments, os.environ)
     except UsageError as error:
         print(f"riverrun: {error} (--help says what it can do)", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The async client: it does what `conversation` asks for, and decides nothing.
+"""The async client: it runs the commands of `conversation`, and decides nothing.
 
 `riverrun_client.client` is the same without `await`.
 """
@@ -16,30 +16,36 @@ import anyio
 import httpx2
 
 from riverrun_client.conversation import (
-    Act,
-    Call,
-    Do,
-    Leave,
-    Pause,
-    Read,
-    Renew,
-    Steps,
-    Tell,
-    Ways,
-    kept,
+    ClientParts,
+    CloseConnection,
+    Command,
+    Conversation,
+    Emit,
+    IOCommand,
+    ReadBody,
+    RenewKey,
+    SendRequest,
+    Wait,
+    keep_return,
     read_run,
     read_state,
     stop_run,
 )
-from riverrun_client.cursor import Place
+from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import RiverrunError
-from riverrun_client.events import Event, Result, Retrying
-from riverrun_client.network import LIMITS, endpoint, head, lost, sent
-from riverrun_client.options import Callbacks, Options, call, split
+from riverrun_client.events import Event, Result, RetryNotice
+from riverrun_client.network import (
+    LIMITS,
+    build_arguments,
+    parse_endpoint,
+    read_head,
+    to_lost_error,
+)
+from riverrun_client.options import Callbacks, Options, invoke_callback, split_options
 from riverrun_client.reader import Reader
 from riverrun_client.requests import DEFAULT_URL, Question, read_cursor
 from riverrun_client.response_check import Head
-from riverrun_client.retry_policy import Patience
+from riverrun_client.retry_policy import RetryPolicy
 
 T = TypeVar("T")
 AsyncKey = str | Callable[[], str | Awaitable[str | None] | None] | None
@@ -57,22 +63,25 @@ class AsyncClient:
         key: AsyncKey = None,
         *,
         http: httpx2.AsyncClient | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         sleep: Callable[[float], Awaitable[Any]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = chance.random,
     ) -> None:
-        self._ways = Ways(
-            endpoint=endpoint(url), patience=patience or Patience(), clock=clock, random=random
+        self._parts = ClientParts(
+            endpoint=parse_endpoint(url),
+            retry_policy=retry_policy or RetryPolicy(),
+            clock=clock,
+            random=random,
         )
         self._mine = http is None
         self._http = httpx2.AsyncClient(limits=LIMITS) if http is None else http
-        self._line = _Line(self._http, key, sleep, self._ways.patience)
+        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy)
 
     def stream(self, query: str, **options: Unpack[Options]) -> "AsyncStream":
         """Ask, and read the answer as it is written. Nothing is sent before it is iterated."""
-        question, callbacks = split(query, options)
-        return AsyncStream(self._ways, self._line, Place(), question, callbacks)
+        question, callbacks = split_options(query, options)
+        return AsyncStream(self._parts, self._runner, RunCursor(), question, callbacks)
 
     async def ask(self, query: str, **options: Unpack[Options]) -> Result:
         """Ask, and wait for the answer. Raises `RiverrunError` when there is none."""
@@ -83,8 +92,8 @@ class AsyncClient:
         return stream.result
 
     def join(self, run_id: str, after: int = 0, **callbacks: Unpack[Callbacks]) -> "AsyncStream":
-        """Read a run that somebody started, after its event number `after`."""
-        return AsyncStream(self._ways, self._line, Place(run_id, after), None, callbacks)
+        """Read a run that is already started, after its event number `after`."""
+        return AsyncStream(self._parts, self._runner, RunCursor(run_id, after), None, callbacks)
 
     def resume(self, cursor: str, **callbacks: Unpack[Callbacks]) -> "AsyncStream":
         """Read on from a cursor (`stream.cursor`, `error.cursor`)."""
@@ -92,11 +101,11 @@ class AsyncClient:
 
     async def stop(self, run_id: str) -> None:
         """End a run on the server; what it said is kept. May be called more than once."""
-        await self._line.done(stop_run(self._ways, Place(run_id), None))
+        await self._runner.run_to_end(stop_run(self._parts, RunCursor(run_id), None))
 
     async def state(self, run_id: str) -> Mapping[str, Any]:
         """What the server knows of a run, as its JSON."""
-        return await self._line.done(read_state(self._ways, Place(run_id)))
+        return await self._runner.run_to_end(read_state(self._parts, RunCursor(run_id)))
 
     async def aclose(self) -> None:
         """Close the connections that the client opened itself."""
@@ -119,22 +128,22 @@ class AsyncStream(Reader):
 
     def __init__(
         self,
-        ways: Ways,
-        line: "_Line",
-        place: Place,
+        parts: ClientParts,
+        runner: "_CommandRunner",
+        cursor: RunCursor,
         question: Question | None,
         callbacks: Callbacks,
     ) -> None:
-        super().__init__(place)
-        self._ways = ways
-        self._line = line
+        super().__init__(cursor)
+        self._parts = parts
+        self._runner = runner
         self._question = question
         self._callbacks = callbacks
         self._open: Callable[[], AsyncGenerator[Event, None] | None] = lambda: None
 
     def __aiter__(self) -> AsyncIterator[Event]:
         events = self._events(self._open())
-        # Weakly: whoever leaves the loop holds the only reference, and so closes the socket.
+        # Weakly: a caller that leaves the loop drops the only reference, which closes the socket.
         self._open = weakref.ref(events)
         return events
 
@@ -144,14 +153,14 @@ class AsyncStream(Reader):
         if before is not None:
             await before.aclose()  # one open connection a run
             del before
-        steps = read_run(self._ways, self._place, self._question)
-        async with aclosing(self._line.do(steps, self._callbacks)) as events:
+        steps = read_run(self._parts, self._cursor, self._question)
+        async with aclosing(self._runner.run(steps, self._callbacks)) as events:
             async for event in events:
                 yield event
 
     async def stop(self) -> None:
         """End the run on the server; also from another task. Read on to see its last words."""
-        await self._line.done(stop_run(self._ways, self._place, self._question))
+        await self._runner.run_to_end(stop_run(self._parts, self._cursor, self._question))
 
     async def aclose(self) -> None:
         """Close the connection. The run goes on."""
@@ -165,72 +174,76 @@ class AsyncStream(Reader):
         await self.aclose()
 
 
-class _Line:
-    """Does the steps of a conversation over an `httpx2.AsyncClient`."""
+class _CommandRunner:
+    """Runs the commands of a conversation over an `httpx2.AsyncClient`."""
 
     def __init__(
         self,
         http: httpx2.AsyncClient,
         key: AsyncKey,
         sleep: Callable[[float], Awaitable[Any]],
-        patience: Patience,
+        retry_policy: RetryPolicy,
     ) -> None:
         self._http = http
         self._key = key if isinstance(key, str) else None
         self._new_key = None if isinstance(key, str) else key
         self._sleep = sleep
-        self._patience = patience
+        self._retry_policy = retry_policy
 
-    async def do(self, steps: Steps[Any], callbacks: Callbacks) -> AsyncGenerator[Event, None]:
-        """Do what is asked, and give out the events."""
+    async def run(
+        self, steps: Conversation[Any], callbacks: Callbacks
+    ) -> AsyncGenerator[Event, None]:
+        """Run the commands of `steps`, and yield its events."""
         with closing(steps):
             async with aclosing(_Connection(self._http)) as connection:
-                resume: Callable[[], Do] = partial(next, steps)
+                resume: Callable[[], Command] = partial(next, steps)
                 while True:
                     try:
-                        do = resume()
+                        command = resume()
                     except StopIteration:
                         return
-                    if isinstance(do, Tell):
-                        await _awaited(call(callbacks, do.said))
-                        if not isinstance(do.said, Retrying | RiverrunError):
-                            yield do.said
+                    if isinstance(command, Emit):
+                        await _await_if_needed(invoke_callback(callbacks, command.item))
+                        if not isinstance(command.item, RetryNotice | RiverrunError):
+                            yield command.item
                         resume = partial(next, steps)
                         continue
                     try:
-                        resume = partial(steps.send, await self._act(do, connection))
+                        resume = partial(steps.send, await self._perform(command, connection))
                     except httpx2.RequestError as error:
-                        resume = partial(steps.throw, lost(error))
+                        resume = partial(steps.throw, to_lost_error(error))
 
-    async def done(self, steps: Steps[T]) -> T:
-        """Do what is asked, and return what the conversation returns."""
+    async def run_to_end(self, steps: Conversation[T]) -> T:
+        """Run `steps` to its end, and return its result."""
         returned: list[T] = []
-        async with aclosing(self.do(kept(steps, returned), {})) as events:
+        async with aclosing(self.run(keep_return(steps, returned), {})) as events:
             async for _ in events:
                 pass
         return returned[0]
 
-    async def _act(self, do: Act, connection: "_Connection") -> Any:
-        match do:
-            case Read():
+    async def _perform(self, command: IOCommand, connection: "_Connection") -> Any:
+        match command:
+            case ReadBody():
                 return await connection.read()
-            case Renew():
-                return await self._renewed()
-            case Call():
+            case RenewKey():
+                return await self._renew_key()
+            case SendRequest():
                 if self._key is None:
-                    await self._renewed()
-                return await connection.open(sent(do.request, self._key, self._patience))
-            case Leave():
+                    await self._renew_key()
+                return await connection.open(
+                    build_arguments(command.request, self._key, self._retry_policy)
+                )
+            case CloseConnection():
                 await connection.aclose()
-            case Pause():
+            case Wait():
                 await connection.aclose()
-                await self._sleep(do.seconds)
+                await self._sleep(command.seconds)
         return None
 
-    async def _renewed(self) -> bool:
+    async def _renew_key(self) -> bool:
         if self._new_key is None:
             return False
-        self._key = await _awaited(self._new_key())
+        self._key = await _await_if_needed(self._new_key())
         return bool(self._key)
 
 
@@ -249,7 +262,7 @@ class _Connection:
         response = await self._http.send(built, stream=True, follow_redirects=False)
         self._open.push_async_callback(response.aclose)
         self._chunks = await self._open.enter_async_context(aclosing(response.aiter_bytes()))
-        return head(response)
+        return read_head(response)
 
     async def read(self) -> bytes | None:
         """The next bytes; None at the end."""
@@ -261,5 +274,5 @@ class _Connection:
         await self._open.aclose()
 
 
-async def _awaited(value: Any) -> Any:
+async def _await_if_needed(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value

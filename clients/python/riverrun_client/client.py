@@ -1,4 +1,4 @@
-"""The blocking client. It does what `conversation` asks for, and decides nothing.
+"""The blocking client. It runs the commands of `conversation`, and decides nothing.
 
 `riverrun_client.aio` is the same for `await`.
 """
@@ -14,30 +14,36 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx2
 
 from riverrun_client.conversation import (
-    Act,
-    Call,
-    Do,
-    Leave,
-    Pause,
-    Read,
-    Renew,
-    Steps,
-    Tell,
-    Ways,
-    kept,
+    ClientParts,
+    CloseConnection,
+    Command,
+    Conversation,
+    Emit,
+    IOCommand,
+    ReadBody,
+    RenewKey,
+    SendRequest,
+    Wait,
+    keep_return,
     read_run,
     read_state,
     stop_run,
 )
-from riverrun_client.cursor import Place
+from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import RiverrunError
-from riverrun_client.events import Event, Result, Retrying
-from riverrun_client.network import LIMITS, endpoint, head, lost, sent
-from riverrun_client.options import Callbacks, Options, call, split
+from riverrun_client.events import Event, Result, RetryNotice
+from riverrun_client.network import (
+    LIMITS,
+    build_arguments,
+    parse_endpoint,
+    read_head,
+    to_lost_error,
+)
+from riverrun_client.options import Callbacks, Options, invoke_callback, split_options
 from riverrun_client.reader import Reader
 from riverrun_client.requests import DEFAULT_URL, Question, read_cursor
 from riverrun_client.response_check import Head
-from riverrun_client.retry_policy import Patience
+from riverrun_client.retry_policy import RetryPolicy
 
 T = TypeVar("T")
 Key = str | Callable[[], str | None] | None
@@ -61,22 +67,25 @@ class Client:
         key: Key = None,
         *,
         http: httpx2.Client | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         sleep: Callable[[float], Any] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = chance.random,
     ) -> None:
-        self._ways = Ways(
-            endpoint=endpoint(url), patience=patience or Patience(), clock=clock, random=random
+        self._parts = ClientParts(
+            endpoint=parse_endpoint(url),
+            retry_policy=retry_policy or RetryPolicy(),
+            clock=clock,
+            random=random,
         )
         self._mine = http is None
         self._http = httpx2.Client(limits=LIMITS) if http is None else http
-        self._line = _Line(self._http, key, sleep, self._ways.patience)
+        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy)
 
     def stream(self, query: str, **options: Unpack[Options]) -> "Stream":
         """Ask, and read the answer as it is written. Nothing is sent before it is iterated."""
-        question, callbacks = split(query, options)
-        return Stream(self._ways, self._line, Place(), question, callbacks)
+        question, callbacks = split_options(query, options)
+        return Stream(self._parts, self._runner, RunCursor(), question, callbacks)
 
     def ask(self, query: str, **options: Unpack[Options]) -> Result:
         """Ask, and wait for the answer. Raises `RiverrunError` when there is none."""
@@ -87,8 +96,8 @@ class Client:
         return stream.result
 
     def join(self, run_id: str, after: int = 0, **callbacks: Unpack[Callbacks]) -> "Stream":
-        """Read a run that somebody started, after its event number `after`."""
-        return Stream(self._ways, self._line, Place(run_id, after), None, callbacks)
+        """Read a run that is already started, after its event number `after`."""
+        return Stream(self._parts, self._runner, RunCursor(run_id, after), None, callbacks)
 
     def resume(self, cursor: str, **callbacks: Unpack[Callbacks]) -> "Stream":
         """Read on from a cursor (`stream.cursor`, `error.cursor`)."""
@@ -96,11 +105,11 @@ class Client:
 
     def stop(self, run_id: str) -> None:
         """End a run on the server; what it said is kept. May be called more than once."""
-        self._line.done(stop_run(self._ways, Place(run_id), None))
+        self._runner.run_to_end(stop_run(self._parts, RunCursor(run_id), None))
 
     def state(self, run_id: str) -> Mapping[str, Any]:
         """What the server knows of a run, as its JSON."""
-        return self._line.done(read_state(self._ways, Place(run_id)))
+        return self._runner.run_to_end(read_state(self._parts, RunCursor(run_id)))
 
     def close(self) -> None:
         """Close the connections that the client opened itself."""
@@ -123,30 +132,30 @@ class Stream(Reader):
 
     def __init__(
         self,
-        ways: Ways,
-        line: "_Line",
-        place: Place,
+        parts: ClientParts,
+        runner: "_CommandRunner",
+        cursor: RunCursor,
         question: Question | None,
         callbacks: Callbacks,
     ) -> None:
-        super().__init__(place)
-        self._ways = ways
-        self._line = line
+        super().__init__(cursor)
+        self._parts = parts
+        self._runner = runner
         self._question = question
         self._callbacks = callbacks
         self._open: Callable[[], Generator[Event, None, None] | None] = lambda: None
 
     def __iter__(self) -> Iterator[Event]:
         self.close()  # one open connection a run
-        steps = read_run(self._ways, self._place, self._question)
-        events = self._line.do(steps, self._callbacks)
-        # Weakly: whoever leaves the loop holds the only reference, and so closes the socket.
+        steps = read_run(self._parts, self._cursor, self._question)
+        events = self._runner.run(steps, self._callbacks)
+        # Weakly: a caller that leaves the loop drops the only reference, which closes the socket.
         self._open = weakref.ref(events)
         return events
 
     def stop(self) -> None:
         """End the run on the server; also from another thread. Read on to see its last words."""
-        self._line.done(stop_run(self._ways, self._place, self._question))
+        self._runner.run_to_end(stop_run(self._parts, self._cursor, self._question))
 
     def close(self) -> None:
         """Close the connection. The run goes on."""
@@ -160,63 +169,69 @@ class Stream(Reader):
         self.close()
 
 
-class _Line:
-    """Does the steps of a conversation over an `httpx2.Client`."""
+class _CommandRunner:
+    """Runs the commands of a conversation over an `httpx2.Client`."""
 
     def __init__(
-        self, http: httpx2.Client, key: Key, sleep: Callable[[float], Any], patience: Patience
+        self,
+        http: httpx2.Client,
+        key: Key,
+        sleep: Callable[[float], Any],
+        retry_policy: RetryPolicy,
     ) -> None:
         self._http = http
         self._key = key if isinstance(key, str) else None
         self._new_key = None if isinstance(key, str) else key
         self._sleep = sleep
-        self._patience = patience
+        self._retry_policy = retry_policy
 
-    def do(self, steps: Steps[Any], callbacks: Callbacks) -> Generator[Event, None, None]:
-        """Do what is asked, and give out the events."""
+    def run(self, steps: Conversation[Any], callbacks: Callbacks) -> Generator[Event, None, None]:
+        """Run the commands of `steps`, and yield its events."""
         with closing(steps), closing(_Connection(self._http)) as connection:
-            resume: Callable[[], Do] = partial(next, steps)
+            resume: Callable[[], Command] = partial(next, steps)
             while True:
                 try:
-                    do = resume()
+                    command = resume()
                 except StopIteration:
                     return
-                if isinstance(do, Tell):
-                    call(callbacks, do.said)
-                    if not isinstance(do.said, Retrying | RiverrunError):
-                        yield do.said
+                if isinstance(command, Emit):
+                    invoke_callback(callbacks, command.item)
+                    if not isinstance(command.item, RetryNotice | RiverrunError):
+                        yield command.item
                     resume = partial(next, steps)
                     continue
                 try:
-                    resume = partial(steps.send, self._act(do, connection))
+                    resume = partial(steps.send, self._perform(command, connection))
                 except httpx2.RequestError as error:
-                    resume = partial(steps.throw, lost(error))
+                    resume = partial(steps.throw, to_lost_error(error))
 
-    def done(self, steps: Steps[T]) -> T:
-        """Do what is asked, and return what the conversation returns."""
+    def run_to_end(self, steps: Conversation[T]) -> T:
+        """Run `steps` to its end, and return its result."""
         returned: list[T] = []
-        for _ in self.do(kept(steps, returned), {}):
+        for _ in self.run(keep_return(steps, returned), {}):
             pass
         return returned[0]
 
-    def _act(self, do: Act, connection: "_Connection") -> Any:
-        match do:
-            case Read():
+    def _perform(self, command: IOCommand, connection: "_Connection") -> Any:
+        match command:
+            case ReadBody():
                 return connection.read()
-            case Renew():
-                return self._renewed()
-            case Call():
+            case RenewKey():
+                return self._renew_key()
+            case SendRequest():
                 if self._key is None:
-                    self._renewed()
-                return connection.open(sent(do.request, self._key, self._patience))
-            case Leave():
+                    self._renew_key()
+                return connection.open(
+                    build_arguments(command.request, self._key, self._retry_policy)
+                )
+            case CloseConnection():
                 connection.close()
-            case Pause():
+            case Wait():
                 connection.close()
-                self._sleep(do.seconds)
+                self._sleep(command.seconds)
         return None
 
-    def _renewed(self) -> bool:
+    def _renew_key(self) -> bool:
         if self._new_key is None:
             return False
         self._key = self._new_key()
@@ -238,7 +253,7 @@ class _Connection:
         response = self._http.send(built, stream=True, follow_redirects=False)
         self._open.callback(response.close)
         self._chunks = response.iter_bytes()
-        return head(response)
+        return read_head(response)
 
     def read(self) -> bytes | None:
         """The next bytes; None at the end."""

@@ -1,12 +1,12 @@
 """The conversation with a server, without a socket: which request, which wait, which event.
 
-A generator yields what is to be done (`Call`, `Read`, `Pause`, `Leave`, `Renew`, `Tell`) and is
-sent what came of it; `riverrun_client.client` has the two shells, blocking and async, that do it. A
-connection that fails is thrown in as a `LostError`. So everything a client decides is here once,
-and a test needs neither network nor clock.
+A generator yields commands (`SendRequest`, `ReadBody`, `Wait`, `CloseConnection`, `RenewKey`,
+`Emit`) and is sent their results; the two shells, `riverrun_client.client` (blocking) and
+`riverrun_client.aio` (async), run them. A connection that fails is thrown in as a `LostError`. So
+every decision of a client is here once, and a test needs neither network nor clock.
 
-A shell holds at most one response, and closes it before the next `Call`, `Pause` or `Leave` and at
-the end.
+A shell holds at most one response, and closes it before the next `SendRequest`, `Wait` or
+`CloseConnection` and at the end.
 """
 
 import json
@@ -14,120 +14,126 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from riverrun_client.cursor import Place
+from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import GaveUpError, ProtocolError, RiverrunError, RunFailedError
-from riverrun_client.events import Event, Retrying
+from riverrun_client.events import Event, RetryNotice
 from riverrun_client.requests import Endpoint, Question, Request
-from riverrun_client.response_check import BODY_LIMIT, Head, verdict
-from riverrun_client.retry_policy import LostError, Patience, Tries
+from riverrun_client.response_check import BODY_LIMIT, Head, check_response
+from riverrun_client.retry_policy import LostError, RetryCounter, RetryPolicy
 from riverrun_client.sse import EventStreamParser, Frame, TooLargeError
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """Send a request. Answered with its `Head`; the body is read with `Read`."""
+class SendRequest:
+    """Send a request. Answered with its `Head`; the body is read with `ReadBody`."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Read on. Answered with the next bytes, or None at the end of the body."""
+class ReadBody:
+    """Read the body on. Answered with the next bytes, or None at its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Wait:
     """Wait for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
-    """Close the connection: what is told next may be looked at for as long as it takes."""
+class CloseConnection:
+    """Close the connection, because the caller may take long over what is emitted next."""
 
 
 @dataclass(frozen=True, slots=True)
-class Renew:
-    """Ask whoever gave the key for a new one. Answered with whether there is one."""
+class RenewKey:
+    """Ask the caller's key function for a new key. Answered with whether there is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Emit:
     """Hand this to the caller."""
 
-    said: Event | Retrying | RiverrunError
+    item: Event | RetryNotice | RiverrunError
 
 
-Act = Call | Read | Pause | Leave | Renew
-Do = Act | Tell
+IOCommand = SendRequest | ReadBody | Wait | CloseConnection | RenewKey
+Command = IOCommand | Emit
 T = TypeVar("T")
-Steps = Generator[Do, Any, T]
+Conversation = Generator[Command, Any, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """What a client does everything with."""
+class ClientParts:
+    """The parts of a client that every conversation uses."""
 
     endpoint: Endpoint
-    patience: Patience
+    retry_policy: RetryPolicy
     clock: Callable[[], float]
     random: Callable[[], float]
 
-    def tries(self) -> Tries:
+    def count_retries(self) -> RetryCounter:
         """A new count."""
-        return Tries(self.patience, self.clock, self.random)
+        return RetryCounter(self.retry_policy, self.clock, self.random)
 
 
-def read_run(ways: Ways, place: Place, question: Question | None) -> Steps[None]:
-    """Tell every event of a run after `place`, each once and in order, to the terminal one.
+def read_run(
+    parts: ClientParts, cursor: RunCursor, question: Question | None
+) -> Conversation[None]:
+    """Emit every event of a run after `cursor`, each once and in order, to the terminal one.
 
     `question` starts the run where it is not known yet. Raises `RiverrunError` when there can be
     no terminal event, or it is an error; after `GaveUpError` the same place can be read on from.
     """
-    if place.error is not None:
-        raise place.error
-    if place.ended:
+    if cursor.error is not None:
+        raise cursor.error
+    if cursor.ended:
         return
-    tries = ways.tries()
+    retries = parts.count_retries()
     try:
-        yield from _patiently(lambda: _connection(ways, place, question, tries), place, tries)
+        yield from _retry(
+            lambda: _read_connection(parts, cursor, question, retries), cursor, retries
+        )
     except RiverrunError as error:
         if not isinstance(error, GaveUpError):
-            place.error = error
-        yield Leave()
-        yield Tell(error)
+            cursor.error = error
+        yield CloseConnection()
+        yield Emit(error)
         raise
 
 
-def stop_run(ways: Ways, place: Place, question: Question | None) -> Steps[None]:
+def stop_run(
+    parts: ClientParts, cursor: RunCursor, question: Question | None
+) -> Conversation[None]:
     """End a run on the server, and return when the server has accepted it.
 
     A run whose question may have arrived, but whose id has not come back, is found by asking
     again under the same key. Raises `RiverrunError` when the server cannot be told.
     """
-    place.stopped = True
-    tries = ways.tries()
+    cursor.stopped = True
+    retries = parts.count_retries()
 
-    def tell() -> Steps[None]:
-        if not place.run_id and question is not None:
-            head = yield from _call(ways.endpoint.start(question), tries)
-            if not head.streams:
-                yield from _refused(head, place)
-            place.begin(head.headers.get("x-run-id", ""))
-        if not place.run_id:
+    def send_stop() -> Conversation[None]:
+        if not cursor.run_id and question is not None:
+            head = yield from _send(parts.endpoint.start(question), retries)
+            if not head.is_stream:
+                yield from _raise_refusal(head, cursor)
+            cursor.begin(head.headers.get("x-run-id", ""))
+        if not cursor.run_id:
             raise ProtocolError("The server does not say which run it started.")
-        yield from _json(ways.endpoint.stop(place.run_id), place, tries)
+        yield from _fetch_body(parts.endpoint.stop(cursor.run_id), cursor, retries)
 
-    if not place.ended and (place.run_id or place.asked):
-        yield from _patiently(tell, place, tries)
+    if not cursor.ended and (cursor.run_id or cursor.asked):
+        yield from _retry(send_stop, cursor, retries)
 
 
-def read_state(ways: Ways, place: Place) -> Steps[Mapping[str, Any]]:
+def read_state(parts: ClientParts, cursor: RunCursor) -> Conversation[Mapping[str, Any]]:
     """What the server knows of a run, as its JSON."""
-    tries = ways.tries()
-    request = ways.endpoint.state(place.run_id)
-    body = yield from _patiently(lambda: _json(request, place, tries), place, tries)
+    retries = parts.count_retries()
+    request = parts.endpoint.get_state(cursor.run_id)
+    body = yield from _retry(lambda: _fetch_body(request, cursor, retries), cursor, retries)
     try:
         state = json.loads(body)
     except ValueError:
@@ -137,111 +143,117 @@ def read_state(ways: Ways, place: Place) -> Steps[Mapping[str, Any]]:
     return state
 
 
-def kept(steps: Steps[T], returned: list[T]) -> Steps[None]:
-    """The same conversation, with what it returns in a list: an async generator returns none."""
+def keep_return(steps: Conversation[T], returned: list[T]) -> Conversation[None]:
+    """Put the result of `steps` in a list, because an async generator returns none."""
     returned.append((yield from steps))
 
 
-def _patiently(attempt: Callable[[], Steps[T]], place: Place, tries: Tries) -> Steps[T]:
-    """Try until it is done. Raises `GaveUpError` when patience ends."""
+def _retry(
+    attempt: Callable[[], Conversation[T]], cursor: RunCursor, retries: RetryCounter
+) -> Conversation[T]:
+    """Repeat `attempt` until it succeeds. Raises `GaveUpError` when the retry policy ends it."""
     while True:
         try:
             return (yield from attempt())
         except LostError as lost:
-            wait = tries.after(lost)
+            wait = retries.next_wait(lost)
             if wait is None:
-                raise _given_up(lost, place, tries) from None
-            said = Retrying(reason=lost.reason, attempt=tries.vain, wait=wait, paused=lost.paused)
-            yield Tell(said)
-            yield Pause(wait)
+                raise _build_give_up(lost, cursor, retries) from None
+            notice = RetryNotice(
+                reason=lost.reason, attempt=retries.failures, wait=wait, paused=lost.paused
+            )
+            yield Emit(notice)
+            yield Wait(wait)
 
 
-def _connection(ways: Ways, place: Place, question: Question | None, tries: Tries) -> Steps[None]:
+def _read_connection(
+    parts: ClientParts, cursor: RunCursor, question: Question | None, retries: RetryCounter
+) -> Conversation[None]:
     """Read one response. Returns after the terminal event, raises `LostError` before it."""
-    if place.seq or question is None:
-        request = ways.endpoint.read(place.run_id, place.seq)
-    elif place.stopped and not place.run_id:
+    if cursor.seq or question is None:
+        request = parts.endpoint.read(cursor.run_id, cursor.seq)
+    elif cursor.stopped and not cursor.run_id:
         raise RunFailedError("Stopped before it was asked.", code="cancelled")
     else:
         # Also when the head named a run and no event followed: its key finds it wherever it is.
-        request = ways.endpoint.start(question)
-        place.asked = True
-    head = yield from _call(request, tries)
-    if not head.streams:
-        yield from _refused(head, place)
-    if (dropped := place.begin(head.headers.get("x-run-id", ""))) is not None:
-        yield Tell(dropped)
+        request = parts.endpoint.start(question)
+        cursor.asked = True
+    head = yield from _send(request, retries)
+    if not head.is_stream:
+        yield from _raise_refusal(head, cursor)
+    if (dropped := cursor.begin(head.headers.get("x-run-id", ""))) is not None:
+        yield Emit(dropped)
     parser = EventStreamParser()
-    while (chunk := (yield Read())) is not None:
-        place.first_byte = ways.clock() if place.first_byte is None else place.first_byte
-        for frame in _frames(parser, chunk, place):
-            if (event := place.accept(frame)) is None:
+    while (chunk := (yield ReadBody())) is not None:
+        cursor.first_byte = parts.clock() if cursor.first_byte is None else cursor.first_byte
+        for frame in _parse_frames(parser, chunk, cursor):
+            if (event := cursor.accept(frame)) is None:
                 continue
-            tries.progress()
-            if place.ended:
-                yield Leave()
-                yield Tell(event)
+            retries.reset()
+            if cursor.ended:
+                yield CloseConnection()
+                yield Emit(event)
                 return
-            yield Tell(event)
+            yield Emit(event)
         if parser.retry is not None:
-            tries.reconnection_time(parser.retry)
+            retries.set_reconnection_time(parser.retry)
     raise LostError("The stream ended before the answer did.")
 
 
-def _frames(parser: EventStreamParser, chunk: bytes, place: Place) -> Iterator[Frame]:
+def _parse_frames(parser: EventStreamParser, chunk: bytes, cursor: RunCursor) -> Iterator[Frame]:
     try:
         yield from parser.feed(chunk)
     except TooLargeError as error:
-        raise ProtocolError(str(error), code="too_large", **_seen(place)) from None
+        raise ProtocolError(str(error), code="too_large", **_describe_cursor(cursor)) from None
 
 
-def _call(request: Request, tries: Tries) -> Steps[Head]:
+def _send(request: Request, retries: RetryCounter) -> Conversation[Head]:
     """The head of the answer; a refused key is renewed once."""
-    head: Head = yield Call(request)
-    if head.status == 401 and (yield Renew()):
-        head = yield Call(request)
-    tries.met = True
+    head: Head = yield SendRequest(request)
+    if head.status == 401 and (yield RenewKey()):
+        head = yield SendRequest(request)
+    retries.was_answered = True
     return head
 
 
-def _json(request: Request, place: Place, tries: Tries) -> Steps[bytes]:
+def _fetch_body(request: Request, cursor: RunCursor, retries: RetryCounter) -> Conversation[bytes]:
     """The body of an answer that says yes. Raises what any other means."""
-    head = yield from _call(request, tries)
+    head = yield from _send(request, retries)
     if head.status not in (200, 202, 204):
-        yield from _refused(head, place)
-    return (yield from _body())
+        yield from _raise_refusal(head, cursor)
+    return (yield from _read_body())
 
 
-def _refused(head: Head, place: Place) -> Steps[NoReturn]:
-    problem = verdict(head, (yield from _body()))
-    raise _placed(problem, place) if isinstance(problem, RiverrunError) else problem
+def _raise_refusal(head: Head, cursor: RunCursor) -> Conversation[NoReturn]:
+    problem = check_response(head, (yield from _read_body()))
+    raise _add_cursor(problem, cursor) if isinstance(problem, RiverrunError) else problem
 
 
-def _body() -> Steps[bytes]:
+def _read_body() -> Conversation[bytes]:
     body = b""
     try:
-        while len(body) < BODY_LIMIT and (chunk := (yield Read())) is not None:
+        while len(body) < BODY_LIMIT and (chunk := (yield ReadBody())) is not None:
             body += chunk
     except LostError:
         pass  # what came of it has to do: the status is known
     return body
 
 
-def _given_up(lost: LostError, place: Place, tries: Tries) -> RiverrunError:
-    if lost.verdict is not None:
-        return _placed(lost.verdict, place)
-    if tries.met:
+def _build_give_up(lost: LostError, cursor: RunCursor, retries: RetryCounter) -> RiverrunError:
+    if lost.final_error is not None:
+        return _add_cursor(lost.final_error, cursor)
+    if retries.was_answered:
         hint = "The run goes on without a reader: read on from the cursor later."
-        return GaveUpError(lost.reason, hint=hint, **_seen(place))
+        return GaveUpError(lost.reason, hint=hint, **_describe_cursor(cursor))
     hint = "Check the address, and whether the server runs."
-    return GaveUpError(lost.reason, code="unreachable", hint=hint, **_seen(place))
+    return GaveUpError(lost.reason, code="unreachable", hint=hint, **_describe_cursor(cursor))
 
 
-def _seen(place: Place) -> dict[str, Any]:
-    return {"partial": place.partial, "run_id": place.run_id or None, "cursor": place.cursor}
+def _describe_cursor(cursor: RunCursor) -> dict[str, Any]:
+    return {"partial": cursor.partial, "run_id": cursor.run_id or None, "cursor": cursor.cursor}
 
 
-def _placed(error: RiverrunError, place: Place) -> RiverrunError:
-    for name, value in _seen(place).items():
+def _add_cursor(error: RiverrunError, cursor: RunCursor) -> RiverrunError:
+    for name, value in _describe_cursor(cursor).items():
         setattr(error, name, value)
     return error

@@ -5,7 +5,7 @@ The one object that an iteration and its stream share. Knows nothing of connecti
 
 from dataclasses import dataclass, field
 
-from riverrun_client.errors import Partial, RiverrunError, failure
+from riverrun_client.errors import Partial, RiverrunError, build_run_error
 from riverrun_client.events import (
     JSON,
     Event,
@@ -17,9 +17,9 @@ from riverrun_client.events import (
     Sources,
     Status,
     Token,
-    number,
     read_event,
     read_json,
+    read_number,
 )
 from riverrun_client.requests import read_cursor
 from riverrun_client.retry_policy import LostError
@@ -27,7 +27,7 @@ from riverrun_client.sse import Frame
 
 
 @dataclass(slots=True)
-class Place:
+class RunCursor:
     """A reader's place. `asked`: a question may have reached the server under its key."""
 
     run_id: str = ""
@@ -85,11 +85,11 @@ class Place:
         Raises `LostError` when it is none, when events are missing before it, and when the server
         wants the reader back later; `RunFailedError` when the run failed.
         """
-        numbered = _numbered(frame)
+        numbered = _parse_id(frame)
         try:
             raw = read_json(frame.data)
             if raw["type"] == "paused":
-                raise _paused(raw)
+                raise _pause_error(raw)
             if numbered is not None and not self._is_next(*numbered):
                 return None
             event = (
@@ -102,7 +102,7 @@ class Place:
         else:
             self.run_id, self.seq = numbered
         if event is None:
-            raise failure(raw, self.partial, cursor=self.cursor)
+            raise build_run_error(raw, self.partial, cursor=self.cursor)
         return self._keep(event)
 
     def _is_next(self, run_id: str, seq: int) -> bool:
@@ -127,7 +127,7 @@ class Place:
         return event
 
 
-def _numbered(frame: Frame) -> tuple[str, int] | None:
+def _parse_id(frame: Frame) -> tuple[str, int] | None:
     # An event without an id of its own is not kept, and the id before it is not its id.
     if not frame.own:
         return None
@@ -137,7 +137,7 @@ def _numbered(frame: Frame) -> tuple[str, int] | None:
         return None
 
 
-def _paused(raw: JSON) -> LostError:
-    wait, reason = number(raw, "resumeAfterMs"), raw.get("reason")
+def _pause_error(raw: JSON) -> LostError:
+    wait, reason = read_number(raw, "resumeAfterMs"), raw.get("reason")
     why = reason if isinstance(reason, str) else "paused"
     return LostError(why, wait=(wait or 0.0) / 1000, paused=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from riverrun_client.events import Source, Status, number, read_sources, read_steps
+from riverrun_client.events import Source, Status, read_number, read_sources, read_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,9 @@ class EndedError(RiverrunError):
     code = "ended"
 
 
-def failure(raw: Mapping[str, Any], partial: Partial, *, cursor: str | None) -> RunFailedError:
+def build_run_error(
+    raw: Mapping[str, Any], partial: Partial, *, cursor: str | None
+) -> RunFailedError:
     """The exception for an `error` event. `partial` is what this client saw itself."""
     what = raw.get("partial")
     if isinstance(what, dict):
@@ -105,31 +107,31 @@ def failure(raw: Mapping[str, Any], partial: Partial, *, cursor: str | None) -> 
             steps=read_steps(what.get("steps")) or partial.steps,
         )
     return RunFailedError(
-        _sentence(raw, "The run failed."),
+        _read_sentence(raw, "The run failed."),
         partial=partial,
-        cursor=_text(raw, "cursor") or cursor,
-        run_id=_text(raw, "runId") or (cursor or "").rpartition("-")[0] or None,
+        cursor=_read_text(raw, "cursor") or cursor,
+        run_id=_read_text(raw, "runId") or (cursor or "").rpartition("-")[0] or None,
         raw=raw,
-        **said(raw),
+        **read_error_fields(raw),
     )
 
 
-def said(raw: Mapping[str, Any]) -> dict[str, Any]:
+def read_error_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The `code`, `retryable`, `hint` and `retry_after` of the contract's error object."""
-    wait, step = number(raw, "retryAfterMs"), number(raw, "step")
+    wait, step = read_number(raw, "retryAfterMs"), read_number(raw, "step")
     return {
-        "code": _text(raw, "code"),
+        "code": _read_text(raw, "code"),
         "retryable": raw.get("retryable") is True,
-        "hint": _text(raw, "hint"),
+        "hint": _read_text(raw, "hint"),
         "step": None if step is None else int(step),
         "retry_after": None if wait is None or wait < 0 else wait / 1000,
     }
 
 
-def _sentence(raw: Mapping[str, Any], otherwise: str) -> str:
-    return _text(raw, "error") or otherwise
+def _read_sentence(raw: Mapping[str, Any], otherwise: str) -> str:
+    return _read_text(raw, "error") or otherwise
 
 
-def _text(raw: Mapping[str, Any], name: str) -> str | None:
+def _read_text(raw: Mapping[str, Any], name: str) -> str | None:
     value = raw.get(name)
     return value if isinstance(value, str) and value else None

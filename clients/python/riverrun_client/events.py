@@ -17,7 +17,7 @@ _LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class EventFields:
     """What every event has: its id (`<run>-<seq>`, "" for one that is not kept) and its JSON."""
 
     id: str = ""
@@ -25,7 +25,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status(Said):
+class Status(EventFields):
     """What the run is doing now. `progress` goes from 0 to 1; times are in milliseconds."""
 
     step: int
@@ -41,7 +41,7 @@ class Status(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token(Said):
+class Token(EventFields):
     """The next piece of the answer; all pieces, joined, are the answer."""
 
     text: str
@@ -59,14 +59,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources(Said):
+class Sources(EventFields):
     """The passages that were found; citation `[1]` means the first."""
 
     sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage(Said):
+class Usage(EventFields):
     """What the answer cost so far: tokens in and out, and US dollars where a price is known."""
 
     input_tokens: int = 0
@@ -75,7 +75,7 @@ class Usage(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Said):
+class Notice(EventFields):
     """Something worth knowing that changes nothing: a retry, a fallback."""
 
     code: str
@@ -83,7 +83,7 @@ class Notice(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reset(Said):
+class Reset(EventFields):
     """Drop the tokens shown so far: the answer starts again."""
 
     reason: str
@@ -110,14 +110,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Final(Said):
+class Final(EventFields):
     """The end of a run that worked."""
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Other(Said):
+class Other(EventFields):
     """An event of a type that this version does not know; safe to ignore."""
 
     type: str
@@ -127,10 +127,10 @@ Event = Status | Token | Sources | Usage | Notice | Reset | Final | Other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retrying:
+class RetryNotice:
     """No event of the run: the connection is gone, and in `wait` seconds there is another try.
 
-    `attempt` counts vain tries in a row. `paused`: the server itself asked to come back.
+    `attempt` counts failed tries in a row. `paused`: the server itself asked to come back.
     """
 
     reason: str
@@ -162,29 +162,29 @@ def read_event(raw: JSON, id: str = "") -> Event:
     return read(raw, id)
 
 
-def _status(raw: JSON, id: str = "") -> Status:
-    return _one_status(_object(raw, "status"), id, raw)
+def _read_status(raw: JSON, id: str = "") -> Status:
+    return _read_one_status(_read_object(raw, "status"), id, raw)
 
 
-def _one_status(value: JSON, id: str = "", raw: JSON | None = None) -> Status:
+def _read_one_status(value: JSON, id: str = "", raw: JSON | None = None) -> Status:
     return Status(
-        step=_whole(value, "step") or 0,
-        description=_text(value, "description") or "",
-        status=_text(value, "status") or "executing",
-        timestamp=_whole(value, "timestamp") or 0,
-        name=_text(value, "name"),
-        total_steps=_whole(value, "totalSteps"),
-        progress=number(value, "progress"),
-        elapsed_ms=_whole(value, "elapsedMs"),
-        eta_ms=_whole(value, "etaMs"),
-        data=_kind(value, "data", dict),
+        step=_read_whole(value, "step") or 0,
+        description=_read_text(value, "description") or "",
+        status=_read_text(value, "status") or "executing",
+        timestamp=_read_whole(value, "timestamp") or 0,
+        name=_read_text(value, "name"),
+        total_steps=_read_whole(value, "totalSteps"),
+        progress=read_number(value, "progress"),
+        elapsed_ms=_read_whole(value, "elapsedMs"),
+        eta_ms=_read_whole(value, "etaMs"),
+        data=_read_kind(value, "data", dict),
         id=id,
         raw=value if raw is None else raw,
     )
 
 
-def _token(raw: JSON, id: str) -> Token:
-    text = _text(raw, "text")
+def _read_token(raw: JSON, id: str) -> Token:
+    text = _read_text(raw, "text")
     if text is None:
         raise InvalidEventError("a token without text")
     return Token(text=text, id=id, raw=raw)
@@ -194,98 +194,100 @@ def read_sources(values: Any) -> tuple[Source, ...]:
     """The passages in a JSON list; what is none is left out."""
     return tuple(
         Source(
-            id=_text(value, "id") or "",
-            title=_text(value, "title") or "",
-            uri=_text(value, "uri") or "",
-            score=number(value, "score") or 0.0,
-            snippet=_text(value, "snippet") or "",
+            id=_read_text(value, "id") or "",
+            title=_read_text(value, "title") or "",
+            uri=_read_text(value, "uri") or "",
+            score=read_number(value, "score") or 0.0,
+            snippet=_read_text(value, "snippet") or "",
         )
-        for value in _objects(values)
+        for value in _read_objects(values)
     )
 
 
 def read_steps(values: Any) -> tuple[Status, ...]:
     """The statuses in a JSON list; what is none is left out."""
-    return tuple(_one_status(value) for value in _objects(values))
+    return tuple(_read_one_status(value) for value in _read_objects(values))
 
 
-def _sources(raw: JSON, id: str) -> Sources:
+def _read_sources(raw: JSON, id: str) -> Sources:
     return Sources(sources=read_sources(raw.get("sources")), id=id, raw=raw)
 
 
-def _usage(raw: JSON, id: str) -> Usage:
-    return _one_usage(_object(raw, "usage"), id, raw)
+def _read_usage(raw: JSON, id: str) -> Usage:
+    return _read_one_usage(_read_object(raw, "usage"), id, raw)
 
 
-def _one_usage(value: JSON, id: str = "", raw: JSON | None = None) -> Usage:
+def _read_one_usage(value: JSON, id: str = "", raw: JSON | None = None) -> Usage:
     return Usage(
-        input_tokens=_whole(value, "inputTokens") or 0,
-        output_tokens=_whole(value, "outputTokens") or 0,
-        cost_usd=number(value, "costUsd"),
+        input_tokens=_read_whole(value, "inputTokens") or 0,
+        output_tokens=_read_whole(value, "outputTokens") or 0,
+        cost_usd=read_number(value, "costUsd"),
         id=id,
         raw=value if raw is None else raw,
     )
 
 
-def _notice(raw: JSON, id: str) -> Notice:
-    code, message = _text(raw, "code") or "", _text(raw, "message") or ""
+def _read_notice(raw: JSON, id: str) -> Notice:
+    code, message = _read_text(raw, "code") or "", _read_text(raw, "message") or ""
     return Notice(code=code, message=message, id=id, raw=raw)
 
 
-def _reset(raw: JSON, id: str) -> Reset:
-    return Reset(reason=_text(raw, "reason") or "", id=id, raw=raw)
+def _read_reset(raw: JSON, id: str) -> Reset:
+    return Reset(reason=_read_text(raw, "reason") or "", id=id, raw=raw)
 
 
-def _final(raw: JSON, id: str) -> Final:
-    return Final(result=read_result(_object(raw, "result")), id=id, raw=raw)
+def _read_final(raw: JSON, id: str) -> Final:
+    return Final(result=read_result(_read_object(raw, "result")), id=id, raw=raw)
 
 
 def read_result(value: JSON) -> Result:
     """The answer in a `ChatResponse` object. Raises `InvalidEventError` when there is none."""
-    answer = _text(value, "answer")
+    answer = _read_text(value, "answer")
     if answer is None:
         raise InvalidEventError("a result without an answer")
-    usage = _kind(value, "usage", dict)
+    usage = _read_kind(value, "usage", dict)
     return Result(
         answer=answer,
         success=value.get("success") is not False,
-        finish_reason=_text(value, "finishReason") or "stop",
+        finish_reason=_read_text(value, "finishReason") or "stop",
         steps=read_steps(value.get("steps")),
-        tools_used=tuple(x for x in _kind(value, "toolsUsed", list) or () if isinstance(x, str)),
-        execution_time_ms=_whole(value, "executionTimeMs") or 0,
-        session_id=_text(value, "sessionId"),
+        tools_used=tuple(
+            x for x in _read_kind(value, "toolsUsed", list) or () if isinstance(x, str)
+        ),
+        execution_time_ms=_read_whole(value, "executionTimeMs") or 0,
+        session_id=_read_text(value, "sessionId"),
         sources=read_sources(value.get("sources")),
-        usage=None if usage is None else _one_usage(usage),
-        model=_text(value, "model"),
-        run_id=_text(value, "runId"),
-        metadata=_kind(value, "metadata", dict) or {},
+        usage=None if usage is None else _read_one_usage(usage),
+        model=_read_text(value, "model"),
+        run_id=_read_text(value, "runId"),
+        metadata=_read_kind(value, "metadata", dict) or {},
         truncated=value.get("truncated") is True,
         raw=value,
     )
 
 
 _READERS: Mapping[str, Callable[[JSON, str], Event]] = {
-    "status": _status,
-    "token": _token,
-    "sources": _sources,
-    "usage": _usage,
-    "notice": _notice,
-    "reset": _reset,
-    "final": _final,
+    "status": _read_status,
+    "token": _read_token,
+    "sources": _read_sources,
+    "usage": _read_usage,
+    "notice": _read_notice,
+    "reset": _read_reset,
+    "final": _read_final,
 }
 
 
-def _kind(value: JSON, name: str, kind: type) -> Any:
+def _read_kind(value: JSON, name: str, kind: type) -> Any:
     item = value.get(name)
     return item if isinstance(item, kind) else None
 
 
-def _text(value: JSON, name: str) -> str | None:
-    found: str | None = _kind(value, name, str)
+def _read_text(value: JSON, name: str) -> str | None:
+    found: str | None = _read_kind(value, name, str)
     return found
 
 
-def number(value: JSON, name: str) -> float | None:
+def read_number(value: JSON, name: str) -> float | None:
     """The number of that name; None when there is none."""
     item = value.get(name)
     if isinstance(item, bool) or not isinstance(item, int | float):
@@ -293,17 +295,17 @@ def number(value: JSON, name: str) -> float | None:
     return float(item) if abs(item) < _LARGEST else None  # NaN compares as false
 
 
-def _whole(value: JSON, name: str) -> int | None:
-    found = number(value, name)
+def _read_whole(value: JSON, name: str) -> int | None:
+    found = read_number(value, name)
     return None if found is None else int(found)
 
 
-def _object(raw: JSON, name: str) -> JSON:
-    found: JSON | None = _kind(raw, name, dict)
+def _read_object(raw: JSON, name: str) -> JSON:
+    found: JSON | None = _read_kind(raw, name, dict)
     if found is None:
         raise InvalidEventError(f"no object {name!r}")
     return found
 
 
-def _objects(values: Any) -> Sequence[JSON]:
+def _read_objects(values: Any) -> Sequence[JSON]:
     return [value for value in values if isinstance(value, dict)] if type(values) is list else []

@@ -1,4 +1,4 @@
-"""httpx2 in the conversation's words: what a failure of it means, and what it is asked with.
+"""Translate between httpx2 and the conversation: requests, heads of responses, failures.
 
 The only module, with the two shells, that knows the network client.
 """
@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx2
 
-from riverrun_client.requests import Endpoint, Request, header_value
+from riverrun_client.requests import Endpoint, Request, check_header_value
 from riverrun_client.response_check import Head
-from riverrun_client.retry_policy import LostError, Patience
+from riverrun_client.retry_policy import LostError, RetryPolicy
 
 # As many streams as the caller opens: each holds a connection for as long as it lasts.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
@@ -21,15 +21,15 @@ LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
 # What a machine says that has no way out, as against a server that does not answer.
 _OFFLINE = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL})
 _NUMBER = re.compile(r"^\[Errno -?\d+\] ")
-_UNHEARD = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
+_NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
-# Mistakes of whoever asks: no second try mends them.
+# Mistakes of the caller: no second try mends them.
 _MISTAKES = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
 
 
-def endpoint(url: str) -> Endpoint:
+def parse_endpoint(url: str) -> Endpoint:
     """The endpoint at a server's address. Raises `ValueError` when it is none."""
-    found = Endpoint.at(url)
+    found = Endpoint.parse(url)
     try:
         httpx2.URL(found.url)
     except (httpx2.InvalidURL, UnicodeError):
@@ -37,12 +37,12 @@ def endpoint(url: str) -> Endpoint:
     return found
 
 
-def lost(error: httpx2.RequestError) -> LostError:
+def to_lost_error(error: httpx2.RequestError) -> LostError:
     """What a failed request or a failed read means. Raises the error itself for a mistake."""
     if isinstance(error, _MISTAKES):
         raise error
-    if isinstance(error, _UNHEARD):
-        offline = any(_offline(cause) for cause in _causes(error))
+    if isinstance(error, _NO_CONNECTION):
+        offline = any(_is_offline(cause) for cause in _iterate_causes(error))
         why = _NUMBER.sub("", str(error)).rstrip(".") or "no answer in time"
         return LostError(f"No connection: {why}.", offline=offline)
     if isinstance(error, httpx2.TimeoutException):
@@ -50,25 +50,25 @@ def lost(error: httpx2.RequestError) -> LostError:
     return LostError("The connection was lost.")
 
 
-def _offline(cause: BaseException) -> bool:
+def _is_offline(cause: BaseException) -> bool:
     if isinstance(cause, socket.gaierror):
         return True
     return isinstance(cause, OSError) and cause.errno in _OFFLINE
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def sent(request: Request, key: str | None, patience: Patience) -> dict[str, Any]:
+def build_arguments(request: Request, key: str | None, retry_policy: RetryPolicy) -> dict[str, Any]:
     """The arguments of httpx2's `build_request`."""
     # A coding holds small events back until a block of it is full.
     headers = {**request.headers, "Accept-Encoding": "identity"}
     if key:
-        headers["Authorization"] = "Bearer " + header_value("The key", key.strip())
-    timeout = httpx2.Timeout(patience.silence, connect=patience.connect, pool=None)
+        headers["Authorization"] = "Bearer " + check_header_value("The key", key.strip())
+    timeout = httpx2.Timeout(retry_policy.silence, connect=retry_policy.connect, pool=None)
     return {
         "method": request.method,
         "url": request.url,
@@ -78,7 +78,7 @@ def sent(request: Request, key: str | None, patience: Patience) -> dict[str, Any
     }
 
 
-def head(response: httpx2.Response) -> Head:
+def read_head(response: httpx2.Response) -> Head:
     """Status and headers."""
     headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
     return Head(response.status_code, headers)

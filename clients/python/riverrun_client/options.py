@@ -12,7 +12,7 @@ from riverrun_client.events import (
     Final,
     Reset,
     Result,
-    Retrying,
+    RetryNotice,
     Source,
     Sources,
     Status,
@@ -34,7 +34,7 @@ class Callbacks(TypedDict, total=False):
     on_reset: Callable[[str], Any]
     on_complete: Callable[[Result], Any]
     on_error: Callable[[RiverrunError], Any]
-    on_retry: Callable[[Retrying], Any]
+    on_retry: Callable[[RetryNotice], Any]
 
 
 class Options(Callbacks, total=False):
@@ -54,7 +54,7 @@ class Options(Callbacks, total=False):
 _CALLBACKS = Callbacks.__optional_keys__
 
 
-def split(query: str, options: Options) -> tuple[Question, Callbacks]:
+def split_options(query: str, options: Options) -> tuple[Question, Callbacks]:
     """The question, and whom to call about it. Raises `TypeError` for an unknown name."""
     callbacks = {name: value for name, value in options.items() if name in _CALLBACKS}
     fields: dict[str, Any] = {
@@ -65,25 +65,25 @@ def split(query: str, options: Options) -> tuple[Question, Callbacks]:
     return Question(query=query, **fields), cast("Callbacks", callbacks)
 
 
-def call(callbacks: Callbacks, said: Event | Retrying | RiverrunError) -> Any:
-    """Call the one that `said` is for. Returns what it returned, None where there is none."""
+def invoke_callback(callbacks: Callbacks, item: Event | RetryNotice | RiverrunError) -> Any:
+    """Call the one that `item` is for. Returns what it returned, None where there is none."""
     name: str
     value: Any
-    match said:
+    match item:
         case Status():
-            name, value = "on_status", said
+            name, value = "on_status", item
         case Token():
-            name, value = "on_token", said.text
+            name, value = "on_token", item.text
         case Sources():
-            name, value = "on_sources", said.sources
+            name, value = "on_sources", item.sources
         case Reset():
-            name, value = "on_reset", said.reason
+            name, value = "on_reset", item.reason
         case Final():
-            name, value = "on_complete", said.result
-        case Retrying():
-            name, value = "on_retry", said
+            name, value = "on_complete", item.result
+        case RetryNotice():
+            name, value = "on_retry", item
         case RiverrunError():
-            name, value = "on_error", said
+            name, value = "on_error", item
         case _:
             return None
     callback = cast("Mapping[str, Callable[[Any], Any] | None]", callbacks).get(name)

@@ -33,9 +33,9 @@ class Question:
     idempotency_key: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
-        header_value("The idempotency key", self.idempotency_key)
+        check_header_value("The idempotency key", self.idempotency_key)
 
-    def body(self) -> bytes:
+    def to_json(self) -> bytes:
         """The JSON of the request. Half a surrogate pair becomes U+FFFD."""
         fields: dict[str, Any] = {
             "query": self.query,
@@ -59,7 +59,7 @@ class Endpoint:
     url: str
 
     @classmethod
-    def at(cls, url: str) -> "Endpoint":
+    def parse(cls, url: str) -> "Endpoint":
         """The endpoint of a server's address, `/api/chat` unless the address has a path.
 
         Raises `ValueError` when it is no address.
@@ -83,28 +83,28 @@ class Endpoint:
             "Content-Type": "application/json",
             "Idempotency-Key": question.idempotency_key,
         }
-        return Request("POST", self.url, headers, question.body())
+        return Request("POST", self.url, headers, question.to_json())
 
     def read(self, run_id: str, after: int) -> Request:
         """Read a run after its event number `after`."""
-        url = f"{self._run(run_id)}/events?after={after}&resume=1"
+        url = f"{self._run_url(run_id)}/events?after={after}&resume=1"
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         return Request("GET", url, headers)
 
     def stop(self, run_id: str) -> Request:
         """End a run on the server."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        return Request("POST", f"{self._run(run_id)}/stop", headers, b"{}")
+        return Request("POST", f"{self._run_url(run_id)}/stop", headers, b"{}")
 
-    def state(self, run_id: str) -> Request:
+    def get_state(self, run_id: str) -> Request:
         """What is known of a run."""
-        return Request("GET", self._run(run_id), {"Accept": "application/json"})
+        return Request("GET", self._run_url(run_id), {"Accept": "application/json"})
 
-    def _run(self, run_id: str) -> str:
+    def _run_url(self, run_id: str) -> str:
         return f"{self.url}/runs/{quote(run_id, safe='')}"
 
 
-def header_value(name: str, value: str) -> str:
+def check_header_value(name: str, value: str) -> str:
     """`value`, which can be sent in a header. Raises `ValueError` when it cannot."""
     if not (value.isascii() and value.isprintable()):
         raise ValueError(f"{name} must be printable ASCII characters.")

@@ -1,4 +1,4 @@
-"""What an HTTP answer means for the run: read on, try again, or that it is over.
+"""Check an HTTP response: read it, try again, or end with an error.
 
 One table of statuses. Knows nothing of events, and does not wait.
 """
@@ -16,12 +16,12 @@ from riverrun_client.errors import (
     ProtocolError,
     RefusedError,
     RiverrunError,
-    said,
+    read_error_fields,
 )
 from riverrun_client.retry_policy import LostError
 from riverrun_client.sse import CONTENT_TYPE
 
-# More of an error's body than anybody reads.
+# More of an error's body than a person reads.
 BODY_LIMIT = 64 * 1024
 
 _PASSING = frozenset({408, 425, 429, 502, 503, 504})
@@ -44,14 +44,14 @@ class Head:
     headers: Mapping[str, str]
 
     @property
-    def streams(self) -> bool:
+    def is_stream(self) -> bool:
         """Whether its body is an event stream."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         return self.status == 200 and kind == CONTENT_TYPE
 
 
-def verdict(head: Head, body: bytes) -> RiverrunError | LostError:
-    """Why there is no stream in this answer."""
+def check_response(head: Head, body: bytes) -> RiverrunError | LostError:
+    """Return why this response is no stream."""
     status = head.status
     if status == 204:
         return EndedError("There is nothing left to read: the run has ended.", status=status)
@@ -69,19 +69,19 @@ def verdict(head: Head, body: bytes) -> RiverrunError | LostError:
             status=status,
             hint=f"Use the address it names: {head.headers.get('location', '')[:200]}",
         )
-    error = _read(body)
-    wait = _retry_after(head.headers)
-    known = said(error)
+    error = _read_error_object(body)
+    wait = _parse_retry_after(head.headers)
+    known = read_error_fields(error)
     # For a person and for scripts: what the server said, else what its status says.
     known["hint"] = known["hint"] or _HINTS.get(status)
     known["retry_after"] = known["retry_after"] if wait is None else wait
     sentence = error.get("error")
     message = sentence if isinstance(sentence, str) else f"The server answered {status}."
-    if _passes(status, error):
+    if _is_transient(status, error):
         code = known.pop("code") or ("rate_limited" if status == 429 else "overloaded")
         known["retryable"] = True
         given_up = GaveUpError(message, code=code, status=status, raw=error, **known)
-        return LostError(message, wait=known["retry_after"], verdict=given_up)
+        return LostError(message, wait=known["retry_after"], final_error=given_up)
     known["code"] = known["code"] or _CODES.get(status, "refused")
     return RefusedError(message, status=status, raw=error, **known)
 
@@ -96,7 +96,7 @@ _CODES: Mapping[int, str] = {
 }
 
 
-def _passes(status: int, error: Mapping[str, Any]) -> bool:
+def _is_transient(status: int, error: Mapping[str, Any]) -> bool:
     if error.get("retryable") is False:
         return False  # as a question that costs more than an answer may: 429, today and tomorrow
     if status in _PASSING:
@@ -105,7 +105,7 @@ def _passes(status: int, error: Mapping[str, Any]) -> bool:
     return status >= 500 and ("code" not in error or error.get("retryable") is True)
 
 
-def _read(body: bytes) -> Mapping[str, Any]:
+def _read_error_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -113,20 +113,20 @@ def _read(body: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds. The header holds a number of them or a date (RFC 9110, section 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:10])
-    until = _date(text)
+    until = _parse_date(text)
     if until is None:
         return None
     # By the server's own clock where it tells the time: this machine's may be wrong.
-    now = _date(headers.get("date", ""))
+    now = _parse_date(headers.get("date", ""))
     return max(0.0, until - (time.time() if now is None else now))
 
 
-def _date(text: str) -> float | None:
+def _parse_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):

@@ -50,7 +50,7 @@ class EventStreamParser:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._started = False
         self._cr = False
-        self._line: list[str] = []
+        self._runner: list[str] = []
         self._held = 0
         self._data: list[str] = []
         self._size = 0
@@ -74,39 +74,39 @@ class EventStreamParser:
         # A CR ends its line at once: to wait for an LF would be to delay the event.
         self._cr = text.endswith("\r") if text else self._cr
         for end in _LINE_END.finditer(text, start):
-            line = self._whole_line(text[start : end.start()])
+            line = self._complete_line(text[start : end.start()])
             start = end.end()
             if line:
-                self._field(line)
+                self._take_field(line)
             elif (frame := self._dispatch()) is not None:
                 yield frame
         self._hold(text[start:])
 
-    def _whole_line(self, rest: str) -> str:
-        if self._line:
-            rest = "".join((*self._line, rest))
-            self._line.clear()
+    def _complete_line(self, rest: str) -> str:
+        if self._runner:
+            rest = "".join((*self._runner, rest))
+            self._runner.clear()
             self._held = 0
         return rest
 
     def _hold(self, piece: str) -> None:
         if piece:
-            self._line.append(piece)
+            self._runner.append(piece)
             self._held += len(piece)
-            self._check(self._held)
+            self._check_size(self._held)
 
-    def _check(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > self._limit:
             raise TooLargeError(f"A line or an event grew over {self._limit:,} characters.")
 
-    def _field(self, line: str) -> None:
+    def _take_field(self, line: str) -> None:
         # A comment is a line whose field name is empty, and no field is called that.
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
             self._size += len(value) + 1
-            self._check(self._size)
+            self._check_size(self._size)
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:

@@ -1,5 +1,5 @@
 /**
- * The machine around a client: its clock, its chance, its network, and what wakes it. Everything
+ * The machine around a client: its clock, its random numbers, its network, and what wakes it. Everything
  * here can be replaced by a test, or by a host that has other means.
  */
 
@@ -11,15 +11,15 @@
  *   timer: (run: () => void, ms: number) => () => void,
  *   isOnline: () => boolean,
  *   onWake: (wake: (online: boolean) => void) => () => void,
- * }} Surroundings
+ * }} Environment
  *
  * `now` is in milliseconds and goes on while the machine sleeps. `timer` returns what cancels it.
  * `onWake` calls back with `true`
  * when there is a network again, with `false` when the page is looked at again; it returns what ends that.
  */
 
-/** @type {() => Surroundings} */
-export const here = () => ({
+/** @type {() => Environment} */
+export const defaultEnvironment = () => ({
   fetch: (...asked) => fetch(...asked),
   random: Math.random,
   now: Date.now,

@@ -5,7 +5,7 @@
 /** @typedef {import("./events.js").Partial} Partial */
 
 /** @type {() => Partial} */
-export const nothing = () => ({ answer: "", sources: [], steps: [] });
+export const emptyPartial = () => ({ answer: "", sources: [], steps: [] });
 
 /**
  * There is no answer, and no use in waiting for it.
@@ -25,7 +25,7 @@ export class RiverrunError extends Error {
   hint = "";
   runId = "";
   cursor = "";
-  partial = nothing();
+  partial = emptyPartial();
   /** @type {number | null} */
   retryAfterMs = null;
   /** @type {number | null} the HTTP status, where it was one */
@@ -44,7 +44,7 @@ export class RiverrunError extends Error {
 }
 
 /** The connection is gone, the run is not: wait, then read on. Raised when patience ends. */
-export class Lost extends RiverrunError {
+export class LostError extends RiverrunError {
   code = "interrupted";
   retryable = true;
   paused = false; // the server itself asked to come back

@@ -1,52 +1,52 @@
 /**
- * How long a client bears with a server: waits, tries, and when it is enough. Arithmetic over
- * chance that is handed in; it does not wait itself.
+ * How often and after which waits a client tries again, and when it gives up. Arithmetic over
+ * random numbers that are handed in; it does not wait itself.
  */
 
 /**
- * Times in milliseconds. `tries`: vain tries in a row before a run is given up; one that brought
- * an event is not vain. `strangers`: the same while no server has ever answered. The wait is a
- * random part of `first` (or of the stream's own `retry`, from 100 up to `longest`), doubled with each vain try up to
- * `longest`. `silence`: three heartbeats of the contract and a little more, then the line is dead.
- * `asked`: the longest `Retry-After` that is waited for. `grace`: how long a stopped run may take
- * to say its last words.
+ * Times in milliseconds. `maxRetries`: failed tries in a row before a run is given up; a try that
+ * brought an event is no failure. `maxUnanswered`: the same while no server has ever answered. The
+ * wait is a random part of `firstWait` (or of the stream's own `retry`, from 100 up to
+ * `longestWait`), doubled with each failed try up to `longestWait`. `silence`: three heartbeats of
+ * the contract and a little more, then the connection is dead. `longestRetryAfter`: the longest
+ * `Retry-After` that is waited for. `grace`: how long a stopped run may take to say its last words.
  */
-export const PATIENCE = {
-  tries: 9,
-  strangers: 3,
-  first: 1_000,
-  longest: 30_000,
+export const RETRY_POLICY = {
+  maxRetries: 9,
+  maxUnanswered: 3,
+  firstWait: 1_000,
+  longestWait: 30_000,
   silence: 35_000,
-  asked: 120_000,
+  longestRetryAfter: 120_000,
   grace: 4_000,
 };
 
-/** @typedef {typeof PATIENCE} Patience */
+/** @typedef {typeof RETRY_POLICY} RetryPolicy */
 
 /**
- * Count the vain tries of one run. `after(lost)` is how long to wait before the next one, or
- * `null` when it is enough.
+ * Count the failed tries of one run. `nextWait(lost)` is how long to wait before the next one, or
+ * `null` to give up.
  *
- * @param {Patience} patience
+ * @param {RetryPolicy} policy
  * @param {() => number} random from 0 up to 1
  */
-export function countTries(patience, random) {
+export function createRetryCounter(policy, random) {
   const tries = {
-    vain: 0,
-    met: false,
-    first: patience.first,
+    failures: 0,
+    wasAnswered: false,
+    firstWait: policy.firstWait,
 
-    /** @type {(lost: import("./errors.js").Lost) => number | null} */
-    after({ retryAfterMs, paused }) {
+    /** @type {(lost: import("./errors.js").LostError) => number | null} */
+    nextWait({ retryAfterMs, paused }) {
       const waitMs = retryAfterMs ?? 0;
-      if (waitMs > patience.asked) return null;
-      tries.vain += 1;
-      // The server itself asked to come back; that is vain only if the next try brings nothing.
-      if (paused && tries.vain === 1) return waitMs;
-      if (tries.vain > (tries.met ? patience.tries : patience.strangers)) return null;
+      if (waitMs > policy.longestRetryAfter) return null;
+      tries.failures += 1;
+      // The server itself asked to come back; this try failed only if the next try brings nothing.
+      if (paused && tries.failures === 1) return waitMs;
+      if (tries.failures > (tries.wasAnswered ? policy.maxRetries : policy.maxUnanswered)) return null;
       // Full jitter: any part of the wait, so that a crowd that was cut off does not come back
       // as one.
-      const ceiling = Math.min(patience.longest, tries.first * 2 ** (tries.vain - 1));
+      const ceiling = Math.min(policy.longestWait, tries.firstWait * 2 ** (tries.failures - 1));
       return Math.max(waitMs, random() * ceiling);
     },
   };

@@ -1,20 +1,20 @@
 // `node ask.mjs ADDRESS QUERY [JSON]` reads one answer with the client and prints what it saw.
-import { byEventSource } from "../../../clients/javascript/src/eventsource.js";
+import { eventSourceTransport } from "../../../clients/javascript/src/eventsource.js";
 import { stream } from "../../../clients/javascript/src/index.js";
 import { EventSource } from "../../functions/snippets/event_source.mjs";
 
 const [endpoint, query, more = "{}"] = process.argv.slice(2);
-const { stopAt = 0, transport, silence = 35_000, patience, real = false, ...options } = JSON.parse(more);
+const { stopAt = 0, transport, silence = 35_000, retryPolicy, real = false, ...options } = JSON.parse(more);
 globalThis.EventSource ??= EventSource;
 
 const seen = { events: [], ids: [], waits: 0, requests: 0, stopped: null, error: null };
 const run = stream(query, {
   endpoint,
   ...options,
-  patience: { silence, ...patience },
-  ...(transport === "eventsource" && { transport: byEventSource }),
+  retryPolicy: { silence, ...retryPolicy },
+  ...(transport === "eventsource" && { transport: eventSourceTransport }),
   onRetry: () => (seen.waits += 1),
-  surroundings: {
+  environment: {
     fetch: (...asked) => {
       seen.requests += 1;
       return fetch(...asked);

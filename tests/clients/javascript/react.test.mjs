@@ -103,7 +103,7 @@ test("what failed is resumed where it broke off", async () => {
   const gone = reply(503, null);
   const answers = [cutAfter(frame(1, status) + frame(2, token("a"))), gone, gone, streamed(frame(3, token("b")) + frame(4, final))];
   await serve(answers, async ({ endpoint, seen }) => {
-    const view = stage({ endpoint, patience: { tries: 2 }, surroundings: hasty() });
+    const view = stage({ endpoint, retryPolicy: { maxRetries: 2 }, environment: hasty() });
     await view.mount();
     await act(() => view.shown.start("Why?"));
     const { error } = await view.until((now) => now.error);
@@ -131,7 +131,7 @@ test("a run is shown from its beginning by its id", async () => {
 test("another question stops the one before, which is not heard any more", async () => {
   const slow = (response) => response.writeHead(200, { ...TYPE, "X-Run-Id": "old" }).write(frame(1, token("old"), "old"));
   await serve([slow, streamed(whole)], async ({ endpoint, stops }) => {
-    const view = stage({ endpoint, patience: { grace: 20 } });
+    const view = stage({ endpoint, retryPolicy: { grace: 20 } });
     await view.mount();
     await act(() => view.shown.start("Old?"));
     await view.until((now) => now.answer === "old");

@@ -1,4 +1,4 @@
-// A server that answers as it is told, one request after the other, and a client without patience.
+// A server that answers as it is told, one request after the other, and a client that does not wait.
 import { createServer } from "node:http";
 
 export const TYPE = { "Content-Type": "text/event-stream", "X-Run-Id": "run" };

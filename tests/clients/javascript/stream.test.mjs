@@ -11,7 +11,7 @@ async function read(endpoint, { each, ...options } = {}) {
   const waits = [];
   const said = [];
   const onRetry = ({ waitMs }) => waits.push(waitMs);
-  const run = stream("Why?", { endpoint, surroundings: hasty(), onRetry, ...options });
+  const run = stream("Why?", { endpoint, environment: hasty(), onRetry, ...options });
   for await (const event of run) {
     said.push(event);
     each?.(event, run);
@@ -48,7 +48,7 @@ test("CR01: a clean end without a last event is an interruption, never a success
   await serve([streamed(frame(1, token("a"))), streamed("")], async ({ endpoint, seen }) => {
     const reading = read(endpoint);
     await assert.rejects(reading, (error) => error instanceof RiverrunError && error.code === "interrupted" && error.retryable && error.partial.answer === "a" && error.cursor === "run-1");
-    assert.equal(seen.length, 10, "one question and nine vain tries to read on");
+    assert.equal(seen.length, 10, "one question and nine failed tries to read on");
   });
 });
 
@@ -56,7 +56,7 @@ test("CR04: a stream's own reconnection time is kept within bounds", async () =>
   const bounds = [[0, 100], [1, 100], [3000, 3000], [60_000, 30_000], ["9".repeat(400), 30_000]];
   for (const [retry, first] of bounds) {
     await serve([streamed(`retry: ${retry}\n\n`), streamed(whole)], async ({ endpoint }) => {
-      const { waits } = await read(endpoint, { surroundings: { ...hasty(), random: () => 1 } });
+      const { waits } = await read(endpoint, { environment: { ...hasty(), random: () => 1 } });
       assert.deepEqual(waits, [first], `retry: ${retry}`);
     });
   }
@@ -65,14 +65,14 @@ test("CR04: a stream's own reconnection time is kept within bounds", async () =>
 test("CR04: waits grow, with jitter, to at most thirty seconds", async () => {
   await serve([streamed("retry: 3000\n\n")], async ({ endpoint }) => {
     const waits = [];
-    const surroundings = { ...hasty(), random: () => 1 };
-    const reading = read(endpoint, { surroundings, onRetry: ({ waitMs }) => waits.push(waitMs) });
+    const environment = { ...hasty(), random: () => 1 };
+    const reading = read(endpoint, { environment, onRetry: ({ waitMs }) => waits.push(waitMs) });
     await assert.rejects(reading, RiverrunError);
     assert.deepEqual(waits, [3_000, 6_000, 12_000, 24_000, 30_000, 30_000, 30_000, 30_000, 30_000]);
   });
 });
 
-test("an attempt that brings an event makes patience whole again", async () => {
+test("an attempt that brings an event starts the count of failed tries again", async () => {
   const drops = Array.from({ length: 12 }, (_, at) => cutAfter(frame(at + 1, token("x"))));
   await serve([...drops, streamed(frame(13, final))], async ({ endpoint }) => {
     const { said } = await read(endpoint);
@@ -128,7 +128,7 @@ test("a server that says no is quoted, and not asked again", async () => {
   });
 });
 
-test("CR03: a busy server is asked again when it says, and quoted when patience ends", async () => {
+test("CR03: a busy server is asked again when it says, and quoted when no try is left", async () => {
   const busy = reply(503, { error: "Busy.", code: "overloaded", retryable: true }, { "Retry-After": "2" });
   await serve([busy, streamed(whole)], async ({ endpoint }) => {
     const { said, waits } = await read(endpoint);
@@ -193,7 +193,7 @@ test("a server that is not there is tried, then given up in words", async () => 
 test("CR07: a silent connection is left and resumed", async () => {
   const silent = (response) => response.writeHead(200, TYPE).write(frame(1, status));
   await serve([silent, streamed(whole.slice(frame(1, status).length))], async ({ endpoint, seen }) => {
-    assert.deepEqual((await read(endpoint, { patience: { silence: 40 }, surroundings: hasty(40) })).said, everything);
+    assert.deepEqual((await read(endpoint, { retryPolicy: { silence: 40 }, environment: hasty(40) })).said, everything);
     assert.match(seen[1].url, /after=1/);
   });
 });
@@ -211,7 +211,7 @@ test("a ping keeps a quiet connection alive", async () => {
     }, 40);
   };
   await serve([pinging], async ({ endpoint, seen }) => {
-    assert.deepEqual((await read(endpoint, { patience: { silence: 300 }, surroundings: hasty(300) })).said, everything);
+    assert.deepEqual((await read(endpoint, { retryPolicy: { silence: 300 }, environment: hasty(300) })).said, everything);
     assert.equal(seen.length, 1);
   });
 });
@@ -234,7 +234,7 @@ test("a stopped run that says nothing more ends all the same", async () => {
   const deaf = (response) => response.writeHead(200, TYPE).write(frame(1, token("a")));
   await serve([deaf], async ({ endpoint, seen, stops }) => {
     const each = (event, run) => event.type === "token" && run.stop();
-    const reading = read(endpoint, { each, patience: { grace: 40 }, surroundings: hasty(40) });
+    const reading = read(endpoint, { each, retryPolicy: { grace: 40 }, environment: hasty(40) });
     await assert.rejects(reading, (error) => error.code === "cancelled" && error.partial.answer === "a");
     assert.deepEqual([seen.length, stops.length], [1, 1]);
   });
@@ -266,7 +266,7 @@ test("stop before the run has a name is told as soon as it has one", async () =>
 test("stop while waiting to reconnect ends the wait", { timeout: 10_000 }, async () => {
   const cancelled = { type: "error", error: "Stopped.", code: "cancelled", retryable: true };
   await serve([cutAfter(frame(1, token("a"))), streamed(frame(2, cancelled))], async ({ endpoint, stops }) => {
-    const run = stream("Why?", { endpoint, surroundings: { random: () => 1 }, patience: { first: 30_000 }, onRetry: () => setImmediate(() => run.stop()) });
+    const run = stream("Why?", { endpoint, environment: { random: () => 1 }, retryPolicy: { firstWait: 30_000 }, onRetry: () => setImmediate(() => run.stop()) });
     await assert.rejects(run.result, (error) => error.code === "cancelled");
     assert.equal(stops.length, 1);
   });
@@ -290,13 +290,13 @@ test("CR02: after the terminal event nothing is asked in the next minute", async
   for (const end of [final, { type: "error", error: "No.", code: "internal", retryable: false }]) {
     await serve([streamed(frame(1, end))], async ({ endpoint, seen }) => {
       const timers = new Set();
-      const surroundings = {
+      const environment = {
         timer(run) {
           timers.add(run);
           return () => timers.delete(run);
         },
       };
-      const run = stream("Why?", { endpoint, surroundings });
+      const run = stream("Why?", { endpoint, environment });
       await run.result.catch(() => {});
       assert.equal(timers.size, 0, "no timer is left that could ask");
       assert.equal(await run.stop(), false);
@@ -357,12 +357,12 @@ test("CR03: Retry-After may be a date, by the server's own clock", async () => {
 test("CR04: a server that closes at once is asked at most twelve times, whatever chance says", async () => {
   for (const random of [() => 0, () => 0.999, Math.random]) {
     await serve([(response) => response.destroy()], async ({ endpoint, seen }) => {
-      const run = read(endpoint, { surroundings: { ...hasty(), random } });
+      const run = read(endpoint, { environment: { ...hasty(), random } });
       await assert.rejects(run, (error) => error instanceof RiverrunError && ["unreachable", "interrupted"].includes(error.code));
       assert.ok(seen.length <= 12, `${seen.length} requests`);
     });
     await serve([streamed("")], async ({ endpoint, seen }) => {
-      await assert.rejects(read(endpoint, { surroundings: { ...hasty(), random } }), RiverrunError);
+      await assert.rejects(read(endpoint, { environment: { ...hasty(), random } }), RiverrunError);
       assert.ok(seen.length <= 12, `${seen.length} requests`);
     });
   }
@@ -375,12 +375,12 @@ test("CR05: a gap before the first event is read again from the beginning", asyn
   });
 });
 
-/** Surroundings in which the test is the network and the clock. */
+/** Environment in which the test is the network and the clock. */
 function weather() {
   let now = 1_000_000;
   let online = true;
   let wake = () => {};
-  const surroundings = {
+  const environment = {
     ...hasty(),
     now: () => now,
     isOnline: () => online,
@@ -391,7 +391,7 @@ function weather() {
     timer: (_run, _ms) => () => {}, // no wait ends by itself
   };
   return {
-    surroundings,
+    environment,
     goOffline: () => (online = false),
     comeBack() {
       online = true;
@@ -417,7 +417,7 @@ test("CR07: offline, a run waits without a try; back online it reads on at once"
       });
     };
     const each = (event) => event.type === "status" && sky.goOffline();
-    const { said } = await read(endpoint, { surroundings: sky.surroundings, onRetry, each });
+    const { said } = await read(endpoint, { environment: sky.environment, onRetry, each });
     assert.deepEqual(said, everything);
     assert.deepEqual(told, [["There is no network.", 0]]);
   });
@@ -434,7 +434,7 @@ test("CR07: a line that outlived the network, or ten minutes of sleep, is not tr
         if (first) setImmediate(() => change(sky));
         first = false;
       };
-      assert.deepEqual((await read(endpoint, { surroundings: sky.surroundings, onRetry, each })).said, everything);
+      assert.deepEqual((await read(endpoint, { environment: sky.environment, onRetry, each })).said, everything);
       assert.equal(seen.length, 2);
     });
   }
@@ -458,7 +458,7 @@ test("CR07: a short look away is no reason to reconnect", { timeout: 10_000 }, a
       }
       first = false;
     };
-    assert.deepEqual((await read(endpoint, { surroundings: sky.surroundings, each })).said, everything);
+    assert.deepEqual((await read(endpoint, { environment: sky.environment, each })).said, everything);
     assert.equal(seen.length, 1);
   });
 });
@@ -466,7 +466,7 @@ test("CR07: a short look away is no reason to reconnect", { timeout: 10_000 }, a
 test("CR07: a proxy that holds everything back is a silence, and the same key asks again", { timeout: 10_000 }, async () => {
   const holding = () => {}; // not even a head
   await serve([holding, streamed(whole)], async ({ endpoint, seen }) => {
-    const { said } = await read(endpoint, { patience: { silence: 40 }, surroundings: hasty(40) });
+    const { said } = await read(endpoint, { retryPolicy: { silence: 40 }, environment: hasty(40) });
     assert.deepEqual(said, everything);
     assert.equal(seen[0].headers["idempotency-key"], seen[1].headers["idempotency-key"]);
   });
@@ -592,9 +592,9 @@ test("an event without end is refused, not kept", async () => {
   });
 });
 
-test("one who looks at an event for long is not cut off for it", async () => {
+test("a caller that looks at an event for long is not cut off for it", async () => {
   await serve([streamed(whole)], async ({ endpoint, seen }) => {
-    const run = stream("Why?", { endpoint, patience: { silence: 20 } });
+    const run = stream("Why?", { endpoint, retryPolicy: { silence: 20 } });
     const said = [];
     for await (const event of run) {
       said.push(event);
@@ -605,7 +605,7 @@ test("one who looks at an event for long is not cut off for it", async () => {
   });
 });
 
-test("CR02: the socket is let go with the terminal event, even when nobody reads on", { timeout: 10_000 }, async () => {
+test("CR02: the socket is let go with the terminal event, even when the caller does not read on", { timeout: 10_000 }, async () => {
   let left;
   const gone = new Promise((resolve) => (left = resolve));
   const lingering = (response) => {
@@ -623,8 +623,8 @@ test("CR04: a wait is any part of what it may be", async () => {
   for (const [part, waits] of [[0, [0, 0, 0]], [0.5, [500, 1_000, 2_000]]]) {
     await serve([cutAfter("")], async ({ endpoint }) => {
       const told = [];
-      const surroundings = { ...hasty(), random: () => part };
-      const reading = read(endpoint, { surroundings, onRetry: ({ waitMs }) => told.push(waitMs) });
+      const environment = { ...hasty(), random: () => part };
+      const reading = read(endpoint, { environment, onRetry: ({ waitMs }) => told.push(waitMs) });
       await assert.rejects(reading, RiverrunError);
       assert.deepEqual(told.slice(0, 3), waits);
     });

@@ -24,12 +24,12 @@ QUESTION = (
 READ = """
 async ({leave, stopAt, silence}) => {
   const {stream} = await import("/index.js");
-  const {byEventSource} = await import("/eventsource.js");
+  const {eventSourceTransport} = await import("/eventsource.js");
   const seen = {events: [], waits: 0, error: null, stopped: null};
   const run = stream("Why? é", {
     sessionId: "s", topK: 3, include: ["tokens", "sources"], metadata: {a: "b"},
-    transport: byEventSource,
-    patience: {first: 1, longest: 100, silence},
+    transport: eventSourceTransport,
+    retryPolicy: {firstWait: 1, longestWait: 100, silence},
     onRetry: () => { seen.waits += 1; },
   });
   try {
@@ -134,7 +134,7 @@ def test_doubles_are_dropped_and_a_gap_is_read_again(page: Page) -> None:
 
 
 def test_a_question_without_an_event_is_not_asked_again(page: Page) -> None:
-    """There is no key that would make it the same question; whoever asked may decide."""
+    """There is no key that would make it the same question; the caller may decide."""
     with serve(says(1, 0), CLIENT) as wire:
         error = read(page, wire)["error"]
         assert (error["name"], error["code"], error["retryable"]) == (
@@ -213,7 +213,7 @@ def test_a_stop_is_the_servers(page: Page) -> None:
 
 
 def test_who_leaves_closes_the_line_and_stops_nothing(page: Page) -> None:
-    """CR09: the server finds that nobody listens; nobody comes back."""
+    """CR09: the server finds that its reader is gone; the client does not come back."""
 
     def speaks(exchange: Exchange) -> None:
         says(1, 2)(exchange)

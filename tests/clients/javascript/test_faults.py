@@ -124,7 +124,7 @@ def test_a_line_that_falls_silent_is_left(product: Product) -> None:
 def test_a_proxy_that_holds_everything_back_is_outlasted(product: Product) -> None:
     """CR07: nothing comes for longer than silence is borne; when the run is over, all does."""
     product.break_with(kind="coalesce", size=1 << 20, times=None)
-    seen = product.ask("slowly", silence=700, patience={"tries": 100, "strangers": 100})
+    seen = product.ask("slowly", silence=700, retryPolicy={"maxRetries": 100, "maxUnanswered": 100})
     whole(seen)
     assert seen["waits"] >= 1
 

@@ -14,7 +14,7 @@ from riverrun_client import (
     AsyncStream,
     Client,
     Event,
-    Patience,
+    RetryPolicy,
     RiverrunError,
     Stream,
     Token,
@@ -29,7 +29,7 @@ QUESTION = "What is there to see?"
 
 @dataclass
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only in a sleep."""
 
     now: float = 0.0
     waits: list[float] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Both:
     kind: Kind
     clock: Clock = field(default_factory=Clock)
     random: Callable[[], float] = lambda: 0.5
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     key: Any = None
     handler: Callable[[httpx2.Request], httpx2.Response] | None = None
     sleeps: bool = False  # for a server that needs real time
@@ -152,7 +152,7 @@ class Both:
                 url,
                 self.key,
                 http=http,
-                patience=self.patience,
+                retry_policy=self.retry_policy,
                 sleep=time.sleep if self.sleeps else self.clock.sleep,
                 clock=self.clock,
                 random=self.random,
@@ -165,7 +165,7 @@ class Both:
                 url,
                 self.key,
                 http=http,
-                patience=self.patience,
+                retry_policy=self.retry_policy,
                 sleep=asyncio.sleep if self.sleeps else self.clock.asleep,
                 clock=self.clock,
                 random=self.random,

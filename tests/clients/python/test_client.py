@@ -451,7 +451,7 @@ def test_a_task_can_be_cancelled_at_any_of_its_awaits(capsys: pytest.CaptureFixt
 
 
 def test_a_loop_that_ends_takes_its_streams_with_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """CR09: an iterator that somebody still holds when the program is over."""
+    """CR09: an iterator that is still held when the program is over."""
     held: list[object] = []
 
     async def work(url: str) -> None:

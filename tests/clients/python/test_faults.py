@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from riverrun_client import Final, GaveUpError, Patience, RefusedError, RunFailedError
+from riverrun_client import Final, GaveUpError, RefusedError, RetryPolicy, RunFailedError
 from tests.clients.python.both import Both, Seen
 from tests.clients.python.serving import ANSWER, Product
 
@@ -59,7 +59,7 @@ def test_an_answer_survives_the_line(both: Both, served: Product, fault: dict[st
 
 def test_a_line_that_falls_silent_is_left(both: Both, served: Product) -> None:
     """CR07: the front says nothing for a minute, the client half a second."""
-    both.patience = Patience(silence=0.5)
+    both.retry_policy = RetryPolicy(silence=0.5)
     served.break_with(kind="stall", at=600, seconds=60)
     seen = both.read(served.url)
     whole(seen)
@@ -68,7 +68,7 @@ def test_a_line_that_falls_silent_is_left(both: Both, served: Product) -> None:
 
 def test_a_proxy_that_holds_everything_back_is_outlasted(both: Both, served: Product) -> None:
     """CR07: nothing comes for longer than silence is borne; when the run is over, all does."""
-    both.patience = Patience(silence=0.4, tries=100, strangers=100)
+    both.retry_policy = RetryPolicy(silence=0.4, max_retries=100, max_unanswered=100)
     served.break_with(kind="coalesce", size=1 << 20, times=None)
     try:
         seen = both.read(served.url, "slowly")
@@ -96,7 +96,7 @@ def test_a_failing_run_is_told_as_it_is(both: Both, served: Product) -> None:
 
 def test_a_server_that_always_cuts_is_given_up(both: Both, served: Product) -> None:
     """CR04: and the run can be read on once it is better."""
-    both.patience = Patience(tries=2)
+    both.retry_policy = RetryPolicy(max_retries=2)
     served.break_with(kind="cut", at=600, times=5)
     try:
         error = both.read(served.url).failed()
@@ -122,7 +122,7 @@ def test_reading_behind_the_end_says_so(both: Both, served: Product) -> None:
 
 
 def test_the_same_key_is_one_run(both: Both, served: Product) -> None:
-    """Whoever repeats a question under its key joins it, and pays once."""
+    """A client that repeats a question under its key joins the run, and pays once."""
     first = both.read(served.url, idempotency_key=f"k-{both.kind}")
     second = both.read(served.url, idempotency_key=f"k-{both.kind}")
     assert first.events == second.events

@@ -12,9 +12,9 @@ import pytest
 from riverrun_client import (
     EndedError,
     GaveUpError,
-    Patience,
     ProtocolError,
     RefusedError,
+    RetryPolicy,
     RunFailedError,
 )
 from tests.clients.python.both import QUESTION, Both, Pieces
@@ -146,7 +146,7 @@ def test_retry_after_is_waited_for(both: Both, headers: dict[str, str], wait: fl
 
 
 def test_a_server_that_asks_for_an_hour_is_given_up_at_once(both: Both) -> None:
-    """The wait is in the error; nobody sits it out."""
+    """The wait is in the error; the client does not sit it out."""
     with scripted(refusal(429, "rate_limited", Retry_After="3600")) as server:
         error = both.read(server.url).failed()
     assert isinstance(error, GaveUpError)
@@ -243,7 +243,7 @@ def test_a_server_that_closes_at_once_for_ever_is_given_up(
 
 
 def test_a_server_that_never_answered_is_given_up_sooner(both: Both) -> None:
-    """A wrong address is found out while somebody still looks."""
+    """A wrong address is found out while a person still looks."""
     with scripted(Answer([], end="nothing")) as server:
         error = both.read(server.url).failed()
     assert isinstance(error, GaveUpError)
@@ -253,7 +253,7 @@ def test_a_server_that_never_answered_is_given_up_sooner(both: Both) -> None:
 
 def test_who_was_given_up_can_be_read_again(both: Both) -> None:
     """The stream keeps its place."""
-    both.patience = Patience(tries=0)
+    both.retry_policy = RetryPolicy(max_retries=0)
     with scripted(Answer(WHOLE[:2]), Answer(WHOLE[2:])) as server:
         first = both.read(server.url)
         assert isinstance(first.failed(), GaveUpError)
@@ -308,7 +308,7 @@ def test_a_gap_that_stays_is_given_up(both: Both) -> None:
     ids=["another run's", "not JSON", "a list", "no text", "no answer"],
 )
 def test_what_is_no_event_of_the_run_is_not_shown(both: Both, wrong: bytes) -> None:
-    """A proxy's notice, or somebody else's answer: the connection is dropped, the run read on."""
+    """A proxy's notice, or another server's answer: the connection is dropped, the run read on."""
     with scripted(Answer([WHOLE[0], wrong]), Answer(WHOLE[1:])) as server:
         seen = both.read(server.url)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
@@ -318,7 +318,7 @@ def test_one_stream_is_one_question_however_often_it_is_iterated(both: Both) -> 
     """CR06: the second iteration closes the first and goes on."""
     calls: list[str] = []
     both.handler = serve(*WHOLE[:2], calls=calls)  # type: ignore[assignment]
-    both.patience = Patience(tries=0)
+    both.retry_policy = RetryPolicy(max_retries=0)
     first = both.read(times=1)
     assert isinstance(first.failed(), GaveUpError)
     assert [call.split()[0] for call in calls] == ["POST"]
@@ -326,7 +326,7 @@ def test_one_stream_is_one_question_however_often_it_is_iterated(both: Both) -> 
 
 def test_a_silent_line_is_dropped_and_the_run_read_on(both: Both) -> None:
     """CR07: three heartbeats missed (here 0.6 s), before the headers and after an event."""
-    both.patience = Patience(silence=0.6)
+    both.retry_policy = RetryPolicy(silence=0.6)
     mute = threading.Event()
     with scripted(
         Answer([WHOLE[0], mute]), Answer([mute], headers={}), Answer(WHOLE[1:])
@@ -341,7 +341,7 @@ def test_a_silent_line_is_dropped_and_the_run_read_on(both: Both) -> None:
 
 def test_a_heartbeat_is_a_sign_of_life(both: Both) -> None:
     """CR07: a line with pings is not silent, however long the model thinks."""
-    both.patience = Patience(silence=5.0)
+    both.retry_policy = RetryPolicy(silence=5.0)
     with scripted(Answer([WHOLE[0], *[b": ping\n"] * 50, *WHOLE[1:]])) as server:
         assert both.read(server.url).kinds == ALL
     assert len(server.asked) == 1
@@ -420,7 +420,7 @@ def test_a_failed_run_is_an_exception_with_everything_in_it(both: Both) -> None:
     told: list[object] = []
 
     def tell(error: object) -> None:
-        # The line is closed before anybody is told: who looks at it may take their time.
+        # The connection is closed before the caller is told, and may take its time.
         assert server.asked[0].left.wait(10)
         told.append(error)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riverrun_client.retry_policy import LostError, Patience, Tries
+from riverrun_client.retry_policy import LostError, RetryCounter, RetryPolicy
 
 losses = st.builds(
     LostError,
@@ -20,12 +20,12 @@ def test_no_order_of_losses_asks_a_server_more_than_ten_times(
 ) -> None:
     """What the server says of waits is kept within bounds, and its pauses are counted too."""
     now = 0.0
-    tries = Tries(Patience(), lambda: now, lambda: chance)
-    tries.met = met
-    tries.reconnection_time(retry)
+    retries = RetryCounter(RetryPolicy(), lambda: now, lambda: chance)
+    retries.was_answered = met
+    retries.set_reconnection_time(retry)
     asked = 1
     for one in lost:
-        wait = tries.after(one)
+        wait = retries.next_wait(one)
         if wait is None:
             break
         assert 0 <= wait <= 120
@@ -38,9 +38,9 @@ def test_no_order_of_losses_asks_a_server_more_than_ten_times(
 @given(st.integers(0, 10**6))
 def test_a_streams_reconnection_time_is_bounded(retry: int) -> None:
     """`retry: 0` is no invitation to hammer, and a day is not waited for."""
-    tries = Tries(Patience(), lambda: 0.0, lambda: 1.0)
-    tries.met = True
-    tries.reconnection_time(retry)
-    wait = tries.after(LostError("why"))
+    retries = RetryCounter(RetryPolicy(), lambda: 0.0, lambda: 1.0)
+    retries.was_answered = True
+    retries.set_reconnection_time(retry)
+    wait = retries.next_wait(LostError("why"))
     assert wait is not None
     assert 0.1 <= wait <= 30

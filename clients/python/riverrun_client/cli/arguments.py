@@ -1,4 +1,4 @@
-"""What the command was told: its arguments and environment, read into one object.
+"""Read the command's arguments and environment into one object.
 
 Imports nothing that takes time: `--help` is instant.
 """
@@ -28,7 +28,7 @@ Ctrl-C stops the run on the server; leaving `watch` does not.
 
 exit status: 0 answered, 1 the run failed or was stopped elsewhere, 2 wrong usage,
 3 not reached or given up, 4 refused by the server, 5 not a Riverrun server,
-130 Ctrl-C, 141 nobody reads the output any more"""
+130 Ctrl-C, 141 the output was closed"""
 
 
 class UsageError(Exception):
@@ -54,7 +54,7 @@ class Choice:
     at_once: int = 4
 
 
-def chosen(arguments: Sequence[str], environ: Mapping[str, str]) -> Choice:
+def parse_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Choice:
     """Read the arguments. Raises `UsageError`, and `SystemExit` after `--help`."""
     # Behind a "--" is a question, whatever it looks like; argparse lets options stand there.
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
@@ -62,7 +62,7 @@ def chosen(arguments: Sequence[str], environ: Mapping[str, str]) -> Choice:
     verb, words = _verb(told.words)
     words = [*words, *arguments[end + 1 :]]
     try:
-        Endpoint.at(told.url)
+        Endpoint.parse(told.url)
     except ValueError as error:
         raise UsageError(str(error)) from None
     choice = Choice(

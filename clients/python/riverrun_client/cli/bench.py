@@ -12,20 +12,20 @@ import anyio
 
 from riverrun_client.aio import AsyncClient, AsyncStream
 from riverrun_client.cli.arguments import Choice
-from riverrun_client.cli.escape import visible_line
+from riverrun_client.cli.escape import escape_line
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Token
-from riverrun_client.retry_policy import Patience
+from riverrun_client.retry_policy import RetryPolicy
 
 # A failure is a result here: nothing is tried again.
-_NO_PATIENCE = Patience(tries=0, strangers=0)
+_NO_RETRIES = RetryPolicy(max_retries=0, max_unanswered=0)
 
 # How long the runs that Ctrl-C leaves open may take to stop, in seconds.
 _GRACE = 5.0
 
 
 @dataclass(slots=True)
-class Measured:
+class Measurements:
     """Seconds from the question to each moment, for each answer that came; and the failures."""
 
     first_byte: list[float] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Measured:
 
 def bench(choice: Choice, out: TextIO, err: TextIO) -> int:
     """Ask, measure, print. Returns 0 when every question was answered."""
-    measured = Measured()
+    measured = Measurements()
     began = time.perf_counter()
     if choice.form == "text":
         print(f"- {choice.count} questions, {choice.at_once} at a time", file=err, flush=True)
@@ -48,8 +48,8 @@ def bench(choice: Choice, out: TextIO, err: TextIO) -> int:
     except KeyboardInterrupt:
         interrupted = True
     measured.seconds = time.perf_counter() - began
-    report = summary(measured)
-    text = json.dumps(report) if choice.form != "text" else "\n".join(table(report))
+    report = summarize(measured)
+    text = json.dumps(report) if choice.form != "text" else "\n".join(format_table(report))
     print(text, file=out, flush=True)
     if interrupted:
         return 130
@@ -58,11 +58,11 @@ def bench(choice: Choice, out: TextIO, err: TextIO) -> int:
     return 1 if measured.errors else 0
 
 
-async def _ask_all(choice: Choice, measured: Measured) -> None:
+async def _ask_all(choice: Choice, measured: Measurements) -> None:
     numbers = iter(range(choice.count))
     async with (
         AsyncClient(
-            choice.url, choice.key, patience=_NO_PATIENCE, clock=time.perf_counter
+            choice.url, choice.key, retry_policy=_NO_RETRIES, clock=time.perf_counter
         ) as client,
         anyio.create_task_group() as group,
     ):
@@ -71,7 +71,7 @@ async def _ask_all(choice: Choice, measured: Measured) -> None:
 
 
 async def _ask_some(
-    client: AsyncClient, choice: Choice, numbers: Iterator[int], measured: Measured
+    client: AsyncClient, choice: Choice, numbers: Iterator[int], measured: Measurements
 ) -> None:
     for _ in numbers:
         stream = client.stream(choice.query, top_k=choice.top_k)
@@ -80,13 +80,13 @@ async def _ask_some(
         except RiverrunError as error:
             measured.errors[error.code] += 1
         except BaseException:
-            # Ctrl-C: nobody will read this answer, so nobody shall pay for it.
+            # Ctrl-C: this answer will not be read, so it shall not be paid for.
             with anyio.move_on_after(_GRACE, shield=True), suppress(RiverrunError):
                 await stream.stop()
             raise
 
 
-async def _measure(stream: AsyncStream, measured: Measured) -> None:
+async def _measure(stream: AsyncStream, measured: Measurements) -> None:
     asked = time.perf_counter()
     token: float | None = None
     events = 0
@@ -102,7 +102,7 @@ async def _measure(stream: AsyncStream, measured: Measured) -> None:
         measured.first_token.append(token)
 
 
-def summary(measured: Measured) -> dict[str, Any]:
+def summarize(measured: Measurements) -> dict[str, Any]:
     """The figures, in milliseconds and per second."""
     seconds = measured.seconds or 1.0
     return {
@@ -110,29 +110,29 @@ def summary(measured: Measured) -> dict[str, Any]:
         "failed": measured.errors.total(),
         "errors": dict(measured.errors),
         "seconds": round(measured.seconds, 3),
-        "firstByteMs": _figures(measured.first_byte),
-        "firstTokenMs": _figures(measured.first_token),
-        "completeMs": _figures(measured.complete),
+        "firstByteMs": _summarize_values(measured.first_byte),
+        "firstTokenMs": _summarize_values(measured.first_token),
+        "completeMs": _summarize_values(measured.complete),
         "eventsPerSecond": round(measured.events / seconds, 1),
         "answersPerSecond": round(len(measured.complete) / seconds, 2),
     }
 
 
-def _figures(values: Sequence[float]) -> dict[str, float] | None:
+def _summarize_values(values: Sequence[float]) -> dict[str, float] | None:
     if not values:
         return None
     ordered = sorted(values)
     at = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
-    return {name: round(percentile(ordered, part) * 1000, 1) for name, part in at.items()}
+    return {name: round(compute_percentile(ordered, part) * 1000, 1) for name, part in at.items()}
 
 
-def percentile(ordered: Sequence[float], part: float) -> float:
+def compute_percentile(ordered: Sequence[float], part: float) -> float:
     """The smallest value that at least `part` of them do not exceed (nearest rank)."""
     rank = -(-len(ordered) * part // 1)  # rounded up
     return ordered[max(int(rank), 1) - 1]
 
 
-def table(report: dict[str, Any]) -> list[str]:
+def format_table(report: dict[str, Any]) -> list[str]:
     """The figures for a person."""
     lines = [
         f"{report['answered']} answered, {report['failed']} failed in {report['seconds']:.1f} s",
@@ -152,5 +152,5 @@ def table(report: dict[str, Any]) -> list[str]:
     lines.append(
         f"{report['eventsPerSecond']:.1f} events/s, {report['answersPerSecond']:.2f} answers/s"
     )
-    lines += [f"  {count} x {visible_line(code)}" for code, count in report["errors"].items()]
+    lines += [f"  {count} x {escape_line(code)}" for code, count in report["errors"].items()]
     return lines

@@ -5,7 +5,14 @@ import sys
 from typing import TextIO
 
 from riverrun_client.cli.arguments import Choice
-from riverrun_client.cli.views import Lines, Plain, View, Whole, retrying, streams
+from riverrun_client.cli.views import (
+    JsonView,
+    NdjsonView,
+    PlainView,
+    View,
+    describe_retry,
+    open_output,
+)
 from riverrun_client.client import Client, Stream
 from riverrun_client.errors import (
     GaveUpError,
@@ -20,7 +27,7 @@ INTERRUPTED, UNREAD = 130, 141  # 128 and the number of SIGINT, of SIGPIPE
 
 def run(choice: Choice) -> int:
     """Do what was chosen. Returns the exit status."""
-    out, err = streams()
+    out, err = open_output()
     try:
         return _run(choice, out, err)
     except BrokenPipeError:
@@ -48,35 +55,37 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
             return _stop(client, choice.run, view)
         if choice.verb == "watch":
             stream = client.join(
-                choice.run, choice.after, on_retry=lambda news: view.note(retrying(news))
+                choice.run, choice.after, on_retry=lambda news: view.note(describe_retry(news))
             )
             return _follow(stream, view)
         stream = client.stream(
             choice.query,
             session_id=choice.session,
             top_k=choice.top_k,
-            on_retry=lambda news: view.note(retrying(news)),
+            on_retry=lambda news: view.note(describe_retry(news)),
         )
         try:
             return _follow(stream, view)
         except KeyboardInterrupt:
-            return _interrupted(stream, view)
+            return _stop_on_interrupt(stream, view)
 
 
 def _view(choice: Choice, out: TextIO, err: TextIO) -> View:
     if choice.form == "json":
-        return Whole(out)
+        return JsonView(out)
     if choice.form == "ndjson":
-        return Lines(out)
+        return NdjsonView(out)
     if out.isatty() and not choice.plain:
         try:
             from rich.console import Console
 
-            from riverrun_client.cli.terminal import Terminal
+            from riverrun_client.cli.terminal import TerminalView
         except ImportError:
-            return Plain(out, err, quiet=choice.quiet)
-        return Terminal(Console(file=out, highlight=False), Console(file=err), quiet=choice.quiet)
-    return Plain(out, err, quiet=choice.quiet)
+            return PlainView(out, err, quiet=choice.quiet)
+        return TerminalView(
+            Console(file=out, highlight=False), Console(file=err), quiet=choice.quiet
+        )
+    return PlainView(out, err, quiet=choice.quiet)
 
 
 def _follow(stream: Stream, view: View) -> int:
@@ -86,12 +95,12 @@ def _follow(stream: Stream, view: View) -> int:
                 view.show(event)
     except RiverrunError as error:
         view.fail(error)
-        return status_of(error)
+        return exit_status(error)
     assert stream.result is not None
     return FAILED if stream.result.finish_reason == "cancelled" else ANSWERED
 
 
-def _interrupted(stream: Stream, view: View) -> int:
+def _stop_on_interrupt(stream: Stream, view: View) -> int:
     """Stop the run on the server, and show its last words. A second Ctrl-C does not wait."""
     view.note("Stopping. Ctrl-C again leaves the run to itself.")
     try:
@@ -110,12 +119,12 @@ def _stop(client: Client, run_id: str, view: View) -> int:
         client.stop(run_id)
     except RiverrunError as error:
         view.fail(error)
-        return status_of(error)
+        return exit_status(error)
     view.note("Stopped.")
     return ANSWERED
 
 
-def status_of(error: RiverrunError) -> int:
+def exit_status(error: RiverrunError) -> int:
     """The exit status that says which kind of failure it was."""
     if isinstance(error, RunFailedError):
         return FAILED

@@ -1,6 +1,6 @@
 """What a server says, made safe for a terminal.
 
-A model's answer is a stranger's text. An escape sequence in it could move the cursor, rewrite
+A model's answer is untrusted text. An escape sequence in it could move the cursor, rewrite
 what stands above, set the title, or fill the clipboard; so no control character is ever printed.
 It is shown as its picture instead: the text stays whole, and harmless.
 """
@@ -31,17 +31,17 @@ _IN_JSON = {
 }
 
 
-def visible(text: str) -> str:
+def escape_text(text: str) -> str:
     """`text` with line ends and tabs, and every other control character as its picture."""
     return text.translate(_IN_TEXT)
 
 
-def visible_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """The same on one line."""
     return text.translate(_IN_LINE)
 
 
-def visible_json(value: Any) -> str:
+def escape_json(value: Any) -> str:
     """`value` as one line of JSON without a control character in it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.translate(_IN_JSON)

@@ -11,15 +11,15 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from riverrun_client.cli.escape import visible, visible_line
-from riverrun_client.cli.views import complaint, unusual
+from riverrun_client.cli.escape import escape_line, escape_text
+from riverrun_client.cli.views import describe_error, describe_unusual_end
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Final, Notice, Reset, Result, Status, Token
 
 _CITATION = r"\[\d{1,2}\]"
 
 
-class Terminal:
+class TerminalView:
     """A view for people. `quiet` leaves out the sources and what it cost."""
 
     def __init__(self, out: Console, err: Console, *, quiet: bool = False) -> None:
@@ -39,7 +39,7 @@ class Terminal:
         self._task = self._bar.add_task("Asking", total=1.0)
         self._live = Live(
             console=out,
-            get_renderable=self._below,
+            get_renderable=self._render_footer,
             transient=True,
             refresh_per_second=12,
             redirect_stdout=False,
@@ -75,21 +75,23 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """A line in yellow."""
-        self._out.print(Text(f"! {visible_line(text)}", style="yellow"))
+        self._out.print(Text(f"! {escape_line(text)}", style="yellow"))
 
     def fail(self, error: RiverrunError) -> None:
         """Lines in red, on standard error."""
         self.__exit__()
-        for line in complaint(error):
+        for line in describe_error(error):
             self._err.print(Text(line, style="red"))
 
-    def _below(self) -> RenderableType:
+    def _render_footer(self) -> RenderableType:
         """What is drawn again and again: the unfinished line, and the bar."""
-        return Group(_cited(self._line), self._bar) if self._line else Group(self._bar)
+        return (
+            Group(_highlight_citations(self._line), self._bar) if self._line else Group(self._bar)
+        )
 
     def _status(self, status: Status) -> None:
-        said = visible_line(status.description)
-        # Without a total the bar only moves to and fro: it never claims what nobody said.
+        said = escape_line(status.description)
+        # Without a total the bar only moves to and fro: it claims only what the server said.
         known = status.progress is not None
         progress = min(max(status.progress or 0.0, 0.0), 1.0)
         self._bar.update(
@@ -108,7 +110,7 @@ class Terminal:
         if not self._begun and text:
             self._begun = True
             self._out.print()
-        *complete, self._line = (self._line + visible(text)).split("\n")
+        *complete, self._line = (self._line + escape_text(text)).split("\n")
         for line in complete:
             self._answer(line)
         # What is over the edge of the window stands: only the last row can still change. A space
@@ -120,7 +122,7 @@ class Terminal:
             self._line = rows[-1] + self._line[len(self._line.rstrip()) :]
 
     def _answer(self, line: str) -> None:
-        self._out.print(_cited(line))
+        self._out.print(_highlight_citations(line))
 
     def _flush(self) -> None:
         rest, self._line = self._line, ""
@@ -137,29 +139,29 @@ class Terminal:
         if result.sources:
             self._out.print()
         for number, source in enumerate(result.sources, start=1):
-            title, where = visible_line(source.title), visible_line(source.uri)
+            title, where = escape_line(source.title), escape_line(source.uri)
             self._out.print(Text.assemble((f"[{number}] ", "cyan"), title, (f"  {where}", "dim")))
-        self._out.print(Text("\n" + _summary(result), style="dim"))
-        if (ending := unusual(result)) is not None:
+        self._out.print(Text("\n" + _format_summary(result), style="dim"))
+        if (ending := describe_unusual_end(result)) is not None:
             self.note(ending)
 
 
-def _cited(line: str) -> Text:
+def _highlight_citations(line: str) -> Text:
     text = Text(line)
     text.highlight_regex(_CITATION, "cyan")
     return text
 
 
-def _summary(result: Result) -> str:
+def _format_summary(result: Result) -> str:
     parts = [f"{result.execution_time_ms / 1000:.1f} s"]
     if result.model:
-        parts.insert(0, visible_line(result.model))
+        parts.insert(0, escape_line(result.model))
     if result.usage is not None:
         parts.append(f"{result.usage.input_tokens} tokens in, {result.usage.output_tokens} out")
         if result.usage.cost_usd:
             parts.append(f"${result.usage.cost_usd:.4f}")
     if result.session_id:
-        parts.append(f"session {visible_line(result.session_id)}")
+        parts.append(f"session {escape_line(result.session_id)}")
     if result.run_id:
-        parts.append(f"run {visible_line(result.run_id)}")
+        parts.append(f"run {escape_line(result.run_id)}")
     return " · ".join(parts)

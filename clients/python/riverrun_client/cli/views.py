@@ -1,16 +1,16 @@
 """Ways to show a run as it comes: plain text, one JSON object, a line of JSON an event.
 
 Each is a context manager with the same four verbs; `riverrun_client.cli.terminal` has the one
-with colours. What is printed went through `visible`.
+with colours. What is printed went through `escape_text`.
 """
 
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, Self, TextIO
 
-from riverrun_client.cli.escape import visible, visible_json, visible_line
+from riverrun_client.cli.escape import escape_json, escape_line, escape_text
 from riverrun_client.errors import GaveUpError, RiverrunError
-from riverrun_client.events import Event, Final, Notice, Reset, Result, Retrying, Status, Token
+from riverrun_client.events import Event, Final, Notice, Reset, Result, RetryNotice, Status, Token
 
 
 class View(Protocol):
@@ -30,7 +30,7 @@ class View(Protocol):
         """There is no answer."""
 
 
-class Plain:
+class PlainView:
     """The answer on standard output as it is written; everything else on standard error."""
 
     def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
@@ -65,12 +65,12 @@ class Plain:
     def note(self, text: str) -> None:
         """On standard error, unless quiet."""
         if not self._quiet:
-            print(f"- {visible_line(text)}", file=self._err, flush=True)
+            print(f"- {escape_line(text)}", file=self._err, flush=True)
 
     def fail(self, error: RiverrunError) -> None:
         """On standard error, also when quiet."""
         self._end_line()
-        for line in complaint(error):
+        for line in describe_error(error):
             print(line, file=self._err, flush=True)
 
     def _status(self, status: Status) -> None:
@@ -87,16 +87,16 @@ class Plain:
         if result.sources and not self._quiet:
             print("\nSources", file=self._out)
             for number, source in enumerate(result.sources, start=1):
-                where = f"  {visible_line(source.uri)}" if source.uri else ""
-                print(f"  [{number}] {visible_line(source.title)}{where}", file=self._out)
+                where = f"  {escape_line(source.uri)}" if source.uri else ""
+                print(f"  [{number}] {escape_line(source.title)}{where}", file=self._out)
         self._out.flush()
         if result.session_id:
             self.note(f"session {result.session_id}")
-        if (ending := unusual(result)) is not None:
+        if (ending := describe_unusual_end(result)) is not None:
             print(ending, file=self._err, flush=True)
 
     def _write(self, text: str) -> None:
-        self._out.write(visible(text))
+        self._out.write(escape_text(text))
         self._out.flush()
         # Only how it ends is asked again, and whether there was any.
         self._shown = text[-1:] or self._shown
@@ -106,7 +106,7 @@ class Plain:
             self._write("\n")
 
 
-class Whole:
+class JsonView:
     """The result, or the error, as one JSON object."""
 
     def __init__(self, out: TextIO) -> None:
@@ -121,17 +121,17 @@ class Whole:
     def show(self, event: Event) -> None:
         """Only the end is of interest."""
         if isinstance(event, Final):
-            print(visible_json(event.result.raw), file=self._out, flush=True)
+            print(escape_json(event.result.raw), file=self._out, flush=True)
 
     def note(self, text: str) -> None:
-        """Nobody reads it."""
+        """Ignore it: only the JSON is read."""
 
     def fail(self, error: RiverrunError) -> None:
         """The contract's error object."""
-        print(visible_json(error_object(error)), file=self._out, flush=True)
+        print(escape_json(error_object(error)), file=self._out, flush=True)
 
 
-class Lines:
+class NdjsonView:
     """Every event as a line of JSON, as it comes, with its id in the object."""
 
     def __init__(self, out: TextIO) -> None:
@@ -146,18 +146,18 @@ class Lines:
     def show(self, event: Event) -> None:
         """A line."""
         named = {"id": event.id} if event.id else {}
-        print(visible_json({**named, **event.raw}), file=self._out, flush=True)
+        print(escape_json({**named, **event.raw}), file=self._out, flush=True)
 
     def note(self, text: str) -> None:
-        """Nobody reads it."""
+        """Ignore it: only the JSON is read."""
 
     def fail(self, error: RiverrunError) -> None:
         """The last line."""
-        print(visible_json(error_object(error)), file=self._out, flush=True)
+        print(escape_json(error_object(error)), file=self._out, flush=True)
 
 
 def error_object(error: RiverrunError) -> Mapping[str, Any]:
-    """An error in the contract's form, whoever found it."""
+    """Return an error in the contract's form, also one that the client found."""
     if error.raw and isinstance(error.raw.get("error"), str):
         return {"type": "error", **error.raw}
     known = {
@@ -174,28 +174,28 @@ def error_object(error: RiverrunError) -> Mapping[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def complaint(error: RiverrunError) -> list[str]:
+def describe_error(error: RiverrunError) -> list[str]:
     """An error for a person: what happened, what to do, where to go on."""
-    lines = [f"{visible_line(str(error))} ({visible_line(error.code)})"]
+    lines = [f"{escape_line(str(error))} ({escape_line(error.code)})"]
     details = (error.raw or {}).get("details")
     lines += [
-        visible_line(f"  {detail.get('field')}: {detail.get('message')}")
+        escape_line(f"  {detail.get('field')}: {detail.get('message')}")
         for detail in (details if isinstance(details, list) else [])
         if isinstance(detail, dict)
     ]
     if isinstance(error, GaveUpError) and error.cursor:
-        lines.append(f"  python -m riverrun_client watch {visible_line(error.cursor)}")
+        lines.append(f"  python -m riverrun_client watch {escape_line(error.cursor)}")
     return lines
 
 
-def retrying(news: Retrying) -> str:
+def describe_retry(news: RetryNotice) -> str:
     """What to tell a person about a lost connection."""
     if news.paused:
         return f"The server asked to come back ({news.reason}); going on."
     return f"{news.reason} Try {news.attempt} in {news.wait:.1f} s."
 
 
-def unusual(result: Result) -> str | None:
+def describe_unusual_end(result: Result) -> str | None:
     """What to say about an answer that is not whole."""
     return {
         "length": "The answer was cut at the model's limit.",
@@ -204,7 +204,7 @@ def unusual(result: Result) -> str | None:
     }.get(result.finish_reason)
 
 
-def streams() -> tuple[TextIO, TextIO]:
+def open_output() -> tuple[TextIO, TextIO]:
     """Standard output and error, which write what they cannot encode as "?" and do not fail."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -91,7 +91,7 @@ runpy.run_module("riverrun_client", run_name="__main__")
 """
 
 
-class Terminal:
+class TerminalView:
     """The command in a terminal of 80 columns; `text` is everything it was sent."""
 
     def __init__(self, url: str, *arguments: str, **more: str) -> None:
@@ -267,7 +267,7 @@ def test_help_needs_neither_the_network_client_nor_rich() -> None:
             "was stopped",
         ),
     ],
-    ids=["401", "422", "204", "429", "budget", "html", "302", "nobody", "failed", "stopped"],
+    ids=["401", "422", "204", "429", "budget", "html", "302", "unreachable", "failed", "stopped"],
 )  # fmt: skip
 def test_each_kind_of_failure_has_its_status(answer: Answer, code: int, words: str) -> None:
     """And a line on standard error that says what happened."""
@@ -322,7 +322,7 @@ def test_no_control_character_of_the_model_is_printed(served: Product, form: lis
 
 def test_no_control_character_of_the_model_reaches_a_terminal(served: Product) -> None:
     """AA09: what the terminal is sent holds rich's own sequences and none of the model's."""
-    terminal = Terminal(served.url, "escape")
+    terminal = TerminalView(served.url, "escape")
     assert terminal.ended() == 0
     assert "␛[31mred␛[0m" in terminal.text
     for sequence in ("\x1b[31mred", "\x1b]0", "\x1b]8", "\x07", "\x9b"):
@@ -347,7 +347,7 @@ def test_nothing_else_of_a_server_is_trusted_either(served: Product) -> None:
              "details": [{"field": evil, "message": evil}]}  # fmt: skip
     for script, status in ((body, 0), ([frame(1, error)], 1)):
         with scripted(Answer(script)) as server:
-            terminal = Terminal(server.url, "x")
+            terminal = TerminalView(server.url, "x")
             assert terminal.ended() == status
             plain = run(server.url, "x")
         assert "owned" in terminal.text
@@ -357,7 +357,7 @@ def test_nothing_else_of_a_server_is_trusted_either(served: Product) -> None:
 
 def test_a_terminal_shows_steps_a_bar_the_answer_and_numbered_sources(served: Product) -> None:
     """While it happens: the bar is there before the answer is whole."""
-    terminal = Terminal(served.url, "slowly")
+    terminal = TerminalView(served.url, "slowly")
     terminal.until("word 3")
     assert "━" in terminal.text
     assert "word 12" not in terminal.text
@@ -378,7 +378,7 @@ def test_a_terminal_can_be_plain(
     served: Product, arguments: list[str], more: dict[str, str]
 ) -> None:
     """NO_COLOR, a dumb terminal, --plain: no sequence at all."""
-    terminal = Terminal(served.url, *arguments, "x", **more)
+    terminal = TerminalView(served.url, *arguments, "x", **more)
     assert terminal.ended() == 0
     assert "\x1b" not in terminal.text
     assert ANSWER in terminal.text
@@ -388,7 +388,7 @@ def test_without_rich_a_terminal_gets_plain_text(served: Product, tmp_path: Path
     """The library and the command need httpx2 only."""
     (tmp_path / "rich.py").write_text("raise ImportError('not installed')")
     path = f"{tmp_path}{os.pathsep}{PACKAGE}"
-    terminal = Terminal(served.url, "x", PYTHONPATH=path)
+    terminal = TerminalView(served.url, "x", PYTHONPATH=path)
     assert terminal.ended() == 0
     assert "\x1b" not in terminal.text
     assert ANSWER in terminal.text
@@ -396,7 +396,7 @@ def test_without_rich_a_terminal_gets_plain_text(served: Product, tmp_path: Path
 
 def test_ctrl_c_in_a_terminal_stops_the_run_on_the_server(served: Product) -> None:
     """The answer so far stays, the run is cancelled, the status is 130."""
-    terminal = Terminal(served.url, "hang")
+    terminal = TerminalView(served.url, "hang")
     terminal.until("One")
     terminal.press(b"\x03")
     assert terminal.ended() == 130
@@ -431,7 +431,7 @@ def test_a_watcher_joins_and_leaves_and_the_run_goes_on(served: Product) -> None
             assert line
         cursor = json.loads(line)["id"]
         run_id, _, seq = cursor.rpartition("-")
-        watcher = Terminal(served.url, "watch", run_id)
+        watcher = TerminalView(served.url, "watch", run_id)
         watcher.until("One")
         watcher.press(b"\x03")
         assert watcher.ended() == 130
@@ -468,21 +468,21 @@ def test_bench_measures(served: Product) -> None:
 
 
 def test_bench_counts_what_failed() -> None:
-    """By code, without trying again; nobody there is 3."""
+    """By code, without trying again; a server that is not there is 3."""
     with scripted(Answer(WHOLE), refusal(503, "overloaded"), Answer([token(1, "x")])) as server:
         done = run(server.url, "--json", "bench", "-n", "3", "-c", "1", "x")
         assert len(server.asked) == 3
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert report["errors"] == {"overloaded": 1, "interrupted": 1}
-    nobody = run("http://127.0.0.1:1", "bench", "-n", "2")
-    assert nobody.returncode == 3
-    assert "2 x unreachable" in nobody.stdout
+    absent = run("http://127.0.0.1:1", "bench", "-n", "2")
+    assert absent.returncode == 3
+    assert "2 x unreachable" in absent.stdout
 
 
 @pytest.mark.parametrize("status", [202, 500])
 def test_ctrl_c_in_bench_stops_every_run_it_began(status: int) -> None:
-    """Nobody will read those answers; what was measured is printed, whatever the server says."""
+    """Those answers will not be read; what was measured is printed, whatever the server says."""
     told = Answer([b"{}"], status, {"Content-Type": "application/json"})
     held = Answer(WHOLE[:2], end="hold")
     with scripted(Answer(WHOLE), held, held, told) as server:

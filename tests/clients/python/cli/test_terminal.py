@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from riverrun_client.cli.terminal import Terminal
+from riverrun_client.cli.terminal import TerminalView
 from riverrun_client.events import Final, Result, Token
 
 WIDTH = 20
@@ -21,7 +21,7 @@ pieces = st.lists(
 def printed(tokens: list[str]) -> str:
     """What stands in the end."""
     out = io.StringIO()
-    view = Terminal(Console(file=out, width=WIDTH), Console(file=out), quiet=True)
+    view = TerminalView(Console(file=out, width=WIDTH), Console(file=out), quiet=True)
     for text in tokens:
         view.show(Token(text=text))
     view.show(Final(result=Result(answer="".join(tokens))))
