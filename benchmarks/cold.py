@@ -21,7 +21,7 @@ from fakes.cloud import cloud, make_resources
 from services import aws as clients
 from services.context import open_context
 from services.context.ingest.publish import ingest_to
-from services.context.opening import place_of
+from services.context.opening import open_store
 from services.context.stores.s3 import read_url
 from services.context.stores.s3_vectors_writer import publish_vectors
 from services.context.stores.s3_writer import publish
@@ -173,8 +173,8 @@ async def _row(name: str, settings: Settings, index: str) -> tuple[str, ...]:
 
 def _open_ms(index: str) -> float:
     began = time.perf_counter()
-    place = place_of(index)
-    place.look()
+    place = open_store(index)
+    place.inspect()
     place.open().close()
     return (time.perf_counter() - began) * 1000
 

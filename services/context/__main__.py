@@ -23,9 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..embedding import open_embedder
 from ..errors import RiverrunError, SetupError
 from ..settings import SHIPPED_INDEX, Settings, read_settings
-from .ingest.build import Found, Read, Working, Written
-from .ingest.discover import PassedOver, Refused
-from .ingest.publish import Sending, Sent, Step, ingest_to
+from .ingest.build import DocumentCount, DocumentRead, EmbeddingProgress, IndexWritten
+from .ingest.discover import DocumentRefused, FileSkipped
+from .ingest.publish import IndexPublished, IndexUpload, Step, ingest_to
 
 MOST_NAMES = 10
 """Files passed over are named up to here, then counted."""
@@ -74,15 +74,15 @@ async def _ingest(docs: Path, index: str, settings: Settings) -> int:
             async for step in steps:
                 tally.count(step)
                 match step:
-                    case Found(documents):
+                    case DocumentCount(documents):
                         bar.update(task, total=documents)
-                    case Refused(source, reason):
+                    case DocumentRefused(source, reason):
                         line = f"Refused {escape(source)}: {escape(reason)}"
                         bar.console.print(line, highlight=False, soft_wrap=True)
-                    case Working(source, fraction):
+                    case EmbeddingProgress(source, fraction):
                         part = tally.done + fraction
                         bar.update(task, completed=part, description=escape(source))
-                    case Sending(place):
+                    case IndexUpload(place):
                         bar.update(task, description=escape(f"Sending to {place}"))
                     case _:
                         bar.update(task, completed=tally.done)
@@ -102,7 +102,7 @@ class _Tally:
         self.reused = 0
         self.refused = 0
         self.passed_over: list[str] = []
-        self.written: Written | None = None
+        self.written: IndexWritten | None = None
         self.place = ""
 
     @property
@@ -111,19 +111,19 @@ class _Tally:
 
     def count(self, step: Step) -> None:
         match step:
-            case Read(_, _, reused):
+            case DocumentRead(_, _, reused):
                 self.read += 1
                 self.reused += reused
-            case Refused():
+            case DocumentRefused():
                 self.refused += 1
-            case PassedOver(source, _):
+            case FileSkipped(source, _):
                 self.passed_over.append(source)
-            case Written(path, _):
+            case IndexWritten(path, _):
                 self.written = step
                 self.place = self.place or str(path)
-            case Sending(place):
+            case IndexUpload(place):
                 self.place = place
-            case Sent(place, changed):
+            case IndexPublished(place, changed):
                 self.place = place if changed else f"{place}, which had it all"
             case _:
                 pass

@@ -17,17 +17,19 @@ document's title.
 import re
 from collections.abc import Collection
 
-from .words import COMMON, content_words, listed, words
+from .words import COMMON, content_words, word_set, words
 
 CONTINUATIONS = re.compile(
     r"(?:and|or|but|also|then|plus|so)\b|(?:what|how) about\b|(?:anything|what|who|where) else\b"
     r"|any(?:thing)? more\b|(?:tell me|show me|give me)? ?more\b|same\b|in that case\b"
 )
-POINTERS = listed("""it its itself they them their theirs he him his she her hers latter former""")
+POINTERS = word_set(
+    """it its itself they them their theirs he him his she her hers latter former"""
+)
 PLACES = frozenset({"there", "here"})
-BEING = listed("is are was were be been s re will would can could should exist exists")
+BEING = word_set("is are was were be been s re will would can could should exist exists")
 DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
-BEFORE_DEMONSTRATIVE = listed(
+BEFORE_DEMONSTRATIVE = word_set(
     """about after at before by do does for from in into is like near of on than to was with"""
 )
 
@@ -46,9 +48,9 @@ def complete(question: str, previous: str | None, titles: Collection[str]) -> st
     if own and set(content) - {word for name in own for word in words(name)}:
         return question
     if own:
-        return f"{' '.join(own)}: {_without(earlier[-1], subject(earlier[-1], titles))}"
+        return f"{' '.join(own)}: {_remove_names(earlier[-1], subject(earlier[-1], titles))}"
     continues = CONTINUATIONS.match(" ".join(words(question))) is not None
-    if len(content) >= 2 and not continues and not _points(words(question)):
+    if len(content) >= 2 and not continues and not _has_pointer(words(question)):
         return question
     names = next((found for line in reversed(earlier) if (found := subject(line, titles))), [])
     if not names or (not content and len(words(question)) <= 3):
@@ -79,7 +81,7 @@ def title_words(titles: Collection[str]) -> frozenset[str]:
     return frozenset(word for word, count in counts.items() if count <= most)
 
 
-def _points(spoken: list[str]) -> bool:
+def _has_pointer(spoken: list[str]) -> bool:
     for position, word in enumerate(spoken):
         before = spoken[position - 1] if position else ""
         after = spoken[position + 1] if position + 1 < len(spoken) else ""
@@ -94,7 +96,7 @@ def _points(spoken: list[str]) -> bool:
     return False
 
 
-def _without(question: str, names: list[str]) -> str:
+def _remove_names(question: str, names: list[str]) -> str:
     for name in names:
         # With the preposition that led to it: "restaurants in Tokyo" leaves "restaurants".
         question = re.sub(rf"(?:\b[^\W\d_]{{1,4}}\s+)?\b{re.escape(name)}\b", "", question)

@@ -16,7 +16,7 @@ from ..passages import Passage
 from ..progress import Progress, Report, no_report
 from .followups import complete
 from .index.manifest import check_model
-from .stores.store import Facts, Opened, Place, RetrievalError
+from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
 
 T = TypeVar("T")
 
@@ -26,22 +26,22 @@ MOST_PASSAGES = 20
 class Library:
     """The documents of one index. Safe to ask from many tasks at once; `close` it at the end."""
 
-    def __init__(self, place: Place, facts: Facts | None, embedder: Embedder) -> None:
-        self._place = place
+    def __init__(self, store: IndexStore, facts: Facts | None, embedder: Embedder) -> None:
+        self._store = store
         self._facts = facts
         self._embedder = embedder
-        self._index: Opened | None = None
+        self._index: OpenIndex | None = None
         # One thread of our own: it alone opens and asks the index, so neither needs a lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     @property
     def passage_count(self) -> int:
-        """How many passages there are to search; 0 before a distant index was opened."""
+        """How many passages there are to search; 0 before a remote index was opened."""
         return self._facts.passages if self._facts else 0
 
     @property
     def document_count(self) -> int:
-        """How many documents they come from; 0 before a distant index was opened."""
+        """How many documents they come from; 0 before a remote index was opened."""
         return self._facts.documents if self._facts else 0
 
     async def prepare(self) -> None:
@@ -50,16 +50,16 @@ class Library:
         Raises `SetupError` for what `open_context` could not see without reading everything.
         """
         # In this order: nothing is paid for an index that cannot be searched with it.
-        await self._apart(self._opened)
+        await self._run_in_thread(self._ensure_open)
         await self._embedder.embed(["ready"], "question")
 
     async def check(self) -> None:
-        """Look whether a distant index is there and made with our model. Asks no model.
+        """Look whether a remote index is there and made with our model. Asks no model.
 
         Raises `SetupError` or `RetrievalError`. What is on this machine was checked when opened.
         """
-        if self._place.distant:
-            await self._apart(self._look)
+        if self._store.is_remote:
+            await self._run_in_thread(self._inspect)
 
     async def retrieve(
         self,
@@ -84,11 +84,11 @@ class Library:
         if self._facts is None:
             report(Progress("Opening the documents", 0.0))
         try:
-            index = await self._apart(self._opened)
-            report(Progress(f"Searching {_counted(self.passage_count, 'passage')}", 0.0))
+            index = await self._run_in_thread(self._ensure_open)
+            report(Progress(f"Searching {_count(self.passage_count, 'passage')}", 0.0))
             text = complete(question, previous, index.titles)
             vector = (await self._embedder.embed([text], "question"))[0]
-            found = await self._apart(lambda: index.find(text, vector, top_k))
+            found = await self._run_in_thread(lambda: index.find(text, vector, top_k))
         except RiverrunError:
             raise
         except Exception as error:
@@ -98,7 +98,7 @@ class Library:
         documents = len({passage.uri.partition("#")[0] for passage in found})
         report(
             Progress(
-                f"Found {_counted(len(found), 'passage')} in {_counted(documents, 'document')}",
+                f"Found {_count(len(found), 'passage')} in {_count(documents, 'document')}",
                 1.0,
                 {"passages": len(found), "documents": documents},
             )
@@ -112,21 +112,21 @@ class Library:
             self._index.close()
             self._index = None
 
-    async def _apart(self, work: Callable[[], T]) -> T:
+    async def _run_in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _opened(self) -> Opened:
+    def _ensure_open(self) -> OpenIndex:
         if self._index is None:
-            self._look()
-            self._index = self._place.open()
+            self._inspect()
+            self._index = self._store.open()
         return self._index
 
-    def _look(self) -> None:
+    def _inspect(self) -> None:
         if self._facts is None:
-            facts = self._place.look()
-            check_model(self._place.name, facts, self._embedder.model, self._embedder.dimension)
+            facts = self._store.inspect()
+            check_model(self._store.name, facts, self._embedder.model, self._embedder.dimension)
             self._facts = facts
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,14 +8,14 @@ import re
 import unicodedata
 
 
-def listed(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     """Return a word list that is written as running text, to be read by people."""
     return frozenset(text.split())
 
 
 # Words too common to say what a question is about. They count neither for coverage nor as
 # the content of a question.
-COMMON = listed(
+COMMON = word_set(
     """a about above after again against all also always am among an and another any are aren as at
     be because been before being below best between both but by can cannot could couldn did
     didn do does doesn doing don done down during each either else enough ever every few

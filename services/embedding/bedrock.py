@@ -14,7 +14,7 @@ from .. import aws
 from ..errors import RiverrunError, SetupError
 from .bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
 from .provider import EmbeddingError, Kind
-from .rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
+from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ class BedrockEmbedder:
         model or permission are at fault. Leaving cuts the calls under way.
         """
         calls = [
-            asyncio.ensure_future(self._asked(part, kind))
+            asyncio.ensure_future(self._request(part, kind))
             for part in batches(texts, self._family.batch)
         ]
         try:
@@ -100,7 +100,7 @@ class BedrockEmbedder:
         """Let the threads go. Work in hand is finished, work in line is dropped."""
         self._threads.shutdown(cancel_futures=True)
 
-    async def _asked(self, texts: Sequence[str], kind: Kind) -> "NDArray[np.float32]":
+    async def _request(self, texts: Sequence[str], kind: Kind) -> "NDArray[np.float32]":
         call = aws.CancellableCall()
         answer = asyncio.get_running_loop().run_in_executor(
             self._threads, self._call, texts, kind, call
@@ -128,15 +128,15 @@ class BedrockEmbedder:
                 )
                 raw = answer["body"].read()
         except Exception as error:
-            raise _told(error, self.model) from error
+            raise _translate_error(error, self.model) from error
         try:
             vectors = self._family.vectors(json.loads(raw))
         except (ValueError, KeyError, TypeError) as error:
-            raise broken("another format than its model's") from error
+            raise invalid_answer("another format than its model's") from error
         return unit_rows(vectors, len(texts), self.dimension)
 
 
-def _told(error: Exception, model: str) -> RiverrunError:
+def _translate_error(error: Exception, model: str) -> RiverrunError:
     """Put what boto3 raised into our words."""
     from botocore.exceptions import (
         ClientError,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RiverrunError, SetupError
 from .provider import EmbeddingError, Kind
-from .rows import LATER, SEARCHING_FAILED, batches, broken, unit_rows
+from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def open_openai(
             f"How long the vectors of {model!r} are is not known here."
             " Say it with RIVERRUN_EMBEDDING_DIMENSION."
         )
-    if own is not None and dimension not in (None, own) and not _shortens(model, dimension, own):
+    if own is not None and dimension not in (None, own) and not _can_shorten(model, dimension, own):
         raise SetupError(
             f"RIVERRUN_EMBEDDING_DIMENSION={dimension}: the vectors of {model} have {own} numbers."
         )
@@ -104,7 +104,7 @@ class OpenAIEmbedder:
         self._api_key = api_key
         self._client: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places = asyncio.Semaphore(CALLS)
+        self._slots = asyncio.Semaphore(CALLS)
 
     async def embed(self, texts: Sequence[str], kind: Kind = "passage") -> "NDArray[np.float32]":
         """Return unit rows of shape ``(len(texts), dimension)``, float32.
@@ -112,9 +112,10 @@ class OpenAIEmbedder:
         Raises `EmbeddingError` when the endpoint fails, `SetupError` when key, address or model
         are at fault. Leaving closes the connections under way.
         """
-        client = await self._connected()
+        client = await self._ensure_client()
         calls = [
-            asyncio.ensure_future(self._asked(client, part, kind)) for part in batches(texts, BATCH)
+            asyncio.ensure_future(self._request(client, part, kind))
+            for part in batches(texts, BATCH)
         ]
         try:
             parts = await asyncio.gather(*calls)
@@ -131,7 +132,7 @@ class OpenAIEmbedder:
             await self._client.close()
         self._client = None
 
-    async def _asked(
+    async def _request(
         self, client: "AsyncOpenAI", texts: Sequence[str], kind: Kind
     ) -> "NDArray[np.float32]":
         front = next((words[kind] for name, words in _IN_FRONT if name.search(self.model)), "")
@@ -146,25 +147,25 @@ class OpenAIEmbedder:
             request["dimensions"] = self.dimension
         create: Any = client.with_options(max_retries=RETRIES[kind]).embeddings.create
         try:
-            async with self._places:
+            async with self._slots:
                 answer = await create(**request)
         except Exception as error:
-            raise _told(error, self.model) from error
+            raise _translate_error(error, self.model) from error
         try:
             ordered = sorted(answer.data, key=lambda one: one.index)
             vectors = [one.embedding for one in ordered]
         except (AttributeError, TypeError) as error:
-            raise broken("no list of embeddings") from error
+            raise invalid_answer("no list of embeddings") from error
         return unit_rows(vectors, len(texts), self.dimension)
 
-    async def _connected(self) -> "AsyncOpenAI":
+    async def _ensure_client(self) -> "AsyncOpenAI":
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             # Its connections belong to one loop. Importing it takes a good part of a second.
             made = await asyncio.to_thread(self._connect)
             if self._client is None or self._loop is not loop:
                 self._client, self._loop = made, loop
-                self._places = asyncio.Semaphore(CALLS)
+                self._slots = asyncio.Semaphore(CALLS)
         return self._client
 
     def _connect(self) -> "AsyncOpenAI":
@@ -182,11 +183,11 @@ class OpenAIEmbedder:
         )
 
 
-def _shortens(model: str, dimension: int | None, own: int) -> bool:
+def _can_shorten(model: str, dimension: int | None, own: int) -> bool:
     return bool(_SHORTENS.match(model)) and dimension is not None and dimension < own
 
 
-def _told(error: Exception, model: str) -> RiverrunError:
+def _translate_error(error: Exception, model: str) -> RiverrunError:
     """Put what the client raised into our words."""
     import openai
 

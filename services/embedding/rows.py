@@ -1,4 +1,4 @@
-"""What a distant provider answered, made into rows that can be compared; or refused.
+"""What a remote provider answered, made into rows that can be compared; or refused.
 
 A provider is a stranger: a row too few, of another length or of no direction would spoil an
 index for ever, so nothing of it is taken on trust.
@@ -27,17 +27,17 @@ def unit_rows(vectors: Any, count: int, dimension: int) -> "NDArray[np.float32]"
     try:
         rows = np.array(vectors, np.float64)
     except (TypeError, ValueError) as error:
-        raise broken("no numbers") from error
+        raise invalid_answer("no numbers") from error
     if rows.shape != (count, dimension):
-        raise broken(f"the shape {rows.shape} instead of {(count, dimension)}")
+        raise invalid_answer(f"the shape {rows.shape} instead of {(count, dimension)}")
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise broken("a vector without a direction")
+        raise invalid_answer("a vector without a direction")
     unit: NDArray[np.float32] = (rows / lengths).astype(np.float32)
     return unit
 
 
-def broken(what: str) -> EmbeddingError:
+def invalid_answer(what: str) -> EmbeddingError:
     """Return the error for an answer that is not what was asked for; `what` is for the log."""
     error = EmbeddingError(SEARCHING_FAILED, code="provider_error", retryable=False, hint=LATER)
     error.__cause__ = ValueError(f"the embedding service answered with {what}")

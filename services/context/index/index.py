@@ -23,7 +23,7 @@ from .manifest import (
     VECTORS,
     Manifest,
     check_sizes,
-    present,
+    current_path,
     read_manifest,
 )
 
@@ -115,14 +115,14 @@ class Index:
             return []
         found = self._sql.execute(
             "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
-            (" OR ".join(map(_quoted, words)), limit),
+            (" OR ".join(map(_quote, words)), limit),
         )
         return [row for (row,) in found]
 
     def holders(self, word: str) -> set[int]:
         """Return the rows that hold `word`, or a form of it with the same stem."""
         query = "SELECT rowid FROM words WHERE words MATCH ?"
-        return {row for (row,) in self._sql.execute(query, (_quoted(word),))}
+        return {row for (row,) in self._sql.execute(query, (_quote(word),))}
 
     def sentence_rows(self, row: int) -> slice:
         """Return which rows of `sentences` belong to the passage `row`."""
@@ -134,14 +134,14 @@ def open_index(path: Path) -> Index:
 
     Makes the cheap checks: files, sizes, shapes, counts. Raises `SetupError` when one fails.
     """
-    path = present(path)
+    path = current_path(path)
     manifest = read_manifest(path)
     check_sizes(path, manifest)
     connection = None
     try:
-        vectors = _mapped(path / VECTORS, "<f4", (manifest.passages, manifest.dimension))
-        sentences = _mapped(path / SENTENCES, "<f2", (manifest.sentences, manifest.dimension))
-        connection = _connected(path / CHUNKS)
+        vectors = _map_array(path / VECTORS, "<f4", (manifest.passages, manifest.dimension))
+        sentences = _map_array(path / SENTENCES, "<f2", (manifest.sentences, manifest.dimension))
+        connection = _connect(path / CHUNKS)
         _check_counts(connection, manifest)
         return Index(manifest, vectors, sentences, connection)
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
@@ -150,14 +150,14 @@ def open_index(path: Path) -> Index:
         raise SetupError(f"The index in {path} is damaged. {AGAIN.format(path=path)}") from error
 
 
-def _mapped(path: Path, dtype: str, shape: tuple[int, int]) -> "NDArray[Any]":
+def _map_array(path: Path, dtype: str, shape: tuple[int, int]) -> "NDArray[Any]":
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != np.dtype(dtype):
         raise ValueError(f"{path.name} holds {array.dtype} {array.shape}")
     return np.asarray(array)  # a plain view of the map: slicing it costs a third
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     # immutable: no locks and no journal are looked for, as no one writes to an index in place.
     # The caller sees to it that one thread at a time uses it, so the thread check can rest.
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
@@ -174,7 +174,7 @@ def _check_counts(connection: sqlite3.Connection, manifest: Manifest) -> None:
         raise ValueError("the database and the manifest disagree about the number of passages")
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     # A string in FTS5's query language: nothing inside it is an operator.
     return '"' + word.replace('"', '""') + '"'
 

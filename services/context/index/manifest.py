@@ -141,7 +141,7 @@ def check_hashes(path: Path, manifest: Manifest) -> None:
             raise SetupError(f"{path / name} is damaged: its hash differs. {again}")
 
 
-class Made(Protocol):
+class ModelFacts(Protocol):
     """What an index says of the model that made its vectors."""
 
     @property
@@ -155,7 +155,7 @@ class Made(Protocol):
         ...
 
 
-def check_model(place: Path | str, made: Made, model: str, dimension: int) -> None:
+def check_model(place: Path | str, made: ModelFacts, model: str, dimension: int) -> None:
     """Raise `SetupError` when the index was made with another model: its vectors mean nothing."""
     if (made.model, made.dimension) != (model, dimension):
         raise SetupError(
@@ -165,18 +165,18 @@ def check_model(place: Path | str, made: Made, model: str, dimension: int) -> No
         )
 
 
-def previous(index: Path) -> Path:
+def previous_path(index: Path) -> Path:
     """Return where an ingest puts the old index while it puts the new one in its place."""
     return index.parent / f".{index.name}.previous"
 
 
-def present(index: Path) -> Path:
+def current_path(index: Path) -> Path:
     """Return the directory that holds the index now.
 
     A directory cannot replace another in one step, so an ingest cut short in the worst
-    instant leaves the old index, whole, only at `previous`.
+    instant leaves the old index, whole, only at `previous_path`.
     """
-    aside = previous(index)
+    aside = previous_path(index)
     return aside if not index.exists() and aside.is_dir() else index
 
 

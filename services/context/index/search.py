@@ -33,8 +33,8 @@ GATE = 0.5
 # between 0.3 and 0.5, 0.5 and 0.7, 0.1 and 0.2.
 OF_PASSAGE, OF_SENTENCE, OF_WORDS = 0.4, 0.6, 0.15
 
-# For a passage whose document, or whose section, the question names by its whole title: who asks
-# for restaurants in Kyoto is not served by another city's, however alike they sound.
+# For a passage whose document, or whose section, the question names by its whole title: a
+# question about restaurants in Kyoto is not served by another city's, however alike they sound.
 OF_DOCUMENT_NAME, OF_SECTION_NAME = 0.1, 0.05
 
 OF_CODES = 0.2
@@ -71,7 +71,7 @@ def search(
     words = words[:MOST_WORDS]
     by_meaning = best(scores, CANDIDATES)
     by_words = [row for row in index.with_any(words, CANDIDATES) if np.isfinite(scores[row])]
-    held = _held(index, words, {*by_meaning, *by_words})
+    held = _word_shares(index, words, {*by_meaning, *by_words})
     candidates = {*by_meaning, *(row for row in by_words if held[row].known >= GATE)}
     asked = frozenset(map(singular, words))
     spoken = _best_sentences(index, sorted(candidates), vector)
@@ -80,8 +80,8 @@ def search(
         + OF_SENTENCE * spoken[row]
         + OF_WORDS * held[row].coverage
         + OF_CODES * held[row].codes
-        + OF_DOCUMENT_NAME * _names(asked, index.documents[row])
-        + OF_SECTION_NAME * _names(asked, index.sections[row])
+        + OF_DOCUMENT_NAME * _is_named(asked, index.documents[row])
+        + OF_SECTION_NAME * _is_named(asked, index.sections[row])
         for row in candidates
     }
     ranked = sorted(candidates, key=lambda row: (-value[row], row))
@@ -107,7 +107,7 @@ def best(scores: "NDArray[np.float32]", count: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _WordShares:
     """Shares of the question's words a passage holds, 0 to 1, weighted by rarity (IDF).
 
     `coverage` is the share of all words, `known` of those the index knows (a word no passage
@@ -119,7 +119,7 @@ class _Held:
     codes: float
 
 
-def _held(index: Index, words: Sequence[str], rows: set[int]) -> dict[int, _Held]:
+def _word_shares(index: Index, words: Sequence[str], rows: set[int]) -> dict[int, _WordShares]:
     """Return what each of `rows` holds of `words`."""
     every = dict.fromkeys(rows, 0.0)
     codes = dict.fromkeys(rows, 0.0)
@@ -135,7 +135,7 @@ def _held(index: Index, words: Sequence[str], rows: set[int]) -> dict[int, _Held
             every[row] += weight
             codes[row] += weight * is_code
     return {
-        row: _Held(
+        row: _WordShares(
             _share(every[row], total),
             _share(every[row], total_known),
             _share(codes[row], total_codes),
@@ -148,15 +148,15 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _names(asked: frozenset[str], title: str) -> bool:
+def _is_named(asked: frozenset[str], title: str) -> bool:
     """Tell whether every content word of `title` is among those asked for, in the singular."""
-    telling = _telling(title)
+    telling = _telling_words(title)
     return bool(telling) and telling <= asked
 
 
 # Each question looks at a few hundred titles, and they are the same ones again and again.
 @lru_cache(maxsize=1 << 14)
-def _telling(title: str) -> frozenset[str]:
+def _telling_words(title: str) -> frozenset[str]:
     return frozenset(map(singular, content_words(title)))
 
 

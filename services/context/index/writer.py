@@ -31,7 +31,7 @@ from .manifest import (
     Manifest,
     Source,
     hash_file,
-    previous,
+    previous_path,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedDocument:
     """The passages of one document with their vectors.
 
     `vectors` has a row for each chunk, `sentences` one for each sentence of each chunk in
@@ -114,7 +114,7 @@ class IndexWriter:
         self._open.close()
         shutil.rmtree(self._new, ignore_errors=True)
 
-    def add(self, source: str, sha256: str, document: Embedded) -> None:
+    def add(self, source: str, sha256: str, document: EmbeddedDocument) -> None:
         """Add one document. Documents come in the order of their paths."""
         first = self._sentences
         for chunk in document.chunks:
@@ -157,7 +157,7 @@ class IndexWriter:
             dimension=self._dimension,
             passages=self.passages,
             sentences=self._sentences,
-            files={name: _described(self._new / name) for name in DATA_FILES},
+            files={name: _describe(self._new / name) for name in DATA_FILES},
             sources=self._sources,
         )
         (self._new / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
@@ -183,10 +183,10 @@ def swap(new: Path, index: Path) -> None:
     """Put the directory `new` in the place of `index`.
 
     A directory cannot replace another in one step, so there is an instant in which the old
-    one is only at `previous`; whoever opens an index looks there too. At every instant one of
+    one is only at `previous_path`; `open_index` looks there too. At every instant one of
     the two names holds a whole index.
     """
-    aside = previous(index)
+    aside = previous_path(index)
     if index.exists():
         shutil.rmtree(aside, ignore_errors=True)
         index.rename(aside)
@@ -199,21 +199,23 @@ def swap(new: Path, index: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def keep(folder: Path, key: str, embedded: Embedded) -> None:
+def keep(folder: Path, key: str, embedded: EmbeddedDocument) -> None:
     """Keep the vectors of one document for the next run, should this one be cut short."""
-    kept = folder / "kept"
-    kept.mkdir(exist_ok=True)
-    draft = kept / "draft"
+    load_kept = folder / "kept"
+    load_kept.mkdir(exist_ok=True)
+    draft = load_kept / "draft"
     with draft.open("wb") as file:
         np.savez(
             file,
             vectors=embedded.vectors.astype("<f4"),
             sentences=embedded.sentences.astype("<f2"),
         )
-    draft.replace(kept / f"{key}.npz")
+    draft.replace(load_kept / f"{key}.npz")
 
 
-def kept(folder: Path, key: str, chunks: Sequence[Chunk], dimension: int) -> Embedded | None:
+def load_kept(
+    folder: Path, key: str, chunks: Sequence[Chunk], dimension: int
+) -> EmbeddedDocument | None:
     """Return what `keep` kept under `key`, if it is whole and fits `chunks`."""
     path = folder / "kept" / f"{key}.npz"
     if not path.exists():
@@ -223,7 +225,7 @@ def kept(folder: Path, key: str, chunks: Sequence[Chunk], dimension: int) -> Emb
             vectors, sentences = arrays["vectors"], arrays["sentences"]
         count = sum(len(chunk.spans) for chunk in chunks)
         if vectors.shape == (len(chunks), dimension) and sentences.shape == (count, dimension):
-            return Embedded(chunks, vectors, sentences)
+            return EmbeddedDocument(chunks, vectors, sentences)
     return None
 
 
@@ -246,7 +248,7 @@ def _fingerprint(chunk: Chunk) -> bytes:
     return hashlib.sha256(f"{chunk.title}\0{chunk.text}".encode()).digest()
 
 
-def _described(path: Path) -> DataFile:
+def _describe(path: Path) -> DataFile:
     return DataFile(path.stat().st_size, hash_file(path))
 
 

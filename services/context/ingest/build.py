@@ -17,19 +17,27 @@ import numpy as np
 from ...embedding import Embedder
 from ...errors import SetupError
 from ..index.index import Index, open_index
-from ..index.manifest import INDEX_FILES, Manifest, check_hashes, check_model, present
+from ..index.manifest import INDEX_FILES, Manifest, check_hashes, check_model, current_path
 from ..index.writer import (
-    Embedded,
+    EmbeddedDocument,
     IndexWriter,
     forget,
     keep,
-    kept,
     key_of,
+    load_kept,
     setup_errors,
     work_folder,
 )
 from .chunks import RECIPE, Chunk, chunk
-from .discover import LARGEST, Document, Entry, PassedOver, Refused, printable, walk
+from .discover import (
+    LARGEST,
+    DocumentFile,
+    DocumentRefused,
+    Entry,
+    FileSkipped,
+    discover,
+    printable,
+)
 from .documents import UnreadableError, title_from_name
 from .readers import READERS
 
@@ -38,14 +46,14 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DocumentCount:
     """How many documents there are; the first step."""
 
     documents: int
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class EmbeddingProgress:
     """How much of one document is embedded, 0 to 1."""
 
     source: str
@@ -53,7 +61,7 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class DocumentRead:
     """A document that is in the new index; `reused` when nothing had to be embedded for it."""
 
     source: str
@@ -62,50 +70,52 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class IndexWritten:
     """The new index is in place; the last step."""
 
     path: Path
     manifest: Manifest
 
 
-Step = Found | PassedOver | Refused | Working | Read | Written
+Step = (
+    DocumentCount | FileSkipped | DocumentRefused | EmbeddingProgress | DocumentRead | IndexWritten
+)
 
 
 async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[Step, None]:
     """Make `index` from the documents below `docs`, and yield what happens.
 
-    Ends with `Written`; when no document could be read it ends without, and nothing changed.
+    Ends with `IndexWritten`; when no document could be read it ends without, and nothing changed.
     Raises `SetupError` when `docs` is no folder or the index cannot be written. Close it: the
     work folder stays locked until its end.
     """
-    index = _place_for(index)
-    entries = _entries(docs, index)
-    sources = [entry.source for entry in entries if isinstance(entry, Document)]
-    yield Found(len(sources))
+    index = _check_target(index)
+    entries = _find_entries(docs, index)
+    sources = [entry.source for entry in entries if isinstance(entry, DocumentFile)]
+    yield DocumentCount(len(sources))
     for entry in entries:
-        if not isinstance(entry, Document):
+        if not isinstance(entry, DocumentFile):
             yield entry
     if not sources:
         return
     with (
         work_folder(index) as folder,
         setup_errors(index),
-        _reusable(index, embedder) as old,
+        _open_reusable(index, embedder) as old,
         IndexWriter(folder, embedder.model, embedder.dimension, RECIPE) as writer,
     ):
         for source in sources:
-            async for step in _add(docs, source, _Run(embedder, old, folder, writer)):
+            async for step in _add(docs, source, _IngestRun(embedder, old, folder, writer)):
                 yield step
         if not writer.passages:
             return
         manifest = writer.finish(index)
         forget(folder)
-    yield Written(index, manifest)
+    yield IndexWritten(index, manifest)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _IngestRun:
     """What one ingest works with: `old` gives vectors, `folder` keeps them, `writer` takes them."""
 
     embedder: Embedder
@@ -114,7 +124,7 @@ class _Run:
     writer: IndexWriter
 
 
-def _place_for(index: Path) -> Path:
+def _check_target(index: Path) -> Path:
     """Return the absolute path of `index`, which must be free or hold nothing but an index."""
     index = index.resolve()
     if not index.exists():
@@ -131,39 +141,39 @@ def _place_for(index: Path) -> Path:
     return index
 
 
-def _entries(docs: Path, index: Path) -> list[Entry]:
+def _find_entries(docs: Path, index: Path) -> list[Entry]:
     if not docs.is_dir():
         raise SetupError(f"{docs} is not a folder. Name the folder that holds your documents.")
-    return list(walk(docs, leave_out=index))
+    return list(discover(docs, leave_out=index))
 
 
-async def _add(docs: Path, source: str, run: _Run) -> AsyncGenerator[Step, None]:
+async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[Step, None]:
     """Put one document into the new index: from the old one, from what was kept, or afresh."""
     embedder, old, folder, writer = run.embedder, run.old, run.folder, run.writer
     try:
-        data = _contents(docs / source)
+        data = _read_file(docs / source)
         digest = hashlib.sha256(data).hexdigest()
-        if old is not None and _knows(old, source, digest):
-            document = _from(old, source)
+        if old is not None and _has_current(old, source, digest):
+            document = _reuse(old, source)
             writer.add(source, digest, document)
-            yield Read(source, len(document.chunks), reused=True)
+            yield DocumentRead(source, len(document.chunks), reused=True)
             return
-        chunks = _chunks(source, data)
+        chunks = _read_chunks(source, data)
     except UnreadableError as error:
-        yield Refused(source, error.message)
+        yield DocumentRefused(source, error.message)
         return
     key = key_of(embedder.model, chunks)
-    before = kept(folder, key, chunks, embedder.dimension)
-    document = before or Embedded(chunks, *_room_for(chunks, embedder.dimension))
+    before = load_kept(folder, key, chunks, embedder.dimension)
+    document = before or EmbeddedDocument(chunks, *_allocate(chunks, embedder.dimension))
     if before is None:
         async for fraction in _embed(document, embedder):
-            yield Working(source, fraction)
+            yield EmbeddingProgress(source, fraction)
         keep(folder, key, document)
     writer.add(source, digest, document)
-    yield Read(source, len(chunks), reused=before is not None)
+    yield DocumentRead(source, len(chunks), reused=before is not None)
 
 
-def _contents(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST:
             raise UnreadableError(f"is larger than {LARGEST >> 20} MB; split it")
@@ -172,7 +182,7 @@ def _contents(path: Path) -> bytes:
         raise UnreadableError(f"cannot be opened ({error.strerror})") from error
 
 
-def _chunks(source: str, data: bytes) -> list[Chunk]:
+def _read_chunks(source: str, data: bytes) -> list[Chunk]:
     if not data.strip():
         raise UnreadableError("is empty")
     path = Path(source)
@@ -189,13 +199,13 @@ def _chunks(source: str, data: bytes) -> list[Chunk]:
     return chunks
 
 
-def _room_for(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.ndarray]:
+def _allocate(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.ndarray]:
     count = sum(len(chunk.spans) for chunk in chunks)
     # Half precision for sentences: there are six times as many, and 0.001 decides nothing.
     return np.empty((len(chunks), dimension), "<f4"), np.empty((count, dimension), "<f2")
 
 
-async def _embed(document: Embedded, embedder: Embedder) -> AsyncGenerator[float, None]:
+async def _embed(document: EmbeddedDocument, embedder: Embedder) -> AsyncGenerator[float, None]:
     """Fill the arrays of `document`, yielding the fraction that is done."""
     meanings = [chunk.meaning for chunk in document.chunks]
     sentences = [text for chunk in document.chunks for text in chunk.statements]
@@ -210,7 +220,7 @@ async def _embed(document: Embedded, embedder: Embedder) -> AsyncGenerator[float
 
 
 @contextmanager
-def _reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
+def _open_reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
     """Yield the old index when its vectors still mean the same and every byte is as written."""
     try:
         old = open_index(index)
@@ -219,7 +229,7 @@ def _reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
         return
     with old:
         try:
-            check_hashes(present(index), old.manifest)
+            check_hashes(current_path(index), old.manifest)
             check_model(index, old.manifest, embedder.model, embedder.dimension)
         except SetupError:
             usable = False
@@ -228,14 +238,14 @@ def _reusable(index: Path, embedder: Embedder) -> Iterator[Index | None]:
         yield old if usable else None
 
 
-def _knows(old: Index, source: str, digest: str) -> bool:
+def _has_current(old: Index, source: str, digest: str) -> bool:
     known = old.manifest.sources.get(source)
     return known is not None and known.sha256 == digest
 
 
-def _from(old: Index, source: str) -> Embedded:
+def _reuse(old: Index, source: str) -> EmbeddedDocument:
     rows = list(old.rows_of(source))
     chunks = [row.chunk for row in rows]
     first, last = rows[0].row, rows[-1].row
     spoken = slice(old.sentence_rows(first).start, old.sentence_rows(last).stop)
-    return Embedded(chunks, old.vectors[first : last + 1], old.sentences[spoken])
+    return EmbeddedDocument(chunks, old.vectors[first : last + 1], old.sentences[spoken])

@@ -1,8 +1,8 @@
 """Sections into passages: pieces small enough to embed, cut only between sentences.
 
 It knows documents, not files, vectors or indexes. The same document gives the same passages,
-always: incremental ingest stands on that. Whoever changes what this module (or a reader)
-makes of a document raises `RECIPE`, and every index is then made anew.
+always: incremental ingest stands on that. A change to what this module (or a
+reader) makes of a document raises `RECIPE`, and every index is then made anew.
 """
 
 from collections.abc import Iterator
@@ -67,8 +67,8 @@ def chunk(document: Document, path: str) -> list[Chunk]:
 def _pieces(document: Document, section: Section, path: str) -> Iterator[Chunk]:
     uri = f"{path}#{section.anchor}" if section.anchor else path
     title = ARROW.join(dict.fromkeys(section.headings))
-    for number, sentences in enumerate(_packed(_sentences(section)), 1):
-        text, spans = _laid_out(sentences)
+    for number, sentences in enumerate(_pack(_sentences(section)), 1):
+        text, spans = _lay_out(sentences)
         name = uri if number == 1 else f"{uri}:{number}"
         yield Chunk(name, uri, title, document.title, text, spans)
 
@@ -87,7 +87,7 @@ def _weight(text: str) -> int:
     return max(len(text.split()), ceil(len(text) / LETTERS_PER_WORD))
 
 
-def _packed(sentences: list[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
+def _pack(sentences: list[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
     """Cut into as few pieces as fit, of about the same size: no crumb at the end."""
     total = sum(_weight(sentence) for sentence, _ in sentences)
     target = total / ceil(total / LONGEST) if total else 0
@@ -104,7 +104,7 @@ def _packed(sentences: list[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]
         yield piece
 
 
-def _laid_out(sentences: list[tuple[str, bool]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def _lay_out(sentences: list[tuple[str, bool]]) -> tuple[str, tuple[tuple[int, int], ...]]:
     text = ""
     spans: list[tuple[int, int]] = []
     for sentence, begins in sentences:

@@ -1,7 +1,7 @@
 """Which files of a folder are documents: every one found is read, passed over or refused.
 
 It opens no file. Links are never followed: one that stays inside the folder would read a
-document twice, and one that leaves it would read what nobody chose.
+document twice, and one that leaves it would read what was not chosen.
 """
 
 import os
@@ -18,14 +18,14 @@ LARGEST = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DocumentFile:
     """A file to read: its path below the folder, "/" between parts."""
 
     source: str
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class FileSkipped:
     """A file that is no document, and why."""
 
     source: str
@@ -33,17 +33,17 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class DocumentRefused:
     """A document that cannot be read, and why."""
 
     source: str
     reason: str
 
 
-Entry = Document | PassedOver | Refused
+Entry = DocumentFile | FileSkipped | DocumentRefused
 
 
-def walk(docs: Path, leave_out: Path) -> Iterator[Entry]:
+def discover(docs: Path, leave_out: Path) -> Iterator[Entry]:
     """Yield what is below the folder `docs`, in the order of paths, the same order always.
 
     Hidden files and folders, indexes, and the folder `leave_out` are left out without a word.
@@ -63,7 +63,9 @@ def walk(docs: Path, leave_out: Path) -> Iterator[Entry]:
                     stack.extend((entry, f"{source}/{entry.name}".lstrip("/")) for entry in below)
                 continue
         except OSError as error:
-            yield Refused(printable(source or str(docs)), f"cannot be opened ({error.strerror})")
+            yield DocumentRefused(
+                printable(source or str(docs)), f"cannot be opened ({error.strerror})"
+            )
             continue
         yield _entry(root, path, source, kind)
 
@@ -73,24 +75,24 @@ def _entry(root: Path, path: Path, source: str, kind: int) -> Entry:
     if stat.S_ISLNK(kind):
         return _link(root, path, name)
     if suffix in FOREIGN_DOCUMENTS:
-        return Refused(name, f"is {suffix}; save it as Markdown, text, HTML or PDF")
+        return DocumentRefused(name, f"is {suffix}; save it as Markdown, text, HTML or PDF")
     if suffix not in READERS:
-        return PassedOver(name, "not Markdown, text, HTML or PDF")
+        return FileSkipped(name, "not Markdown, text, HTML or PDF")
     if not stat.S_ISREG(kind):
-        return Refused(name, "is not a regular file")
+        return DocumentRefused(name, "is not a regular file")
     if name != source:
-        return Refused(name, "has a name that is not UTF-8 or not printable; rename it")
-    return Document(source)
+        return DocumentRefused(name, "has a name that is not UTF-8 or not printable; rename it")
+    return DocumentFile(source)
 
 
 def _link(root: Path, path: Path, name: str) -> Entry:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: how Python 3.11 and 3.12 say "loop"
-        return Refused(name, "is a link that leads nowhere")
+        return DocumentRefused(name, "is a link that leads nowhere")
     if target.is_relative_to(root):
-        return PassedOver(name, "a link to what is read anyway")
-    return Refused(name, "is a link out of the folder; ingest what it points to instead")
+        return FileSkipped(name, "a link to what is read anyway")
+    return DocumentRefused(name, "is a link out of the folder; ingest what it points to instead")
 
 
 def _is_index(path: Path) -> bool:

@@ -16,30 +16,30 @@ from typing import Any
 from ... import aws
 from ...embedding import Embedder
 from ...errors import SetupError
-from ..stores.s3 import Location, fetched, read_url
+from ..stores.s3 import Location, fetch_index, read_url
 from ..stores.s3_vectors_writer import publish_vectors
 from ..stores.s3_writer import publish
 from ..stores.vector_format import VectorLocation, read_vectors_url
 from . import build as ingesting
-from .build import Written, ingest
+from .build import IndexWritten, ingest
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class IndexUpload:
     """The finished index is on its way to `place`."""
 
     place: str
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class IndexPublished:
     """`place` says what the index says; `changed` unless it did before. The last step."""
 
     place: str
     changed: bool
 
 
-Step = ingesting.Step | Sending | Sent
+Step = ingesting.Step | IndexUpload | IndexPublished
 
 
 async def ingest_to(
@@ -56,22 +56,22 @@ async def ingest_to(
     the folder behind the latter two is kept. Raises what `ingest` raises, and `SetupError` or
     `RetrievalError` when the place cannot be written. Close it, as `ingest`.
     """
-    place = _place(index)
+    place = _location_of(index)
     folder = Path(index) if place is None else _mirror(work, index)
     if isinstance(place, Location) and not folder.exists():
         await asyncio.to_thread(_start_from, place, folder, client)
     written = False
     async with aclosing(ingest(docs, folder, embedder)) as steps:
         async for step in steps:
-            written = written or isinstance(step, Written)
+            written = written or isinstance(step, IndexWritten)
             yield step
     if place is None or not written:
         return
-    yield Sending(str(place))
-    yield Sent(str(place), await asyncio.to_thread(_send, folder, place, client))
+    yield IndexUpload(str(place))
+    yield IndexPublished(str(place), await asyncio.to_thread(_send, folder, place, client))
 
 
-def _place(index: str) -> Location | VectorLocation | None:
+def _location_of(index: str) -> Location | VectorLocation | None:
     scheme, separator, _ = index.partition("://")
     if not separator:
         return None
@@ -95,7 +95,10 @@ def _start_from(place: Location, folder: Path, client: Callable[[str], Any]) -> 
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     # No index there yet, or one that is damaged: then there is nothing to start from.
-    with suppress(SetupError), fetched(place, cache=folder.parent / "fetched", client=client) as it:
+    with (
+        suppress(SetupError),
+        fetch_index(place, cache=folder.parent / "fetched", client=client) as it,
+    ):
         shutil.copytree(it, draft)
         draft.rename(folder)
 

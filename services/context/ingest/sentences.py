@@ -12,7 +12,7 @@ Nothing is lost: the words of the sentences, in order, are the words of the text
 import re
 from collections.abc import Iterator
 
-from ..words import COMMON, listed
+from ..words import COMMON, word_set
 
 LONGEST = 600
 """Characters. Text without full stops is cut at the last clause or word below this."""
@@ -20,12 +20,12 @@ WINDOW = 120
 """Characters looked at on either side of a full stop."""
 
 # Never the end of a sentence: something always follows them.
-TITLES = listed(
+TITLES = word_set(
     """mr mrs ms mx dr prof gen col capt lt sgt maj cmdr adm rev fr hon pres gov sen rep messrs e.g
     i.e eg ie cf vs viz ca approx fig figs eq sec ch pp vol vols no nos nr art dept mme mlle"""
 )
 # Often the end of one: a cut only before a word that likes to begin sentences.
-ENDINGS = listed(
+ENDINGS = word_set(
     """st ste mt ft etc inc ltd co corp jr sr esq bros ave blvd rd sq bldg est jan feb mar apr jun
     jul aug sep sept oct nov dec"""
 )
@@ -65,14 +65,14 @@ def _sentences_of(line: str) -> Iterator[str]:
         # Windows, not copies of the whole: a book may come as one line.
         before = line[max(start, stop.start() - WINDOW) : stop.start()]
         after = line[stop.end() : stop.end() + WINDOW]
-        if after and _ends(before, stop["mark"], after, capitals=capitals):
+        if after and _is_end(before, stop["mark"], after, capitals=capitals):
             yield line[start : stop.end()].rstrip()
             start = stop.end()
     if start < len(line):
         yield line[start:]
 
 
-def _ends(before: str, mark: str | None, after: str, *, capitals: bool) -> bool:
+def _is_end(before: str, mark: str | None, after: str, *, capitals: bool) -> bool:
     """Tell whether the full stop `mark` between `before` and `after` ends a sentence."""
     if mark is None:
         return True
@@ -86,21 +86,21 @@ def _ends(before: str, mark: str | None, after: str, *, capitals: bool) -> bool:
         return False
     if word.isdigit():
         return len(before.split()) > 1 or len(word) > 2  # "1. First" is an item, not a sentence
-    return _ends_at_word(word, following)
+    return _is_end_after_word(word, following)
 
 
-def _ends_at_word(word: str, following: str) -> bool:
+def _is_end_after_word(word: str, following: str) -> bool:
     folded = word.casefold()
     if folded in NUMBERED:
         return not following[:1].isdigit()
     if folded in TITLES:
         return False
     if folded in ENDINGS or (word != "I" and _INITIALS.fullmatch(word)):
-        return _likes_to_begin(following)
+        return _can_begin_sentence(following)
     return True
 
 
-def _likes_to_begin(following: str) -> bool:
+def _can_begin_sentence(following: str) -> bool:
     match = re.match(r"[^\W\d_]+(?!\.)", following)
     return match is not None and match[0][0].isupper() and match[0].casefold() in COMMON
 

@@ -35,8 +35,8 @@ def is_missing(error: Exception) -> bool:
     return code_of(error) in _MISSING
 
 
-def told(error: Exception, place: str, action: str) -> RiverrunError:
-    """Return `error` as the person who asked may be told of it; `action` is what was not done."""
+def translate_error(error: Exception, place: str, action: str) -> RiverrunError:
+    """Translate a failure of boto3 into an error for the client; `action` is what was not done."""
     if isinstance(error, RiverrunError):
         return error
     again = f"Make it: make ingest DOCS=<your documents> INDEX={place}"

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from ...passages import Passage
 from ..followups import title_words
-from ..index.manifest import check_sizes, present, read_manifest
+from ..index.manifest import check_sizes, current_path, read_manifest
 from ..words import content_words
-from .store import Facts, facts_of
+from .store import Facts, read_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from ..index.index import Index
 
 
-class Folder:
+class FolderStore:
     """A folder that `make ingest` wrote."""
 
-    distant = False
+    is_remote = False
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._path = present(path.expanduser())
+        self._path = current_path(path.expanduser())
 
-    def look(self) -> Facts:
+    def inspect(self) -> Facts:
         """Read the manifest and compare sizes: nothing that needs numpy."""
         manifest = read_manifest(self._path)
         check_sizes(self._path, manifest)
-        return facts_of(manifest)
+        return read_facts(manifest)
 
-    def open(self) -> "Files":
+    def open(self) -> "OpenFiles":
         """Open the files, read-only."""
         from ..index.index import open_index
 
-        return Files(open_index(self._path))
+        return OpenFiles(open_index(self._path))
 
 
-class Files:
+class OpenFiles:
     """An index whose files are on this machine."""
 
     def __init__(self, index: "Index") -> None:

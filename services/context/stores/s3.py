@@ -27,9 +27,9 @@ from ..index.manifest import (
     check_sizes,
     parse_manifest,
 )
-from .aws_errors import code_of, is_missing, told
-from .folder import Files
-from .store import Facts, facts_of
+from .aws_errors import code_of, is_missing, translate_error
+from .folder import OpenFiles
+from .store import Facts, read_facts
 
 PIECE = 16 * 1024 * 1024
 """Bytes of one request: several at once are faster than one connection."""
@@ -42,7 +42,7 @@ NOT_MODIFIED = frozenset({"304", "NotModified"})
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^?#]*))?")
 
 
-Seen = tuple[bytes, str] | None
+SeenManifest = tuple[bytes, str] | None
 """A manifest and its ETag."""
 
 
@@ -69,10 +69,10 @@ def read_url(url: str) -> Location:
     return Location(found[1], (found[2] or "").strip("/"))
 
 
-class Bucket:
-    """The place of an index in S3. `client` makes or finds the boto3 client."""
+class S3Store:
+    """The store of an index in S3. `client` makes or finds the boto3 client."""
 
-    distant = True
+    is_remote = True
 
     def __init__(
         self,
@@ -85,33 +85,35 @@ class Bucket:
         self._location = location
         self._cache = cache
         self._client = client
-        self._seen: Seen = None
+        self._seen: SeenManifest = None
 
-    def look(self) -> Facts:
+    def inspect(self) -> Facts:
         """Read the manifest in S3."""
         try:
             self._seen = read_remote(self._client("s3"), self._location)
         except Exception as error:
-            raise told(error, self.name, "read it (s3:GetObject)") from error
-        return facts_of(parse_manifest(self._seen[0], self.name))
+            raise translate_error(error, self.name, "read it (s3:GetObject)") from error
+        return read_facts(parse_manifest(self._seen[0], self.name))
 
-    def open(self) -> Files:
+    def open(self) -> OpenFiles:
         """Fetch what is not here yet, and open it."""
         from ..index.index import open_index
 
         # Seen a moment ago, and used once: what is older is asked for again.
         seen, self._seen = self._seen, None
-        with fetched(self._location, cache=self._cache, client=self._client, seen=seen) as folder:
-            return Files(open_index(folder))
+        with fetch_index(
+            self._location, cache=self._cache, client=self._client, seen=seen
+        ) as folder:
+            return OpenFiles(open_index(folder))
 
 
 @contextmanager
-def fetched(
+def fetch_index(
     location: Location,
     *,
     cache: Path | None = None,
     client: Callable[[str], Any] = aws.client,
-    seen: Seen = None,
+    seen: SeenManifest = None,
 ) -> Iterator[Path]:
     """Yield a folder with the index of now, whole, which stays until the block is left.
 
@@ -119,11 +121,11 @@ def fetched(
     `SetupError` when there is no index, when it is not whole or does not fit, and
     `RetrievalError` when S3 cannot be reached.
     """
-    room = (cache or _temporary()) / hashlib.sha256(str(location).encode()).hexdigest()[:24]
+    room = (cache or _temporary_folder()) / hashlib.sha256(str(location).encode()).hexdigest()[:24]
     try:
         room.mkdir(parents=True, exist_ok=True)
-        with _locked(room):
-            yield _current(location, room, client, seen)
+        with _hold_lock(room):
+            yield _ensure_current(location, room, client, seen)
     except OSError as error:
         raise SetupError(
             f"The index {location} could not be kept in {room} ({error.strerror or error}). Make"
@@ -145,26 +147,28 @@ def read_remote(s3: Any, location: Location, etag: str | None = None) -> tuple[b
     return text, str(answer["ETag"])
 
 
-def _current(location: Location, room: Path, client: Callable[[str], Any], seen: Seen) -> Path:
+def _ensure_current(
+    location: Location, room: Path, client: Callable[[str], Any], seen: SeenManifest
+) -> Path:
     """Return the folder of the index that S3 has now. The room is locked."""
     try:
         s3 = client("s3")
         text, etag = seen or _manifest_of_now(s3, location, room)
         try:
-            return _whole(s3, location, room, text, etag)
+            return _ensure_whole(s3, location, room, text, etag)
         except Exception as error:
             # An ingest may have put another index in its place since the manifest was read.
             if not is_missing(error):
                 raise
-        return _whole(s3, location, room, *read_remote(s3, location))
+        return _ensure_whole(s3, location, room, *read_remote(s3, location))
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
             raise  # the disk's
-        raise told(error, str(location), "read it (s3:GetObject)") from error
+        raise translate_error(error, str(location), "read it (s3:GetObject)") from error
 
 
 def _manifest_of_now(s3: Any, location: Location, room: Path) -> tuple[bytes, str]:
-    etag, digest = _remembered(room)
+    etag, digest = _recall(room)
     try:
         return read_remote(s3, location, etag)
     except Exception as error:
@@ -173,7 +177,7 @@ def _manifest_of_now(s3: Any, location: Location, room: Path) -> tuple[bytes, st
     return (room / digest / MANIFEST).read_bytes(), etag
 
 
-def _whole(s3: Any, location: Location, room: Path, text: bytes, etag: str) -> Path:
+def _ensure_whole(s3: Any, location: Location, room: Path, text: bytes, etag: str) -> Path:
     """Return the folder of the manifest `text`, fetched and checked if it is not here."""
     digest = hashlib.sha256(text).hexdigest()
     manifest = parse_manifest(text, str(location))
@@ -229,7 +233,7 @@ def _download(s3: Any, location: Location, manifest: Manifest, folder: Path) -> 
             pass
 
 
-def _remembered(room: Path) -> tuple[str, str]:
+def _recall(room: Path) -> tuple[str, str]:
     """Return the ETag and digest of what was fetched last, empty when it is not all there."""
     try:
         kept = json.loads((room / "current.json").read_bytes())
@@ -246,18 +250,18 @@ def _remember(room: Path, etag: str, digest: str) -> None:
     draft.replace(room / "current.json")
 
 
-def _temporary() -> Path:
-    """Return a folder of this user's own; on a shared machine nobody else may write into it."""
+def _temporary_folder() -> Path:
+    """Return a folder of this user's own; no other user of the machine may write into it."""
     owner = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir(), f"riverrun-{owner}")
     folder.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid") and folder.stat().st_uid != owner:
-        raise SetupError(f"{folder} belongs to somebody else. Remove it, or set TMPDIR.")
+        raise SetupError(f"{folder} belongs to another user. Remove it, or set TMPDIR.")
     return folder
 
 
 @contextmanager
-def _locked(room: Path) -> Iterator[None]:
+def _hold_lock(room: Path) -> Iterator[None]:
     """Let one process at a time fetch; the others wait and find it done."""
     with (room / "lock").open("wb") as file:
         try:

@@ -14,14 +14,14 @@ from ... import aws
 from ...errors import SetupError
 from ...passages import Passage
 from ..words import content_words
-from .aws_errors import told
+from .aws_errors import translate_error
 from .store import Facts
 from .vector_format import (
     Record,
     VectorLocation,
-    holding,
+    generation_filter,
     read_record,
-    unpacked,
+    unpack_rows,
 )
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ still asks for the generation before misses nothing."""
 ACTION = "read it (s3vectors:QueryVectors, s3vectors:GetVectors)"
 
 
-class VectorIndex:
-    """The place of an index in S3 Vectors. `client` makes or finds the boto3 client."""
+class S3VectorsStore:
+    """The store of an index in S3 Vectors. `client` makes or finds the boto3 client."""
 
-    distant = True
+    is_remote = True
 
     def __init__(
         self,
@@ -57,19 +57,19 @@ class VectorIndex:
         self._client = client
         self._clock = clock
 
-    def look(self) -> Facts:
+    def inspect(self) -> Facts:
         """Read the record."""
         return self._record().facts
 
-    def open(self) -> "Nearest":
+    def open(self) -> "VectorSearch":
         """Nothing is fetched: questions are asked there."""
-        return Nearest(self._location, self._client, self._record, self._clock)
+        return VectorSearch(self._location, self._client, self._record, self._clock)
 
     def _record(self) -> Record:
         try:
             record = read_record(self._client("s3vectors"), self._location)
         except Exception as error:
-            raise told(error, self.name, ACTION) from error
+            raise translate_error(error, self.name, ACTION) from error
         if record is None:
             raise SetupError(
                 f"There is nothing in {self.name} yet. Fill it: make ingest"
@@ -78,7 +78,7 @@ class VectorIndex:
         return record
 
 
-class Nearest:
+class VectorSearch:
     """An index in S3 Vectors, being asked."""
 
     def __init__(
@@ -105,23 +105,23 @@ class Nearest:
                 **self._location.names,
                 queryVector={"float32": vector.tolist()},
                 topK=NEAREST,
-                filter=holding(self._known.generation),
+                filter=generation_filter(self._known.generation),
                 returnMetadata=True,
                 returnDistance=True,
             )
         except Exception as error:
-            raise told(error, str(self._location), ACTION) from error
+            raise translate_error(error, str(self._location), ACTION) from error
         # A passage that an ingest left twice when it was cut short is one: see `twins`.
         nearest = sorted(answer["vectors"], key=lambda one: (one["distance"], one["key"]))
         if not nearest:
             return []
-        return _ranked(nearest, text, vector, top_k)
+        return _rank(nearest, text, vector, top_k)
 
     def close(self) -> None:
         """Nothing is open: the client is the process's."""
 
 
-def _ranked(
+def _rank(
     nearest: Sequence[Mapping[str, Any]],
     text: str,
     vector: "NDArray[np.float32]",
@@ -144,7 +144,7 @@ def _in_memory(found: Sequence[Mapping[str, Any]], dimension: int) -> "Index":
     from ..index.index import SCHEMA, Index
     from ..index.manifest import Manifest
 
-    spoken = [unpacked(one["sentences"], dimension) for one in found]
+    spoken = [unpack_rows(one["sentences"], dimension) for one in found]
     sql = sqlite3.connect(":memory:")
     sql.executescript(SCHEMA)
     first = 0

@@ -1,6 +1,6 @@
 """Put a finished index into S3 Vectors, passage by passage, and turn it over in one step.
 
-Only what changed is written. What is added belongs to the next generation, which nobody asks for
+Only what changed is written. What is added belongs to the next generation, which no reader asks for
 yet; what goes is marked as ended with it; then the record names it. A run that is cut short at any
 point leaves the generation that holds whole, and the next run finds what was written already.
 """
@@ -17,8 +17,8 @@ from ... import aws
 from ...errors import SetupError
 from ..index.index import Index, Row, open_index
 from ..index.manifest import check_hashes
-from .aws_errors import is_missing, told
-from .store import facts_of
+from .aws_errors import is_missing, translate_error
+from .store import read_facts
 from .vector_format import (
     FOR_EVER,
     FORMAT,
@@ -27,7 +27,7 @@ from .vector_format import (
     Record,
     VectorLocation,
     fingerprint_of,
-    packed,
+    pack_rows,
     read_record,
 )
 
@@ -60,20 +60,20 @@ def publish_vectors(
             return _publish(client("s3vectors"), location, opened)
         except Exception as error:
             action = "write it (s3vectors:PutVectors, ListVectors, GetVectors, DeleteVectors)"
-            raise told(error, str(location), action) from error
+            raise translate_error(error, str(location), action) from error
 
 
 def _publish(client: Any, location: VectorLocation, index: Index) -> bool:
-    _ready(client, location, index.manifest.dimension)
+    _ensure_index(client, location, index.manifest.dimension)
     record = read_record(client, location)
     now = record.generation if record else 0
-    there = _listed(client, location)
+    there = _list_keys(client, location)
     ended = [key for key in there if key.until <= now]
     _delete(client, location, ended)
     there -= set(ended)
     wanted = {_fingerprint(index, row): row.row for row in _rows(index)}
-    going = _going(client, location, there, wanted, now)
-    missing = _missing(there, wanted)
+    going = _end_unwanted(client, location, there, wanted, now)
+    missing = _find_missing(there, wanted)
     _add(client, location, index, missing, now + 1)
     # What a run that was cut short has added already is new as well.
     changed = missing or any(k.since > now and k.fingerprint in wanted for k in there)
@@ -84,7 +84,7 @@ def _publish(client: Any, location: VectorLocation, index: Index) -> bool:
     return True
 
 
-def _ready(client: Any, location: VectorLocation, dimension: int) -> None:
+def _ensure_index(client: Any, location: VectorLocation, dimension: int) -> None:
     try:
         found = client.get_index(**location.names)["index"]
     except Exception as error:
@@ -117,7 +117,7 @@ def _make(client: Any, location: VectorLocation, dimension: int) -> None:
         ) from error
 
 
-def _listed(client: Any, location: VectorLocation) -> set[PassageKey]:
+def _list_keys(client: Any, location: VectorLocation) -> set[PassageKey]:
     """Return the keys of all passages: what is there, without reading any of it."""
     found: set[PassageKey] = set()
     token: dict[str, str] = {}
@@ -135,7 +135,7 @@ def _listed(client: Any, location: VectorLocation) -> set[PassageKey]:
         token = {"nextToken": page["nextToken"]}
 
 
-def _going(
+def _end_unwanted(
     client: Any, location: VectorLocation, there: set[PassageKey], wanted: dict[str, int], now: int
 ) -> bool:
     """End what is not wanted any more with the next generation; say whether anything is."""
@@ -153,13 +153,13 @@ def _going(
             since = int(one["metadata"]["since"])
             key = PassageKey(since, after, fingerprint_of(one["key"]))
             copies.append({**one, "key": str(key), "metadata": {**one["metadata"], "until": after}})
-        # The copy first: twice is told from once by whoever reads, and none would be a loss.
+        # The copy first: a reader sees that both are one, and none would be a loss.
         client.put_vectors(**location.names, vectors=copies)
         _delete(client, location, part)
     return bool(going)
 
 
-def _missing(there: set[PassageKey], wanted: dict[str, int]) -> list[tuple[str, int]]:
+def _find_missing(there: set[PassageKey], wanted: dict[str, int]) -> list[tuple[str, int]]:
     lasting = {key.fingerprint for key in there if key.until == FOR_EVER}
     return [(mark, row) for mark, row in wanted.items() if mark not in lasting]
 
@@ -198,17 +198,17 @@ def _metadata(index: Index, row: Row) -> dict[str, str]:
             "document": chunk.document,
             "text": chunk.text,
             "spans": json.dumps(spans, separators=(",", ":")),
-            "sentences": packed(rows),
+            "sentences": pack_rows(rows),
         }
         size = len(json.dumps(kept, ensure_ascii=False).encode())
         if size <= METADATA or len(spans) == 1:
             return kept
         pairs = range(0, len(spans), 2)
         spans = [(spans[one][0], spans[min(one + 1, len(spans) - 1)][1]) for one in pairs]
-        rows = _paired(rows)
+        rows = _pair_rows(rows)
 
 
-def _paired(rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
+def _pair_rows(rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
     sums = np.add.reduceat(rows, range(0, len(rows), 2), axis=0)
     unit: NDArray[np.float32] = sums / np.maximum(
         np.linalg.norm(sums, axis=1, keepdims=True), 1e-12
@@ -245,7 +245,7 @@ def _write_record(client: Any, location: VectorLocation, record: Record) -> None
 def _record_of(index: Index, generation: int) -> Record:
     from ..followups import title_words
 
-    facts = facts_of(index.manifest)
+    facts = read_facts(index.manifest)
     titles: list[str] = []
     room = TITLES
     for word in sorted(title_words(set(index.documents)), key=lambda word: (len(word), word)):

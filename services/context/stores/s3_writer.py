@@ -1,6 +1,6 @@
 """Put a finished index into S3: files first, then the manifest that names them, in one step.
 
-Whoever reads has the old index until that step and the new one after it. A run that is cut short
+A reader has the old index until that step and the new one after it. A run that is cut short
 at any point leaves the old one; what it had sent is found by the next.
 """
 
@@ -20,13 +20,13 @@ from ..index.manifest import (
     parse_manifest,
     read_manifest,
 )
-from .aws_errors import code_of, is_missing, told
+from .aws_errors import code_of, is_missing, translate_error
 from .s3 import Location, read_remote
 
 SWEPT_AFTER = timedelta(hours=1)
 """How long files that no manifest names are left alone: another ingest may be sending them."""
 
-_OURS = re.compile(r"[0-9a-f]{64}/[\w.]+")
+_DATA_KEY = re.compile(r"[0-9a-f]{64}/[\w.]+")
 
 
 def publish(
@@ -46,7 +46,7 @@ def publish(
     text = (index / MANIFEST).read_bytes()
     try:
         s3 = client("s3")
-        before, etag = _before(s3, location)
+        before, etag = _read_previous(s3, location)
         if before == text:
             return False
         for name, file in manifest.files.items():
@@ -54,11 +54,11 @@ def publish(
         _replace(s3, location, text, etag)
         _sweep(s3, location, [text, *([before] if before else [])], now() - SWEPT_AFTER)
     except Exception as error:
-        raise told(error, str(location), "write it (s3:PutObject)") from error
+        raise translate_error(error, str(location), "write it (s3:PutObject)") from error
     return True
 
 
-def _before(s3: Any, location: Location) -> tuple[bytes | None, str | None]:
+def _read_previous(s3: Any, location: Location) -> tuple[bytes | None, str | None]:
     try:
         return read_remote(s3, location)
     except Exception as error:
@@ -116,7 +116,7 @@ def _sweep(s3: Any, location: Location, texts: list[bytes], before: datetime) ->
             for one in page.get("Contents", ())
             if one["Key"] not in kept
             and one["LastModified"] < before
-            and _OURS.fullmatch(one["Key"][start:])
+            and _DATA_KEY.fullmatch(one["Key"][start:])
         ]
         if gone:
             s3.delete_objects(Bucket=location.bucket, Delete={"Objects": gone, "Quiet": True})
@@ -126,5 +126,5 @@ def _files(text: bytes, location: Location) -> list[tuple[str, Any]]:
     try:
         manifest: Manifest = parse_manifest(text, str(location))
     except SetupError:
-        return []  # an older format, or damage: nobody can read it any more
+        return []  # an older format, or damage: no version reads it any more
     return list(manifest.files.items())

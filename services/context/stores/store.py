@@ -1,7 +1,7 @@
 """What a store of an index is; one module beside this one implements each kind.
 
-A place can say cheaply what its index is made of, and open it. Both block: they are called in
-the library's own thread. Nothing here ranks, and nothing distant is touched before it is asked.
+A store says cheaply what its index is made of, and opens it. Both block: they are called in
+the library's own thread. Nothing here ranks, and nothing remote is touched before it is asked.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Facts:
     format: int = FORMAT
 
 
-class Opened(Protocol):
+class OpenIndex(Protocol):
     """An index that can be searched. One thread at a time; `close` it."""
 
     titles: frozenset[str]
@@ -46,28 +46,28 @@ class Opened(Protocol):
         ...
 
     def close(self) -> None:
-        """Let files and connections go."""
+        """Close files and connections."""
         ...
 
 
-class Place(Protocol):
-    """An index that is somewhere. Every call blocks.
+class IndexStore(Protocol):
+    """Where an index is kept. Every call blocks.
 
-    `name` is what the setting says. A `distant` one is not on this machine.
+    `name` is what the setting says. A remote store is not on this machine.
     """
 
     name: str
-    distant: bool
+    is_remote: bool
 
-    def look(self) -> Facts:
-        """Say what the index is made of. Raises `SetupError`, or `RetrievalError` for now."""
+    def inspect(self) -> Facts:
+        """Read what the index is made of. Raises `SetupError`, or `RetrievalError` for now."""
         ...
 
-    def open(self) -> Opened:
+    def open(self) -> OpenIndex:
         """Open the index. Raises the same."""
         ...
 
 
-def facts_of(manifest: Manifest) -> Facts:
+def read_facts(manifest: Manifest) -> Facts:
     """Return what a manifest says, without its list of documents."""
     return Facts(manifest.model, manifest.dimension, manifest.passages, len(manifest.sources))

@@ -88,7 +88,7 @@ class PassageKey:
         return f"{self.since}-{self.until}-{self.fingerprint}"
 
 
-def holding(generation: int) -> dict[str, Any]:
+def generation_filter(generation: int) -> dict[str, Any]:
     """Return the filter for the passages that belong to `generation`."""
     return {"$and": [{"since": {"$lte": generation}}, {"until": {"$gt": generation}}]}
 
@@ -116,7 +116,7 @@ def read_record(client: Any, location: VectorLocation) -> Record | None:
         ) from error
 
 
-def packed(rows: "NDArray[np.floating]") -> str:
+def pack_rows(rows: "NDArray[np.floating]") -> str:
     """Return unit rows as text: a byte a number, which moves a cosine by less than 0.002."""
     import numpy as np
 
@@ -124,8 +124,8 @@ def packed(rows: "NDArray[np.floating]") -> str:
     return base64.b64encode(np.round(rows / highest * 127).astype(np.int8).tobytes()).decode()
 
 
-def unpacked(text: str, dimension: int) -> "NDArray[np.float16]":
-    """Return the rows that `packed` made text of, of length one again."""
+def unpack_rows(text: str, dimension: int) -> "NDArray[np.float16]":
+    """Return the rows that `pack_rows` made text of, of length one again."""
     import numpy as np
 
     rows = np.frombuffer(base64.b64decode(text), np.int8).reshape(-1, dimension).astype(np.float32)

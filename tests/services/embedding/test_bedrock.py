@@ -90,7 +90,7 @@ async def test_an_answer_that_is_no_vector_is_refused(fake: Fake, answer: Any) -
     assert (caught.value.code, caught.value.retryable) == ("provider_error", False)
 
 
-async def test_nobody_there_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_absent_service_is_reported_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection, or a service that is silent."""
     monkeypatch.setattr(module, "TRIES", {"question": 1, "passage": 1})
     aws.forget()

@@ -24,11 +24,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         yield running
 
 
-Opened = Callable[..., OpenAIEmbedder]
+OpenIndex = Callable[..., OpenAIEmbedder]
 
 
 @pytest.fixture
-async def opened(fake: Fake) -> AsyncIterator[Opened]:
+async def opened(fake: Fake) -> AsyncIterator[OpenIndex]:
     """Makes embedders that ask the fake."""
     async with AsyncExitStack() as stack:
 
@@ -45,7 +45,7 @@ async def opened(fake: Fake) -> AsyncIterator[Opened]:
     [(429, "provider_throttled"), (500, "provider_error"), (503, "provider_error")],
 )
 async def test_a_failing_endpoint_has_its_code(
-    fake: Fake, opened: Opened, status: int, code: str
+    fake: Fake, opened: OpenIndex, status: int, code: str
 ) -> None:
     """And says nothing of what the endpoint said."""
     fake.play(refusal(status))
@@ -58,7 +58,7 @@ async def test_a_failing_endpoint_has_its_code(
 
 @pytest.mark.parametrize(("status", "said"), [(401, "OPENAI_API_KEY"), (404, "OPENAI_BASE_URL")])
 async def test_a_refusal_is_the_installations_fault(
-    fake: Fake, opened: Opened, status: int, said: str
+    fake: Fake, opened: OpenIndex, status: int, said: str
 ) -> None:
     """It says what to set, and is not tried again."""
     fake.play(refusal(status))
@@ -77,7 +77,7 @@ async def test_a_refusal_is_the_installations_fault(
     ],
 )
 async def test_an_answer_that_is_no_vector_is_refused(
-    fake: Fake, opened: Opened, answer: Any
+    fake: Fake, opened: OpenIndex, answer: Any
 ) -> None:
     """It would spoil an index for ever."""
     fake.play(Refusal(200, answer))
@@ -86,7 +86,7 @@ async def test_an_answer_that_is_no_vector_is_refused(
     assert caught.value.code == "provider_error"
 
 
-async def test_a_dimension_is_asked_for_only_where_it_can_be(fake: Fake, opened: Opened) -> None:
+async def test_a_dimension_is_asked_for_only_where_it_can_be(fake: Fake, opened: OpenIndex) -> None:
     """Most endpoints refuse the field."""
     await opened("text-embedding-3-large", 256).embed(["hello"])
     await opened("text-embedding-3-small").embed(["hello"])
@@ -94,7 +94,7 @@ async def test_a_dimension_is_asked_for_only_where_it_can_be(fake: Fake, opened:
     assert [call.body.get("dimensions") for call in fake.calls] == [256, None, None]
 
 
-async def test_a_model_that_wants_a_word_in_front_gets_it(fake: Fake, opened: Opened) -> None:
+async def test_a_model_that_wants_a_word_in_front_gets_it(fake: Fake, opened: OpenIndex) -> None:
     """One for passages, another for questions."""
     embedder = opened("nomic-embed-text")
     await embedder.embed(["hello"], "passage")
@@ -121,7 +121,7 @@ def test_what_cannot_be_is_refused_at_the_start(
 
 
 async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a line of a file of settings that nobody filled in."""
+    """As a line of a file of settings that was never filled in."""
     monkeypatch.setenv("OPENAI_BASE_URL", "")
     async with OpenAIEmbedder("m", 3)._connect() as client:
         assert client.base_url.host == "api.openai.com"

@@ -39,7 +39,7 @@ def test_a_limit_only_cuts_the_end(text: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("mark", ["[SEP]", "[CLS]", "[PAD]", "[MASK]", "[UNK]"])
-def test_nobody_can_write_the_models_own_punctuation(mark: str) -> None:
+def test_no_text_can_write_the_models_own_punctuation(mark: str) -> None:
     """A document that spells a special token has only spelled a word in brackets."""
     assert VOCABULARY[mark] not in encode(f"before {mark} after", 100)[1:-1]
 

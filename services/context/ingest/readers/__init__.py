@@ -6,7 +6,7 @@ opens no file, follows no link and runs nothing it reads.
 
 from collections.abc import Callable
 
-from ...words import listed
+from ...words import word_set
 from ..documents import Document
 
 
@@ -50,6 +50,6 @@ READERS: dict[str, Reader] = {
 }
 
 # Kinds a person would expect to be read. They are refused by name; a picture is passed over.
-FOREIGN_DOCUMENTS = listed(
+FOREIGN_DOCUMENTS = word_set(
     """.doc .docx .odt .rtf .epub .pages .ppt .pptx .odp .xls .xlsx .ods .tex .rst .adoc"""
 )

@@ -7,18 +7,18 @@ nothing is run.
 import re
 from typing import TYPE_CHECKING
 
-from ...words import listed
+from ...words import word_set
 from ..documents import Anchors, Document, Section, decode, heading, slug, tidy
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
-LEFT_OUT = listed(
+LEFT_OUT = word_set(
     """script style nav template noscript svg math iframe object embed canvas audio video footer
     aside form button select textarea dialog head title map"""
 )
-INLINE = listed(
+INLINE = word_set(
     """a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span
     strike strong sub sup time tt u var wbr ruby rt rp img br -text"""
 )
@@ -34,7 +34,7 @@ def read_page(page: str, title: str) -> Document:
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(page)
-    reading = _Reading()
+    reading = _PageReader()
     top = tree.css_first("main") or tree.body
     if top is not None:
         reading.read(top)
@@ -43,7 +43,7 @@ def read_page(page: str, title: str) -> Document:
     return reading.document(fallback or title)
 
 
-class _Reading:
+class _PageReader:
     """The state of one walk over a page: the open block, the open row, the sections so far."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from services.context.index.manifest import (
     check_hashes,
     check_model,
     check_sizes,
-    present,
-    previous,
+    current_path,
+    previous_path,
     read_manifest,
 )
 from services.errors import SetupError
@@ -115,8 +115,8 @@ async def test_another_model_is_refused(index: Path) -> None:
 async def test_an_index_caught_between_two_names_is_found(tmp_path: Path) -> None:
     """The worst instant of an ingest leaves the old index under its other name."""
     index = tmp_path / "index"
-    assert present(index) == index
-    previous(index).mkdir()
-    assert present(index) == previous(index)
+    assert current_path(index) == index
+    previous_path(index).mkdir()
+    assert current_path(index) == previous_path(index)
     index.mkdir()
-    assert present(index) == index
+    assert current_path(index) == index

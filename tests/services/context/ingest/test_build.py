@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 
 from services.context.index.index import open_index
-from services.context.index.manifest import MANIFEST, check_hashes, previous, read_manifest
+from services.context.index.manifest import MANIFEST, check_hashes, previous_path, read_manifest
 from services.context.index.writer import work_folder
 from services.context.ingest import build as module
-from services.context.ingest.build import Found, Read, Working, Written, ingest
-from services.context.ingest.discover import LARGEST, Refused
+from services.context.ingest.build import (
+    DocumentCount,
+    DocumentRead,
+    EmbeddingProgress,
+    IndexWritten,
+    ingest,
+)
+from services.context.ingest.discover import LARGEST, DocumentRefused
 from services.context.ingest.readers import READERS
 from services.errors import SetupError
 
@@ -37,14 +43,14 @@ def every_file(folder: Path) -> list[Path]:
 async def test_a_folder_becomes_an_index(run: Run, tmp_path: Path) -> None:
     """Every step is told; every passage has its vectors; nothing else is left behind."""
     steps = await run()
-    assert steps[0] == Found(3)
-    assert [step for step in steps if isinstance(step, Read)] == [
-        Read("cities/bergen.html", 2, reused=False),
-        Read("cities/oslo.md", 3, reused=False),
-        Read("notes.txt", 1, reused=False),
+    assert steps[0] == DocumentCount(3)
+    assert [step for step in steps if isinstance(step, DocumentRead)] == [
+        DocumentRead("cities/bergen.html", 2, reused=False),
+        DocumentRead("cities/oslo.md", 3, reused=False),
+        DocumentRead("notes.txt", 1, reused=False),
     ]
-    assert isinstance(steps[-1], Written)
-    assert all(0 < step.fraction <= 1 for step in steps if isinstance(step, Working))
+    assert isinstance(steps[-1], IndexWritten)
+    assert all(0 < step.fraction <= 1 for step in steps if isinstance(step, EmbeddingProgress))
     assert {path.relative_to(tmp_path).parts[0] for path in every_file(tmp_path)} == {
         "docs",
         "index",
@@ -88,7 +94,7 @@ async def test_what_did_not_change_is_not_embedded_again(
     embedder.embedded = 0
     (docs / "notes.txt").write_text("Trolls are not shy.\n")
     steps = await run()
-    assert [step.reused for step in steps if isinstance(step, Read)] == [True, True, False]
+    assert [step.reused for step in steps if isinstance(step, DocumentRead)] == [True, True, False]
     assert embedder.embedded == 2  # one passage, one sentence
 
 
@@ -135,7 +141,7 @@ async def test_an_interrupted_ingest_leaves_the_old_index_and_keeps_its_work(
     first = embedder.embedded
     embedder.embedded, embedder.fail_after = 0, None
     steps = await run()
-    assert [step.reused for step in steps if isinstance(step, Read)] == [True, False, False]
+    assert [step.reused for step in steps if isinstance(step, DocumentRead)] == [True, False, False]
     assert embedder.embedded > 0
     assert first > 0
     await run(index=tmp_path / "fresh")
@@ -152,7 +158,7 @@ async def test_a_reader_that_stops_asking_leaves_the_old_index(
     (docs / "notes.txt").write_text("Changed.\n")
     async with aclosing(ingest(docs, tmp_path / "index", embedder)) as steps:
         async for step in steps:
-            if isinstance(step, Working):
+            if isinstance(step, EmbeddingProgress):
                 break
     assert contents(tmp_path / "index") == before
     await run()
@@ -182,9 +188,9 @@ async def test_another_model_or_recipe_makes_everything_anew(
     """Vectors of two models, or passages of two recipes, never meet in one index."""
     await run()
     monkeypatch.setattr(module, "RECIPE", 99)
-    assert not any(step.reused for step in await run() if isinstance(step, Read))
+    assert not any(step.reused for step in await run() if isinstance(step, DocumentRead))
     embedder.model = "words-64-v2"
-    assert not any(step.reused for step in await run() if isinstance(step, Read))
+    assert not any(step.reused for step in await run() if isinstance(step, DocumentRead))
 
 
 async def test_a_damaged_old_index_is_replaced_not_copied_from(run: Run, tmp_path: Path) -> None:
@@ -194,7 +200,7 @@ async def test_a_damaged_old_index_is_replaced_not_copied_from(run: Run, tmp_pat
     data = bytearray(good["vectors.npy"])
     data[-1] ^= 1
     (tmp_path / "index" / "vectors.npy").write_bytes(data)
-    assert not any(step.reused for step in await run() if isinstance(step, Read))
+    assert not any(step.reused for step in await run() if isinstance(step, DocumentRead))
     assert contents(tmp_path / "index") == good
 
 
@@ -219,7 +225,7 @@ async def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(
 
     monkeypatch.setattr(Path, "read_bytes", guarded)
     steps = await run()
-    assert {step.source: step.reason for step in steps if isinstance(step, Refused)} == {
+    assert {step.source: step.reason for step in steps if isinstance(step, DocumentRefused)} == {
         "broken.pdf": "is not a PDF that can be read; save it again",
         "empty.md": "is empty",
         "heading.md": "holds no text",
@@ -227,8 +233,8 @@ async def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(
         "latin.txt": "is not UTF-8 (byte 4); save it as UTF-8",
         "locked.md": "cannot be opened (Permission denied)",
     }
-    assert len([step for step in steps if isinstance(step, Read)]) == 4
-    assert isinstance(steps[-1], Written)
+    assert len([step for step in steps if isinstance(step, DocumentRead)]) == 4
+    assert isinstance(steps[-1], IndexWritten)
 
 
 async def test_a_parser_that_fails_in_its_own_way_refuses_one_document(
@@ -241,8 +247,8 @@ async def test_a_parser_that_fails_in_its_own_way_refuses_one_document(
 
     monkeypatch.setitem(READERS, ".html", broken)
     steps = await run()
-    assert Refused("cities/bergen.html", "could not be parsed (RecursionError)") in steps
-    assert isinstance(steps[-1], Written)
+    assert DocumentRefused("cities/bergen.html", "could not be parsed (RecursionError)") in steps
+    assert isinstance(steps[-1], IndexWritten)
 
 
 async def test_nothing_readable_changes_nothing(run: Run, docs: Path, tmp_path: Path) -> None:
@@ -252,10 +258,10 @@ async def test_nothing_readable_changes_nothing(run: Run, docs: Path, tmp_path: 
     for path in every_file(docs):
         path.write_bytes(b"")
     steps = await run()
-    assert not any(isinstance(step, Written) for step in steps)
+    assert not any(isinstance(step, IndexWritten) for step in steps)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert await run(folder=empty) == [Found(0)]
+    assert await run(folder=empty) == [DocumentCount(0)]
     assert contents(tmp_path / "index") == before
 
 
@@ -351,18 +357,18 @@ async def test_a_swap_that_fails_puts_the_old_index_back(
         with pytest.raises(SetupError, match="Permission denied"):
             await run()
     assert contents(index) == before
-    index.rename(previous(index))
+    index.rename(previous_path(index))
     steps = await run()
-    assert [step.reused for step in steps if isinstance(step, Read)] == [True, True, True]
+    assert [step.reused for step in steps if isinstance(step, DocumentRead)] == [True, True, True]
     assert read_manifest(index).sources != {}
-    assert not previous(index).exists()
+    assert not previous_path(index).exists()
 
 
 async def test_an_index_inside_the_documents_is_not_a_document(run: Run, docs: Path) -> None:
     """The shipped index lies in the folder it was made from."""
     await run(index=docs / "index")
     steps = await run(index=docs / "index")
-    assert steps[0] == Found(3)
+    assert steps[0] == DocumentCount(3)
     assert (docs / "index" / MANIFEST).exists()
 
 

@@ -5,20 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from services.context.ingest.discover import Document, Entry, PassedOver, Refused, printable, walk
+from services.context.ingest.discover import (
+    DocumentFile,
+    DocumentRefused,
+    Entry,
+    FileSkipped,
+    discover,
+    printable,
+)
 
 
 def found(folder: Path) -> list[Entry]:
     """Everything below `folder`, with the index elsewhere."""
-    return list(walk(folder, leave_out=folder / "index"))
+    return list(discover(folder, leave_out=folder / "index"))
 
 
 def test_documents_come_in_the_order_of_their_paths(docs: Path) -> None:
     """The same order on every system, so that the same folder gives the same index."""
     assert found(docs) == [
-        Document("cities/bergen.html"),
-        Document("cities/oslo.md"),
-        Document("notes.txt"),
+        DocumentFile("cities/bergen.html"),
+        DocumentFile("cities/oslo.md"),
+        DocumentFile("notes.txt"),
     ]
 
 
@@ -40,9 +47,11 @@ def test_other_kinds_are_passed_over_or_refused_by_name(docs: Path) -> None:
     (docs / "map.png").touch()
     (docs / "questions.json").touch()
     (docs / "Report.DOCX").touch()
-    entries = [entry for entry in found(docs) if not isinstance(entry, Document)]
-    assert [type(entry) for entry in entries] == [Refused, PassedOver, PassedOver]
-    assert entries[0] == Refused("Report.DOCX", "is .docx; save it as Markdown, text, HTML or PDF")
+    entries = [entry for entry in found(docs) if not isinstance(entry, DocumentFile)]
+    assert [type(entry) for entry in entries] == [DocumentRefused, FileSkipped, FileSkipped]
+    assert entries[0] == DocumentRefused(
+        "Report.DOCX", "is .docx; save it as Markdown, text, HTML or PDF"
+    )
 
 
 def test_links_are_never_followed(docs: Path, tmp_path: Path) -> None:
@@ -54,14 +63,16 @@ def test_links_are_never_followed(docs: Path, tmp_path: Path) -> None:
     (docs / "d-nowhere.md").symlink_to(docs / "none.md")
     (docs / "e-again.md").symlink_to(docs / "notes.txt")
     entries = {
-        entry.source: entry for entry in found(docs) if isinstance(entry, Refused | PassedOver)
+        entry.source: entry
+        for entry in found(docs)
+        if isinstance(entry, DocumentRefused | FileSkipped)
     }
     assert {name: type(entry) for name, entry in entries.items()} == {
-        "a-secret.md": Refused,
-        "b-loop": PassedOver,
-        "c-self.md": Refused,
-        "d-nowhere.md": Refused,
-        "e-again.md": PassedOver,
+        "a-secret.md": DocumentRefused,
+        "b-loop": FileSkipped,
+        "c-self.md": DocumentRefused,
+        "d-nowhere.md": DocumentRefused,
+        "e-again.md": FileSkipped,
     }
     assert "out of the folder" in entries["a-secret.md"].reason
 
@@ -69,7 +80,7 @@ def test_links_are_never_followed(docs: Path, tmp_path: Path) -> None:
 def test_a_pipe_is_refused_not_waited_for(docs: Path) -> None:
     """Opening it would hang for ever."""
     os.mkfifo(docs / "pipe.md")
-    assert Refused("pipe.md", "is not a regular file") in found(docs)
+    assert DocumentRefused("pipe.md", "is not a regular file") in found(docs)
 
 
 def test_a_folder_that_cannot_be_opened_is_refused(
@@ -85,8 +96,8 @@ def test_a_folder_that_cannot_be_opened_is_refused(
 
     monkeypatch.setattr(Path, "iterdir", closed)
     assert found(docs) == [
-        Refused("cities", "cannot be opened (Permission denied)"),
-        Document("notes.txt"),
+        DocumentRefused("cities", "cannot be opened (Permission denied)"),
+        DocumentFile("notes.txt"),
     ]
 
 
@@ -94,6 +105,6 @@ def test_a_strange_name_is_shown_safely(docs: Path) -> None:
     """No control character reaches a terminal, no broken encoding the index."""
     (docs / "a\x1b[31m\n.md").write_text("x")
     (Path(os.fsdecode(os.fsencode(docs) + b"/\xff.md"))).write_text("x")
-    refused = [entry for entry in found(docs) if isinstance(entry, Refused)]
+    refused = [entry for entry in found(docs) if isinstance(entry, DocumentRefused)]
     assert [entry.source for entry in refused] == ["a\\x1b[31m\\n.md", "\\xff.md"]
     assert printable("tromsø.md") == "tromsø.md"

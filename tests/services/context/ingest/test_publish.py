@@ -14,9 +14,9 @@ from fakes.bedrock import bedrock
 from fakes.steps import Fake
 from services import aws as clients
 from services.context import Library
-from services.context.ingest.build import Read, Written
-from services.context.ingest.publish import Sending, Sent, Step, ingest_to
-from services.context.opening import place_of
+from services.context.ingest.build import DocumentRead, IndexWritten
+from services.context.ingest.publish import IndexPublished, IndexUpload, Step, ingest_to
+from services.context.opening import open_store
 from services.embedding import open_embedder
 from services.errors import SetupError
 from services.progress import Progress
@@ -74,9 +74,9 @@ def send(cloud: Cloud, docs: Path, tmp_path: Path, embedder: Any) -> Send:
 async def test_documents_become_a_distant_index(send: Send, cloud: Cloud, embedder: Any) -> None:
     """Every step is told, and a library finds what is in it."""
     steps = await send()
-    assert isinstance(steps[-3], Written)
-    assert steps[-2:] == [Sending(cloud.index), Sent(cloud.index, changed=True)]
-    library = Library(place_of(cloud.index), None, embedder)
+    assert isinstance(steps[-3], IndexWritten)
+    assert steps[-2:] == [IndexUpload(cloud.index), IndexPublished(cloud.index, changed=True)]
+    library = Library(open_store(cloud.index), None, embedder)
     heard: list[Progress] = []
     (first, *_) = await library.retrieve("E-1042", 3, report=heard.append)
     assert first.uri == "notes.txt"
@@ -94,13 +94,13 @@ async def test_a_second_ingest_embeds_and_sends_only_what_changed(
     """In S3 also from a machine that was never used for it."""
     await send()
     embedder.embedded = 0
-    assert (await send())[-1] == Sent(cloud.index, changed=False)
+    assert (await send())[-1] == IndexPublished(cloud.index, changed=False)
     assert embedder.embedded == 0
     (docs / "notes.txt").write_text("Changed.\n")
     work = tmp_path / ("elsewhere" if cloud.index.startswith("s3:") else "work")
     steps = await send(work)
-    assert [step.reused for step in steps if isinstance(step, Read)] == [True, True, False]
-    assert steps[-1] == Sent(cloud.index, changed=True)
+    assert [step.reused for step in steps if isinstance(step, DocumentRead)] == [True, True, False]
+    assert steps[-1] == IndexPublished(cloud.index, changed=True)
 
 
 async def test_another_models_index_is_refused_before_anything_is_paid(
@@ -109,7 +109,7 @@ async def test_another_models_index_is_refused_before_anything_is_paid(
     """On the first question, and by the check that health makes."""
     await send()
     embedder.model = "words-64-v2"
-    library = Library(place_of(cloud.index), None, embedder)
+    library = Library(open_store(cloud.index), None, embedder)
     embedder.embedded = 0
     for ask in (library.check, library.prepare, lambda: library.retrieve("Oslo", 3)):
         with pytest.raises(SetupError, match=r"words-64 \(64 .*words-64-v2"):
@@ -127,7 +127,7 @@ async def test_vectors_of_bedrock_find_their_passages(
     async with aclosing(ingest_to(docs, cloud.index, embedder, work=tmp_path / "work")) as steps:
         async for _ in steps:
             pass
-    library = Library(place_of(cloud.index), None, embedder)
+    library = Library(open_store(cloud.index), None, embedder)
     (first, *_) = await library.retrieve("Which museum has a polar ship?", 3)
     assert first.uri == "cities/oslo.md#museums"
     kinds = {call.body["input_type"] for call in cloud.bedrock.calls}

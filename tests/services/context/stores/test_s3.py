@@ -1,4 +1,4 @@
-"""An index in S3: fetched whole or not at all, once a machine, whoever asks at once."""
+"""An index in S3: fetched whole or not at all, once a machine, however many processes ask."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ import pytest
 from fakes.aws import Aws, aws
 from services.context import RetrievalError
 from services.context.index.manifest import INDEX_FILES, MANIFEST, check_hashes, read_manifest
-from services.context.stores.s3 import Bucket, Location, fetched, read_url
+from services.context.stores.s3 import Location, S3Store, fetch_index, read_url
 from services.context.stores.s3_writer import publish
 from services.errors import SetupError
 from services.settings import ROOT, SHIPPED_INDEX
@@ -50,7 +50,7 @@ class Kept:
 
     def fetch(self) -> str:
         """Fetch, check every byte, and say the digest of what was found."""
-        with fetched(self.place, cache=self.cache, client=lambda _: self.s3) as folder:
+        with fetch_index(self.place, cache=self.cache, client=lambda _: self.s3) as folder:
             assert {path.name for path in folder.iterdir()} == INDEX_FILES
             check_hashes(folder, read_manifest(folder))
             return digest_of(folder)
@@ -137,7 +137,7 @@ async def test_a_fetch_killed_at_any_call_leaves_nothing_half(
     kept.publish(tmp_path / "index")
 
     def work(client: Any) -> None:
-        with fetched(kept.place, cache=tmp_path / "cut", client=lambda _: client):
+        with fetch_index(kept.place, cache=tmp_path / "cut", client=lambda _: client):
             pass
 
     def nothing_half() -> None:
@@ -196,8 +196,8 @@ async def test_an_index_replaced_while_it_is_fetched_is_read_again(
     """The files of the manifest that was read are gone: the manifest of now is right."""
     await run()
     kept.publish(tmp_path / "index")
-    bucket = Bucket(kept.place, cache=kept.cache, client=lambda _: kept.s3)
-    bucket.look()
+    bucket = S3Store(kept.place, cache=kept.cache, client=lambda _: kept.s3)
+    bucket.inspect()
     for one in kept.s3.list_objects_v2(Bucket=kept.place.bucket)["Contents"]:
         kept.s3.delete_object(Bucket=kept.place.bucket, Key=one["Key"])
     (docs / "notes.txt").write_text("Changed.\n")
@@ -276,7 +276,7 @@ real = s3.check_hashes
 if sys.argv[1] == "die":
     s3.check_hashes = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 place = s3.Location({kept.place.bucket!r}, {kept.place.prefix!r})
-bucket = s3.Bucket(place, cache=s3.Path({str(tmp_path)!r}))
+bucket = s3.S3Store(place, cache=s3.Path({str(tmp_path)!r}))
 opened = bucket.open()
 print(opened.index.manifest.passages)
 """
@@ -305,16 +305,16 @@ def test_no_index_says_how_to_make_one(kept: Kept) -> None:
     """No object, or no bucket."""
     with pytest.raises(SetupError, match="make ingest"):
         kept.fetch()
-    nowhere = Bucket(Location("no-such-bucket-here", ""), client=lambda _: kept.s3)
+    nowhere = S3Store(Location("no-such-bucket-here", ""), client=lambda _: kept.s3)
     with pytest.raises(SetupError, match="make ingest"):
-        nowhere.look()
+        nowhere.inspect()
 
 
-def test_nobody_there_is_worth_another_try(kept: Kept) -> None:
+def test_no_service_there_is_worth_another_try(kept: Kept) -> None:
     """The service is down; the installation is not at fault."""
-    nobody = client_of("http://127.0.0.1:1", "s3")
-    bucket = Bucket(kept.place, cache=kept.cache, client=lambda _: nobody)
-    for call in (bucket.look, bucket.open):
+    nothing_there = client_of("http://127.0.0.1:1", "s3")
+    bucket = S3Store(kept.place, cache=kept.cache, client=lambda _: nothing_there)
+    for call in (bucket.inspect, bucket.open):
         with pytest.raises(RetrievalError) as caught:
             call()
         assert caught.value.retryable
@@ -329,7 +329,7 @@ def test_a_full_disk_is_one_message(kept: Kept, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("services.context.stores.s3.check_hashes", full)
     with pytest.raises(SetupError, match="EphemeralStorage"):
-        Bucket(kept.place, cache=kept.cache, client=lambda _: kept.s3).open()
+        S3Store(kept.place, cache=kept.cache, client=lambda _: kept.s3).open()
 
 
 @pytest.mark.parametrize(

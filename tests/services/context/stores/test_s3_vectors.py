@@ -13,16 +13,16 @@ import pytest
 from fakes.aws import Aws, aws
 from services.context import RetrievalError
 from services.context.index.index import open_index
-from services.context.stores.folder import Files
-from services.context.stores.s3_vectors import FRESH, VectorIndex
+from services.context.stores.folder import OpenFiles
+from services.context.stores.s3_vectors import FRESH, S3VectorsStore
 from services.context.stores.s3_vectors_writer import publish_vectors
 from services.context.stores.vector_format import (
     RECORD,
     VectorLocation,
-    packed,
+    pack_rows,
     read_record,
     read_vectors_url,
-    unpacked,
+    unpack_rows,
 )
 from services.errors import SetupError
 from tests.services.context.cloud import client_of, killed_everywhere
@@ -60,7 +60,7 @@ class Kept:
 
     async def found(self, *, opened: Any = None) -> list[list[tuple[str, str]]]:
         """What the questions find there: URIs and texts."""
-        index = opened or VectorIndex(self.place, client=lambda _: self.client).open()
+        index = opened or S3VectorsStore(self.place, client=lambda _: self.client).open()
         return [await answered(index, self.embedder, question) for question in QUESTIONS]
 
     def everything(self) -> list[str]:
@@ -85,7 +85,7 @@ async def answered(index: Any, embedder: Any, question: str) -> list[tuple[str, 
 
 async def in_files(folder: Path, embedder: Any) -> list[list[tuple[str, str]]]:
     """What the questions find in the files."""
-    with closing(Files(open_index(folder))) as files:
+    with closing(OpenFiles(open_index(folder))) as files:
         return [await answered(files, embedder, question) for question in QUESTIONS]
 
 
@@ -93,11 +93,11 @@ async def test_it_answers_as_the_files_do(run: Run, tmp_path: Path, kept: Kept) 
     """The same passages in the same order, with sentences, scores and coverage."""
     await run()
     assert kept.publish(tmp_path / "index")
-    place = VectorIndex(kept.place, client=lambda _: kept.client)
-    assert (place.look().passages, place.look().documents) == (6, 3)
+    place = S3VectorsStore(kept.place, client=lambda _: kept.client)
+    assert (place.inspect().passages, place.inspect().documents) == (6, 3)
     assert await kept.found() == await in_files(tmp_path / "index", kept.embedder)
     vector = (await kept.embedder.embed([QUESTIONS[0]]))[0]
-    with closing(Files(open_index(tmp_path / "index"))) as files:
+    with closing(OpenFiles(open_index(tmp_path / "index"))) as files:
         (own, *_) = files.find(QUESTIONS[0], vector, 3)
     (first, *_) = place.open().find(QUESTIONS[0], vector, 3)
     assert (first.id, first.title, first.text) == (own.id, own.title, own.text)
@@ -133,7 +133,7 @@ async def test_a_reader_of_the_generation_before_misses_nothing(
     kept.publish(tmp_path / "index")
     old = await in_files(tmp_path / "index", kept.embedder)
     now = 0.0
-    reader = VectorIndex(kept.place, client=lambda _: kept.client, clock=lambda: now).open()
+    reader = S3VectorsStore(kept.place, client=lambda _: kept.client, clock=lambda: now).open()
     (docs / "notes.txt").write_text("Error code E-1042 is no more.\n")
     (docs / "cities" / "bergen.html").unlink()
     await run()
@@ -214,15 +214,15 @@ async def test_the_limits_of_the_service_are_kept(
     kept.embedder.model = "words-1024"
     await run()
     kept.publish(tmp_path / "index")
-    index = VectorIndex(kept.place, client=lambda _: kept.client).open()
+    index = S3VectorsStore(kept.place, client=lambda _: kept.client).open()
     (first, *_) = await answered(index, kept.embedder, "Place 77 tower")
     assert first[0] == "077.md#place-77"
     vector = (await kept.embedder.embed(["a1 b1 a2 b2"]))[0]
-    (listed, *_) = index.find("a1 b1 a2 b2", vector, 1)
-    assert listed.uri.startswith("list.md")
-    assert "".join(one.text for one in listed.sentences).replace("\n", "") == listed.text.replace(
+    (word_set, *_) = index.find("a1 b1 a2 b2", vector, 1)
+    assert word_set.uri.startswith("list.md")
+    assert "".join(one.text for one in word_set.sentences).replace(
         "\n", ""
-    )
+    ) == word_set.text.replace("\n", "")
 
 
 async def test_another_dimension_wants_another_index(run: Run, tmp_path: Path, kept: Kept) -> None:
@@ -255,9 +255,9 @@ async def test_what_is_not_there_says_how_to_make_it(run: Run, tmp_path: Path, k
     nowhere = VectorLocation("no-such-bucket", "passages")
     with pytest.raises(SetupError, match="create-vector-bucket"):
         publish_vectors(tmp_path / "index", nowhere, client=lambda _: kept.client)
-    index = VectorIndex(kept.place, client=lambda _: kept.client)
+    index = S3VectorsStore(kept.place, client=lambda _: kept.client)
     with pytest.raises(SetupError, match="make ingest"):
-        index.look()
+        index.inspect()
     kept.publish(tmp_path / "index")
     record = {"key": RECORD, "data": {"float32": [1.0] * 64}, "metadata": {"text": "{}"}}
     kept.client.put_vectors(**kept.place.names, vectors=[record])
@@ -265,11 +265,11 @@ async def test_what_is_not_there_says_how_to_make_it(run: Run, tmp_path: Path, k
         read_record(kept.client, kept.place)
 
 
-def test_nobody_there_is_worth_another_try(kept: Kept) -> None:
+def test_no_service_there_is_worth_another_try(kept: Kept) -> None:
     """The service is down; the installation is not at fault."""
-    nobody = client_of("http://127.0.0.1:1", "s3vectors")
+    nothing_there = client_of("http://127.0.0.1:1", "s3vectors")
     with pytest.raises(RetrievalError):
-        VectorIndex(kept.place, client=lambda _: nobody).look()
+        S3VectorsStore(kept.place, client=lambda _: nothing_there).inspect()
 
 
 @pytest.mark.parametrize("dimension", [64, 384, 3072])
@@ -278,7 +278,7 @@ def test_a_packed_vector_is_nearly_itself(dimension: int) -> None:
     random = np.random.default_rng(dimension)
     rows = random.standard_normal((20, dimension)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    again = unpacked(packed(rows), dimension).astype(np.float32)
+    again = unpack_rows(pack_rows(rows), dimension).astype(np.float32)
     asked = rows[0]
     np.testing.assert_allclose(again @ asked, rows @ asked, atol=2e-3)
 
