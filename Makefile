@@ -63,7 +63,7 @@ knowledge: setup ## Index the shipped city guide again, after editing it
 	@$(BIN)/python -m services.context knowledge --index knowledge/index
 
 runs: setup ## Recent runs; one of them with RUN=id, its recording with EXPORT=file
-	@$(BIN)/python -m services.runs $(if $(RUN),"$(RUN)") $(if $(EXPORT),--export "$(EXPORT)")
+	@$(BIN)/python -m services.runs.cli $(if $(RUN),"$(RUN)") $(if $(EXPORT),--export "$(EXPORT)")
 
 check: setup-dev ## Formatting, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet .

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.table import Table
 from services.runs import Entry, RunLog, follow
 from services.runs.memory import MemoryLog
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table
 
@@ -92,8 +92,8 @@ async def _rate(log: RunLog, runs: int) -> float:
 
 
 async def _capacity(address: str) -> Table:
-    from services.runs.dynamodb import DynamoLog
-    from services.runs.dynamodb_table import Table as DynamoTable
+    from services.runs.dynamodb.log import DynamoLog
+    from services.runs.dynamodb.table import Table as DynamoTable
 
     spent: Counter[str] = Counter()
     rows: list[list[object]] = []

@@ -4,7 +4,7 @@ Append, then show. A run is written by one producer and read by any number of re
 knows the other. Entries are bytes here: what they mean is `services.streaming`'s business.
 """
 
-from services.runs.log import (
+from .log import (
     LEASE_SECONDS,
     Entry,
     ExpiredRunError,
@@ -17,8 +17,8 @@ from services.runs.log import (
     UnknownRunError,
     follow,
     new_id,
-    open_log,
 )
+from .opening import open_log
 
 __all__ = [
     "LEASE_SECONDS",

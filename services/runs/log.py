@@ -16,14 +16,12 @@ same work. Whoever claims a run reads it first after the claim, then appends; an
 still got an entry in between is found out by the conflict, and is itself found out by the next.
 """
 
-import re
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from services.errors import RiverrunError, SetupError
-from services.settings import Settings
+from ..errors import RiverrunError
 
 LEASE_SECONDS = 15.0
 DURABLE_KEEP_SECONDS = 24 * 3600.0
@@ -260,46 +258,3 @@ def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:
 def new_id() -> str:
     """A run id: 128 random bits, 32 hexadecimal digits, never guessable."""
     return secrets.token_hex(16)
-
-
-def open_log(settings: Settings) -> RunLog:
-    """The store that `settings.log` names. Raises `SetupError` when it cannot be used."""
-    scheme, _, place = settings.log.partition("://")
-    return STORES[scheme](settings, place)
-
-
-def _memory(settings: Settings, _place: str) -> RunLog:
-    from services.runs.memory import MemoryLog
-
-    return MemoryLog(keep=settings.retention_seconds or MEMORY_KEEP_SECONDS)
-
-
-def _sqlite(settings: Settings, place: str) -> RunLog:
-    from services.runs.sqlite import SQLiteLog
-
-    if place and not place.startswith("/"):
-        raise SetupError(
-            f"RIVERRUN_LOG={settings.log!r} needs an absolute path, as in sqlite:///var/runs.sqlite"
-            ", or none (sqlite://) for runs.sqlite in the data directory."
-        )
-    path = place or settings.data_dir / "runs.sqlite"
-    return SQLiteLog(path, keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
-
-
-def _dynamodb(settings: Settings, place: str) -> RunLog:
-    from services.runs.dynamodb import DynamoLog
-    from services.runs.dynamodb_table import Table
-
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", place):
-        raise SetupError(
-            f"RIVERRUN_LOG={settings.log!r} does not name a table. Write dynamodb:// and the name: "
-            "3 to 255 letters, digits, dots, dashes and underscores."
-        )
-    return DynamoLog(Table(place), keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
-
-
-STORES: dict[str, Callable[[Settings, str], RunLog]] = {
-    "memory": _memory,
-    "sqlite": _sqlite,
-    "dynamodb": _dynamodb,
-}

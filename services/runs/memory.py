@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import count
 
-from services.runs.log import (
+from .log import (
     LEASE_SECONDS,
     MEMORY_KEEP_SECONDS,
     Entry,
@@ -25,7 +25,7 @@ from services.runs.log import (
     check_next,
     new_id,
 )
-from services.runs.waiting import Waiting
+from .notify import Waiting
 
 KEEP_SECONDS = MEMORY_KEEP_SECONDS
 KEEP_RUNS = 1000

@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from services.runs.log import Entry
+from .log import Entry
 
 _HEAD = struct.Struct(">BHI")
 _PLAIN, _DEFLATED = b"\0", b"\1"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.errors import SetupError
-from services.runs.log import Entry, Run, RunLog
+from ..errors import SetupError
+from .log import Entry, Run, RunLog
 
 VERSION = 1
 

@@ -29,10 +29,11 @@ from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Report, no_report
-from services.runs import Entry, NotNextError, Run, RunLog, sqlite_rows
-from services.runs import sqlite as sqlite_log
-from services.runs.dynamodb import DynamoLog
-from services.runs.sqlite import SQLiteLog
+from services.runs import Entry, NotNextError, Run, RunLog
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.sqlite import log as sqlite_log
+from services.runs.sqlite import rows as sqlite_rows
+from services.runs.sqlite.log import SQLiteLog
 from services.streaming import handlers, installed, reading
 from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
 from services.streaming.readers import session, tail

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from tests.functions.deployed import word_of
 from tests.functions.servers import Server
 from tests.functions.wire import CutError, Leave, Response, Seen, get, post

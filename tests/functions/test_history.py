@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from services.runs import RunLog
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
-from services.runs.sqlite import SQLiteLog
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
+from services.runs.sqlite.log import SQLiteLog
 from tests.functions.checking import check
 from tests.functions.deployed import PROMISES
 from tests.functions.history import TOGETHER, play

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from tests.functions.servers import Server
 from tests.functions.table_server import environ_for, moto
 from tests.functions.wire import Response, get, post

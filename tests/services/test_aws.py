@@ -14,7 +14,7 @@ import pytest
 
 from services import aws
 from services.errors import SetupError
-from services.runs import dynamodb_table
+from services.runs.dynamodb import table as dynamodb_table
 from services.settings import ROOT
 
 

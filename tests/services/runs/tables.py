@@ -12,8 +12,8 @@ from botocore.config import Config
 from moto import mock_aws
 
 from services.runs import RunLog
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
 from tests.services.runs.conformance import Again, Clock
 
 SCHEMA: dict[str, Any] = {

@@ -15,10 +15,10 @@ import pytest
 from moto import mock_aws
 
 from services.runs import Entry
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
 from services.runs.memory import MemoryLog
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from tests.services.runs.conformance import Clock
 from tests.services.runs.faults import FaultyClient, FaultyConnection
 from tests.services.runs.history import History, Said, Soon, check, play

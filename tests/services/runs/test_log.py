@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from services.errors import SetupError
 from services.runs import Entry, NotNextError, new_id, open_log
-from services.runs.dynamodb import DynamoLog
-from services.runs.log import LAST_SEQ, STORES, check_next
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.log import LAST_SEQ, check_next
 from services.runs.memory import MemoryLog
-from services.runs.sqlite import SQLiteLog
+from services.runs.opening import STORES
+from services.runs.sqlite.log import SQLiteLog
 from services.settings import LOG_SCHEMES, Settings, read_settings
 
 

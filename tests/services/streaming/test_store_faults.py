@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
-from services.runs.sqlite import SQLiteLog
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
+from services.runs.sqlite.log import SQLiteLog
 from services.settings import Settings
 from services.streaming import Installation, Question, handle_request, handle_streaming_request
-from tests.services.runs.test_dynamodb_table import Service, error, service
+from tests.services.runs.dynamodb.test_table import Service, error, service
 
 __all__ = ["service"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from services.runs import Entry, RunLog
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
-from services.runs.sqlite import SQLiteLog
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
+from services.runs.sqlite.log import SQLiteLog
 from services.settings import Settings
 from services.streaming import (
     Cursor,

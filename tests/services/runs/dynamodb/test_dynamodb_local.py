@@ -8,8 +8,8 @@ import pytest
 
 from services.errors import SetupError
 from services.runs import RunLog
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
 from tests.services.runs import dynamodb_local
 from tests.services.runs.conformance import RULES, SHARED_RULES, Again, Clock, Rule, SharedRule
 from tests.services.runs.tables import Kept, client_for, logs_on

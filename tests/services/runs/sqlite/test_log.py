@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.runs import ExpiredRunError, RunLog, UnknownRunError
-from services.runs.sqlite import KEEP_TURNS, SQLiteLog
-from services.runs.sqlite_rows import SWEEP_RUNS
+from services.runs.sqlite.log import KEEP_TURNS, SQLiteLog
+from services.runs.sqlite.rows import SWEEP_RUNS
 from tests.services.runs.conformance import (
     Again,
     Clock,

@@ -11,10 +11,11 @@ import pytest
 from moto import mock_aws
 
 from services.errors import RiverrunError, SetupError
-from services.runs import NotNextError, RunLogError, dynamodb_table
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_faults import RefusedError, told
-from services.runs.dynamodb_table import Table
+from services.runs import NotNextError, RunLogError
+from services.runs.dynamodb import table as dynamodb_table
+from services.runs.dynamodb.faults import RefusedError, told
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
 from tests.services.runs.conformance import Clock, begun, final, token
 from tests.services.runs.faults import BUSY_CODES, refusal
 from tests.services.runs.tables import client_for, new_table

@@ -7,7 +7,7 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
-from services.runs.log import Entry, Run, UnknownRunError
+from ..log import Entry, Run, UnknownRunError
 
 # Old rows are dropped a few at a time, when a run is started, so that no start is slow.
 SWEEP_RUNS = 20

@@ -1,7 +1,7 @@
 """One DynamoDB table: calls in threads, tried again while there is time.
 
 Imports boto3 when it is first used. Knows requests; what the items mean is the
-business of `services.runs.dynamodb`, what failures mean that of `services.runs.dynamodb_faults`.
+business of `services.runs.dynamodb`, what failures mean that of `services.runs.dynamodb.faults`.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
-from services import aws
-from services.runs.dynamodb_faults import Item, RefusedError, told
+from ... import aws
+from .faults import Item, RefusedError, told
 
 # Times in seconds. One try is given up early: another one usually finds a machine that answers.
 BUDGET = 5.0

@@ -19,10 +19,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from services.runs.dynamodb_faults import Item
-from services.runs.dynamodb_table import NEW
-from services.runs.log import Entry, Run
-from services.runs.packing import unpack
+from ..log import Entry, Run
+from ..packing import unpack
+from .faults import Item
+from .table import NEW
 
 # What one item may hold of a blob, in bytes: well under the 400 KB that DynamoDB allows. And what
 # one transaction may hold of it, under 4 MB.

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runs import Entry, Run
-from services.runs import dynamodb_items as items
-from services.runs.dynamodb_faults import Item
-from services.runs.dynamodb_items import PART_BYTES
+from services.runs.dynamodb import items
+from services.runs.dynamodb.faults import Item
+from services.runs.dynamodb.items import PART_BYTES
 from services.runs.packing import pack
 
 RUN = Run(

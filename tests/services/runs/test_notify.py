@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.runs.waiting import FIRST_LOOK, LONGEST_LOOK, Waiting
+from services.runs.notify import FIRST_LOOK, LONGEST_LOOK, Waiting
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,7 @@
 """The run log in one SQLite file: the embedded default, for one machine, durable.
 
 Any number of processes may share the file; each write is on the disk (write-ahead log,
-`synchronous=FULL`) before anybody is told of it. Knows tables; `services.runs.sqlite_file` knows
+`synchronous=FULL`) before anybody is told of it. Knows tables; `services.runs.sqlite.file` knows
 the file.
 """
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from services.runs.log import (
+from ..log import (
     DURABLE_KEEP_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
@@ -24,9 +24,10 @@ from services.runs.log import (
     check_next,
     new_id,
 )
-from services.runs.packing import to_bytes, to_text
-from services.runs.sqlite_file import File
-from services.runs.sqlite_rows import (
+from ..notify import Waiting
+from ..packing import to_bytes, to_text
+from .file import File
+from .rows import (
     RUN,
     SCHEMA,
     attend,
@@ -40,7 +41,6 @@ from services.runs.sqlite_rows import (
     state_of,
     sweep,
 )
-from services.runs.waiting import Waiting
 
 KEEP_TURNS = 20
 

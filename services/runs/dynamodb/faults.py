@@ -8,8 +8,8 @@ none goes out.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.errors import RiverrunError, SetupError
-from services.runs.log import RunLogError
+from ...errors import RiverrunError, SetupError
+from ..log import RunLogError
 
 Item = dict[str, Any]
 """Attribute name -> typed value, as DynamoDB spells it: ``{"S": "text"}``."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from services.runs.log import Entry, Run, Summary
+from ..log import Entry, Run, Summary
 
 WIDTH = 60
 ID_WIDTH = 8

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from services.runs import Entry
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
 
 WRITER = """
 import asyncio, random, sys
 from services.runs import Entry
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 path, seed = sys.argv[1:]
 async def write(log, chance, name):
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
@@ -40,7 +40,7 @@ asyncio.run(main())
 
 STARTER = """
 import asyncio, sys
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 async def main():
     log = SQLiteLog(sys.argv[1])
     print("ready", flush=True)

@@ -12,8 +12,8 @@ import pytest
 
 from services.errors import SetupError
 from services.runs import Entry, RunLogError
-from services.runs.sqlite import SQLiteLog
-from services.runs.sqlite_file import File, Work
+from services.runs.sqlite.file import File, Work
+from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
 from tests.services.runs.conformance import begun, final, token
 from tests.services.runs.faults import FaultyConnection, broken
@@ -196,7 +196,7 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from services.errors import RiverrunError
 from services.runs import Entry
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 async def main():
     log = SQLiteLog(sys.argv[1])

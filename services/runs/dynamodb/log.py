@@ -1,7 +1,7 @@
 """The run log in one DynamoDB table: for functions, which share nothing else.
 
 Knows runs, leases, keys and sessions. How a run's entries are kept so that two writers can never
-both go on with it is told in `services.runs.dynamodb_chain`; `services.runs.dynamodb_table` knows
+both go on with it is told in `services.runs.dynamodb.chain`; `services.runs.dynamodb.table` knows
 the service.
 """
 
@@ -15,12 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from services.runs import dynamodb_chain as chain
-from services.runs import dynamodb_items as items
-from services.runs.dynamodb_chain import Seen, check_size
-from services.runs.dynamodb_faults import Item, RefusedError
-from services.runs.dynamodb_table import NEW, Table
-from services.runs.log import (
+from ..log import (
     DURABLE_KEEP_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
@@ -34,8 +29,12 @@ from services.runs.log import (
     check_next,
     new_id,
 )
-from services.runs.packing import pack, to_bytes, to_text, unpack
-from services.runs.waiting import Waiting
+from ..notify import Waiting
+from ..packing import pack, to_bytes, to_text, unpack
+from . import chain, items
+from .chain import Seen, check_size
+from .faults import Item, RefusedError
+from .table import NEW, Table
 
 # Runs that this process remembers something of, to ask the table less.
 SEEN_RUNS = 2000

@@ -9,8 +9,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from services.errors import RiverrunError, SetupError
-from services.runs.log import RunLogError
+from ...errors import RiverrunError, SetupError
+from ..log import RunLogError
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652

@@ -17,8 +17,8 @@ import pytest
 
 from services.errors import SetupError
 from services.runs import Entry
-from services.runs.sqlite import SQLiteLog
-from services.runs.sqlite_opening import APPLICATION_ID, FORMAT
+from services.runs.sqlite.log import SQLiteLog
+from services.runs.sqlite.opening import APPLICATION_ID, FORMAT
 from services.settings import ROOT
 
 
@@ -283,7 +283,7 @@ def test_many_processes_may_make_it_at_once(tmp_path: Path) -> None:
     """The first makes the tables, and the others find them."""
     path = tmp_path / "data" / "runs.sqlite"
     code = (
-        "import asyncio, sys; from services.runs.sqlite import SQLiteLog;"
+        "import asyncio, sys; from services.runs.sqlite.log import SQLiteLog;"
         "log = SQLiteLog(sys.argv[1]);"
         "asyncio.run(log.start(owner=None, key=None, fingerprint='f'));"
         "asyncio.run(log.close())"

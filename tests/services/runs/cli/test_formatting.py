@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runs import Entry, Run, Summary
-from services.runs.telling import entry_line, query_of, run_line, run_lines, shown, state_of
+from services.runs.cli.formatting import entry_line, query_of, run_line, run_lines, shown, state_of
 
 
 def run(query: str = "What?", lease_until: float = 0.0) -> Run:

@@ -1,4 +1,4 @@
-"""`python -m services.runs`: what was asked lately, one run in full, or a recording of it.
+"""`python -m services.runs.cli`: what was asked lately, one run in full, or a recording of it.
 
 For whoever runs the installation: it reads the log of `RIVERRUN_LOG`, whoever owns the runs.
 """
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from services.errors import RiverrunError
-from services.runs.log import RunLog, Summary, open_log
-from services.runs.recordings import record_lines
-from services.runs.telling import HEADING, entry_line, run_line, run_lines
-from services.settings import read_settings
+from ...errors import RiverrunError
+from ...settings import read_settings
+from ..log import RunLog, Summary
+from ..opening import open_log
+from ..recordings import record_lines
+from .formatting import HEADING, entry_line, run_line, run_lines
 
 # Among how many of the newest runs the beginning of an id is looked for.
 LOOKED_AT = 1000
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m services.runs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m services.runs.cli", description=__doc__)
     parser.add_argument("run", nargs="?", help="the id of a run, or the beginning of one")
     parser.add_argument("--export", type=Path, metavar="FILE", help="write a recording of it")
     parser.add_argument("--limit", type=int, default=20, help="how many runs to list")

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.runs.log import RunLogError
-from services.runs.sqlite_opening import fault, open_file
+from ..log import RunLogError
+from .opening import fault, open_file
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

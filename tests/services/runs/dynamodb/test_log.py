@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.runs import follow
-from services.runs.dynamodb import DynamoLog
-from services.runs.dynamodb_table import Table
+from services.runs.dynamodb.log import DynamoLog
+from services.runs.dynamodb.table import Table
 from tests.services.runs.conformance import (
     RULES,
     SHARED_RULES,

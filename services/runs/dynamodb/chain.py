@@ -16,12 +16,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.errors import RiverrunError
-from services.runs import dynamodb_items as items
-from services.runs.dynamodb_faults import Item
-from services.runs.dynamodb_table import Table
-from services.runs.log import Entry, NotNextError, RunLogError
-from services.runs.packing import pack
+from ...errors import RiverrunError
+from ..log import Entry, NotNextError, RunLogError
+from ..packing import pack
+from . import items
+from .faults import Item
+from .table import Table
 
 
 @dataclass(slots=True)

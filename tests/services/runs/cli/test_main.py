@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.runs import Entry
-from services.runs.__main__ import main
+from services.runs.cli.__main__ import main
 from services.runs.recordings import read_recording
-from services.runs.sqlite import SQLiteLog
+from services.runs.sqlite.log import SQLiteLog
 from tests.services.runs.conformance import Clock
 
 

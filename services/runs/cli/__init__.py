@@ -1,0 +1,1 @@
+"""The command `python -m services.runs.cli`: runs for the terminal."""

@@ -1,0 +1,1 @@
+"""The run log in one DynamoDB table."""
