@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import anyio
 
-from ...chat import Cut, Piece, Prompt, Turn, answer, check
+from ...chat import Piece, Prompt, Turn, UnbilledCall, answer, check_citations
 from ...passages import Passage
 from ...progress import Progress, Report
 from ..events import (
@@ -110,7 +110,7 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
         so_far=question.so_far,
         until=_until(question),
         spent=writing.spent,
-        cut=_cut(question),
+        unbilled_calls=_list_unbilled_calls(question),
     )
     async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
         async for piece in pieces:
@@ -176,7 +176,7 @@ def _write(
     return answer(installation.chat, prompt, report=report)
 
 
-def _cut(question: Question) -> tuple[Cut, ...]:
+def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
     """The calls for this answer that are over, and whose cost nobody told.
 
     One is a producer's go that said something, or was writing when it went: without a word a
@@ -184,7 +184,9 @@ def _cut(question: Question) -> tuple[Cut, ...]:
     """
     untold = question.earlier.untold if question.earlier is not None else ()
     return tuple(
-        Cut(question.so_far[: go.begun], go.said) for go in untold if go.said or go.step == WRITING
+        UnbilledCall(question.so_far[: go.begun], go.said)
+        for go in untold
+        if go.said or go.step == WRITING
     )
 
 
@@ -196,7 +198,7 @@ def _until(question: Question) -> float | None:
 
 
 def _grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:
-    found = check(text, passages)
+    found = check_citations(text, passages)
     if found is None:
         return None
     unmatched = tuple(

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pytest
 
 from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
-from services.chat.budget import Budget, Metered, tokens_in, tokens_of
+from services.chat.budget import Budget, BudgetedProvider, estimate_prompt_tokens, estimate_tokens
 from services.chat.prices import read_prices
-from services.chat.provider_errors import chat_error
-from services.chat.retry import Retrying
+from services.chat.provider_errors import make_chat_error
+from services.chat.retry import RetryingProvider
 from services.progress import Progress, Report, no_report
 from services.settings import Settings
 from services.streaming import (
@@ -72,11 +72,11 @@ class Plays:
 
 def estimate(prompt: Prompt, said: str = "") -> tuple[int, int]:
     """What a call is thought to have taken that did not tell."""
-    return tokens_in(prompt), tokens_of(said)
+    return estimate_prompt_tokens(prompt), estimate_tokens(said)
 
 
-def dollars(tokens_in: int, tokens_out: int) -> float:
-    return (tokens_in * IN + tokens_out * OUT) / 1e6
+def dollars(estimate_prompt_tokens: int, tokens_out: int) -> float:
+    return (estimate_prompt_tokens * IN + tokens_out * OUT) / 1e6
 
 
 @dataclass
@@ -101,8 +101,8 @@ class House:
         """The model, its price from the table, and patience."""
         file = self.folder / "prices.json"
         file.write_text(json.dumps({"models": [{"model": "m-*", "input": IN, "output": OUT}]}))
-        price = read_prices(file).of(self.plays.model)
-        return Retrying([Metered(self.plays, price, self.budget)], sleep=_at_once)
+        price = read_prices(file).find(self.plays.model)
+        return RetryingProvider([BudgetedProvider(self.plays, price, self.budget)], sleep=_at_once)
 
 
 async def _at_once(_seconds: float) -> None:
@@ -182,12 +182,12 @@ def usages(told: Told) -> list[dict[str, Any]]:
     return [event["usage"] for _, event in told if event["type"] == "usage"]
 
 
-def billed(tokens_in: int, tokens_out: int) -> dict[str, Any]:
+def billed(estimate_prompt_tokens: int, tokens_out: int) -> dict[str, Any]:
     """A usage as the wire has it."""
     return {
-        "inputTokens": tokens_in,
+        "inputTokens": estimate_prompt_tokens,
         "outputTokens": tokens_out,
-        "costUsd": pytest.approx(dollars(tokens_in, tokens_out), abs=1e-9),
+        "costUsd": pytest.approx(dollars(estimate_prompt_tokens, tokens_out), abs=1e-9),
     }
 
 
@@ -236,7 +236,7 @@ async def test_the_next_invocation_has_what_is_left_and_no_more(
     async with house(CUT, [Text(REST), Stop("length")]) as made:
         first = await ask(made.process())
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
-        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST))
+        asked = estimate_prompt_tokens(Prompt("go", made.plays.asked[0].passages, so_far=FIRST))
         made.budget = (
             Budget(tokens=took_in + took_out + asked + left)
             if tokens
@@ -259,9 +259,9 @@ async def test_an_answer_is_as_long_as_it_may_be_over_all_invocations(house: Any
     async with house(CUT, [Text(REST), "hang"]) as made:
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
-        assert made.plays.asked[1].max_tokens == 1024 - tokens_of(FIRST)
+        assert made.plays.asked[1].max_tokens == 1024 - estimate_tokens(FIRST)
         here = made.process()
-        object.__setattr__(here.settings, "chat_tokens", tokens_of(FIRST + REST) + 3)
+        object.__setattr__(here.settings, "chat_tokens", estimate_tokens(FIRST + REST) + 3)
         result = (await go_on(here, second))[-1][1]["result"]
         assert (result["answer"], result["finishReason"]) == (FIRST + REST, "length")
         assert len(made.plays.asked) == 2
@@ -272,7 +272,9 @@ async def test_every_invocation_adds_to_the_bill(house: Any) -> None:
     async with house(CUT, [Text(REST), "hang"], WELL) as made:
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
-        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST + REST))
+        asked = estimate_prompt_tokens(
+            Prompt("go", made.plays.asked[0].passages, so_far=FIRST + REST)
+        )
         one, two = estimate(made.plays.asked[0], FIRST), estimate(made.plays.asked[1], REST)
         made.budget = Budget(tokens=sum(one) + sum(two) + asked + 77)
         third = await go_on(made.process(), second)
@@ -297,7 +299,7 @@ async def test_what_it_may_cost_and_was_spent_before_a_word_is_an_error(house: A
     """A final holds an answer; there is none."""
     async with house(["hang"], WELL) as made:
         first = await ask(made.process(), "")
-        made.budget = Budget(tokens=tokens_in(made.plays.asked[0]) + 20)
+        made.budget = Budget(tokens=estimate_prompt_tokens(made.plays.asked[0]) + 20)
         rest = await go_on(made.process(), first)
         assert rest[-1][1]["code"] == "budget_exceeded"
         assert len(made.plays.asked) == 1
@@ -318,8 +320,8 @@ async def test_what_a_run_was_asked_not_to_say_is_paid_for(include: Any, house: 
 
 async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None:
     """In one invocation; the bill has both."""
-    asked = tokens_in(Prompt("go", Documents().passages))
-    broken: Steps = [chat_error("provider_truncated")]
+    asked = estimate_prompt_tokens(Prompt("go", Documents().passages))
+    broken: Steps = [make_chat_error("provider_truncated")]
     cut: Steps = [Text(REST), Usage(30, 40, None), Stop("length")]
     async with house(broken, cut, tokens=2 * asked + 100) as made:
         result = (await ask(made.process(), then=None))[-1][1]["result"]
@@ -330,7 +332,7 @@ async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None
 
 async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> None:
     """What they took was told in the log as they failed."""
-    async with house([chat_error("provider_truncated")], CUT, WELL) as made:
+    async with house([make_chat_error("provider_truncated")], CUT, WELL) as made:
         first = await ask(made.process())
         result = (await go_on(made.process(), first))[-1][1]["result"]
         asked, took_out = estimate(made.plays.asked[0], FIRST)

@@ -1,6 +1,6 @@
 """What the pieces of a provider become on the wire."""
 
-from services.chat import Anew, Note, Stop, Text, Usage
+from services.chat import Note, Restart, Stop, Text, Usage
 from services.streaming.answering.writing import Writing
 from services.streaming.events import Notice, Reset, Spent, Token
 from services.streaming.question import Question
@@ -22,6 +22,6 @@ def test_an_answer_told_anew_drops_what_was_said() -> None:
     """The result then has the second telling only, as the reader does."""
     writing = Writing()
     writing.event(Text("wrong"))
-    assert writing.event(Anew("It broke off.")) == Reset("It broke off.")
+    assert writing.event(Restart("It broke off.")) == Reset("It broke off.")
     writing.event(Text("right"))
     assert writing.said == b"right"
