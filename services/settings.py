@@ -4,6 +4,7 @@ Names and defaults are in docs/settings.md. An unknown value is a `SetupError` t
 known ones; nothing outside this module reads the environment.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ON_ABANDONED = ("finish", "pause", "stop")
+
+# An origin as a browser writes it (Fetch standard, section 3.2): lower case, no user, no path.
+ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 # The log of an environment that names none; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
@@ -103,9 +107,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ),
         abandoned_after=_read_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
-        allowed_origins=_read_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
-        api_keys=_read_list(environ, "RIVERRUN_API_KEYS"),
-        gateway_secrets=_read_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
+        allowed_origins=_read_origins(environ, "RIVERRUN_ALLOWED_ORIGINS"),
+        api_keys=_read_guards(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=_read_guards(environ, "RIVERRUN_GATEWAY_SECRETS"),
         max_streams=_read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=_read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=_read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
@@ -227,3 +231,25 @@ def _read_speed(environ: Mapping[str, str], name: str, default: float) -> float:
 
 def _read_list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
+
+
+def _read_guards(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Read a list that lets callers in. Empty would let everyone in, so empty is an error."""
+    found = _read_list(environ, name)
+    if name in environ and not found:
+        raise SetupError(
+            f"{name} is set and holds nothing, which would let every caller in. "
+            "Give it a value, or leave it out."
+        )
+    return found
+
+
+def _read_origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = _read_guards(environ, name)
+    for origin in found:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise SetupError(
+                f"{name} holds {origin!r}, which is no origin. Write each as a browser does: "
+                "https://example.com or http://localhost:5173, without a slash at its end."
+            )
+    return found
