@@ -221,7 +221,7 @@ _START = """
 import sys, time
 began = time.perf_counter()
 import functions.chat
-from services.streaming.installation import installed
+from services.streaming.app import installed
 installed().chat
 imported = time.perf_counter() - began
 early = "boto3" in sys.modules or "openai" in sys.modules

@@ -21,8 +21,8 @@ from services.chat.retry import RetryingProvider
 from services.progress import Progress, Report, no_report
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_resume,
@@ -87,15 +87,15 @@ class House:
     stack: AsyncExitStack
     plays: Plays
     budget: Budget
-    processes: list[Installation] = field(default_factory=list)
+    processes: list[App] = field(default_factory=list)
 
-    def process(self) -> Installation:
+    def process(self) -> App:
         """Another process."""
-        here = Installation(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
-        here.__dict__.update(chat=self.chat(), context=Documents())
-        self.stack.push_async_callback(here.log.close)
-        self.processes.append(here)
-        return here
+        app = App(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
+        app.__dict__.update(chat=self.chat(), context=Documents())
+        self.stack.push_async_callback(app.log.close)
+        self.processes.append(app)
+        return app
 
     def chat(self) -> ChatProvider:
         """The model, its price from the table, and patience."""
@@ -119,30 +119,28 @@ def house(tmp_path: Path) -> Callable[..., Any]:
         async with asyncio.timeout(60), AsyncExitStack() as stack:
             house = House(tmp_path, stack, Plays(list(calls)), Budget(**budget))
             yield house
-            for here in house.processes:
-                for production in list(here.productions.values()):
+            for app in house.processes:
+                for production in list(app.run_tasks.values()):
                     await production.ended()
-                assert here.streams == 0
+                assert app.streams == 0
 
     return made
 
 
-Then = Callable[[Installation, str], Awaitable[object]]
+Then = Callable[[App, str], Awaitable[object]]
 
 
-async def pause(here: Installation, run: str) -> None:
+async def pause(app: App, run: str) -> None:
     """The invocation's time is over."""
-    here.productions[run].end(PausedError("deadline"))
+    app.run_tasks[run].end(PausedError("deadline"))
 
 
-async def expire(here: Installation, run: str) -> None:
+async def expire(app: App, run: str) -> None:
     """The producer is thought dead: it says nothing and holds nothing any more."""
-    await here.log.renew(here.productions[run].run, lease=-60.0)
+    await app.log.renew(app.run_tasks[run].run, lease=-60.0)
 
 
-async def read(
-    response: Any, here: Installation, after: str = "", then: Then | None = None
-) -> Told:
+async def read(response: Any, app: App, after: str = "", then: Then | None = None) -> Told:
     """The events of a body; `then` happens when its tokens are `after`, or, "", at the hang."""
     parser, found, text = EventStreamParser(), [], ""
     async with aclosing(response.body_iterator) as chunks:
@@ -155,7 +153,7 @@ async def read(
                 if then is not None and (text == after if after else _thinks(data)):
                     run, then_ = event.id.rpartition("-")[0], then
                     then = None
-                    await then_(here, run)
+                    await then_(app, run)
     return found
 
 
@@ -163,19 +161,17 @@ def _thinks(event: dict[str, Any]) -> bool:
     return bool(event["type"] == "status" and event["status"]["description"] == THINKING)
 
 
-async def ask(
-    here: Installation, after: str = FIRST, then: Then | None = pause, **more: Any
-) -> Told:
+async def ask(app: App, after: str = FIRST, then: Then | None = pause, **more: Any) -> Told:
     question = Question(query="go", resume=True, **more)
-    response = await handle_streaming_request(question, installation=here)
-    return await read(response, here, after, then)
+    response = await handle_streaming_request(question, app=app)
+    return await read(response, app, after, then)
 
 
-async def go_on(here: Installation, told: Told, after: str = "", then: Then | None = None) -> Told:
+async def go_on(app: App, told: Told, after: str = "", then: Then | None = None) -> Told:
     run, _, seq = told[-1][1]["cursor"].rpartition("-")
     reader = Reader(resume=True)
-    response = await handle_resume(Cursor(run, int(seq)), reader=reader, installation=here)
-    return await read(response, here, after, then)
+    response = await handle_resume(Cursor(run, int(seq)), reader=reader, app=app)
+    return await read(response, app, after, then)
 
 
 def usages(told: Told) -> list[dict[str, Any]]:
@@ -212,9 +208,9 @@ async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
         one, other = made.process(), made.process()
         rest: Told = []
 
-        async def take_over(here: Installation, run: str) -> None:
-            await expire(here, run)
-            last = await here.log.last(run)
+        async def take_over(app: App, run: str) -> None:
+            await expire(app, run)
+            last = await app.log.last(run)
             assert last is not None
             cursor = ("", {"cursor": f"{run}-{last.seq}"})
             rest.extend(await go_on(other, [cursor]))
@@ -260,9 +256,9 @@ async def test_an_answer_is_as_long_as_it_may_be_over_all_invocations(house: Any
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
         assert made.plays.asked[1].max_tokens == 1024 - estimate_tokens(FIRST)
-        here = made.process()
-        object.__setattr__(here.settings, "chat_tokens", estimate_tokens(FIRST + REST) + 3)
-        result = (await go_on(here, second))[-1][1]["result"]
+        app = made.process()
+        object.__setattr__(app.settings, "chat_tokens", estimate_tokens(FIRST + REST) + 3)
+        result = (await go_on(app, second))[-1][1]["result"]
         assert (result["answer"], result["finishReason"]) == (FIRST + REST, "length")
         assert len(made.plays.asked) == 2
 
@@ -342,9 +338,9 @@ async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> Non
 async def test_going_on_costs_the_log_one_event_more(house: Any) -> None:
     """However many tokens: what was spent is told once, before the next call."""
     async with house([*[Text("word ")] * 40, "hang"], WELL) as made:
-        here = made.process()
-        first = await ask(here, "word " * 40)
+        app = made.process()
+        first = await ask(app, "word " * 40)
         run = first[0][0].rpartition("-")[0]
-        assert "usage" not in await kinds(here.log, run)
+        assert "usage" not in await kinds(app.log, run)
         await go_on(made.process(), first)
-        assert (await kinds(here.log, run)).count("usage") == 2
+        assert (await kinds(app.log, run)).count("usage") == 2

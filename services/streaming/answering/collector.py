@@ -13,16 +13,16 @@ from ..events import (
     FinishReason,
     Notice,
     Reset,
-    Spent,
     Token,
     Usage,
+    UsageEvent,
     clean,
 )
 from ..question import Question
 
 
 @dataclass(slots=True)
-class Writing:
+class AnswerCollector:
     """What a provider has `said` so far, in UTF-8; `spent` is what is known of others' cost."""
 
     said: bytearray = field(default_factory=bytearray)
@@ -66,4 +66,4 @@ class Writing:
             output_tokens=total.output_tokens,
             cost_usd=total.cost_usd,
         )
-        return Spent(self.usage)
+        return UsageEvent(self.usage)
