@@ -42,7 +42,7 @@ async def handle_resume(
     reader = reader or Reader()
     try:
         run = await app.log.find(cursor.run_id, owner)
-        last = await app.log.last(run.id)
+        last = await app.log.read_last(run.id)
         seen = last.seq if last is not None else 0
         if cursor.seq > seen:
             raise RequestError("The cursor is ahead of its run.")

@@ -29,7 +29,7 @@ from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Report, no_report
-from services.runs import Entry, NotNextError, Run, RunLog
+from services.runs import Entry, Run, RunLog, SequenceConflictError
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.sqlite import log as sqlite_log
 from services.runs.sqlite import rows as sqlite_rows
@@ -177,8 +177,8 @@ def writes_on(log: RunLog) -> None:
     async def stubborn(run_id: str, entries: Sequence[Entry]) -> None:
         try:
             await append(run_id, entries)
-        except NotNextError:
-            last = await log.last(run_id)
+        except SequenceConflictError:
+            last = await log.read_last(run_id)
             seq = last.seq if last is not None else 0
             await append(run_id, [one._replace(seq=seq + n) for n, one in enumerate(entries, 1)])
 
@@ -250,7 +250,7 @@ def main() -> int:
 
         share, seed = options["line"]
         table = app.log._table
-        table._client = FaultyClient(table._connected(), random.Random(seed), share)
+        table._client = FaultyClient(table._get_client(), random.Random(seed), share)
     return command.main()
 
 

@@ -155,7 +155,7 @@ async def merge_reports(
 async def _read_history(owner: str | None, session_id: str | None, app: App) -> tuple[Turn, ...]:
     if not session_id:
         return ()
-    turns = await app.log.turns(owner, session_id, HISTORY_TURNS)
+    turns = await app.log.read_turns(owner, session_id, HISTORY_TURNS)
     return tuple(Turn(question, said) for question, said in turns)
 
 
@@ -207,7 +207,7 @@ def _check_grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | No
 async def _remember_turn(question: Question, session_id: str, text: str, app: App) -> None:
     log, turn = app.log, (question.query, text)
     # Whoever went before may have come as far as this.
-    known = question.earlier and await log.turns(question.owner, session_id, 1)
+    known = question.earlier and await log.read_turns(question.owner, session_id, 1)
     if known != [turn]:
         await log.add_turn(question.owner, session_id, *turn)
 

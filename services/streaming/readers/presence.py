@@ -81,7 +81,7 @@ async def _seconds_until_abandoned(app: App, run_task: "RunTask") -> float:
     if not app.is_durable:
         return 0.0
     try:
-        unattended = await app.log.unattended(run_task.run.id)
+        unattended = await app.log.seconds_unread(run_task.run.id)
     except UnknownRunError:
         return 0.0  # nobody can read it any more
     except Exception as error:  # noqa: BLE001 - whatever it is, somebody may be reading
@@ -102,7 +102,7 @@ async def _renew(app: App, run_id: str) -> None:
         # Who produces it in this process sees its readers without.
         if app.find_task(run_id) is None:
             try:
-                await app.log.attend(run_id, PRESENCE_TTL)
+                await app.log.mark_read(run_id, PRESENCE_TTL)
             except UnknownRunError:
                 return  # the reader is told by what they read
             except Exception as error:  # noqa: BLE001 - it must not end the reading

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from ...runs import Entry, NotNextError, Run, follow
+from ...runs import Entry, Run, SequenceConflictError, follow
 from ...runs.log import LAST_SEQ
 from ..app import App
 from ..events import Event, PauseReason, payload, read_event
@@ -63,7 +63,7 @@ async def _check_producer(run: Run, after: int, app: App, *, will_resume: bool) 
     orphaned = reason is None and time.time() > known.lease_until + CLOCK_SKEW
     if reason is None and not orphaned:
         return
-    last = await app.log.last(run.id)
+    last = await app.log.read_last(run.id)
     if last is not None and last.seq > after:
         return  # there is more to read
     if reason is not None:
@@ -178,6 +178,6 @@ async def end_run(
         seq = last.seq if last is not None else 0
         try:
             await app.log.append(run.id, as_entries(seq, ending(transcript, time.time())))
-        except NotNextError:
+        except SequenceConflictError:
             continue  # its producer was faster; try behind what it wrote
         return

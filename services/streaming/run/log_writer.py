@@ -13,7 +13,7 @@ from contextlib import aclosing
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, NotNextError, Run, RunLog
+from ...runs import LEASE_SECONDS, Entry, Run, RunLog, SequenceConflictError
 from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token, payload
 from .errors import PausedError, reader_left_error
 from .stages import Batches
@@ -50,8 +50,8 @@ async def record(
     its terminal event, it closes the producer and ends the run in the log, so that nobody waits
     for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
     `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
-    `NotNextError` when somebody else writes this run, and what the log raises. `now` gives epoch
-    seconds.
+    `SequenceConflictError` when another process writes this run, and what the log raises. `now`
+    gives epoch seconds.
     """
     seq = after
     is_writer = True
@@ -73,7 +73,7 @@ async def record(
                 seq += len(entries)
                 is_writer = not entries[-1].terminal
                 yield entries
-    except NotNextError:
+    except SequenceConflictError:
         is_writer = False
         raise
     except PausedError as error:
@@ -95,16 +95,16 @@ async def record(
 
 
 async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:
-    last = await log.last(run.id)
+    last = await log.read_last(run.id)
     if last is not None and last.seq > seq:
-        raise NotNextError
+        raise SequenceConflictError
 
 
 async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
     """End the lease of `run` now, and leave `checkpoint`. Raises nothing."""
     try:
         await log.release(run, checkpoint=checkpoint)
-    except NotNextError:
+    except SequenceConflictError:
         pass  # somebody else has gone on with it
     except Exception:
         logger.exception("Run %s could not be let go.", run.id)
@@ -113,7 +113,7 @@ async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
 async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
     try:
         await log.append(run.id, as_entries(seq, ending))
-    except NotNextError:
+    except SequenceConflictError:
         pass  # somebody else ended it
     except Exception:
         logger.exception("Run %s could not be ended in its log.", run.id)

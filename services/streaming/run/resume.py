@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from ...runs import NotNextError, Run
+from ...runs import Run, SequenceConflictError
 from ..app import App
 from ..events import Event, Status
 from ..question import Question, Reader, load_question, read_producer_name
@@ -59,12 +59,12 @@ async def take_over(run: Run, app: App, reader: Reader) -> ResumedRun | None:
     if app.find_task(run.id) is not None:
         return None
     known = await app.log.find(run.id, run.owner)
-    last = await app.log.last(run.id)
+    last = await app.log.read_last(run.id)
     if (last is not None and last.terminal) or not is_claimable(known):
         return None
     try:
         claimed = await app.log.claim(known)
-    except NotNextError:
+    except SequenceConflictError:
         return None
     try:
         return await _append_fence(claimed, app, reader)
@@ -90,7 +90,7 @@ async def _append_fence(run: Run, app: App, reader: Reader) -> ResumedRun | None
         entries = as_entries(after, said)
         try:
             await app.log.append(run.id, entries)
-        except NotNextError:
+        except SequenceConflictError:
             # The old producer got one more in, or somebody ended it: read again. Or somebody
             # claimed it after us, because we took so long.
             if (await app.log.find(run.id, run.owner)).epoch != run.epoch:

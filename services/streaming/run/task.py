@@ -16,7 +16,7 @@ from typing import TypeVar
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, NotNextError, Run
+from ...runs import LEASE_SECONDS, Entry, Run, SequenceConflictError
 from ..app import App
 from ..readers.tail import read_run
 from .channel import Channel
@@ -121,7 +121,7 @@ class RunTask:
                         batch.clear()
                     elif milestone:
                         await _hold_lease_while(channel.wait_taken, hold)
-        except NotNextError:
+        except SequenceConflictError:
             pass  # somebody else goes on with this run, or has ended it: the log tells the reader
         except PausedError as error:
             self.paused = error

@@ -210,7 +210,7 @@ async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
 
         async def take_over(app: App, run: str) -> None:
             await expire(app, run)
-            last = await app.log.last(run)
+            last = await app.log.read_last(run)
             assert last is not None
             cursor = ("", {"cursor": f"{run}-{last.seq}"})
             rest.extend(await go_on(other, [cursor]))

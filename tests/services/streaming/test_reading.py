@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from services.runs.memory import KEEP_SECONDS, MemoryLog
+from services.runs.log import MEMORY_RETENTION_SECONDS
+from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming.app import App
 from services.streaming.encoders.sse import EventStreamParser
@@ -119,7 +120,7 @@ async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
     app = App(Settings())
     app.__dict__["log"] = MemoryLog(now=lambda: clock[0])
     run, _ = await finished(app, owner="a")
-    clock[0] += KEEP_SECONDS + 1
+    clock[0] += MEMORY_RETENTION_SECONDS + 1
     expired = await resume(run, 1, app, owner="a")
     assert (expired.status, expired.json()["code"]) == (410, "expired")
     assert (await call(await handle_state(run, owner="a", app=app))).status == 410

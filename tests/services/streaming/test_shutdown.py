@@ -136,7 +136,7 @@ async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
         await beginning
     await wait_closed(1.0, app)
     assert len(chat.asked) == asked
-    (summary,) = await app.log.recent()
+    (summary,) = await app.log.list_recent()
     assert is_claimable(summary.run)
     rest = await told(await begun(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
@@ -181,7 +181,7 @@ async def test_who_is_let_in_at_the_last_moment_is_told_too(
     reading = asyncio.create_task(ask(elsewhere, left=900.0))
     await asyncio.sleep(5)
     (run,) = elsewhere.run_tasks
-    once(log, "last", lambda: shut_down(app))
+    once(log, "read_last", lambda: shut_down(app))
     response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
     refused = response.status_code
     assert refused == 503

@@ -193,7 +193,7 @@ async def test_json_mode_says_what_the_stream_says(app: App) -> None:
     assert answer.json()["answer"] == '"result":{} é\u2028'
     assert answer.json()["metadata"] == metadata
     assert answer.json()["runId"] == answer.header("X-Run-Id")
-    entry = await app.log.last(answer.header("X-Run-Id") or "")
+    entry = await app.log.read_last(answer.header("X-Run-Id") or "")
     assert entry is not None
     assert entry.payload == b'{"type":"final","result":' + answer.body + b"}"
 

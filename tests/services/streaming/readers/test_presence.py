@@ -61,15 +61,15 @@ class Signs(MemoryLog):
         self.looked: list[float] = []
         self.broken = False
 
-    async def attend(self, run_id: str, seconds: float) -> None:
+    async def mark_read(self, run_id: str, seconds: float) -> None:
         self.left.append(asyncio.get_running_loop().time())
         self._check()
-        await super().attend(run_id, seconds)
+        await super().mark_read(run_id, seconds)
 
-    async def unattended(self, run_id: str) -> float:
+    async def seconds_unread(self, run_id: str) -> float:
         self.looked.append(asyncio.get_running_loop().time())
         self._check()
-        return await super().unattended(run_id)
+        return await super().seconds_unread(run_id)
 
     def _check(self) -> None:
         if self.broken:
@@ -345,14 +345,14 @@ async def test_a_store_that_fails_for_a_moment_loses_nobody(signs: Signs, chat: 
         second = await joined(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(1)
-        real = signs.attend
+        real = signs.mark_read
 
-        async def attend(run_id: str, seconds: float) -> None:
+        async def mark_read(run_id: str, seconds: float) -> None:
             raise RunLogError("The run log is busy.")
 
-        signs.attend = attend  # type: ignore[method-assign]  # on one side only
+        signs.mark_read = mark_read  # type: ignore[method-assign]  # on one side only
         await asyncio.sleep(RECONNECT_GRACE - 1.5)
-        signs.attend = real  # type: ignore[method-assign]
+        signs.mark_read = real  # type: ignore[method-assign]
         assert (await told(second))[-1][1]["type"] == "final"
 
 
@@ -389,7 +389,7 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
 
     async with idle(one, two):
         first = await begun(one)
-        for method in ("attend", "unattended"):
+        for method in ("mark_read", "seconds_unread"):
             monkeypatch.setattr(signs, method, unknown)
         second = await joined(two, first.headers["x-run-id"])
         await asyncio.sleep(1)
@@ -406,13 +406,13 @@ async def test_a_reader_who_comes_while_it_is_looked_keeps_the_run(
 ) -> None:
     """The store was slow, and they were in time; whoever left does not wait for the end."""
     app = make_app(signs, chat, on_abandoned="stop")
-    real = signs.unattended
+    real = signs.seconds_unread
 
-    async def unattended(run_id: str) -> float:
+    async def seconds_unread(run_id: str) -> float:
         await asyncio.sleep(3)
         return await real(run_id)
 
-    signs.unattended = unattended  # type: ignore[method-assign]  # slow
+    signs.seconds_unread = seconds_unread  # type: ignore[method-assign]  # slow
     async with idle(app):
         first = await begun(app)
         leaving = asyncio.create_task(leave(first))

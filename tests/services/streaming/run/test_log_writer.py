@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.errors import RiverrunError
-from services.runs import Entry, ExpiredRunError, NotNextError, Run, follow
+from services.runs import Entry, ExpiredRunError, Run, SequenceConflictError, follow
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming.app import App
@@ -236,7 +236,7 @@ async def test_whoever_writes_an_entry_first_has_the_word() -> None:
             await anext(recorded)
             ending = Entry(2, "final", payload(FINAL), terminal=True)
             await log.append(run.id, [ending])
-            with pytest.raises(NotNextError):
+            with pytest.raises(SequenceConflictError):
                 await anext(recorded)
         assert closed == [True]
         assert (await log.read(run.id, 1)) == [ending]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.chat import Piece, Prompt, Stop, Text, Usage
-from services.runs import Entry, NotNextError, Run
+from services.runs import Entry, Run, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
@@ -401,7 +401,7 @@ async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
     run = await _dead(log, SAID)
 
     async def claim(*_: Any, **__: Any) -> Run:
-        raise NotNextError
+        raise SequenceConflictError
 
     monkeypatch.setattr(log, "claim", claim)
     assert await take_over(run, app, Reader(resume=True)) is None
@@ -449,7 +449,7 @@ async def test_a_stop_keeps_also_what_was_not_to_be_said(app: App) -> None:
 async def test_a_conversation_remembers_an_answer_once(app: App, log: MemoryLog) -> None:
     """Whole, whoever wrote how much of it."""
     await to_the_end(app, await ask(app, session_id="s"))
-    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+    assert await log.read_turns(None, "s", 9) == [("go", WHOLE)]
 
 
 async def test_a_turn_that_was_remembered_already_is_not_remembered_twice(
@@ -459,7 +459,7 @@ async def test_a_turn_that_was_remembered_already_is_not_remembered_twice(
     first = await ask(app, session_id="s")
     await log.add_turn(None, "s", "go", WHOLE)
     await to_the_end(app, first, left=60.0)
-    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+    assert await log.read_turns(None, "s", 9) == [("go", WHOLE)]
 
 
 @pytest.mark.parametrize("seconds", [0.1, 3.5])
