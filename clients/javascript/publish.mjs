@@ -11,7 +11,8 @@ const site = new URL("../../netlify/site/", here);
 const CLIENT = ["index", "stream", "errors", "fetch_transport", "retry_policy", "cursor", "environment", "sse", "events", "analytics"];
 const VENDOR = [
   { name: "marked", from: "lib/marked.esm.js", licence: "LICENSE" },
-  { name: "dompurify", from: "dist/purify.es.mjs", licence: "LICENSE" },
+  { name: "dompurify", from: "dist/purify.min.js", licence: "LICENSE" },
+  { name: "lean-qr", from: "index.mjs", licence: "LICENSE" },
 ];
 
 for (const folder of ["client/", "vendor/"]) {

@@ -1,44 +1,76 @@
 /**
  * Brings the page to life: a question goes out, its events come in, the view follows. The rules of
- * the wire are in client/, the meaning of events in turn.js, the elements in view.js, and what is
- * kept and shared with other tabs in conversation.js.
+ * the wire are in client/, the meaning of events in turn.js, reading in reader.js, the elements in
+ * view.js, and what is kept and shared with other tabs in conversations.js.
  */
-import { createAnalytics, outcomeOf } from "./client/analytics.js";
-import { RiverrunError, join, stream } from "./client/index.js";
-import { openConversation } from "./conversation.js";
+import { announce } from "./announce.js";
+import { createAnalytics } from "./client/analytics.js";
+import { createComposer } from "./composer.js";
+import { openConversations } from "./conversations.js";
+import { createDrawer } from "./drawer.js";
+import { setText } from "./elements.js";
+import { sendFeedback } from "./feedback.js";
+import { createFollower } from "./follow.js";
+import { askForKey, openKeys } from "./keys.js";
 import { drawMeasures } from "./measures.js";
-import { ENDED, applyEvent, beginTurn, canReadOn, failTurn, reviveTurn } from "./turn.js";
-import { createTurnView, spokenEnd } from "./view.js";
+import { hasPlug, pullPlug } from "./plug.js";
+import { createEstimator } from "./progress.js";
+import { readTurn } from "./reader.js";
+import { brand, say } from "./say.js";
+import { drawSamples } from "./samples.js";
+import { openShare, sharedRun } from "./share.js";
+import { bindShortcuts } from "./shortcuts.js";
+import { createThemeButton } from "./theme.js";
+import { ENDED, applyEvent, beginTurn, canReadOn, reviveTurn, runOf } from "./turn.js";
+import { createTurnView } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
-const [form, question, askButton, stopButton] = ["composer", "question", "ask", "stop"].map(byId);
-const [turns, welcome, announcer, freshButton] = ["turns", "welcome", "announcer", "fresh"].map(byId);
+const [askButton, stopButton, turns, welcome, announcer] = ["ask", "stop", "turns", "welcome", "announcer"].map(byId);
 
-const TELL_EVERY = 150; // milliseconds between two words to the other tabs
+const TELL_EVERY = 150; // milliseconds between two messages to the other tabs
 const now = () => performance.timeOrigin + performance.now();
 const analytics = createAnalytics();
+const estimator = createEstimator({ getItem: (name) => localStorage.getItem(name), setItem: (name, value) => localStorage.setItem(name, value) });
+const keys = openKeys();
 const shown = new Map(); // by id: {turn, view, run, change, ...}, in order
 
-const conversation = openConversation({
+const conversations = openConversations({
   onTurn(turn, replaces) {
     const entry = shown.get(turn.id);
     if (entry?.run) return; // this tab reads it, and knows better
     if (entry) entry.change(turn);
     else adopt(turn, shown.get(replaces));
   },
-  onFresh: forgetAll,
+  onList: () => renderList(),
   onStop(id) {
     const entry = shown.get(id);
     if (entry?.run) stopRun(entry);
+  },
+  onFull: () => setText(announcer, say("full")),
+});
+const composer = createComposer(byId("composer"), { ask, isBusy: () => working() !== undefined });
+const follower = createFollower(byId("to-end"), turns, byId("composer"));
+const renderList = createDrawer(byId("conversations"), conversations, {
+  choose: (id) => showConversation(() => conversations.choose(id)),
+  rename: (id, title) => conversations.rename(id, title),
+  remove(id) {
+    const restore = conversations.remove(id);
+    const wasOpen = conversations.open.id === id;
+    if (wasOpen) showConversation(() => conversations.begin());
+    return () => {
+      restore();
+      if (wasOpen) showConversation(() => conversations.choose(id));
+    };
   },
 });
 
 function ask(text, replaced) {
   const query = text.trim();
   if (query === "" || working()) return;
-  const turn = { ...beginTurn(query, now(), newId()), asks: conversation.sessionId };
-  conversation.tell(turn, { replaces: replaced?.turn.id });
+  const turn = { ...beginTurn(query, now(), newId()), asks: conversations.open.sessionId };
+  conversations.tell(turn, { replaces: replaced?.turn.id });
   const entry = adopt(turn, replaced);
+  follower.reset();
   // The new question goes to the top once; from then on only the reader scrolls.
   entry.view.node.scrollIntoView({ block: "start" });
 }
@@ -46,46 +78,53 @@ function ask(text, replaced) {
 /** The turn that is not over, if there is one. */
 const working = () => [...shown.values()].find(({ turn }) => !ENDED.has(turn.phase));
 
-/** Show a turn of any tab, and read it when no other tab does. */
+/** Show a turn, in whichever tab it was asked, and read it when no tab does. */
 function adopt(turn, replaced) {
-  const view = createTurnView(byId("turn"), () => again(entry));
+  const view = createTurnView(byId("turn"), callbacksOf(() => entry), estimate);
   let drawing = 0;
   let clock = 0;
   let telling = 0;
   const draw = () => {
     drawing = 0;
     view.render(entry.turn, now());
+    follower.update();
   };
   const tell = () => {
     clearTimeout(telling);
     telling = 0;
-    if (!entry.gone) conversation.tell(entry.turn, { sessionId: entry.turn.sessionId ?? undefined });
+    if (!entry.isGone && !entry.isShared) conversations.tell(entry.turn, { sessionId: entry.turn.sessionId ?? undefined });
   };
   const entry = {
     turn,
     view,
     run: null,
-    gone: false,
-    change(next, mine = false) {
-      announce(entry.turn, next);
+    isGone: false,
+    isShared: turn.question === "",
+    reading: new AbortController(),
+    change(next, isOurs = false) {
+      const isEnd = ENDED.has(next.phase) && !ENDED.has(entry.turn.phase);
+      announce(announcer, entry.turn, next);
       entry.turn = next;
       // Many tokens, one drawing. A hidden page gets no frames, and needs none.
       drawing ||= requestAnimationFrame(draw);
-      if (mine) telling ||= setTimeout(tell, TELL_EVERY);
+      if (isOurs) telling ||= setTimeout(tell, TELL_EVERY);
       if (ENDED.has(next.phase)) {
         clearInterval(clock);
         clock = 0;
         cancelAnimationFrame(drawing);
+        if (isEnd && isOurs) estimator.learn(next);
         draw();
-        if (mine) tell();
+        if (isOurs) tell();
       } else clock ||= setInterval(draw, 100);
-      if (!entry.gone) showWork();
+      if (!entry.isGone) showWork();
+      if (isEnd && isOurs && !entry.isGone) afterEnd(entry);
     },
     tell,
     leave() {
-      entry.gone = true;
+      entry.isGone = true;
       clearInterval(clock);
       clearTimeout(telling);
+      entry.reading.abort();
     },
   };
   shown.set(turn.id, entry);
@@ -99,72 +138,78 @@ function adopt(turn, replaced) {
   return entry;
 }
 
+/** What the page shows of how far a turn is; kept with the turn, to measure how true it was. */
+function estimate(turn, at) {
+  const far = estimator.estimate(turn, at);
+  if (far.leftMs !== null && turn.estimates.length < 600) turn.estimates.push({ at: at - turn.askedAt, left: far.leftMs });
+  return far;
+}
+
 /** Read a turn to its end, in the one tab that may; the others are told. */
 function follow(entry) {
-  return conversation.alone(entry.turn.id, async () => {
-    if (entry.gone || ENDED.has(entry.turn.phase)) return;
-    const change = (event) => entry.change(applyEvent(entry.turn, event, now()), true);
-    const [, runId, after] = /^(.+)-([0-9]+)$/.exec(entry.turn.cursor) ?? [];
-    // Longer than half a minute is for the person to decide.
-    // A pause is the server's affair; it becomes the reader's when coming back brings nothing.
-    const onRetry = ({ paused, attempt }) => (paused && attempt === 1) || change({ type: "cut" });
-    const hears = { retryPolicy: { longestRetryAfter: 30_000 }, onOpen: () => change({ type: "open" }), onRetry };
-    // Under the same key the question is asked once, though a reload may send it again.
-    const asked = { ...hears, sessionId: entry.turn.asks, idempotencyKey: entry.turn.id };
-    const run = runId ? join(runId, { ...hears, after: Number(after) }) : stream(entry.turn.question, asked);
-    const watch = analytics.watch();
-    entry.run = run;
-    try {
-      for await (const event of run) {
-        watch.event(event);
-        if (event.type === "final") watch.end(outcomeOf(event));
-        entry.change({ ...applyEvent(entry.turn, event, now()), cursor: run.cursor }, true);
-      }
-    } catch (problem) {
-      watch.end(outcomeOf(problem));
-      if (!(problem instanceof RiverrunError)) console.error(problem);
-      entry.change(failTurn(entry.turn, inWords(problem), now()), true);
-    } finally {
-      entry.run = null;
-      drawMeasures(byId("measures"), analytics.report());
-    }
+  return conversations.alone(entry.turn.id, async () => {
+    if (entry.isGone || ENDED.has(entry.turn.phase)) return;
+    await readTurn(entry, { now, analytics, headers: keys.headers });
+    drawMeasures(byId("measures"), analytics.report(), estimator.error());
   });
 }
 
-/** A problem as this page says it. */
-function inWords(problem) {
-  if (!(problem instanceof RiverrunError)) return { message: "This page made a mistake.", code: "internal" };
-  const { code, hint, partial, retryAfterMs } = problem;
-  const said = {
-    interrupted: "The connection was lost before the answer was complete.",
-    unreachable: "The server cannot be reached.",
-    not_a_stream: "The server answered with something other than an event stream.",
-    redirected: "The server answered with something other than an event stream.",
-  }[problem.status < 400 ? code : ""];
-  return said ? { message: said, code, partial, retryAfterMs, hint: hint || "Check the connection, then go on." } : problem;
+function afterEnd(entry) {
+  const { turn } = entry;
+  if (turn.problem?.code === "unauthorized") {
+    entry.view.node.querySelector(".problem").after(askForKey(byId("key-form"), keys.isSet, (key, isRemembered) => {
+      keys.use(key, isRemembered);
+      byId("forget-key").hidden = false;
+      if (entry.isShared || canReadOn(turn)) readOn(entry);
+      else ask(turn.question, entry);
+    }));
+    entry.view.node.querySelector(".key-form input").focus();
+  } else if (turn.phase !== "failed") composer.askNext();
+}
+
+const callbacksOf = (entryOf) => ({
+  ask: (text) => ask(text),
+  again() {
+    const entry = entryOf();
+    if (working()) return;
+    if (canReadOn(entry.turn)) readOn(entry);
+    else ask(entry.turn.question, entry);
+  },
+  edit: () => composer.edit(entryOf().turn.question),
+  share: () => openShare(byId("share"), runOf(entryOf().turn), keys.isSet),
+  async rate(rating, comment) {
+    const entry = entryOf();
+    entry.change({ ...entry.turn, rating }, true);
+    const outcome = await sendFeedback(runOf(entry.turn), { rating, comment }, keys.headers());
+    if (outcome !== "kept") entry.change({ ...entry.turn, rating: outcome === "refused" ? "refused" : "" }, true);
+    setText(announcer, say(outcome === "kept" ? "thanks" : "notKept"));
+  },
+  canPlug: hasPlug,
+  async plug() {
+    const entry = entryOf();
+    if (await pullPlug()) entry.change({ ...entry.turn, plugged: true }, true);
+  },
+});
+
+function readOn(entry) {
+  entry.change(reviveTurn(entry.turn), true);
+  void follow(entry);
 }
 
 function place({ turn, view }, replaced) {
   welcome.hidden = true;
-  freshButton.hidden = false;
+  byId("fresh").hidden = false;
   if (replaced) {
     replaced.leave();
     shown.delete(replaced.turn.id);
     const focused = replaced.view.node.contains(document.activeElement);
     replaced.view.node.replaceWith(view.node);
-    if (focused) question.focus(); // its button went with it
+    if (focused) composer.focus(); // its button went with it
   } else {
     for (const details of turns.querySelectorAll(":scope > article > details.steps")) details.open = false;
     turns.append(view.node);
   }
-}
-
-/** What the button of a turn that is over does: read it on, or ask it again. */
-function again(entry) {
-  if (working()) return;
-  if (!canReadOn(entry.turn)) return ask(entry.turn.question, entry);
-  entry.change(reviveTurn(entry.turn), true);
-  void follow(entry);
+  view.node.dataset.id = turn.id;
 }
 
 function stop() {
@@ -173,7 +218,7 @@ function stop() {
   stopButton.setAttribute("aria-disabled", "true");
   if (entry.run) return stopRun(entry);
   entry.change(applyEvent(entry.turn, { type: "stopping" }, now()));
-  conversation.askToStop(entry.turn.id);
+  conversations.askToStop(entry.turn.id);
 }
 
 function stopRun(entry) {
@@ -181,32 +226,42 @@ function stopRun(entry) {
   void entry.run.stop();
 }
 
-function startAfresh() {
-  forgetAll();
-  conversation.startAfresh();
-  question.focus();
-}
-
-function forgetAll() {
+/** Show another conversation in this tab. A run of the one that is left goes on at the server. */
+function showConversation(choose, { keepsAddress = false } = {}) {
   for (const entry of shown.values()) {
+    if (entry.run) entry.tell();
     entry.leave();
-    void entry.run?.stop();
   }
   shown.clear();
   turns.replaceChildren();
   welcome.hidden = false;
-  freshButton.hidden = true;
+  byId("fresh").hidden = true;
   announcer.textContent = "";
+  composer.clear();
+  if (!keepsAddress && sharedRun() !== "") history.replaceState(null, "", location.pathname + location.search);
+  const { turns: kept, dropped } = choose();
+  byId("dropped").hidden = dropped === 0;
+  if (dropped > 0) setText(byId("dropped"), say("dropped", dropped));
+  for (const turn of kept) adopt(turn);
+  turns.lastElementChild?.scrollIntoView({ block: "start" });
+  document.title = brandName();
   showWork();
+  composer.focus();
 }
+
+const brandName = () => globalThis.riverrun.say(brand.name);
 
 function showWork() {
   const entry = working();
+  composer.show(entry !== undefined);
   // Never `disabled`: that would throw away the keyboard focus.
-  askButton.setAttribute("aria-disabled", String(entry !== undefined));
-  if (!entry && document.activeElement === stopButton) question.focus();
+  if (!entry && document.activeElement === stopButton) composer.focus();
   stopButton.hidden = !entry;
   stopButton.setAttribute("aria-disabled", String(entry?.turn.stopping === true));
+  const last = [...shown.values()].at(-1)?.turn;
+  if (!last) return;
+  const mark = entry ? "… " : last.phase === "done" && document.hidden ? `✓ ${say("doneTitle")}: ` : "";
+  document.title = `${mark}${(last.question || say("sharedTitle")).slice(0, 60)} – ${brandName()}`;
 }
 
 function newId() {
@@ -214,78 +269,47 @@ function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function announce(before, after) {
-  const news = [];
-  for (const step of after.steps) {
-    const old = before.steps.find((one) => one.number === step.number);
-    if (step.state === "executing" && step.description !== old?.description) news.push(step.description);
-  }
-  if (after.link === "cut" && before.link !== "cut") news.push("Connection interrupted, trying again.");
-  if (ENDED.has(after.phase) && !ENDED.has(before.phase)) news.push(spokenEnd(after));
-  if (news.length > 0) announcer.textContent = news.join(" ");
-}
-
-const root = document.documentElement;
-
-function fitQuestion() {
-  question.style.height = "auto";
-  question.style.height = `${question.scrollHeight}px`;
-}
-
-form.addEventListener("submit", (submit) => {
-  submit.preventDefault();
-  if (working() || question.value.trim() === "") return question.focus();
-  const text = question.value;
-  question.value = "";
-  fitQuestion();
+const beginConversation = () => showConversation(() => conversations.begin());
+stopButton.addEventListener("click", stop);
+byId("fresh").addEventListener("click", beginConversation);
+bindShortcuts({
+  stop: () => working() && stop(),
+  write: composer.focus,
+  begin: beginConversation,
+  copy: () => turns.lastElementChild?.querySelector(".copy").click(),
+  help: () => byId("conversations").showPopover(),
+});
+byId("forget-key").hidden = !keys.isSet;
+byId("forget-key").addEventListener("click", ({ target }) => {
+  keys.forget();
+  target.hidden = true;
+});
+// Of the page around this one, which `_headers` allowed to frame it; any other cannot.
+addEventListener("message", ({ source, data }) => {
+  if (source === parent && source !== self && typeof data?.riverrunKey === "string") keys.use(data.riverrunKey, false);
+});
+drawSamples(byId("samples"), (text) => {
+  composer.focus(); // the sample is about to vanish with the welcome
   ask(text);
 });
-question.addEventListener("input", fitQuestion);
-question.addEventListener("keydown", (key) => {
-  // Enter also confirms a word in an input method; that Enter is not a question.
-  if (key.key !== "Enter" || key.shiftKey || key.isComposing) return;
-  key.preventDefault();
-  form.requestSubmit();
-});
-document.addEventListener("keydown", (key) => {
-  if (key.key === "Escape" && working() && !key.isComposing) stop();
-});
-stopButton.addEventListener("click", stop);
-freshButton.addEventListener("click", startAfresh);
-for (const sample of document.querySelectorAll(".sample")) {
-  sample.addEventListener("click", () => {
-    question.focus(); // the sample is about to vanish with the welcome
-    ask(sample.textContent);
-  });
+createThemeButton(byId("theme"));
+
+/** Read the run that the address names, which another page or device asked for. */
+function showShared() {
+  const run = sharedRun();
+  if (run === "") return;
+  showConversation(() => conversations.begin(), { keepsAddress: true });
+  adopt({ ...beginTurn("", now(), `shared-${run}`), cursor: `${run}-0` });
 }
-
-const themeButton = byId("theme");
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-
-function showTheme() {
-  themeButton.setAttribute("aria-pressed", String(isDark()));
-  if (!root.dataset.theme) return; // the two meta elements follow the system by themselves
-  for (const meta of document.querySelectorAll('meta[name="theme-color"]')) {
-    meta.content = getComputedStyle(document.body).backgroundColor;
-  }
-}
-
-themeButton.addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  try {
-    localStorage.setItem("riverrun-theme", root.dataset.theme);
-  } catch {
-    // Storage may be forbidden; the choice then lasts as long as the page.
-  }
-  showTheme();
-});
-dark.addEventListener("change", showTheme);
-showTheme();
 
 // What the last visit left: finished turns are shown, an unfinished one is read on.
-for (const turn of conversation.turns()) adopt(turn);
-turns.lastElementChild?.scrollIntoView({ block: "start" });
+if (sharedRun() !== "") showShared();
+else if (conversations.open.turns.length > 0) showConversation(() => conversations.open);
+showWork();
+// A page around this one decides itself where the focus is.
+if (parent === self) composer.focus();
+addEventListener("hashchange", showShared);
 addEventListener("pagehide", () => {
   for (const entry of shown.values()) if (entry.run) entry.tell();
 });
+document.addEventListener("visibilitychange", showWork);

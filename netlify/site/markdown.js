@@ -4,9 +4,13 @@
  * that a person may choose to follow. No HTML of the model's own, no image, nothing that asks
  * another server anything by being shown.
  */
+import { showDone } from "./actions.js";
+import { copyText } from "./elements.js";
+import { say } from "./say.js";
 import { Marked } from "./vendor/marked.js";
-import createDOMPurify from "./vendor/dompurify.js";
+import "./vendor/dompurify.js"; // its small build has no exports: it sets `DOMPurify`
 
+const { DOMPurify } = globalThis;
 const escaped = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
 const isWeb = (href) => /^https?:\/\//i.test(href) && URL.canParse(href);
 
@@ -53,18 +57,39 @@ const HARMLESS = {
  * So a page draws again only what changed while an answer is written.
  */
 export function readBlocks(text) {
-  const lists = marked.lexer(text);
-  return lists
+  let tokens;
+  try {
+    tokens = marked.lexer(text);
+  } catch {
+    return [{ key: text, draw: () => drawPlain(text) }]; // nested too deep to be read
+  }
+  return tokens
     .filter(({ type }) => type !== "space")
-    .map((token) => ({ key: token.raw, draw: () => drawBlock(token) }));
+    .map((token) => ({ key: token.raw, draw: () => drawSafely(token) }));
+}
+
+/** A block that the libraries cannot draw is shown as the text it is, never lost. */
+function drawSafely(token) {
+  try {
+    return drawBlock(token);
+  } catch {
+    return drawPlain(token.raw);
+  }
+}
+
+function drawPlain(text) {
+  const block = document.createElement("p");
+  Object.assign(block, { className: "plain", dir: "auto", textContent: text });
+  return block;
 }
 
 function drawBlock(token) {
-  const fragment = createDOMPurify.sanitize(marked.parser([token]), HARMLESS);
+  const fragment = DOMPurify.sanitize(marked.parser([token]), HARMLESS);
+  for (const block of fragment.querySelectorAll("p, h3, li, blockquote, th, td")) block.dir = "auto";
   for (const link of fragment.querySelectorAll("a")) {
     Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
   }
-  for (const scrolled of fragment.querySelectorAll("pre")) scrolled.tabIndex = 0;
+  for (const code of fragment.querySelectorAll("pre")) code.replaceWith(frameCode(code.cloneNode(true)));
   for (const table of fragment.querySelectorAll("table")) {
     const frame = document.createElement("div");
     frame.className = "wide";
@@ -76,6 +101,18 @@ function drawBlock(token) {
   const block = document.createElement("p");
   block.append(fragment);
   return block;
+}
+
+/** Code in a frame that scrolls, with a button that copies it. */
+function frameCode(code) {
+  const [frame, button] = ["div", "button"].map((tag) => document.createElement(tag));
+  Object.assign(button, { type: "button", className: "quiet copy-code", textContent: say("copyCode") });
+  button.addEventListener("click", () => showDone(button, copyText(code.textContent)));
+  code.tabIndex = 0;
+  code.dir = "ltr";
+  frame.className = "code";
+  frame.append(code, button);
+  return frame;
 }
 
 const CITATION = /\[(\d{1,3}(?:\s?,\s?\d{1,3}){0,20})\]/g;
@@ -103,10 +140,15 @@ export function drawCitations(block, draw) {
   }
 }
 
+function readAloud(block) {
+  for (const button of block.querySelectorAll("button")) button.remove();
+  return block.textContent;
+}
+
 /** The text as a person would read it aloud: no marks, no citation numbers. */
 export function spokenText(text) {
   return readBlocks(text)
-    .map(({ draw }) => draw().textContent)
+    .map(({ draw }) => readAloud(draw()))
     .join("\n")
     .replace(CITATION, "")
     .replace(/ +([.,;:!?])/g, "$1")

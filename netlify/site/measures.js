@@ -1,21 +1,25 @@
 /** The figures of the streams that this tab read, as a list. Numbers in, elements out. */
-import { duration } from "./view.js";
+import { duration } from "./elements.js";
+import { words } from "./say.js";
 
 const none = "–";
+const percent = (part) => (part === null ? none : `${Math.round(part * 100)} %`);
 const time = (ms) => (ms === null ? none : duration(ms));
 
 /** Show `report` (analytics.js) in the `details` element; hidden until there is a stream. */
-export function drawMeasures(details, report) {
+export function drawMeasures(details, report, estimateError) {
   const { totalStreams, successfulStreams, errorStreams, stoppedStreams } = report;
+  const { figures } = words;
   const rows = [
-    ["Answers", `${successfulStreams} of ${totalStreams}`],
-    ["Failed, stopped", `${errorStreams}, ${stoppedStreams}`],
-    ["Success", report.successRate === null ? none : `${Math.round(report.successRate * 100)} %`],
-    ["First event, median", time(report.firstEvent.p50)],
-    ["First words, median", time(report.firstToken.p50)],
-    ["Whole answer, median", time(report.duration.p50)],
-    ["Whole answer, 9 of 10", time(report.duration.p90)],
-    ["Events for each", report.averageEvents === null ? none : report.averageEvents.toFixed(1)],
+    [figures.answers, figures.of(successfulStreams, totalStreams)],
+    [figures.failed, `${errorStreams}, ${stoppedStreams}`],
+    [figures.success, percent(report.successRate)],
+    [figures.firstEvent, time(report.firstEvent.p50)],
+    [figures.firstWords, time(report.firstToken.p50)],
+    [figures.whole, time(report.duration.p50)],
+    [figures.slow, time(report.duration.p90)],
+    [figures.events, report.averageEvents === null ? none : report.averageEvents.toFixed(1)],
+    [figures.estimate, percent(estimateError)],
   ];
   details.hidden = totalStreams === 0;
   details.querySelector("dl").replaceChildren(

@@ -1,12 +1,25 @@
-/*
- * The chosen theme, applied before the first paint. A classic script, because a module would run
- * after it. Without a choice the system's preference decides, in CSS.
- */
-(() => {
-  try {
-    const chosen = localStorage.getItem("riverrun-theme");
-    if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
-  } catch {
-    // Storage may be forbidden; the system's preference still works.
+/** The button that changes between light and dark. start.js applies the choice of the last visit. */
+const root = document.documentElement;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+
+export function createThemeButton(button) {
+  function show() {
+    button.setAttribute("aria-pressed", String(isDark()));
+    if (!root.dataset.theme) return; // the two meta elements follow the system by themselves
+    for (const meta of document.querySelectorAll('meta[name="theme-color"]')) {
+      meta.content = getComputedStyle(document.body).backgroundColor;
+    }
   }
-})();
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem("riverrun-theme", root.dataset.theme);
+    } catch {
+      // Storage may be forbidden; the choice then lasts as long as the page.
+    }
+    show();
+  });
+  dark.addEventListener("change", show);
+  show();
+}

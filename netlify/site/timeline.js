@@ -3,6 +3,9 @@
  * interruptions as gaps. Numbers in, SVG out.
  */
 
+import { duration } from "./elements.js";
+import { words } from "./say.js";
+
 const WIDTH = 600;
 const ROW = 14;
 const SVG = "http://www.w3.org/2000/svg";
@@ -15,7 +18,8 @@ function shape(name, attributes, title = "") {
 }
 
 /** Draw the timeline of `turn` into an `svg` element. `now` closes what has not ended. */
-export function drawTimeline(svg, turn, now, words) {
+export function drawTimeline(svg, turn, now) {
+  const { bar, tick } = words.pictureSaid;
   const total = Math.max(1, (turn.endedAt ?? now) - turn.askedAt);
   const x = (at) => Math.min(WIDTH, (Math.max(0, at) / total) * WIDTH).toFixed(1);
   const rows = turn.steps.length + 1;
@@ -25,27 +29,28 @@ export function drawTimeline(svg, turn, now, words) {
     const to = step.ms === null ? total : Math.min(total, from + step.ms);
     const width = Math.max(3, x(to) - x(from));
     const box = { class: `bar ${step.state}`, x: Math.min(x(from), WIDTH - 3), y: row * ROW + 3, width, height: ROW - 6, rx: 3 };
-    return shape("rect", box, `${step.description}, from ${words(from)} to ${words(to)}`);
+    return shape("rect", box, bar(step.description, duration(from), duration(to)));
   });
   const base = (rows - 1) * ROW + 2;
   parts.push(shape("line", { class: "axis", x1: 0, x2: WIDTH, y1: base + ROW / 2, y2: base + ROW / 2 }));
   for (const { at, type } of turn.timeline) {
-    const tick = { class: `tick ${type}`, x: x(at) - 0.75, y: base, width: type === "token" ? 1 : 2, height: ROW - 2 };
-    parts.push(shape("rect", tick, `${type} after ${words(at)}`));
+    const box = { class: `tick ${type}`, x: x(at) - 0.75, y: base, width: type === "token" ? 1 : 2, height: ROW - 2 };
+    parts.push(shape("rect", box, tick(type, duration(at))));
   }
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
   svg.replaceChildren(...parts);
 }
 
 /** What the picture shows, in words. */
-export function describeTimeline(turn, words) {
+export function describeTimeline(turn) {
+  const { events, first, words: from, cuts } = words.pictureSaid;
   const count = (type) => turn.timeline.filter((event) => event.type === type).length;
-  const first = turn.timeline[0];
+  const [begin] = turn.timeline;
   const token = turn.timeline.find(({ type }) => type === "token");
   return [
-    `${turn.events} events`,
-    first ? `the first after ${words(first.at)}` : "",
-    token ? `words from ${words(token.at)} on` : "",
-    count("cut") > 0 ? `${count("cut")} interruptions` : "no interruption",
+    events(turn.events),
+    begin ? first(duration(begin.at)) : "",
+    token ? from(duration(token.at)) : "",
+    cuts(count("cut")),
   ].filter(Boolean).join(", ");
 }

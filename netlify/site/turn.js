@@ -20,6 +20,7 @@ export function beginTurn(question, now, id = "") {
   return {
     id,
     question,
+    asks: "", // the session that it was asked in
     cursor: "", // the last event that is in here, `<run>-<seq>`
     events: 0,
     timeline: [], // {at, type}: what came when, in milliseconds since it was asked
@@ -27,10 +28,16 @@ export function beginTurn(question, now, id = "") {
     link: "opening", // "open" while connected, "cut" between two connections
     stopping: false,
     steps: [],
-    progress: 0,
+    progress: 0, // from 0 to 1, by what the server said
+    eta: null, // {at, ms}: how long the server thought it would take, and when
+    estimates: [], // {at, left}: what the page showed (progress.js)
     answer: "",
     sources: [],
     notices: [],
+    followUps: [],
+    rating: "", // "up" or "down"
+    plugged: false, // its function was killed from this page
+    isForgotten: false, // the server did not have the session any more
     usage: null,
     problem: null,
     finishReason: null,
@@ -77,6 +84,9 @@ export function failTurn(turn, problem, now) {
   return applyEvent(turn, { type: "error", error: message, code, retryable, retryAfterMs, hint, partial }, now);
 }
 
+/** The id of the run, once it is known. */
+export const runOf = ({ cursor }) => cursor.replace(/-[0-9]+$/, "");
+
 const LINK = new Set(["open", "cut", "stopping"]);
 
 const TAKE = {
@@ -86,7 +96,9 @@ const TAKE = {
 
   status(turn, event, now) {
     const steps = placeStep(turn.steps, event.status, now);
-    return { ...turn, steps, progress: progressOf(turn, steps, event.status) };
+    const ms = number(object(event.status).etaMs);
+    const eta = ms === null ? turn.eta : { at: now, ms };
+    return { ...turn, steps, eta, progress: progressOf(turn, steps, event.status) };
   },
 
   token(turn, event, now) {
@@ -100,6 +112,7 @@ const TAKE = {
   reset: (turn) => ({ ...turn, answer: "" }),
 
   notice(turn, event) {
+    if (event.code === "session_unknown") return { ...turn, isForgotten: true };
     const message = string(event.message);
     return message === "" ? turn : { ...turn, notices: [...turn.notices, message] };
   },
@@ -108,15 +121,19 @@ const TAKE = {
     const result = object(event.result);
     const cancelled = result.finishReason === "cancelled";
     const ended = settle(turn, cancelled ? "stopped" : "done", now);
+    const sessionId = string(result.sessionId) || null;
     return {
       ...ended,
+      followUps: list(result.followUps).filter((text) => string(text) !== "").slice(0, 4),
+      // The server answers under another session where it no longer has the one that was asked.
+      isForgotten: turn.isForgotten || Boolean(turn.asks && sessionId && turn.asks !== sessionId),
       answer: typeof result.answer === "string" ? result.answer : turn.answer,
       firstTokenAt: turn.firstTokenAt ?? now,
       sources: lastSources(turn.sources, result.sources),
       usage: readUsage(result.usage) ?? turn.usage,
       finishReason: string(result.finishReason) || "stop",
       truncated: result.truncated === true,
-      sessionId: string(result.sessionId) || null,
+      sessionId,
     };
   },
 
@@ -131,7 +148,7 @@ const TAKE = {
     };
     if (event.code === "cancelled") return settle(kept, "stopped", now);
     const problem = {
-      message: string(event.error) || "The answer could not be finished.",
+      message: string(event.error),
       code: string(event.code) || "internal",
       retryable: event.retryable !== false,
       retryAfterMs: number(event.retryAfterMs),
@@ -147,7 +164,7 @@ function settle(turn, phase, now) {
     step.state === "executing" ? { ...step, state: after, ms: now - step.seenAt } : step,
   );
   const progress = phase === "done" ? 1 : turn.progress;
-  return { ...turn, phase, link: "open", stopping: false, steps, progress, endedAt: now };
+  return { ...turn, phase, link: "open", stopping: false, steps, progress, eta: null, endedAt: now };
 }
 
 function placeStep(steps, status, now) {
@@ -159,7 +176,7 @@ function placeStep(steps, status, now) {
   const lasted = known && since !== null && number(timestamp) !== null ? timestamp - since : null;
   const next = {
     number: step,
-    description: string(description) || known?.description || `Step ${step}`,
+    description: string(description) || known?.description || "",
     state,
     since,
     seenAt: known?.seenAt ?? now,
@@ -176,22 +193,35 @@ function progressOf(turn, steps, status) {
   return Math.max(turn.progress, Math.min(1, Math.max(0, number(progress) ?? guess)));
 }
 
-function readSources(list) {
-  if (!Array.isArray(list)) return [];
-  return list.map(object).map((source) => ({
-    title: string(source.title) || string(source.uri) || string(source.id) || "Untitled",
+function readSources(given) {
+  return list(given).map(object).map((source) => ({
+    id: string(source.id),
+    title: string(source.title) || string(source.uri) || string(source.id),
     uri: string(source.uri),
+    href: string(source.href),
     score: number(source.score),
     snippet: string(source.snippet),
+    text: string(source.text),
+    quotes: list(source.quotes).map(readQuote).filter(Boolean),
+    cited: typeof source.cited === "boolean" ? source.cited : null,
   }));
 }
 
+/** Where in the text of a passage a quoted sentence stands: `[start, end]` in characters. */
+function readQuote(quote) {
+  const [start, end] = list(quote);
+  return Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end > start ? [start, end] : null;
+}
+
 /** The final event repeats the sources; a large one has lost its passages on the way. */
-function lastSources(shown, list) {
-  if (!Array.isArray(list) || list.length === 0) return shown;
-  return readSources(list).map((source, at) =>
-    source.snippet === "" && shown[at]?.title === source.title ? shown[at] : source,
-  );
+function lastSources(shown, given) {
+  if (list(given).length === 0) return shown;
+  return readSources(given).map((source, at) => {
+    const before = shown[at];
+    if (before?.title !== source.title) return source;
+    const { snippet, text, quotes } = source;
+    return { ...source, snippet: snippet || before.snippet, text: text || before.text, quotes: quotes.length > 0 ? quotes : before.quotes };
+  });
 }
 
 function readUsage(usage) {
@@ -200,6 +230,7 @@ function readUsage(usage) {
   return { inputTokens, outputTokens };
 }
 
+const list = (value) => (Array.isArray(value) ? value : []);
 const string = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (Number.isFinite(value) ? value : null);
 const object = (value) => (value !== null && typeof value === "object" ? value : {});

@@ -3,43 +3,43 @@
 This package knows nothing of runs, events, embeddings or sockets.
 """
 
-from .citations import Grounding, check_citations
+from .citations import Grounding, check
 from .opening import open_chat
 from .provider import (
-    ZERO_USAGE,
+    NOTHING,
+    Anew,
     ChatCode,
     ChatError,
     ChatProvider,
+    Cut,
     Note,
     Piece,
     Prompt,
-    Restart,
     Stop,
     StopReason,
     Text,
     Turn,
-    UnbilledCall,
     Usage,
     answer,
 )
 
 __all__ = [
-    "ZERO_USAGE",
+    "NOTHING",
+    "Anew",
     "ChatCode",
     "ChatError",
     "ChatProvider",
+    "Cut",
     "Grounding",
     "Note",
     "Piece",
     "Prompt",
-    "Restart",
     "Stop",
     "StopReason",
     "Text",
     "Turn",
-    "UnbilledCall",
     "Usage",
     "answer",
-    "check_citations",
+    "check",
     "open_chat",
 ]

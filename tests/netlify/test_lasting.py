@@ -101,16 +101,24 @@ def test_the_conversation_is_still_there_after_a_reload(page: Page) -> None:
         becomes(page, "done")
         assert server.questions()[-1].body["sessionId"] == "session-1"
         page.click("#fresh")
+        assert page.evaluate("document.querySelectorAll('.turn').length") == 0
         page.open(f"{server.url}/?fresh")
         assert page.evaluate("document.querySelectorAll('.turn').length") == 0
 
 
 def test_storage_that_holds_nonsense_is_not_shown(page: Page) -> None:
-    """Another version of the page, or somebody with a console, left it there."""
+    """Another version of the page, or a console, left it there."""
+    known = json.dumps([{"id": "1", "title": "t", "changedAt": 1}])
     for nonsense in ("{", "null", '{"turns": 5}', '{"sessionId": "", "turns": [{"id": 1}]}'):
         with serve(answers(*WHOLE)) as server:
             page.open(server.url)
-            page.evaluate(f"localStorage.setItem('riverrun-conversation', {json.dumps(nonsense)})")
+            for name, value in (
+                ("riverrun-conversations", nonsense if nonsense == "{" else known),
+                ("riverrun-conversation-1", nonsense),
+                ("riverrun-durations", nonsense),
+            ):
+                page.evaluate(f"localStorage.setItem('{name}', {json.dumps(value)})")
+            page.evaluate("sessionStorage.clear()")
             page.open(f"{server.url}/?again")
             assert page.evaluate("document.querySelectorAll('.turn').length") == 0
             ask(page, "Why?")
@@ -197,20 +205,26 @@ def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
 
 
 def test_what_one_tab_asks_and_hears_the_other_shows(page: Page) -> None:
-    """A turn appears there, grows there and ends there; a new conversation begins in both."""
+    """A turn appears there, grows there and ends there; each tab may begin another conversation."""
     with serve(held()) as server:
         page.open(server.url)
+        ask(page, "Why?")
         other = page.second()
         other.open(server.url)
-        ask(page, "Why?")
         other.wait_for(SAID)
         server.gate("go on").set()
         becomes(other, "done")
         becomes(page, "done")
         assert other.text(".answer") == page.text(".answer") == "So far and on"
         assert len(server.asked) == 1
+        ask(other, "And then?")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+        becomes(page, "done")
         other.click("#fresh")
-        page.wait_for("document.querySelectorAll('.turn').length === 0")
+        ask(other, "Something else?")
+        becomes(other, "done")
+        assert other.evaluate("document.querySelectorAll('.turn').length") == 1
+        assert page.evaluate("document.querySelectorAll('.turn').length") == 2
 
 
 def test_either_tab_can_stop_the_run(page: Page) -> None:
@@ -228,9 +242,9 @@ def test_either_tab_can_stop_the_run(page: Page) -> None:
 
     with serve(answer) as server:
         page.open(server.url)
+        ask(page, "Why?")
         other = page.second()
         other.open(server.url)
-        ask(page, "Why?")
         other.wait_for(SAID)
         other.click("#stop")
         becomes(other, "stopped")
@@ -245,6 +259,9 @@ def test_the_figures_and_the_picture_tell_of_the_stream(page: Page) -> None:
         assert page.evaluate("document.querySelector('#measures').hidden")
         ask(page, "Why?")
         becomes(page, "done")
+        page.click("#menu")
+        page.click("#details")
+        page.press("Escape")
         page.click(".timeline summary")
         page.wait_for("document.querySelectorAll('.timeline .tick').length === 6")
         assert page.evaluate("document.querySelectorAll('.timeline .bar').length") == 2

@@ -24,7 +24,7 @@ def why_not() -> str:
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("module", ["turn"])
+@pytest.mark.parametrize("module", ["turn", "progress"])
 def test_a_module_of_the_page_keeps_its_promises(module: str) -> None:
     """Each file of tests passes under `node --test`; its report is shown when it does not."""
     if reason := why_not():

@@ -192,27 +192,34 @@ def test_escape_stops_the_run_on_the_server(page: Page) -> None:
         assert page.evaluate("document.querySelector('#stop').hidden")
 
 
-def test_a_double_click_asks_once_and_stops_nothing(page: Page) -> None:
-    """Neither the second click nor an impatient Enter is another question, or a stop."""
+def test_a_double_click_asks_once_and_the_next_question_waits(page: Page) -> None:
+    """The second click is no other question, and no stop; what is asked meanwhile is asked next."""
 
     def answer(exchange: Exchange) -> None:
         exchange.open()
-        exchange.send(1, token("a"))
-        exchange.wait("clicked")
-        exchange.send(2, final("a"))
+        if len(exchange.server.questions()) == 1:
+            exchange.send(1, token("a"))
+            exchange.wait("queued")
+            exchange.send(2, final("a"))
+        else:
+            exchange.send(1, final("a"))
 
     with serve(answer) as server:
         page.open(server.url)
         page.evaluate("document.querySelector('#question').focus()")
         page.type("Why?")
         page.click("#ask", times=2)
-        page.evaluate("document.querySelector('#question').focus()")
-        page.type("Again")
-        page.press("Enter")
-        server.gate("clicked").set()
-        becomes(page, "done")
+        for question in ("Second?", "Never?", "Third?"):
+            ask(page, question)
+        page.wait_for("document.querySelectorAll('#queue li').length === 3")
         assert (len(server.questions()), server.stops()) == (1, [])
-        assert page.evaluate("document.querySelector('#question').value") == "Again"
+        page.click("#queue li:nth-child(2) button")
+        server.gate("queued").set()
+        page.wait_for("document.querySelectorAll('.turn').length === 3")
+        becomes(page, "done")
+        asked = [asked.body["query"] for asked in server.questions()]
+        assert asked == ["Why?", "Second?", "Third?"]
+        assert page.evaluate("document.querySelector('#queue').hidden")
 
 
 def test_an_earlier_question_waits_for_the_answer_being_written(page: Page) -> None:
@@ -254,24 +261,22 @@ def test_a_conversation_goes_on_with_its_session(page: Page) -> None:
         assert page.evaluate("document.querySelectorAll('.turn').length") == 1
 
 
-def test_an_abandoned_answer_does_not_reach_the_next_conversation(page: Page) -> None:
-    """A new conversation stops the run it leaves, and no late event of it is shown or kept."""
+def test_an_answer_that_is_left_goes_on_and_does_not_reach_the_next_conversation(
+    page: Page,
+) -> None:
+    """A new conversation stops nothing; back in the old one, the answer is read to its end."""
 
     def answer(exchange: Exchange) -> None:
-        if exchange.asked.path.endswith("/stop"):
-            exchange.reply(202, {})
-            return
-        exchange.open()
-        if exchange.asked.body["query"] == "Old?":
-            exchange.send(1, token("old"))
-            exchange.wait("next one runs")
-            exchange.send(2, final("old", sessionId="old"))
-            exchange.server.gate("old ended").set()
+        exchange.open("old" if "old" in exchange.asked.path else "run")
+        if "/runs/old/" in exchange.asked.path:
+            exchange.send(2, final("old and whole", sessionId="old"), run="old")
+        elif exchange.asked.body["query"] == "Old?":
+            exchange.send(1, token("old"), run="old")
+            exchange.wait("next one ended")
         else:
             exchange.send(1, token("new"))
-            exchange.server.gate("next one runs").set()
-            exchange.wait("old ended")
             exchange.send(2, final("new", sessionId=None))
+            exchange.server.gate("next one ended").set()
 
     with serve(answer) as server:
         page.open(server.url)
@@ -281,8 +286,9 @@ def test_an_abandoned_answer_does_not_reach_the_next_conversation(page: Page) ->
         ask(page, "New?")
         becomes(page, "done")
         assert page.text("#turns .answer") == "new"
-        ask(page, "Next?")
-        page.wait_for("document.querySelectorAll('.turn').length === 2")
+        page.click("#menu")
+        page.click("#list li:nth-child(2) .choose")
         becomes(page, "done")
-        assert [asked.body["sessionId"] for asked in server.questions()] == ["", "", ""]
-        assert len(server.stops()) == 1
+        assert page.text("#turns .answer") == "old and whole"
+        assert [asked.body["sessionId"] for asked in server.questions()] == ["", ""]
+        assert server.stops() == []

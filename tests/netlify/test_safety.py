@@ -48,7 +48,8 @@ def test_nothing_a_server_says_becomes_an_element(page: Page) -> None:
         page.open(server.url)
         ask(page, EVIL)
         becomes(page, "failed")
-        found = "document.querySelectorAll('.turn :is(script, img, iframe, object, form)').length"
+        elements = ":is(script, img, iframe, object, form:not(.feedback))"
+        found = f"document.querySelectorAll('.turn {elements}').length"
         assert page.evaluate(found) == 0
         assert page.evaluate("window.owned === undefined")
         for part in (".asked", ".steps li", ".notices", ".answer", ".problem", ".sources .title"):
@@ -138,6 +139,7 @@ def test_nothing_a_model_writes_asks_anyone_anything(page: Page) -> None:
         every = "[...document.querySelectorAll('.answer *')]"
         loose = f"{every}.flatMap((node) => node.getAttributeNames())"
         allowed = {"href", "target", "rel", "class", "tabindex", "start", "align"}
+        allowed |= {"dir", "type"}  # ours: the text's direction, the button that copies code
         assert set(page.evaluate(loose)) <= allowed
         shown = page.text(".answer")
         for words in ("<script>fetch(", "onerror=", "a picture", "javascript:fetch", "<iframe"):

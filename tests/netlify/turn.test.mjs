@@ -107,3 +107,15 @@ test("unknown and misshapen events do no harm", () => {
     assert.equal(after({ type: "error", error: value, partial: value }).phase, "failed");
   }
 });
+
+test("an answer under another session has forgotten the earlier questions", () => {
+  const asked = (asks, sessionId) =>
+    applyEvent({ ...beginTurn("Why?", 0), asks }, final({ sessionId }), 1).isForgotten;
+  assert.deepEqual([asked("", "a"), asked("a", "a"), asked("a", "b")], [false, false, true]);
+});
+
+test("only quotes that lie in order and within a passage are taken", () => {
+  const quotes = [[0, 4], [4, 2], [-1, 3], ["0", 1], null, [1.5, 3]];
+  const turn = after({ type: "sources", sources: [{ title: "T", text: "whole text", quotes }] });
+  assert.deepEqual(turn.sources[0].quotes, [[0, 4]]);
+});

@@ -12,7 +12,10 @@ LAST = ".turn:last-child"
 def ask(page: Page, question: str) -> None:
     page.evaluate("document.querySelector('#question').focus()")
     page.type(question)
-    page.press("Enter")
+    if page.evaluate("matchMedia('(pointer: coarse)').matches"):
+        page.click("#ask")  # on a phone Enter starts a line
+    else:
+        page.press("Enter")
 
 
 def becomes(page: Page, phase: str) -> None:

@@ -1,6 +1,6 @@
-"""The parts of a script: entries of steps, played by the scripted provider.
+"""What a script is: entries of steps, played by the scripted provider.
 
-Knows neither where a script comes from nor how its steps are played.
+Nothing here knows where a script comes from, or how its steps are played.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from ..provider import Stop, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class SayStep:
+class Say:
     """Yield `text` as one piece, `times` times."""
 
     text: str
@@ -18,14 +18,14 @@ class SayStep:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitStep:
+class Wait:
     """Do nothing for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class FailStep:
+class Fail:
     """Raise the error of this name."""
 
     name: str
@@ -33,23 +33,23 @@ class FailStep:
 
 
 @dataclass(frozen=True, slots=True)
-class HangStep:
+class Hang:
     """Never go on."""
 
 
 @dataclass(frozen=True, slots=True)
-class BreakOffStep:
+class BreakOff:
     """End without saying so."""
 
 
 @dataclass(frozen=True, slots=True)
-class SpendStep:
+class Spend:
     """Report this usage."""
 
     usage: Usage
 
 
-Step = SayStep | WaitStep | FailStep | HangStep | BreakOffStep | SpendStep | Stop
+Step = Say | Wait | Fail | Hang | BreakOff | Spend | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class Script:
 
     entries: tuple[Entry, ...]
 
-    def find_steps(self, question: str) -> tuple[Step, ...] | None:
-        """Return the steps of the first entry that matches in any case; None if none does."""
-        question = _fold(question)
+    def steps_for(self, question: str) -> tuple[Step, ...] | None:
+        """The steps of the first entry that matches, without regard to case; None if none does."""
+        question = _folded(question)
         for entry in self.entries:
-            if entry.when == "*" or _fold(entry.when) in question:
+            if entry.when == "*" or _folded(entry.when) in question:
                 return entry.steps
         return None
 
 
-def _fold(text: str) -> str:
+def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from services.runs.memory import KEEP_RUNS, MemoryLog
 from services.settings import Settings
 from services.streaming import (
-    App,
     Cursor,
     Final,
+    Installation,
     Question,
     Result,
     Status,
@@ -45,11 +45,11 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-async def app() -> AsyncIterator[App]:
+async def here() -> AsyncIterator[Installation]:
     """An installation that serves nobody when the test is over."""
-    app = App(Settings())
-    yield app
-    assert app.streams == 0
+    installation = Installation(Settings())
+    yield installation
+    assert installation.streams == 0
 
 
 async def chunks_of(response: Response) -> list[bytes]:
@@ -64,9 +64,9 @@ def told(chunks: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(event.data) for event in EventStreamParser().feed(b"".join(chunks))]
 
 
-async def ask(app: App, producer: Any, **more: Any) -> list[dict[str, Any]]:
+async def ask(here: Installation, producer: Any, **more: Any) -> list[dict[str, Any]]:
     """The events of a new run."""
-    response = await handle_streaming_request(ASK, producer=producer, app=app, **more)
+    response = await handle_streaming_request(ASK, producer=producer, installation=here, **more)
     assert response.status_code == 200
     return told(await chunks_of(response))
 
@@ -126,14 +126,16 @@ class CallableObject:
     ],
     ids=["function", "generator", "class", "function of a class", "iterator", "callable object"],
 )
-async def test_any_async_generator_can_be_handed_in(make: Callable[[], Any], app: App) -> None:
+async def test_any_async_generator_can_be_handed_in(
+    make: Callable[[], Any], here: Installation
+) -> None:
     """Or a function of the question that makes one, or a class that can be iterated over."""
-    *tokens, final = await ask(app, make())
+    *tokens, final = await ask(here, make())
     assert [event["text"] for event in tokens] == ["Hello", ", ", "world"]
     assert final["result"]["answer"] == "Hello, world"
 
 
-async def test_a_producer_is_given_the_question(app: App) -> None:
+async def test_a_producer_is_given_the_question(here: Installation) -> None:
     """Checked, and with what only the caller knew."""
     heard: list[Question] = []
 
@@ -142,7 +144,7 @@ async def test_a_producer_is_given_the_question(app: App) -> None:
         yield "x"
 
     asked = Question(query="q", metadata={"a": "b"}, owner="ann")
-    response = await handle_streaming_request(asked, producer=producer, app=app)
+    response = await handle_streaming_request(asked, producer=producer, installation=here)
     *_, final = told(await chunks_of(response))
     assert heard == [asked]
     assert final["result"]["metadata"] == {"a": "b"}
@@ -150,7 +152,7 @@ async def test_a_producer_is_given_the_question(app: App) -> None:
 
 @pytest.mark.parametrize("handle", [handle_streaming_request, handle_request])
 async def test_what_cannot_produce_is_refused_where_it_is_handed_in(
-    handle: Callable[..., Any], app: App
+    handle: Callable[..., Any], here: Installation
 ) -> None:
     """A sync generator by mistake; the message says what to write instead."""
 
@@ -159,11 +161,11 @@ async def test_what_cannot_produce_is_refused_where_it_is_handed_in(
 
     for mistake in (sync, ["x"], "x", 5):
         with pytest.raises(TypeError, match="async generator"):
-            await handle(ASK, producer=mistake, app=app)
+            await handle(ASK, producer=mistake, installation=here)
 
 
 async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
-    app: App, recwarn: pytest.WarningsRecorder
+    here: Installation, recwarn: pytest.WarningsRecorder
 ) -> None:
     """`async def` without `yield`: refused with the same words, and closed."""
 
@@ -171,12 +173,12 @@ async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
         return "x"
 
     with pytest.raises(TypeError, match="async generator"):
-        await handle_streaming_request(ASK, producer=forgot_to_yield, app=app)  # type: ignore[arg-type]  # on purpose
+        await handle_streaming_request(ASK, producer=forgot_to_yield, installation=here)  # type: ignore[arg-type]  # on purpose
     gc.collect()
     assert not recwarn.list
 
 
-async def test_a_class_whose_iterator_is_a_generator_is_closed_too(app: App) -> None:
+async def test_a_class_whose_iterator_is_a_generator_is_closed_too(here: Installation) -> None:
     """When its reader leaves, as any other."""
     closed: list[bool] = []
 
@@ -189,13 +191,13 @@ async def test_a_class_whose_iterator_is_a_generator_is_closed_too(app: App) -> 
                 await asyncio.sleep(0.1)
                 closed.append(True)
 
-    response: Any = await handle_streaming_request(ASK, producer=Source(), app=app)
+    response: Any = await handle_streaming_request(ASK, producer=Source(), installation=here)
     await anext(response.body_iterator)
     await response.body_iterator.aclose()
     assert closed == [True]
 
 
-async def test_a_generator_that_is_never_begun_is_not_missed(app: App) -> None:
+async def test_a_generator_that_is_never_begun_is_not_missed(here: Installation) -> None:
     """Neither when the request is refused, nor when the response is dropped unread."""
     begun: list[bool] = []
 
@@ -203,19 +205,19 @@ async def test_a_generator_that_is_never_begun_is_not_missed(app: App) -> None:
         begun.append(True)
         yield "x"
 
-    refused = await handle_streaming_request({}, producer=producer(), app=app)
+    refused = await handle_streaming_request({}, producer=producer(), installation=here)
     assert refused.status_code == 422
     assert begun == []
-    response: Any = await handle_streaming_request(ASK, producer=producer(), app=app)
-    assert app.streams == 1
+    response: Any = await handle_streaming_request(ASK, producer=producer(), installation=here)
+    assert here.streams == 1
     await response._entries.aclose()
-    assert (app.streams, app.run_tasks) == (0, {})
+    assert (here.streams, here.productions) == (0, {})
 
 
 # One run, many readers.
 
 
-async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(app: App) -> None:
+async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(here: Installation) -> None:
     """k + 1 to n, byte for byte, for every k; after the end there is nothing."""
 
     async def producer(_question: Question) -> AsyncIterator[Event | str]:
@@ -223,17 +225,17 @@ async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(app: App) 
         for number in range(20):
             yield f"{number}\u2028 "
 
-    response = await handle_streaming_request(ASK, producer=producer, app=app)
+    response = await handle_streaming_request(ASK, producer=producer, installation=here)
     run_id = response.headers["x-run-id"]
     whole = await chunks_of(response)
     for seen in range(len(whole)):
-        rest = await handle_resume(Cursor(run_id, seen), app=app)
+        rest = await handle_resume(Cursor(run_id, seen), installation=here)
         assert await chunks_of(rest) == whole[seen:]
-    after_the_end = await handle_resume(Cursor(run_id, len(whole)), app=app)
+    after_the_end = await handle_resume(Cursor(run_id, len(whole)), installation=here)
     assert after_the_end.status_code == 204
 
 
-async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
+async def test_one_key_is_one_run_however_many_ask(here: Installation) -> None:
     """While it runs and after the end: one producer, and everybody gets the same bytes."""
     begun = 0
 
@@ -248,7 +250,7 @@ async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
 
     async def asked(after: float) -> list[bytes]:
         await asyncio.sleep(after)
-        response = await handle_streaming_request(question, producer=producer, app=app)
+        response = await handle_streaming_request(question, producer=producer, installation=here)
         return await chunks_of(response)
 
     first, *others = await asyncio.gather(*(asked(0.37 * number) for number in range(20)))
@@ -256,16 +258,18 @@ async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
     assert others == [first] * 19
 
     other = await handle_streaming_request(
-        replace(question, query="another"), producer=producer, app=app
+        replace(question, query="another"), producer=producer, installation=here
     )
     assert other.status_code == 409
     stranger = await handle_streaming_request(
-        replace(question, owner="bob"), producer=words, app=app
+        replace(question, owner="bob"), producer=words, installation=here
     )
     assert await chunks_of(stranger) != first
 
 
-async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_run_is_joined_as_it_was(
+    here: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
     """The same key gets the same error: it was one run."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -273,8 +277,8 @@ async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCapt
         raise ValueError
 
     question = Question(query="q", idempotency_key="k")
-    first = await handle_streaming_request(question, producer=producer, app=app)
-    again = await handle_streaming_request(question, producer=words, app=app)
+    first = await handle_streaming_request(question, producer=producer, installation=here)
+    again = await handle_streaming_request(question, producer=words, installation=here)
     assert await chunks_of(first) == await chunks_of(again)
     caplog.clear()
 
@@ -282,12 +286,12 @@ async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCapt
 async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> None:
     """Status, headers and body, whatever is asked of them."""
     clock = [0.0]
-    app = App(Settings())
-    app.__dict__["log"] = MemoryLog(now=lambda: clock[0])
+    here = Installation(Settings())
+    here.__dict__["log"] = MemoryLog(now=lambda: clock[0])
     question = Question(query="q", owner="ann")
     runs = []
     for _ in range(2):
-        response = await handle_streaming_request(question, producer=words, app=app)
+        response = await handle_streaming_request(question, producer=words, installation=here)
         await chunks_of(response)
         runs.append(response.headers["x-run-id"])
         clock[0] += 3000
@@ -295,21 +299,21 @@ async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> No
     for run_id in (*runs, "0" * 32):
         for owner in ("bob", None):
             for answer in (
-                await handle_resume(Cursor(run_id, 1), owner=owner, app=app),
-                await handle_state(run_id, owner=owner, app=app),
-                await handle_stop(run_id, owner=owner, app=app),
+                await handle_resume(Cursor(run_id, 1), owner=owner, installation=here),
+                await handle_state(run_id, owner=owner, installation=here),
+                await handle_stop(run_id, owner=owner, installation=here),
             ):
                 answers.add((answer.status_code, bytes(answer.body), tuple(answer.raw_headers)))
     assert len(answers) == 1
     assert answers.pop()[0] == 404
-    gone = await handle_state(runs[0], owner="ann", app=app)
+    gone = await handle_state(runs[0], owner="ann", installation=here)
     assert gone.status_code == 410
 
 
 # The end, seen from outside.
 
 
-async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(app: App) -> None:
+async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(here: Installation) -> None:
     """What was said is kept, and the producer is closed at that moment."""
     closed: list[float] = []
 
@@ -320,21 +324,23 @@ async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(app: App) 
         finally:
             closed.append(asyncio.get_running_loop().time())
 
-    response = await handle_streaming_request(ASK, producer=producer, app=app)
+    response = await handle_streaming_request(ASK, producer=producer, installation=here)
     run_id = response.headers["x-run-id"]
     reading = asyncio.create_task(chunks_of(response))
     await asyncio.sleep(1)
-    joined = asyncio.create_task(chunks_of(await handle_resume(Cursor(run_id, 0), app=app)))
+    joined = asyncio.create_task(
+        chunks_of(await handle_resume(Cursor(run_id, 0), installation=here))
+    )
     await asyncio.sleep(2)
     for _ in range(2):
-        assert (await handle_stop(run_id, app=app)).status_code == 202
+        assert (await handle_stop(run_id, installation=here)).status_code == 202
     first, second = told(await reading), told(await joined)
     assert first == second
     assert first[-1]["result"]["finishReason"] == "cancelled"
     assert closed == [3]
 
 
-async def test_the_deadline_of_the_invocation_is_kept(app: App) -> None:
+async def test_the_deadline_of_the_invocation_is_kept(here: Installation) -> None:
     """In a stream and in JSON mode, with a provider that is blocked."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -344,19 +350,21 @@ async def test_the_deadline_of_the_invocation_is_kept(app: App) -> None:
     loop = asyncio.get_running_loop()
     asked = Question(query="q", seconds_left=20.0)
     began = loop.time()
-    response = await handle_streaming_request(asked, producer=producer, app=app)
+    response = await handle_streaming_request(asked, producer=producer, installation=here)
     chunks = await chunks_of(response)
     assert loop.time() - began <= 19
     assert told(chunks)[-1]["code"] == "deadline"
     assert b": ping\n" in chunks
     began = loop.time()
-    answer = await handle_request(asked, producer=producer, app=app)
+    answer = await handle_request(asked, producer=producer, installation=here)
     assert loop.time() - began <= 19
     assert answer.status_code == 504
 
 
 @pytest.mark.parametrize("leave_after", [0, 1, 3, 40])
-async def test_a_reader_who_leaves_leaves_nothing_running(leave_after: int, app: App) -> None:
+async def test_a_reader_who_leaves_leaves_nothing_running(
+    leave_after: int, here: Installation
+) -> None:
     """The generator and what it holds are closed; the run's end is in its log."""
     closed: list[str] = []
 
@@ -374,20 +382,20 @@ async def test_a_reader_who_leaves_leaves_nothing_running(leave_after: int, app:
             async for piece in pieces:
                 yield piece
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
+    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
     for _ in range(leave_after):
         await anext(response.body_iterator)
     await response.body_iterator.aclose()
     await response._entries.aclose()
     assert closed == ["provider"]
-    assert app.streams == 0
-    answer = await handle_state(response.headers["x-run-id"], app=app)
+    assert here.streams == 0
+    answer = await handle_state(response.headers["x-run-id"], installation=here)
     state = json.loads(bytes(answer.body))
     assert state["state"] == "failed"
     assert state["error"]["code"] == "cancelled"
 
 
-async def test_a_slow_reader_does_not_grow_memory(app: App) -> None:
+async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
     """What is made ahead of the reader is bounded, however fast the producer is."""
     made = 0
 
@@ -397,7 +405,7 @@ async def test_a_slow_reader_does_not_grow_memory(app: App) -> None:
             made += 1
             yield "x" * 8000
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
+    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
     body = response.body_iterator
     await anext(body)
     tracemalloc.start()
@@ -413,7 +421,7 @@ async def test_a_slow_reader_does_not_grow_memory(app: App) -> None:
     await body.aclose()
 
 
-async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(app: App) -> None:
+async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(here: Installation) -> None:
     """The three-event stream of the user's own clients."""
 
     async def producer(_question: Question) -> AsyncIterator[Event | str]:
@@ -423,14 +431,14 @@ async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(app: App) 
         yield Final(Result(answer="ab"))
 
     asked = {**ASK, "include": []}
-    response = await handle_streaming_request(asked, producer=producer, app=app)
+    response = await handle_streaming_request(asked, producer=producer, installation=here)
     events = EventStreamParser().feed(b"".join(await chunks_of(response)))
     assert [json.loads(event.data)["type"] for event in events] == ["status", "final"]
     assert [event.id.rpartition("-")[2] for event in events] == ["1", "2"]
 
 
 async def test_observers_hear_everything_and_break_nothing(
-    app: App, caplog: pytest.LogCaptureFixture
+    here: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that raises is for the log."""
     heard: list[Event] = []
@@ -438,7 +446,7 @@ async def test_observers_hear_everything_and_break_nothing(
     def broken(_event: Event) -> None:
         raise ValueError
 
-    events = await ask(app, words, observers=(broken, heard.append))
+    events = await ask(here, words, observers=(broken, heard.append))
     assert len(heard) == len(events) == 4
     caplog.clear()
 
@@ -446,7 +454,7 @@ async def test_observers_hear_everything_and_break_nothing(
 # Many.
 
 
-async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
+async def test_a_thousand_runs_and_more_leave_a_bounded_house(here: Installation) -> None:
     """Every way to end, over and over: no task, generator, future or place is left."""
 
     async def failing(_question: Question) -> AsyncIterator[str]:
@@ -464,7 +472,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
             query="q", idempotency_key=str(number) if number % 2 else None, seconds_left=10.0
         )
         response: Any = await handle_streaming_request(
-            question, producer=producers[number % 3], app=app
+            question, producer=producers[number % 3], installation=here
         )
         if number % 5 == 0:
             await anext(response.body_iterator)
@@ -478,7 +486,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
             await asyncio.gather(*(one(number) for number in range(start, start + 100)))
     finally:
         logging.disable(logging.NOTSET)
-    log: Any = app.log
+    log: Any = here.log
     await log.start(owner=None, key=None, fingerprint="f")
     assert len(log._running) == 1
     assert len(log._ended) <= KEEP_RUNS
@@ -489,7 +497,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
     assert len(pending) < 10
 
 
-async def test_a_hundred_runs_at_once_do_not_mix(app: App) -> None:
+async def test_a_hundred_runs_at_once_do_not_mix(here: Installation) -> None:
     """Each reader gets its own answer, whole."""
 
     async def producer(question: Question) -> AsyncIterator[str]:
@@ -498,7 +506,9 @@ async def test_a_hundred_runs_at_once_do_not_mix(app: App) -> None:
             yield f"{question.query}:{number} "
 
     async def one(name: str) -> str:
-        response = await handle_streaming_request({"query": name}, producer=producer, app=app)
+        response = await handle_streaming_request(
+            {"query": name}, producer=producer, installation=here
+        )
         answer: str = told(await chunks_of(response))[-1]["result"]["answer"]
         return answer
 

@@ -10,17 +10,17 @@ from services.runs import RunLog, RunLogError
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
-    App,
     Cursor,
+    Installation,
     Question,
     Reader,
     handle_request,
     handle_resume,
     handle_streaming_request,
     shut_down,
-    wait_closed,
+    wound_up,
 )
-from services.streaming.readers.tail import is_claimable
+from services.streaming.readers.tail import is_free
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -58,22 +58,22 @@ def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> 
 
 
 async def test_a_process_that_is_ended_lets_its_runs_go(
-    app: App, elsewhere: App, chat: Words
+    here: Installation, elsewhere: Installation, chat: Words
 ) -> None:
     """Within 0.3 s, though a provider takes its time; every reader is told; nobody is let in."""
     chat.stubborn = 30.0
-    reading = asyncio.create_task(ask(app, left=900.0))
+    reading = asyncio.create_task(ask(here, left=900.0))
     await asyncio.sleep(3.5)
-    (run,) = app.run_tasks
-    second = asyncio.create_task(resume(app, run, 0, left=900.0))
+    (run,) = here.productions
+    second = asyncio.create_task(resume(here, run, 0, left=900.0))
     await asyncio.sleep(1.3)
     began = asyncio.get_running_loop().time()
-    shut_down(app)
+    shut_down(here)
     first, joined = await reading, await second
     assert asyncio.get_running_loop().time() - began <= 0.3
     assert first[-1][1]["reason"] == joined[-1][1]["reason"] == "shutdown"
     assert first[:-1] == joined[:-1]
-    refused = await handle_streaming_request({"query": "go"}, app=app)
+    refused = await handle_streaming_request({"query": "go"}, installation=here)
     assert refused.status_code == 503
     chat.stubborn = 0.0
     whole = await to_the_end(elsewhere, first, left=900.0)
@@ -81,18 +81,18 @@ async def test_a_process_that_is_ended_lets_its_runs_go(
     await asyncio.sleep(60)
 
 
-async def paused(app: App) -> Told:
+async def paused(here: Installation) -> Told:
     """An answer that was let go in the middle: what a reader has of it."""
-    return await ask(app, left=8.0)
+    return await ask(here, left=8.0)
 
 
-async def begun(app: App, told_so_far: Told | None) -> Any:
+async def begun(here: Installation, told_so_far: Told | None) -> Any:
     """A new run, or an old one that is gone on with: its response."""
     if told_so_far is None:
         question = Question(query="go", resume=True, idempotency_key="k")
-        return await handle_streaming_request(question, app=app)
+        return await handle_streaming_request(question, installation=here)
     reader = Reader(resume=True)
-    return await handle_resume(Cursor(*place(told_so_far)), reader=reader, app=app)
+    return await handle_resume(Cursor(*place(told_so_far)), reader=reader, installation=here)
 
 
 MOMENTS = [("start", False), ("claim", True), ("append", True), ("read", True)]
@@ -100,104 +100,110 @@ MOMENTS = [("start", False), ("claim", True), ("append", True), ("read", True)]
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
 async def test_what_is_about_to_begin_is_let_go_before_it_is_paid_for(
-    moment: tuple[str, bool], app: App, elsewhere: App, chat: Words
+    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
 ) -> None:
     """Notice comes while a run is started or taken over: its reader is told, its lease is over."""
-    name, resumable = moment
-    first = await paused(elsewhere) if resumable else None
+    name, goes_on = moment
+    first = await paused(elsewhere) if goes_on else None
     asked = len(chat.asked)
-    once(app.log, name, lambda: shut_down(app))
-    response = await begun(app, first)
+    once(here.log, name, lambda: shut_down(here))
+    response = await begun(here, first)
     last = (await told(response))[-1][1]
     assert (last["type"], last["reason"]) == ("paused", "shutdown")
     assert len(chat.asked) == asked
-    assert is_claimable(await app.log.find(response.headers["x-run-id"], None))
+    assert is_free(await here.log.find(response.headers["x-run-id"], None))
     rest = await told(await begun(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
 async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
-    moment: tuple[str, bool], app: App, elsewhere: App, chat: Words
+    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
 ) -> None:
     """The host loses patience between the lease and the producer."""
-    name, resumable = moment
-    first = await paused(elsewhere) if resumable else None
+    name, goes_on = moment
+    first = await paused(elsewhere) if goes_on else None
     asked = len(chat.asked)
 
     async def lose_patience() -> None:
-        shut_down(app)
+        shut_down(here)
         beginning.cancel()
         await asyncio.sleep(0.05)
 
-    once(app.log, name, lose_patience)
-    beginning = asyncio.create_task(begun(app, first))
+    once(here.log, name, lose_patience)
+    beginning = asyncio.create_task(begun(here, first))
     with pytest.raises(asyncio.CancelledError):
         await beginning
-    await wait_closed(1.0, app)
+    await wound_up(1.0, here)
     assert len(chat.asked) == asked
-    (summary,) = await app.log.list_recent()
-    assert is_claimable(summary.run)
+    (summary,) = await here.log.recent()
+    assert is_free(summary.run)
     rest = await told(await begun(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
-async def test_a_run_that_could_not_be_taken_over_is_free_again(app: App, log: MemoryLog) -> None:
+async def test_a_run_that_could_not_be_taken_over_is_free_again(
+    here: Installation, log: MemoryLog
+) -> None:
     """The log fails after the claim: nobody has to wait for the lease of somebody who gave up."""
-    first = await paused(app)
+    first = await paused(here)
 
     def fail() -> None:
         raise RunLogError("The log is busy.")
 
     once(log, "claim", lambda: once(log, "read", fail))
-    assert (await begun(app, first)).status_code == 503
-    assert is_claimable(await log.find(place(first)[0], None))
-    whole = await to_the_end(app, first, left=900.0)
+    assert (await begun(here, first)).status_code == 503
+    assert is_free(await log.find(place(first)[0], None))
+    whole = await to_the_end(here, first, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert whole[-1][1]["result"]["sources"]
 
 
-async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(app: App, log: MemoryLog) -> None:
+async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(
+    here: Installation, log: MemoryLog
+) -> None:
     """Also where the last words of a run cannot be written."""
     hangs = asyncio.Event()
-    reading = asyncio.create_task(ask(app, left=900.0))
+    reading = asyncio.create_task(ask(here, left=900.0))
     await asyncio.sleep(5)
     once(log, "append", lambda: _wait(hangs))
     await asyncio.sleep(1)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    shut_down(app)
+    shut_down(here)
     events = await reading
     assert loop.time() - began <= 0.3
     assert events[-1][1]["reason"] == "shutdown"
     hangs.set()
-    await wait_closed(1.0, app)
+    await wound_up(1.0, here)
 
 
 async def test_who_is_let_in_at_the_last_moment_is_told_too(
-    app: App, elsewhere: App, log: MemoryLog
+    here: Installation, elsewhere: Installation, log: MemoryLog
 ) -> None:
     """They came to read what another process writes."""
     reading = asyncio.create_task(ask(elsewhere, left=900.0))
     await asyncio.sleep(5)
-    (run,) = elsewhere.run_tasks
-    once(log, "read_last", lambda: shut_down(app))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
+    (run,) = elsewhere.productions
+    once(log, "last", lambda: shut_down(here))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
     refused = response.status_code
     assert refused == 503
-    app.is_closing = False
-    once(log, "find", lambda: once(log, "find", lambda: shut_down(app)))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
+    here.closing = False
+    once(log, "find", lambda: once(log, "find", lambda: shut_down(here)))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
     assert (await told(response))[-1][1]["reason"] == "shutdown"
     assert (await reading)[-1][1]["result"]["answer"] == WHOLE
 
 
-async def test_who_does_not_come_back_gets_what_there_was(app: App, elsewhere: App) -> None:
+async def test_who_does_not_come_back_gets_what_there_was(
+    here: Installation, elsewhere: Installation
+) -> None:
     """An error that may be retried, in no log, with a cursor; in JSON too, with 504."""
-    streaming = asyncio.create_task(ask(app, resume=False, left=900.0))
-    whole = asyncio.create_task(handle_request(Question(query="go"), app=app))
+    streaming = asyncio.create_task(ask(here, resume=False, left=900.0))
+    whole = asyncio.create_task(handle_request(Question(query="go"), installation=here))
     await asyncio.sleep(5.5)
-    shut_down(app)
+    shut_down(here)
     events, answer = await streaming, await whole
     id_, error = events[-1]
     assert (id_, error["code"], error["retryable"]) == ("", "deadline", True)
@@ -210,11 +216,11 @@ async def test_who_does_not_come_back_gets_what_there_was(app: App, elsewhere: A
 
 async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(chat: Words) -> None:
     """Half an answer is no whole one: an error that may be retried, with what there was."""
-    app = App(Settings())
-    app.__dict__.update(chat=chat, context=Documents())
-    reading = asyncio.create_task(ask(app, left=900.0))
+    here = Installation(Settings())
+    here.__dict__.update(chat=chat, context=Documents())
+    reading = asyncio.create_task(ask(here, left=900.0))
     await asyncio.sleep(5.5)
-    shut_down(app)
+    shut_down(here)
     id_, error = (await reading)[-1]
     assert id_
     assert (error["code"], error["retryable"]) == ("interrupted", True)
@@ -222,17 +228,17 @@ async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(cha
 
 
 async def test_what_nobody_reads_is_let_go_before_the_process_is_gone(
-    app: App, elsewhere: App, log: MemoryLog
+    here: Installation, elsewhere: Installation, log: MemoryLog
 ) -> None:
     """Whoever ends the loop waits for it."""
-    response: Any = await begun(app, None)
+    response: Any = await begun(here, None)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert app.run_tasks
-    shut_down(app)
-    await wait_closed(1.0, app)
-    assert not app.run_tasks
-    assert is_claimable(await log.find(response.headers["x-run-id"], None))
+    assert here.productions
+    shut_down(here)
+    await wound_up(1.0, here)
+    assert not here.productions
+    assert is_free(await log.find(response.headers["x-run-id"], None))
     assert (await told(await begun(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
 
 

@@ -1,0 +1,109 @@
+/**
+ * The buttons below an answer: copy, ask again, edit, share, feedback, and in development the plug.
+ */
+import { copyText, setText } from "./elements.js";
+import { brand, say } from "./say.js";
+import { ENDED, canReadOn, runOf } from "./turn.js";
+
+const SHOWN_MS = 1_600; // how long a button says that it has done its work
+
+/**
+ * A function that brings the buttons of a turn's `node` up to date. `callbacks`: `again`, `edit`,
+ * `share`, `rate(rating, comment)` and `plug`, which is null where no function can be killed.
+ */
+export function createActions(node, callbacks) {
+  const part = (selector) => node.querySelector(selector);
+  const buttons = {
+    again: part(".again"),
+    copy: part(".copy"),
+    redo: part(".redo"),
+    edit: part(".edit"),
+    share: part(".share-turn"),
+    good: part(".good"),
+    bad: part(".bad"),
+    plug: part(".plug"),
+  };
+  for (const [name, word] of [["copy", "copy"], ["redo", "again"], ["edit", "edit"], ["share", "share"], ["plug", "plug"]]) {
+    setText(buttons[name], say(word));
+  }
+  buttons.plug.title = say("plugTitle");
+  for (const name of ["good", "bad"]) {
+    buttons[name].setAttribute("aria-label", say(name));
+    buttons[name].title = say(name);
+  }
+  const comment = part(".feedback");
+  setText(comment.querySelector("span"), say("feedbackWord"));
+  setText(comment.querySelector("button"), say("send"));
+
+  let turn;
+  buttons.again.addEventListener("click", () => callbacks.again());
+  buttons.redo.addEventListener("click", () => callbacks.again());
+  buttons.edit.addEventListener("click", () => callbacks.edit());
+  buttons.share.addEventListener("click", () => callbacks.share());
+  buttons.plug.addEventListener("click", () => callbacks.plug());
+  buttons.copy.addEventListener("click", () => copyAnswer(buttons.copy, turn));
+  for (const rating of ["good", "bad"]) {
+    buttons[rating].addEventListener("click", () => {
+      const value = rating === "good" ? "up" : "down";
+      const next = turn.rating === value ? "" : value;
+      callbacks.rate(next, "");
+      comment.hidden = next !== "down";
+      if (!comment.hidden) comment.querySelector("input").focus();
+    });
+  }
+  comment.addEventListener("submit", (submit) => {
+    submit.preventDefault();
+    callbacks.rate("down", comment.querySelector("input").value.trim());
+    comment.hidden = true;
+    buttons.bad.focus();
+  });
+  const followUps = part(".follow-ups");
+  let offered = "";
+
+  return (next) => {
+    turn = next;
+    const ended = ENDED.has(turn.phase);
+    const [isDone, isShared] = [turn.phase === "done", turn.question === ""];
+    const isKnown = runOf(turn) !== "";
+    buttons.again.hidden = isShared || !ended || isDone;
+    setText(buttons.again, say(canReadOn(turn) ? "readOn" : turn.phase === "failed" ? "retry" : "again"));
+    buttons.copy.hidden = !ended || turn.answer === "";
+    buttons.redo.hidden = isShared || !isDone;
+    buttons.edit.hidden = isShared || !ended;
+    buttons.share.hidden = !brand.share || !isKnown;
+    for (const [name, rating] of [["good", "up"], ["bad", "down"]]) {
+      buttons[name].hidden = !brand.feedback || !isKnown || !ended || turn.answer === "" || turn.rating === "refused";
+      buttons[name].setAttribute("aria-pressed", String(turn.rating === rating));
+    }
+    buttons.plug.hidden = !callbacks.canPlug() || ended || !isKnown;
+    const key = isDone ? turn.followUps.join("\n") : "";
+    followUps.hidden = key === "";
+    if (key !== offered) {
+      offered = key;
+      followUps.replaceChildren(...(key === "" ? [] : turn.followUps.map((text) => newFollowUp(text, callbacks.ask))));
+      followUps.setAttribute("aria-label", say("followUps"));
+    }
+  };
+}
+
+function newFollowUp(text, ask) {
+  const [item, button] = ["li", "button"].map((tag) => document.createElement(tag));
+  Object.assign(button, { type: "button", className: "sample", textContent: text, dir: "auto" });
+  button.addEventListener("click", () => ask(text));
+  item.append(button);
+  return item;
+}
+
+async function copyAnswer(button, { answer, sources }) {
+  const list = sources.map(({ title, uri }, at) => `[${at + 1}] ${[title, uri].filter(Boolean).join(", ")}`);
+  await showDone(button, copyText([answer, ...(list.length > 0 ? ["", ...list] : [])].join("\n")));
+}
+
+/** Say on a button that what it copied is copied, for a moment. */
+export async function showDone(button, copying) {
+  if (!(await copying)) return;
+  const before = button.textContent;
+  if (before === say("copied")) return;
+  setText(button, say("copied"));
+  setTimeout(() => setText(button, before), SHOWN_MS);
+}

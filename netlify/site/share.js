@@ -1,0 +1,56 @@
+/**
+ * The dialog that hands an answer on: its address, as text and as a picture for a camera.
+ */
+import { showDone } from "./actions.js";
+import { copyText, setText } from "./elements.js";
+import { say } from "./say.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const isLocal = ({ hostname }) => /^(localhost|127\.|\[::1\])/.test(hostname);
+
+/** The address under which a page reads the run `id`, and the question it answers. */
+export function shareAddress(id) {
+  return `${location.origin}${location.pathname}#run=${encodeURIComponent(id)}`;
+}
+
+/** The run that the address of this page names, or "". */
+export function sharedRun() {
+  return new URLSearchParams(location.hash.slice(1)).get("run") ?? "";
+}
+
+/** Show the dialog for the run `id`. `needsKey`: the server answers only with a key. */
+export async function openShare(dialog, id, needsKey) {
+  const address = shareAddress(id);
+  const field = dialog.querySelector("input");
+  const button = dialog.querySelector(".copy-address");
+  setText(dialog.querySelector(".lead"), say("shareLead"));
+  field.value = address;
+  field.setAttribute("aria-label", say("shareTitle"));
+  button.onclick = () => showDone(button, copyText(address));
+  const warning = [isLocal(location) ? say("shareLocal") : "", needsKey ? say("shareKey") : ""].filter(Boolean).join(" ");
+  dialog.querySelector(".warning").hidden = warning === "";
+  setText(dialog.querySelector(".warning"), warning);
+  dialog.showModal();
+  field.select();
+  // Only who shares needs it.
+  const { generate } = await import("./vendor/lean-qr.js");
+  dialog.querySelector(".qr").replaceChildren(drawCode(generate(address)));
+}
+
+/** A QR code as one path of unit squares, with the quiet zone of four that the standard wants. */
+function drawCode(code) {
+  const [svg, ground, path] = ["svg", "rect", "path"].map((name) => document.createElementNS(SVG, name));
+  let squares = "";
+  for (let y = 0; y < code.size; y += 1) {
+    for (let x = 0; x < code.size; x += 1) if (code.get(x, y)) squares += `M${x} ${y}h1v1h-1z`;
+  }
+  const whole = code.size + 8;
+  svg.setAttribute("viewBox", `-4 -4 ${whole} ${whole}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", say("qr"));
+  for (const [name, value] of Object.entries({ x: -4, y: -4, width: whole, height: whole, fill: "#fff" })) ground.setAttribute(name, value);
+  path.setAttribute("d", squares);
+  path.setAttribute("fill", "#000");
+  svg.append(ground, path);
+  return svg;
+}

@@ -1,0 +1,135 @@
+"""The conversations of a browser: listed, renamed, deleted with a way back, one for each tab."""
+
+import pytest
+
+from tests.browser import Page
+from tests.netlify.visits import LAST, WHOLE, answers, ask, becomes
+from tests.netlify.wire import Answer, Exchange, final, serve
+
+pytestmark = pytest.mark.browser
+
+TITLES = "[...document.querySelectorAll('#list .choose span')].map((node) => node.innerText)"
+
+
+def converse(page: Page, *questions: str) -> None:
+    for question in questions:
+        if page.evaluate("!document.querySelector('#fresh').hidden"):
+            page.click("#fresh")
+        ask(page, question)
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText === '{question}'")
+        becomes(page, "done")
+
+
+def test_an_earlier_conversation_is_found_and_goes_on(page: Page) -> None:
+    """The list has the last used first; what is chosen is shown, and goes on in its session."""
+
+    def answer(exchange: Exchange) -> None:
+        session = exchange.asked.body["sessionId"] or f"of {exchange.asked.body['query']}"
+        exchange.open()
+        exchange.send(1, final("a", sessionId=session))
+
+    with serve(answer) as server:
+        page.open(server.url)
+        converse(page, "Lisbon?", "Oslo?")
+        page.click("#menu")
+        assert page.evaluate(TITLES) == ["Oslo?", "Lisbon?"]
+        page.click("#list li:nth-child(2) .choose")
+        assert page.text(".asked") == "Lisbon?"
+        ask(page, "And there?")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+        becomes(page, "done")
+        assert server.questions()[-1].body["sessionId"] == "of Lisbon?"
+        page.open(f"{server.url}/?reloaded")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+    assert page.complaints == []
+
+
+def test_a_conversation_is_renamed_and_deleted_with_a_way_back(page: Page) -> None:
+    """Escape leaves a name as it was; what was deleted by mistake is back, turns and all."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        converse(page, "First?", "Second?")
+        page.click("#menu")
+        rename = "#list li:nth-child(2) .quiet"
+        page.click(rename)
+        page.type("never")
+        page.press("Escape")
+        page.click(rename)
+        page.type("The first one")
+        page.press("Enter")
+        assert page.evaluate(TITLES) == ["Second?", "The first one"]
+        page.click("#list li:nth-child(1) .quiet:last-child")
+        assert page.evaluate(TITLES) == ["The first one"]
+        assert page.evaluate("document.querySelectorAll('.turn').length") == 0
+        page.click("#undo button")
+        assert page.evaluate(TITLES) == ["Second?", "The first one"]
+        assert page.text(".asked") == "Second?"
+        page.click("#list li:nth-child(1) .quiet:last-child")
+        page.open(f"{server.url}/?reloaded")
+        page.click("#menu")
+        assert page.evaluate(TITLES) == ["The first one"]
+    assert page.complaints == []
+
+
+def test_what_the_browser_drops_it_says(page: Page) -> None:
+    """A conversation keeps its last hundred turns, and names the number of the others."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        converse(page, "First?")
+        many = """(() => {
+          const [{id}] = JSON.parse(localStorage["riverrun-conversations"]);
+          const entry = JSON.parse(localStorage[`riverrun-conversation-${id}`]);
+          const [turn] = entry.turns;
+          entry.turns = Array.from({length: 100}, (_, at) => ({...turn, id: String(at)}));
+          localStorage[`riverrun-conversation-${id}`] = JSON.stringify(entry);
+        })()"""
+        page.evaluate(many)
+        page.open(f"{server.url}/?reloaded")
+        ask(page, "One more?")
+        becomes(page, "done")
+        page.open(f"{server.url}/?again")
+        page.wait_for("document.querySelectorAll('.turn').length === 100")
+        assert page.text("#dropped") == "1 earlier question is no longer kept in this browser."
+
+
+def test_a_full_storage_gives_up_the_oldest_conversation(page: Page) -> None:
+    """What is asked now is kept; the page says that older conversations are gone."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        converse(page, "Old?", "New?")
+        fill = """(() => {
+          for (let size = 1 << 20; size > 64; size >>= 1) {
+            const text = "x".repeat(size);
+            try { for (let at = 0; ; at += 1) localStorage[`${size}-${at}`] = text; } catch {}
+          }
+        })()"""
+        page.evaluate(fill)
+        ask(page, "Newer?")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+        becomes(page, "done")
+        page.click("#menu")
+        assert page.evaluate(TITLES) == ["New?"]
+        page.open(f"{server.url}/?reloaded")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+
+
+def forgetting(*sessions: str) -> Answer:
+    def answer(exchange: Exchange) -> None:
+        exchange.open()
+        number = len(exchange.server.questions())
+        exchange.send(1, final("a", sessionId=sessions[number - 1]))
+
+    return answer
+
+
+def test_the_page_says_when_the_server_has_forgotten_the_conversation(page: Page) -> None:
+    """An answer under another session knows nothing of the earlier questions."""
+    with serve(forgetting("one", "one", "two")) as server:
+        page.open(server.url)
+        for count, question in enumerate(("Lisbon?", "Eat there?", "And there?"), 1):
+            ask(page, question)
+            page.wait_for(f"document.querySelectorAll('.turn').length === {count}")
+            becomes(page, "done")
+        seen = "[...document.querySelectorAll('.notices')].map((list) => list.innerText)"
+        assert page.evaluate(seen)[:2] == ["", ""]
+        assert "no longer has the earlier questions" in page.evaluate(seen)[2]
