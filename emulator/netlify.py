@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
+from emulator import plug
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
@@ -46,6 +47,9 @@ class Netlify:
 
     async def handle(self, request: Request, reply: Reply) -> None:
         """Answer one request: functions by name, by the API's paths, by alias; then the site."""
+        if request.path == plug.PATH:
+            await plug.pull(self.functions.values(), reply)
+            return
         named = _FUNCTION.match(request.path)
         if named:
             await self._call_named(named[1], reply)
@@ -157,6 +161,8 @@ async def _file(reply: Reply, site: Site, file: Path, *, status: int = 200) -> N
         "server": ("Server", "Netlify"),
         "x-nf-request-id": ("x-nf-request-id", _ulid()),
     }
+    if file.suffix == ".html" and plug.can_pull(request):
+        head["server-timing"] = plug.TIMING
     head |= {name.lower(): (name, value) for name, value in site.headers_for(request.path)}
     if status == 200 and tag in request.header("if-none-match"):
         await reply.send(304, list(head.values()))

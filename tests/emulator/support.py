@@ -138,7 +138,8 @@ def ask(
         target += f"{'&' if '?' in target else '?'}do={quote(json.dumps(do))}"
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:
-        connection.putrequest(method, target)
+        own_host = any(name.lower() == "host" for name, _ in headers)
+        connection.putrequest(method, target, skip_host=own_host)
         for name, value in headers:
             connection.putheader(name, value)
         if body is not None:

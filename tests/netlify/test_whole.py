@@ -1,5 +1,6 @@
 """The page and the real functions together: a browser at one end, documents at the other."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from services.settings import ROOT
 from tests.browser import Page
+from tests.emulator.support import running
 
 pytestmark = pytest.mark.browser
 
@@ -94,3 +96,28 @@ def test_a_person_asks_opens_a_passage_stops_and_fails(url: str, page: Page) -> 
     assert page.text(".turn:last-child .problem .what")
     assert page.text(".turn:last-child .answer") == "Half"
     assert page.complaints == []
+
+
+def test_the_plug_is_pulled_and_the_answer_goes_on(page: Page, tmp_path: Path) -> None:
+    """The page kills the function that writes, and the same answer is whole, each word once."""
+    words = [f"word{number} " for number in range(40)]
+    steps = [step for word in words for step in ({"text": word}, {"waitMs": 50})]
+    (tmp_path / "script.json").write_text(json.dumps([{"when": "*", "steps": steps}]))
+    environment = {
+        "RIVERRUN_CHAT": "scripted",
+        "RIVERRUN_SCRIPT": str(tmp_path / "script.json"),
+        "RIVERRUN_DATA_DIR": str(tmp_path / "data"),
+        "RIVERRUN_LOG": "sqlite://",
+    }
+    with running(ROOT / "template.yaml", options={"environ": os.environ | environment}) as cloud:
+        page.open(cloud.url("netlify").replace("127.0.0.1", "localhost"))
+        page.evaluate("document.querySelector('#question').focus()")
+        page.type("What does it cost in Paris?")
+        page.press("Enter")
+        page.wait_for("document.querySelector('.answer')?.innerText.includes('word9')")
+        page.click(".plug")
+        page.wait_for("document.querySelector('.notices')?.innerText.includes('was killed')")
+        finished = "document.querySelector('.turn')?.dataset.phase === 'done'"
+        page.wait_for(finished, patience=40)
+        assert page.text(".answer").split() == [word.strip() for word in words]
+    assert not [said for said in page.complaints if "ERR_" not in said]
