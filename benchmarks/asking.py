@@ -45,10 +45,10 @@ def running(
     contenders: Sequence[Contender], *, concurrency: int = 0
 ) -> Iterator[dict[Contender, Target]]:
     """Start every contender that is here, all behind one emulator or by themselves."""
-    here = [one for one in contenders if not one.missing]
+    app = [one for one in contenders if not one.missing]
     with ExitStack() as stack:
-        found = stack.enter_context(_front([c for c in here if not c.direct], concurrency))
-        for one in here:
+        found = stack.enter_context(_front([c for c in app if not c.direct], concurrency))
+        for one in app:
             if one.direct:
                 found[one] = stack.enter_context(_alone(one))
         yield found

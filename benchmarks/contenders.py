@@ -60,14 +60,14 @@ def _node(name: str, handler: str) -> Contender:
 
 
 def _stock() -> Contender:
-    installed = importlib.util.find_spec("awslambdaric") is not None
+    default_app = importlib.util.find_spec("awslambdaric") is not None
     places = [str(ROOT), *([str(STOCK)] if STOCK.is_dir() else [])]
     absent = "awslambdaric is not in .oracles: run tests/oracles/install"
     return Contender(
         name="awslambdaric + Mangum + Starlette (buffered)",
         command=(sys.executable, "-m", "awslambdaric", "benchmarks.apps.web.handler"),
         environ={"_HANDLER": "benchmarks.apps.web.handler", "PYTHONPATH": ":".join(places)},
-        missing="" if installed or (STOCK / "awslambdaric").is_dir() else absent,
+        missing="" if default_app or (STOCK / "awslambdaric").is_dir() else absent,
         limit=50_000,  # 6 MB is all a buffered answer may have
     )
 

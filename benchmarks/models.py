@@ -23,8 +23,8 @@ from fakes.aws_account import ACCOUNT
 from fakes.steps import Step
 from services import aws
 from services.chat import ChatProvider, Piece, Prompt, Text, answer
-from services.chat.providers.bedrock import Bedrock
-from services.chat.providers.openai import OpenAI
+from services.chat.providers.bedrock import BedrockProvider
+from services.chat.providers.openai import OpenAIProvider
 from services.settings import ROOT
 
 TOKENS = 300
@@ -71,7 +71,12 @@ def _service(name: str, *, hangs: bool = False) -> Iterator[tuple[ChatProvider, 
         url = ours.recv()
         os.environ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = url
         aws.forget()
-        yield Bedrock(model="m") if name == "bedrock" else OpenAI(model="m", base_url=url), ours
+        yield (
+            BedrockProvider(model="m")
+            if name == "bedrock"
+            else OpenAIProvider(model="m", base_url=url),
+            ours,
+        )
     finally:
         ours.send("end")
         process.join(10)
@@ -113,7 +118,7 @@ async def _crowd(provider: ChatProvider, streams: int) -> list[object]:
     read = await asyncio.gather(*(_read(provider) for _ in range(streams)))
     took, spent = time.perf_counter() - began, time.process_time() - cpu
     watch.cancel()
-    if isinstance(provider, OpenAI):
+    if isinstance(provider, OpenAIProvider):
         await provider.close()
     last_first, first_end = max(first for first, _ in read), min(end for _, end in read)
     steady = [lag for lag in lags if last_first <= lag.at <= first_end]
@@ -200,7 +205,7 @@ async def _stop(provider: ChatProvider, pipe: Connection, seen: int) -> list[flo
         await stream.aclose()
         pipe.send("left")
         took.append(max(0.0, await asyncio.to_thread(pipe.recv) - stopped))
-    if isinstance(provider, OpenAI):
+    if isinstance(provider, OpenAIProvider):
         await provider.close()
     return took
 
@@ -216,7 +221,7 @@ _START = """
 import sys, time
 began = time.perf_counter()
 import functions.chat
-from services.streaming.installation import installed
+from services.streaming.app import installed
 installed().chat
 imported = time.perf_counter() - began
 early = "boto3" in sys.modules or "openai" in sys.modules

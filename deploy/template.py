@@ -4,9 +4,10 @@ A value that only the cloud knows stays the intrinsic function it is. Knows noth
 good template looks like (deploy.policy) nor of packages.
 """
 
+import random
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,21 @@ import yaml  # type: ignore[import-untyped]  # PyYAML ships no types; its stubs 
 from services.errors import SetupError
 
 _GONE = object()
+_PARAMETER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
+
+# What a text parameter is tried with, as far as its AllowedPattern takes it. The last three are
+# what nobody should be able to choose: a parameter that takes them says so by its stack.
+_WORDS = (
+    "said",
+    "1",
+    "https://said.example",
+    "arn:aws:bedrock:eu-west-1::foundation-model/said",
+    "arn:aws:sns:eu-west-1:123456789012:said",
+    "*",
+    "arn:aws:bedrock:*::foundation-model/*",
+    "http://said.example",
+)
+_CHOICES = 240
 
 
 # libyaml's parser where PyYAML was built with it: a template is read in a tenth of the time.
@@ -55,11 +71,13 @@ class Stack:
 
     `resources` holds those whose condition holds, with `Globals` merged into functions and APIs
     as SAM merges them, `Ref` of parameters and `Fn::If` resolved. `by_default` is true for the
-    stack of a deploy that says nothing.
+    stack of a deploy that says nothing. `document` is the template as it is written.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
     by_default: bool
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, *kinds: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of every resource of these types."""
@@ -99,23 +117,59 @@ def defaults(document: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def choices(document: Mapping[str, Any], limit: int = 6) -> Iterator[dict[str, str]]:
-    """Every combination of the parameters that offer at most `limit` values; defaults first.
+def choices(document: Mapping[str, Any], count: int = _CHOICES) -> Iterator[dict[str, str]]:
+    """Yield the defaults, then `count` choices of parameters that CloudFormation would take.
 
-    Each twice: with the texts that are empty by default, and with a word in all of them.
+    Drawn from a fixed seed: the same template gives the same choices. Each value is one that its
+    parameter offers, its default, an end of its range, or a word that its pattern takes; what the
+    template's own `Rules` refuse is left out, so a rule that is missing shows in the stacks.
     """
     base = defaults(document)
     yield base
-    said = {name: value or "said" for name, value in base.items()}
     offered = {
-        name: [str(value) for value in parameter["AllowedValues"]]
+        name: _values(parameter)
         for name, parameter in mapping(document.get("Parameters")).items()
-        if isinstance(parameter, dict) and 2 <= len(parameter.get("AllowedValues", ())) <= limit
+        if isinstance(parameter, dict)
     }
-    for texts, values in product((base, said), product(*offered.values())):
-        chosen = {**texts, **dict(zip(offered, values, strict=True))}
-        if chosen != base:
+    draw = random.Random(1)  # noqa: S311 - a sample, not a secret
+    given = 0
+    for _ in range(count * 40):
+        if given == count or not offered:
+            return
+        # Half of what is chosen stays at its default, or the rules would refuse nearly all.
+        chosen = {
+            name: base[name] if name in base and draw.random() < 0.5 else draw.choice(values)
+            for name, values in offered.items()
+        }
+        if not broken_rules(document, chosen):
+            given += 1
             yield chosen
+
+
+def _values(parameter: Mapping[str, Any]) -> list[str]:
+    found = {str(value) for value in parameter.get("AllowedValues", ())}
+    ends = ("Default", "MinValue", "MaxValue")
+    found |= {str(parameter[name]) for name in ends if name in parameter}
+    if "AllowedValues" not in parameter:
+        if parameter.get("Type") == "Number":
+            low = float(parameter.get("MinValue", 0))
+            high = float(parameter.get("MaxValue", 2**31))
+            found |= {str(one) for one in (384, 1536) if low <= one <= high}
+        else:
+            pattern = re.compile(str(parameter.get("AllowedPattern", ".*")))
+            found |= {word for word in ("", *_WORDS) if pattern.fullmatch(word)}
+    return sorted(found)
+
+
+def broken_rules(document: Mapping[str, Any], parameters: Mapping[str, str]) -> set[str]:
+    """Name the template's `Rules` that refuse `parameters`, which CloudFormation reads first."""
+    choice = _Choice(parameters, mapping(document.get("Conditions")))
+    return {
+        name
+        for name, rule in mapping(document.get("Rules")).items()
+        if choice.holds(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}))
+        and not all(choice.holds(one["Assert"]) for one in rule["Assertions"])
+    }
 
 
 def resolve(document: Mapping[str, Any], parameters: Mapping[str, str]) -> Stack:
@@ -133,7 +187,7 @@ def resolve(document: Mapping[str, Any], parameters: Mapping[str, str]) -> Stack
             section = str(resource.get("Type", "")).removeprefix("AWS::Serverless::")
             merged = _merged(shared.get(section, {}), resource.get("Properties", {}))
             resources[name] = choice.resolved({**resource, "Properties": merged})
-    return Stack(resources, by_default=parameters == defaults(document))
+    return Stack(resources, parameters == defaults(document), parameters, document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +196,14 @@ class _Choice:
 
     parameters: Mapping[str, str]
     conditions: Mapping[str, Any]
+    known: dict[str, bool] = field(default_factory=dict)
 
     def holds(self, condition: object) -> bool:
         match condition:
             case str(name) | {"Condition": str(name)} if name in self.conditions:
-                return self.holds(self.conditions[name])
+                if name not in self.known:
+                    self.known[name] = self.holds(self.conditions[name])
+                return self.known[name]
             case {"Fn::Equals": [one, other]}:
                 return str(self.resolved(one)) == str(self.resolved(other))
             case {"Fn::Not": [one]}:
@@ -158,7 +215,7 @@ class _Choice:
             case _:
                 raise SetupError(f"The condition {condition!r} cannot be decided.")
 
-    def resolved(self, value: Any) -> Any:
+    def resolved(self, value: Any) -> Any:  # noqa: PLR0911 - one line for each function
         match value:
             case {"Ref": "AWS::NoValue"}:
                 return _GONE
@@ -166,6 +223,11 @@ class _Choice:
                 return self.parameters[name]
             case {"Fn::If": [condition, one, other]}:
                 return self.resolved(one if self.holds(condition) else other)
+            case {"Fn::Sub": str(text)}:
+                text = _PARAMETER.sub(lambda m: self.parameters.get(m[1], m[0]), text)
+                return {"Fn::Sub": text} if "${" in text else text
+            case {"Fn::Split": [str(separator), inner]} if isinstance(self.resolved(inner), str):
+                return self.resolved(inner).split(separator)
             case dict():
                 pairs = ((key, self.resolved(inner)) for key, inner in value.items())
                 return {key: inner for key, inner in pairs if inner is not _GONE}

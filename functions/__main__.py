@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions import chat, health, runs
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import http_app, installed, shut_down, wound_up
+from services.streaming import default_app, http_app, shut_down, wait_closed
 from services.streaming.http.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
@@ -42,7 +42,7 @@ def main() -> int:
     # It tells where it found its credentials, every time.
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        settings = _ready()
+        settings = _open_parts()
         if "--check" in sys.argv[1:]:
             return 0
         listener = _listen(settings.host, settings.port)
@@ -62,12 +62,12 @@ def main() -> int:
     return 0
 
 
-def _ready() -> Settings:
+def _open_parts() -> Settings:
     # Opened before the first question, so that a fault of the installation is told at once.
-    here = installed()
-    _ = here.log, here.chat, here.recordings
-    asyncio.run(here.context.prepare())
-    return here.settings
+    app = default_app()
+    _ = app.log, app.chat, app.recordings
+    asyncio.run(app.context.prepare())
+    return app.settings
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -128,7 +128,7 @@ class _Site:
         assert task is not None
         self.waiting.add(task)
 
-        async def watched(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             nonlocal run
             if message["type"] == "http.response.start":
                 self.waiting.discard(task)
@@ -138,11 +138,11 @@ class _Site:
             await send(message)
 
         try:
-            await self._app(scope["path"])(scope, receive, watched)
+            await self._app(scope["path"])(scope, receive, send_and_track)
         except asyncio.CancelledError:
             # We are being ended. uvicorn would log a traceback for what it did itself.
             if task in self.waiting:
-                await error_response(_ended())(scope, receive, send)
+                await error_response(_ended_error())(scope, receive, send)
         finally:
             self.waiting.discard(task)
             if run is not None:
@@ -175,10 +175,10 @@ class _Server(uvicorn.Server):
         shut_down()
         asyncio.get_running_loop().call_later(LAST_ANSWER, self._site.refuse)
         await super().shutdown(sockets)
-        await wound_up(GRACE)
+        await wait_closed(GRACE)
 
 
-def _ended() -> RiverrunError:
+def _ended_error() -> RiverrunError:
     return RiverrunError(
         "The service was ended before the answer was finished.", code="interrupted", retryable=True
     )

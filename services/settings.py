@@ -4,11 +4,20 @@ Names and defaults are in docs/settings.md. An unknown value is a `SetupError` t
 known ones; nothing outside this module reads the environment.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .environment import (
+    read_choice,
+    read_guards,
+    read_integer,
+    read_list,
+    read_number,
+    read_seconds,
+)
 from .errors import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +29,9 @@ EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ON_ABANDONED = ("finish", "pause", "stop")
+
+# An origin as a browser writes it (Fetch standard, section 3.2): lower case, no user, no path.
+ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 # The log of an environment that names none; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
@@ -80,37 +92,37 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     embedding_file = environ.get("RIVERRUN_EMBEDDING_FILE", "")
     settings = Settings(
         host=environ.get("HOST", "") or default.host,
-        port=_read_integer(environ, "PORT", default.port, low=0, high=65535),
-        chat=_read_choice(environ, "RIVERRUN_CHAT", CHAT_PROVIDERS, default.chat),
+        port=read_integer(environ, "PORT", default.port, low=0, high=65535),
+        chat=read_choice(environ, "RIVERRUN_CHAT", CHAT_PROVIDERS, default.chat),
         script=Path(script) if script else None,
         **_read_model(environ, default),
-        embedding=_read_choice(
+        embedding=read_choice(
             environ, "RIVERRUN_EMBEDDING", EMBEDDING_PROVIDERS, default.embedding
         ),
         embedding_file=Path(embedding_file) if embedding_file else None,
         embedding_model=environ.get("RIVERRUN_EMBEDDING_MODEL", "") or None,
-        embedding_dimension=_read_integer(
+        embedding_dimension=read_integer(
             environ, "RIVERRUN_EMBEDDING_DIMENSION", 0, low=1, high=4096
         )
         or None,
         index=_read_index(environ, default.index),
         log=_read_log(environ, DEFAULT_LOG),
-        retention_seconds=_read_seconds(environ, "RIVERRUN_RETENTION_SECONDS", 0.0) or None,
+        retention_seconds=read_seconds(environ, "RIVERRUN_RETENTION_SECONDS", 0.0) or None,
         replay=Path(replay) if replay else None,
         replay_speed=_read_speed(environ, "RIVERRUN_REPLAY_SPEED", default.replay_speed),
-        on_abandoned=_read_choice(
+        on_abandoned=read_choice(
             environ, "RIVERRUN_ON_ABANDONED", ON_ABANDONED, default.on_abandoned
         ),
-        abandoned_after=_read_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
+        abandoned_after=read_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
-        allowed_origins=_read_list(environ, "RIVERRUN_ALLOWED_ORIGINS"),
-        api_keys=_read_list(environ, "RIVERRUN_API_KEYS"),
-        gateway_secrets=_read_list(environ, "RIVERRUN_GATEWAY_SECRETS"),
-        max_streams=_read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
-        heartbeat=_read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
-        deadline=_read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
-        response_seconds=_read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None,
-        max_run_seconds=_read_seconds(environ, "RIVERRUN_MAX_RUN_SECONDS", default.max_run_seconds),
+        allowed_origins=_read_origins(environ, "RIVERRUN_ALLOWED_ORIGINS"),
+        api_keys=read_guards(environ, "RIVERRUN_API_KEYS"),
+        gateway_secrets=read_guards(environ, "RIVERRUN_GATEWAY_SECRETS"),
+        max_streams=read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
+        heartbeat=read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
+        deadline=read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
+        response_seconds=read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None,
+        max_run_seconds=read_seconds(environ, "RIVERRUN_MAX_RUN_SECONDS", default.max_run_seconds),
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
@@ -123,32 +135,23 @@ def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]
     instructions = environ.get("RIVERRUN_CHAT_INSTRUCTIONS", "")
     prices = environ.get("RIVERRUN_PRICES", "")
     return {
-        "chat_models": _read_list(environ, "RIVERRUN_CHAT_MODEL"),
+        "chat_models": read_list(environ, "RIVERRUN_CHAT_MODEL"),
         "chat_gguf": Path(gguf) if gguf else None,
-        "chat_tokens": _read_integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
-        "chat_temperature": _read_number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
-        "chat_timeout": _read_seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),
+        "chat_tokens": read_integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
+        "chat_temperature": read_number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
+        "chat_timeout": read_seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),
         "chat_instructions": Path(instructions) if instructions else None,
-        "chat_after_text": _read_choice(
+        "chat_after_text": read_choice(
             environ, "RIVERRUN_CHAT_AFTER_TEXT", AFTER_TEXT, default.chat_after_text
         ),
-        "chat_cache": _read_choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
+        "chat_cache": read_choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
         "guardrail": environ.get("RIVERRUN_GUARDRAIL", ""),
         "openai_base_url": environ.get("OPENAI_BASE_URL", "") or None,
         "openai_api_key": environ.get("OPENAI_API_KEY", "") or None,
         "prices": Path(prices) if prices else None,
-        "budget_usd": _read_number(environ, "RIVERRUN_BUDGET_USD"),
-        "budget_tokens": _read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
+        "budget_usd": read_number(environ, "RIVERRUN_BUDGET_USD"),
+        "budget_tokens": read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
     }
-
-
-def _read_choice(
-    environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str
-) -> str:
-    value = environ.get(name, "") or default
-    if value not in known:
-        raise SetupError(f"{name}={value!r} is not known. Use one of: {', '.join(known)}.")
-    return value
 
 
 def _read_log(environ: Mapping[str, str], default: str) -> str:
@@ -170,48 +173,6 @@ def _read_index(environ: Mapping[str, str], default: str) -> str:
     return value
 
 
-def _read_integer(
-    environ: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None
-) -> int:
-    text = environ.get(name, "")
-    if not text:
-        return default
-    value = int(text) if text.isascii() and text.isdigit() else -1
-    if value < low or (high is not None and value > high):
-        limits = f"from {low} to {high}" if high is not None else f"of at least {low}"
-        raise SetupError(f"{name}={text!r} must be a whole number {limits}.")
-    return value
-
-
-def _read_seconds(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name, "")
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise SetupError(f"{name}={text!r} must be a number of seconds greater than 0.")
-    return value
-
-
-def _read_number(
-    environ: Mapping[str, str], name: str, *, high: float = float("inf")
-) -> float | None:
-    text = environ.get(name, "")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= high or value == float("inf"):
-        limits = f"from 0 to {high:g}" if high != float("inf") else "of at least 0"
-        raise SetupError(f"{name}={text!r} must be a number {limits}.")
-    return value
-
-
 def _read_speed(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name, "")
     try:
@@ -225,5 +186,12 @@ def _read_speed(environ: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _read_list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
+def _read_origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = read_guards(environ, name)
+    for origin in found:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise SetupError(
+                f"{name} holds {origin!r}, which is no origin. Write each as a browser does: "
+                "https://example.com or http://localhost:5173, without a slash at its end."
+            )
+    return found

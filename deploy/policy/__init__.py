@@ -1,51 +1,73 @@
-"""What a template of ours must never say, however valid it is.
+"""Check a template for what it must never say, however valid it is.
 
-`check` looks at the template as deployed with its defaults and with every combination of the
-values its parameters offer: who may call, what may be done, what it may cost, and whether
-streams arrive. It knows AWS's resources, not our functions: a new function is held to the same.
+`check` looks at the template as deployed with its defaults and with some hundred choices of its
+parameters: who may call, what may be done, what it may cost, and whether streams arrive. It knows
+AWS's resources, not our functions: a new function is held to the same.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy import access, care, permissions, streams
+from deploy.policy import access, alarms, care, permissions, streams, wiring
 from deploy.policy.finding import Finding
-from deploy.template import choices, resolve
+from deploy.template import broken_rules, choices, resolve
 
-__all__ = ["RULES", "Finding", "check"]
+__all__ = ["RULES", "Finding", "check", "findings"]
 
 
 RULES = {
     "open-door": access.open_doors,
     "second-permission": access.missing_permissions,
+    "source": access.foreign_invokers,
+    "direct": access.direct_invocations,
     "keys": access.missing_keys,
+    "cors": access.foreign_pages,
     "wildcard": permissions.wildcards,
+    "action": permissions.unneeded_actions,
     "own-role": permissions.shared_roles,
     "concurrency": care.unbounded_concurrency,
     "limits": care.missing_limits,
     "logs": care.logs_for_ever,
-    "alarms": care.silent_functions,
+    "alarms": alarms.silent_functions,
+    "budget": alarms.mute_budgets,
     "secrets": care.plain_secrets,
+    "privacy": care.watched_visitors,
     "bucket": care.open_buckets,
     "retain": care.fleeting_stores,
+    "table": care.careless_tables,
+    "models": wiring.unfit_models,
+    "permissions": wiring.unfit_permissions,
+    "code": wiring.foreign_code,
+    "parameter": wiring.idle_parameters,
+    "waf": wiring.weak_filters,
+    "route-timeout": streams.impatient_routes,
     "transfer-mode": streams.buffered_routes,
     "endpoint": streams.impatient_endpoints,
     "wrapper": streams.missing_wrapper,
 }
 
 
+# Rules that look at the defaults themselves, whatever the template's own rules refuse.
+_OF_DEFAULTS = ("open-door", "limits", "secrets", "parameter")
+
+
 def check(document: Mapping[str, Any]) -> list[Finding]:
     """Every finding once, in the order of `RULES`. Empty means that nothing is wrong."""
     found: dict[Finding, None] = {}
-    for finding in _all(document):
+    for finding in findings(document):
         found.setdefault(finding)
     order = list(RULES)
     return sorted(found, key=lambda finding: (order.index(finding.rule), finding.where))
 
 
-def _all(document: Mapping[str, Any]) -> Iterator[Finding]:
+def findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what is found, stack by stack, and so again and again."""
     for parameters in choices(document):
         stack = resolve(document, parameters)
+        # A package may leave out what a default names: then a deploy that says nothing is refused.
+        refused = broken_rules(document, parameters)
         for name, rule in RULES.items():
+            if refused and name not in _OF_DEFAULTS:
+                continue
             for where, what in rule(stack):
                 yield Finding(name, where, what)

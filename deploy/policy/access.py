@@ -1,4 +1,4 @@
-"""Who may call: doors that stand open, and doors that would not open for those who may."""
+"""Check who may call: doors that stand open, and doors that would not open for their callers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,29 +9,71 @@ from deploy.template import Stack, mapping
 
 _KNOWN = ("AWS_IAM", "NONE")
 
+# What lets a caller in. A function that lacks one which another function has is the open one.
+_GUARDS = ("RIVERRUN_API_KEYS", "RIVERRUN_GATEWAY_SECRETS", "RIVERRUN_ALLOWED_ORIGINS")
+_CORS = ("Cors", "CorsConfiguration", "CorsConfigurations")
+
 
 def open_doors(stack: Stack) -> Said:
-    """Nothing is callable by everybody unless somebody chose that."""
+    """Find what every caller may call without a choice of the person who deploys."""
     for where, auth in _doors(stack):
         if auth not in _KNOWN:
             yield where, f"who may call is {auth!r}; say AWS_IAM."
         elif stack.by_default and auth == "NONE":
-            yield where, "everybody may call by default; say AWS_IAM."
+            yield where, "every caller may call by default; say AWS_IAM."
     for where, properties in stack.of("AWS::Lambda::Permission"):
         if properties.get("Principal") == "*":
             if stack.by_default:
-                yield where, "lets everybody invoke by default."
+                yield where, "lets every caller invoke by default."
             elif not _only_by_url(properties):
-                yield where, "lets everybody invoke, and not only through the function URL."
+                yield where, "lets every caller invoke, and not only through the function URL."
+    yield from _broad_trust(stack)
+
+
+def _broad_trust(stack: Stack) -> Said:
     for where, statement in statements(stack, trust=True):
+        if statement.get("Effect") != "Allow":
+            continue
+        if "NotPrincipal" in statement:
+            yield where, "lets all but one principal in; name the one."
         principal = statement.get("Principal")
         names = list(mapping(principal).values()) if isinstance(principal, dict) else [principal]
-        if any("*" in as_list(name) for name in names) and statement.get("Effect") == "Allow":
-            yield where, "the principal of a policy is everybody."
+        if any("*" in as_list(name) for name in names):
+            yield where, "the principal of a policy is every caller."
+        elif stack.resources[where].get("Type") == "AWS::IAM::Role" and (
+            mapping(principal) != {"Service": "lambda.amazonaws.com"}
+        ):
+            yield where, "a function's role trusts another than lambda.amazonaws.com."
+
+
+def foreign_invokers(stack: Stack) -> Said:
+    """Find permissions that let a service, or another account, invoke for whom it likes."""
+    for where, properties in stack.of("AWS::Lambda::Permission"):
+        principal = properties.get("Principal")
+        text = str(principal)
+        if text.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            if not properties.get("SourceArn"):
+                yield where, f"lets {text} invoke on behalf of any account; name its SourceArn."
+        elif principal not in ("*", {"Ref": "AWS::AccountId"}):
+            yield where, "lets another account invoke; a caller attaches CallerPolicy instead."
+
+
+def direct_invocations(stack: Stack) -> Said:
+    """Find callers who may hand a function an event of their own making.
+
+    Through its URL a function learns from Lambda who called; an event that is invoked directly
+    can claim any caller.
+    """
+    for where, statement in statements(stack):
+        if "lambda:InvokeFunction" not in as_list(statement.get("Action")):
+            continue
+        asked = mapping(mapping(statement.get("Condition")).get("Bool"))
+        if str(asked.get("lambda:InvokedViaFunctionUrl")).lower() != "true":
+            yield where, "allows lambda:InvokeFunction without lambda:InvokedViaFunctionUrl: true."
 
 
 def missing_permissions(stack: Stack) -> Said:
-    """A function URL takes both actions since October 2025; with one it answers 403."""
+    """Find function URLs with one of two actions: since October 2025 they answer 403."""
     permissions = [properties for _, properties in stack.of("AWS::Lambda::Permission")]
     for where, auth, target in _urls(stack):
         if auth != "NONE":
@@ -49,7 +91,7 @@ def missing_permissions(stack: Stack) -> Said:
             ):
                 yield (
                     where,
-                    f"is open, but no permission has {action} for everybody with {key}: {value}.",
+                    f"is open, but no permission has {action} for * with {key}: {value}.",
                 )
     by_policy: dict[str, set[str]] = {}
     for where, statement in statements(stack):
@@ -61,21 +103,56 @@ def missing_permissions(stack: Stack) -> Said:
 
 
 def missing_keys(stack: Stack) -> Said:
-    """An open door is guarded by the application's keys; a signed one must not be.
+    """Find functions behind an open front without keys, and guards that one function lacks.
 
-    Keys and signatures both want the Authorization header.
+    Who lets the gateway in (a signature, a shared secret) and who lets the visitor in (keys) are
+    two settings: a signed front may have keys as well, and the gateway moves them to a header of
+    their own.
     """
     open_to_all = any(auth == "NONE" for _, auth in _doors(stack))
     for where, properties in functions(stack):
-        keys = variables(properties).get("RIVERRUN_API_KEYS")
-        if open_to_all and not keys:
+        if open_to_all and not variables(properties).get("RIVERRUN_API_KEYS"):
             yield where, "an open front leads here, and RIVERRUN_API_KEYS is not set."
-        elif keys and not open_to_all:
-            yield where, "RIVERRUN_API_KEYS behind a signed front: no request could carry both."
+    for name in _GUARDS:
+        values = {
+            where: repr(variables(properties).get(name)) for where, properties in functions(stack)
+        }
+        if len(set(values.values())) > 1:
+            odd = min(values, key=lambda where: list(values.values()).count(values[where]))
+            yield odd, f"{name} is not what the other functions have."
+
+
+def foreign_pages(stack: Stack) -> Said:
+    """Find answers to pages of other origins that the application did not decide on."""
+    for where, properties in functions(stack):
+        origins = str(variables(properties).get("RIVERRUN_ALLOWED_ORIGINS", ""))
+        if "*" in origins:
+            yield where, "RIVERRUN_ALLOWED_ORIGINS has *: any page may spend your money; name them."
+    for where, resource in stack.resources.items():
+        for path, value in _leaves(mapping(resource.get("Properties"))):
+            key = path[-1]
+            if any(name in path for name in _CORS):
+                yield where, "sets CORS, which the application does; two answers are one too many."
+            elif "access-control-allow-origin" in key.lower() and "*" in str(value):
+                yield where, "lets pages of every origin read; the application says which may."
+
+
+_Leaf = tuple[tuple[str, ...], object]
+
+
+def _leaves(value: object, path: tuple[str, ...] = ("",)) -> Iterator[_Leaf]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, path)
+    else:
+        yield path, value
 
 
 def _doors(stack: Stack) -> Iterator[tuple[str, object]]:
-    """Every way in, and what guards it."""
+    """Yield every way in, and what guards it."""
     for where, auth, _ in _urls(stack):
         yield where, auth
     apis = dict(stack.of("AWS::Serverless::Api"))
@@ -91,7 +168,7 @@ def _doors(stack: Stack) -> Iterator[tuple[str, object]]:
 
 
 def _urls(stack: Stack) -> Iterator[tuple[str, object, str]]:
-    """Where, who may call, and the function's logical id."""
+    """Yield where, who may call, and the function's logical id."""
     for where, properties in functions(stack):
         if "FunctionUrlConfig" in properties:
             yield where, mapping(properties["FunctionUrlConfig"]).get("AuthType"), where

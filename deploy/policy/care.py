@@ -1,13 +1,21 @@
-"""What it may cost, how long it is kept, who is told: the limits every function has."""
+"""Check what it may cost, how long it is kept and who can see it."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, functions, is_about, variables
+from deploy.policy.finding import Said, as_list, functions, is_about, number, variables
 from deploy.template import Stack, mapping
 
-_SECRET = re.compile(r"KEYS?$|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)
+# A name in the plural counts something (`RIVERRUN_CHAT_TOKENS`), but for keys and secrets.
+_SECRET = re.compile(r"KEYS?$|SECRET|TOKEN$|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_LEAKED = re.compile(r"AKIA[0-9A-Z]{16}|\bsk-[A-Za-z0-9_-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY")
+_EXPIRES = "expires"  # the attribute that services/runs writes
+
+# What a deploy that says nothing may cost; whoever deploys may choose more.
+_DEFAULTS = (("Timeout", 300), ("MemorySize", 3008), ("ReservedConcurrentExecutions", 100))
+_THROTTLE = 1000
+_KEPT_DAYS = 731
 _CLOSED = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 _STORES = (
     "AWS::DynamoDB::Table",
@@ -15,13 +23,13 @@ _STORES = (
     "AWS::S3Vectors::Index",
     "AWS::S3Vectors::VectorBucket",
 )
-_REFERENCE = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
+_REFERENCE = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):[^:}]")
 
 
 def unbounded_concurrency(stack: Stack) -> Said:
     """Concurrency is the only cap on what a flood of requests costs."""
     for where, properties in functions(stack):
-        places = _number(properties.get("ReservedConcurrentExecutions"))
+        places = number(properties.get("ReservedConcurrentExecutions"))
         if places is None:
             yield where, "has no ReservedConcurrentExecutions: nothing caps its cost."
         elif places < 1:
@@ -32,7 +40,7 @@ def missing_limits(stack: Stack) -> Said:
     """Time and memory are chosen, not the platform's 3 s and 128 MB; an API is throttled."""
     for where, properties in functions(stack):
         for name, low, high in (("Timeout", 1, 900), ("MemorySize", 128, 10240)):
-            value = _number(properties.get(name))
+            value = number(properties.get(name))
             if value is None or not low <= value <= high:
                 yield where, f"{name} is a number from {low} to {high}."
     for where, properties in stack.of("AWS::Serverless::Api", "AWS::ApiGateway::Stage"):
@@ -40,10 +48,19 @@ def missing_limits(stack: Stack) -> Said:
         if not any(
             mapping(s).get("ResourcePath") == "/*"
             and mapping(s).get("HttpMethod") == "*"
-            and (_number(mapping(s).get("ThrottlingRateLimit")) or 0) > 0
+            and 0 < (number(mapping(s).get("ThrottlingRateLimit")) or 0) <= _THROTTLE
             for s in settings
         ):
-            yield where, "has no ThrottlingRateLimit for all its methods."
+            yield where, f"has no ThrottlingRateLimit up to {_THROTTLE} for all its methods."
+    if stack.by_default:
+        yield from _dear_defaults(stack)
+
+
+def _dear_defaults(stack: Stack) -> Said:
+    for where, properties in functions(stack):
+        for name, most in _DEFAULTS:
+            if (number(properties.get(name)) or 0) > most:
+                yield where, f"{name} is over {most} by default; let whoever deploys choose it."
 
 
 def logs_for_ever(stack: Stack) -> Said:
@@ -51,19 +68,13 @@ def logs_for_ever(stack: Stack) -> Said:
     groups = dict(stack.of("AWS::Logs::LogGroup"))
     for where, properties in functions(stack):
         target = mapping(properties.get("LoggingConfig")).get("LogGroup")
+        if mapping(properties.get("LoggingConfig")).get("LogFormat") != "JSON":
+            yield where, "has no LogFormat: JSON; text of a visitor could forge a line."
         if not any(is_about(target, name) for name in groups):
             yield where, "has no LoggingConfig with a log group of this template."
     for where, properties in groups.items():
-        if not _number(properties.get("RetentionInDays")):
-            yield where, "has no RetentionInDays."
-
-
-def silent_functions(stack: Stack) -> Said:
-    """Every function has an alarm on its errors."""
-    watched = [p for _, p in stack.of("AWS::CloudWatch::Alarm") if p.get("MetricName") == "Errors"]
-    for where, _ in functions(stack):
-        if not any(_watches(alarm, where) for alarm in watched):
-            yield where, "has no alarm on Errors."
+        if not 0 < (number(properties.get("RetentionInDays")) or 0) <= _KEPT_DAYS:
+            yield where, f"has no RetentionInDays up to {_KEPT_DAYS}."
 
 
 def plain_secrets(stack: Stack) -> Said:
@@ -72,7 +83,41 @@ def plain_secrets(stack: Stack) -> Said:
         for name, value in variables(properties).items():
             text = mapping(value).get("Fn::Sub", value)
             if _SECRET.search(name) and not _REFERENCE.match(str(text)):
-                yield where, f"{name} is no {{{{resolve:secretsmanager:…}}}} reference."
+                yield where, f"{name} is no {{{{resolve:secretsmanager:…}}}} reference to a secret."
+    if not stack.by_default:
+        return
+    for section in ("Parameters", "Resources", "Outputs", "Mappings", "Globals"):
+        if (found := _LEAKED.search(repr(stack.document.get(section)))) is not None:
+            yield section, f"holds what looks like a credential ({found[0][:4]}…)."
+    for where, output in mapping(stack.document.get("Outputs")).items():
+        if "resolve:" in repr(output) or re.search(r"Secret\b", repr(mapping(output).get("Value"))):
+            yield where, "an output that shows a secret, or where it is."
+
+
+def watched_visitors(stack: Stack) -> Said:
+    """Find what would keep questions and answers where nobody looks for them."""
+    for where, properties in stack.of("AWS::Serverless::Api", "AWS::ApiGateway::Stage"):
+        settings = [mapping(one) for one in properties.get("MethodSettings") or []]
+        if any(str(one.get("DataTraceEnabled")).lower() == "true" for one in settings):
+            yield where, "DataTraceEnabled writes every question into a log."
+        cached = any(str(one.get("CachingEnabled")).lower() == "true" for one in settings)
+        if cached or str(properties.get("CacheClusterEnabled")).lower() == "true":
+            yield where, "caches: one visitor's answer would be another's."
+
+
+def careless_tables(stack: Stack) -> Said:
+    """Find tables whose items stay for ever, or that cannot be brought back."""
+    for where, properties in stack.of("AWS::DynamoDB::Table"):
+        expiry = mapping(properties.get("TimeToLiveSpecification"))
+        if str(expiry.get("Enabled")).lower() != "true" or (
+            expiry.get("AttributeName") != _EXPIRES
+        ):
+            yield where, f"TimeToLiveSpecification is not on, for the attribute {_EXPIRES}."
+        recovery = mapping(properties.get("PointInTimeRecoverySpecification"))
+        if str(recovery.get("PointInTimeRecoveryEnabled")).lower() != "true":
+            yield where, "has no point-in-time recovery."
+        if properties.get("BillingMode") != "PAY_PER_REQUEST":
+            yield where, "BillingMode is not PAY_PER_REQUEST: a busy minute would be refused."
 
 
 def open_buckets(stack: Stack) -> Said:
@@ -111,15 +156,3 @@ def _denies_plain(statement: Mapping[str, Any]) -> bool:
         and str(asked.get("aws:SecureTransport")).lower() == "false"
         and statement.get("Action") in ("*", "s3:*")
     )
-
-
-def _watches(alarm: Mapping[str, Any], function: str) -> bool:
-    return any(
-        mapping(d).get("Name") == "FunctionName" and is_about(mapping(d).get("Value"), function)
-        for d in alarm.get("Dimensions") or []
-    )
-
-
-def _number(value: object) -> int | None:
-    text = "" if isinstance(value, bool) else str(value)
-    return int(text) if text.isascii() and text.isdigit() else None

@@ -54,6 +54,12 @@ def is_about(value: object, logical_id: str) -> bool:
             return False
 
 
+def number(value: object) -> int | None:
+    """Read a whole number, which a template may write as text."""
+    text = "" if isinstance(value, bool) else str(value)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
 def as_list(value: object) -> list[Any]:
     """IAM lets one thing stand for a list of one."""
     return value if isinstance(value, list) else [] if value is None else [value]

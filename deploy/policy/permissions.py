@@ -1,4 +1,4 @@
-"""What may be done: every action named, every resource named, a role for each function."""
+"""Check what may be done: every action and resource named, a role for each function."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,43 @@ from deploy.template import Stack, mapping
 # `table/*` and `log-group:*` are everybody's tables and logs; `log-group:name:*` is one's own.
 _ALL_OF_A_KIND = re.compile(r"(\*.*|[A-Za-z0-9-]*[/:]?\*|[*/:]+)")
 _PART_OF_ONE = re.compile(r"x(?:/[\w.-]+)+/\*")
+_ALL_OF_ONE_LOG = re.compile(r"\$\{\w+\.Arn\}:\*")
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+
+
+# What a function, or a caller of one, may be allowed at most. Not in the list, and so refused:
+# to hand on a role, to read a secret or a key, to change a function, an index or a table.
+_NEEDED = frozenset(
+    {
+        "bedrock:ApplyGuardrail",
+        "bedrock:InvokeModel",
+        "bedrock:InvokeModelWithResponseStream",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:DescribeTable",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "execute-api:Invoke",
+        "lambda:InvokeFunction",
+        "lambda:InvokeFunctionUrl",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:GetObject",
+        "s3vectors:GetVectors",
+        "s3vectors:QueryVectors",
+    }
+)
+
+
+def unneeded_actions(stack: Stack) -> Said:
+    """Find allowed actions that nothing here needs."""
+    for where, statement in statements(stack):
+        for action in as_list(statement.get("Action")):
+            if statement.get("Effect") == "Allow" and action not in _NEEDED and "*" not in action:
+                yield where, f"allows {action}, which nothing here needs."
 
 
 def wildcards(stack: Stack) -> Said:
@@ -92,6 +128,8 @@ def _text(value: object) -> str:
     match value:
         case str(text):
             return text
+        case {"Fn::Sub": str(text)} if _ALL_OF_ONE_LOG.fullmatch(text):
+            return "x"
         case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), *_]}:
             return _PLACEHOLDER.sub("x", text)
         case {"Fn::Join": [separator, [*parts]]}:

@@ -7,7 +7,7 @@ Under our runtime every HTTP request is answered as a stream unless RIVERRUN_INV
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, events, functions, is_about, variables
+from deploy.policy.finding import Said, events, functions, is_about, number, variables
 from deploy.template import Stack, mapping
 
 WRAPPER = "/var/task/bootstrap"
@@ -34,6 +34,16 @@ def buffered_routes(stack: Stack) -> Said:
         streaming = integration.get("ResponseTransferMode") == "STREAM"
         if "invocations" in uri and streaming != ("response-streaming-invocations" in uri):
             yield where, "ResponseTransferMode and the integration's URI do not agree."
+
+
+def impatient_routes(stack: Stack) -> Said:
+    """Find routes that end a response before their function would."""
+    for where, properties in functions(stack):
+        seconds = number(properties.get("Timeout")) or 0
+        for name, event in events(properties, "Api"):
+            limit = number(event.get("TimeoutInMillis", 29_000)) or 0
+            if limit < min(seconds, 900) * 1000:
+                yield f"{where}.{name}", f"ends after {limit} ms, its function after {seconds} s."
 
 
 def _misread(event: Mapping[str, Any], wanted: str) -> Iterator[str]:

@@ -7,6 +7,7 @@
  * here, docs/netlify.md how to set it up.
  */
 import { failure, meaningOf } from "../gateway/errors.mjs";
+import { createRate, visitorOf } from "../gateway/rate.mjs";
 import { signature, spelled } from "../gateway/sigv4.mjs";
 import { NotConfigured, readUpstream } from "../gateway/upstream.mjs";
 
@@ -40,6 +41,11 @@ const NOT_RETURNED =
 /** A signature takes the header `Authorization`; a visitor's own travels under this name then. */
 const MOVED_AUTHORIZATION = "x-riverrun-authorization";
 
+/** The visitor's address, as Netlify saw it. The functions believe it of a gateway that they know. */
+const VISITOR = "x-riverrun-visitor";
+/** Methods that can start a run, and so cost something. */
+const ASKING = new Set(["GET", "POST"]);
+
 /**
  * `netlify dev` repeats what was answered with 403 or 404 under these names, body included, and
  * gives its client the last answer. No function has such a path, so nothing is run again.
@@ -56,15 +62,20 @@ export function createGateway({
   now = () => new Date(),
   headLimit = HEAD_LIMIT,
 } = {}) {
-  return async function gateway(request) {
+  let rate;
+  return async function gateway(request, context) {
     const here = new URL(request.url);
     if (REPLAYED.test(here.pathname)) return failure("missing");
     try {
       const upstream = readUpstream(get);
+      rate ??= createRate(upstream.perMinute);
+      const visitor = visitorOf(context?.ip);
+      const wait = ASKING.has(request.method) && visitor ? rate(visitor, now().getTime()) : 0;
+      if (wait > 0) return failure("tooOften", wait);
       const body = await bodyOf(request);
       if (body === null) return failure("tooLarge");
-      const asked = await prepared(request, here, body, upstream, now());
-      return await carried(asked, request.signal, upstream, headLimit);
+      const asked = await prepareRequest(request, here, body, visitor, upstream, now());
+      return await carry(asked, request.signal, upstream, headLimit);
     } catch (problem) {
       if (!(problem instanceof NotConfigured)) throw problem;
       console.error(`gateway: ${problem.message}`);
@@ -94,7 +105,7 @@ async function bodyOf(request) {
 }
 
 /** The request that goes out: `{url, method, headers, body}`. */
-async function prepared(request, here, body, { base, credentials, secret }, now) {
+async function prepareRequest(request, here, body, visitor, { base, credentials, secret }, now) {
   const path = here.pathname.replace(/^\/\.netlify\/functions\//, "/api/");
   const query = credentials ? spelled(here.search.slice(1)) : here.search.slice(1);
   const url = new URL(base);
@@ -110,6 +121,7 @@ async function prepared(request, here, body, { base, credentials, secret }, now)
   headers.set("x-forwarded-host", here.host);
   // fetch would offer compression by itself, and a compressed stream is a buffered one.
   headers.set("accept-encoding", "identity");
+  if (visitor) headers.set(VISITOR, visitor);
   if (secret) headers.set("x-riverrun-gateway", secret);
   if (credentials) {
     const own = headers.get("authorization");
@@ -123,16 +135,16 @@ async function prepared(request, here, body, { base, credentials, secret }, now)
 }
 
 /** Asks once, and gives up when the visitor leaves or the platform would. */
-async function carried({ url, ...asked }, visitor, { credentials }, headLimit) {
+async function carry({ url, ...asked }, visitor, { credentials }, headLimit) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort("late"), headLimit);
   const leave = () => patience.abort("left");
   visitor.addEventListener("abort", leave);
   try {
     const upstream = await fetch(url, { ...asked, redirect: "manual", signal: patience.signal });
-    if (upstream.status < 300) return returned(upstream, upstream.body);
+    if (upstream.status < 300) return handOn(upstream, upstream.body);
     const [meaning, content] = await meaningOf(upstream, credentials !== null);
-    if (meaning === null) return returned(upstream, content);
+    if (meaning === null) return handOn(upstream, content);
     console.error(`gateway: ${asked.method} ${url.pathname} was answered ${upstream.status} (${meaning}).`);
     return failure(meaning);
   } catch (problem) {
@@ -148,7 +160,7 @@ async function carried({ url, ...asked }, visitor, { credentials }, headLimit) {
 }
 
 /** The functions' own answer, less what belonged to the connection it came by. */
-function returned({ status, headers }, body) {
+function handOn({ status, headers }, body) {
   const kept = new Headers();
   for (const [name, value] of headers) if (!NOT_RETURNED.test(name)) kept.append(name, value);
   kept.set("x-content-type-options", "nosniff");

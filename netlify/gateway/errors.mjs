@@ -9,6 +9,7 @@ const FAILURES = {
   missing: [404, "not_found", "There is nothing here."],
   tooLarge: [413, "payload_too_large", "The body is over 65536 bytes."],
   tooLong: [414, "uri_too_long", "The URL is too long.", { hint: "Use POST." }],
+  tooOften: [429, "rate_limited", "You are asking too often.", { hint: "Wait a moment, and ask again." }],
   busy: [429, "rate_limited", "Too many are asking at the moment.", { retryAfterMs: 1000 }],
   notConfigured: [502, "internal", "The gateway is not set up.", { hint: "Its log says why." }],
   refused: [502, "internal", "The gateway is not let in.", { hint: "Its log says why." }],
@@ -23,9 +24,9 @@ const FAILURES = {
   ],
 };
 
-/** The response for a failure of `FAILURES`. */
-export function failure(what) {
-  const [status, code, error, { hint, retryAfterMs } = {}] = FAILURES[what];
+/** The response for a failure of `FAILURES`; `wait` is when it is worth asking again, in milliseconds. */
+export function failure(what, wait) {
+  const [status, code, error, { hint, retryAfterMs = wait } = {}] = FAILURES[what];
   const said = { type: "error", error, code, retryable: retryAfterMs !== undefined, retryAfterMs, hint };
   const headers = { "content-type": "application/json", "cache-control": "no-store", vary: "Accept, Origin" };
   if (retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(retryAfterMs / 1000));

@@ -13,16 +13,41 @@ export class NotConfigured extends Error {
   name = "NotConfigured";
 }
 
+/** Requests of one address in a minute that pass, where the environment says nothing. */
+const PER_MINUTE = 120;
+
 /**
- * `{base, credentials, secret}`: the address that paths are put behind, the keys to sign with or
- * null, the shared secret or "". `get` gives a variable's value or undefined.
+ * `{base, credentials, secret, perMinute}`: the address that paths are put behind, the keys to sign
+ * with or null, the shared secret or "", and how often one address may ask. `get` gives a
+ * variable's value or undefined.
  *
  * Throws `NotConfigured`.
  */
 export function readUpstream(get) {
   const read = (name) => (get(`RIVERRUN_${name}`) ?? "").trim();
   const base = addressOf(read("UPSTREAM"));
-  return { base, credentials: credentialsOf(read, base), secret: read("GATEWAY_SECRET") };
+  const secret = secretOf(get, read);
+  return { base, credentials: credentialsOf(read, base), secret, perMinute: perMinuteOf(read) };
+}
+
+/** Set and empty is a slip: without the secret every request would be refused, and nothing say why. */
+function secretOf(get, read) {
+  const secret = read("GATEWAY_SECRET");
+  if (secret === "" && get("RIVERRUN_GATEWAY_SECRET") !== undefined) {
+    throw new NotConfigured("RIVERRUN_GATEWAY_SECRET is set and holds nothing.");
+  }
+  if (/[^\x21-\x7e]/.test(secret)) {
+    throw new NotConfigured("RIVERRUN_GATEWAY_SECRET must be printable ASCII without blanks.");
+  }
+  return secret;
+}
+
+function perMinuteOf(read) {
+  const text = read("GATEWAY_PER_MINUTE");
+  if (!/^\d{0,6}$/.test(text)) {
+    throw new NotConfigured("RIVERRUN_GATEWAY_PER_MINUTE must be a whole number; 0 is no limit.");
+  }
+  return text === "" ? PER_MINUTE : Number(text);
 }
 
 function addressOf(text) {

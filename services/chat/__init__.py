@@ -3,43 +3,43 @@
 This package knows nothing of runs, events, embeddings or sockets.
 """
 
-from .citations import Grounding, check
+from .citations import Grounding, check_citations
 from .opening import open_chat
 from .provider import (
-    NOTHING,
-    Anew,
+    ZERO_USAGE,
     ChatCode,
     ChatError,
     ChatProvider,
-    Cut,
     Note,
     Piece,
     Prompt,
+    Restart,
     Stop,
     StopReason,
     Text,
     Turn,
+    UnbilledCall,
     Usage,
     answer,
 )
 
 __all__ = [
-    "NOTHING",
-    "Anew",
+    "ZERO_USAGE",
     "ChatCode",
     "ChatError",
     "ChatProvider",
-    "Cut",
     "Grounding",
     "Note",
     "Piece",
     "Prompt",
+    "Restart",
     "Stop",
     "StopReason",
     "Text",
     "Turn",
+    "UnbilledCall",
     "Usage",
     "answer",
-    "check",
+    "check_citations",
     "open_chat",
 ]

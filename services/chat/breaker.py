@@ -1,22 +1,22 @@
-"""Whether a model that failed again and again is asked at all, for a while.
+"""A circuit breaker: after repeated failures a model gets no calls for a while.
 
-One breaker a model and process. It counts; what a failure is, others say.
+One breaker for each model and process. The caller decides what counts as a failure.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-FAILURES = 5
-"""So many failures in a row, with no success between, open it."""
+MAX_FAILURES = 5
+"""So many failures in a row, with no success between, open the breaker."""
 
-REST = 15.0
-"""Seconds it stays open. Then one call is let through, and decides."""
+REST_SECONDS = 15.0
+"""Seconds it stays open. Then one call is let through; its outcome decides."""
 
 
 @dataclass(slots=True)
 class Breaker:
-    """Closed: calls go through. Open: none does. After `REST` seconds: one does.
+    """Closed: calls go through. Open: none does. After `REST_SECONDS` one does.
 
     `clock` gives seconds.
     """
@@ -27,24 +27,26 @@ class Breaker:
 
     @property
     def wait(self) -> float:
-        """Seconds until a call is let through; 0 when one is now."""
+        """Seconds until a call is let through; 0 when one may go now."""
         return max(0.0, self._until - self.clock())
 
-    def enter(self) -> bool:
-        """Whether a call may begin. The one that tries an open breaker keeps others out."""
-        if self._failures < FAILURES:
+    def try_enter(self) -> bool:
+        """Begin a call if that is allowed, and return whether it is.
+
+        The call that tries an open breaker keeps other calls out."""
+        if self._failures < MAX_FAILURES:
             return True
         if self.wait:
             return False
-        self._until = self.clock() + REST
+        self._until = self.clock() + REST_SECONDS
         return True
 
-    def succeeded(self) -> None:
-        """The model has said something."""
+    def record_success(self) -> None:
+        """Close the breaker: the model has answered."""
         self._failures, self._until = 0, 0.0
 
-    def failed(self) -> None:
-        """It has failed, in a way that says nothing about the question."""
+    def record_failure(self) -> None:
+        """Count a failure that is not the question's fault."""
         self._failures += 1
-        if self._failures >= FAILURES:
-            self._until = self.clock() + REST
+        if self._failures >= MAX_FAILURES:
+            self._until = self.clock() + REST_SECONDS

@@ -1,4 +1,4 @@
-"""Whether an answer says what its citations say: each ``[n]`` against the n-th passage.
+"""Check an answer against its citations: each ``[n]`` with the n-th passage.
 
 By words and numbers, as evidence is weighed, without a model: it finds citations of passages
 that are not there, numbers that the passage does not have, and sentences that share next to
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..passages import Passage
-from .words import content_stems, folded, stem, words_of
+from .words import collect_stems, fold, split_words, stem
 
-SUPPORTED = 0.5
-"""The least share of a sentence's content words that the cited passages have to say. Answers of
-the extractive engine have 1.0 by making; a paraphrase keeps its names, numbers and most nouns."""
+MIN_SHARED_WORDS = 0.5
+"""The least share of a sentence's content words that the cited passages must contain. Answers of
+the extractive engine have 1.0 by construction; a paraphrase keeps names, numbers and most nouns."""
 
-LONGEST = 100_000
-"""Characters of an answer that are checked: a model that never stops is not read to the end."""
+MAX_CHECKED_CHARACTERS = 100_000
+"""The rest of a longer answer is not checked."""
 
 _MARK = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"”»)]*\s+|\n+")
@@ -31,7 +31,7 @@ Reason = Literal["missing", "number", "unsupported"]
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A citation that does not hold, and why.
+    """A citation that its passage does not support, and why.
 
     `citation` is the number it names; `mark` says which citation of the answer it is, from 1.
     "missing": there is no such passage. "number": the passage lacks a number of the sentence.
@@ -45,24 +45,24 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What came of the check. `score` is the share of citations that hold, 0 to 1."""
+    """The result of the check. `score` is the share of citations that hold, 0 to 1."""
 
     score: float
     citations: int
     unmatched: tuple[Unmatched, ...]
 
 
-def check(answer: str, passages: Sequence[Passage]) -> Grounding | None:
-    """Check every citation of `answer`; None when there is none to check."""
-    cited = list(_citations(answer[:LONGEST]))
+def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | None:
+    """Check every citation of `answer`; return None when it has none."""
+    cited = list(_iterate_citations(answer[:MAX_CHECKED_CHARACTERS]))
     # Only what is cited is read: it costs about a millisecond a passage.
     read = {
-        number: _Read(passages[number - 1])
+        number: _CitedPassage(passages[number - 1])
         for number in {number for _, numbers in cited for number in numbers}
         if 0 < number <= len(passages)
     }
     reasons = [
-        (number, _fault(sentence, number, numbers, read))
+        (number, _find_fault(sentence, number, numbers, read))
         for sentence, numbers in cited
         for number in numbers
     ]
@@ -77,28 +77,28 @@ def check(answer: str, passages: Sequence[Passage]) -> Grounding | None:
     return Grounding(score, len(reasons), unmatched)
 
 
-class _Read:
-    """What a passage says: its words, stemmed, and its numbers."""
+class _CitedPassage:
+    """The stemmed words of a passage, and its numbers."""
 
     def __init__(self, passage: Passage) -> None:
         text = f"{passage.title} {passage.text}"
-        self.words = _words(text)
-        self.numbers = _numbers(text)
+        self.words = _collect_words(text)
+        self.numbers = _collect_numbers(text)
 
 
-def _fault(
-    sentence: str, number: int, numbers: Sequence[int], read: Mapping[int, _Read]
+def _find_fault(
+    sentence: str, number: int, numbers: Sequence[int], read: Mapping[int, _CitedPassage]
 ) -> Reason | None:
-    """Why the citation `number` of `sentence`, which cites all of `numbers`, does not hold."""
+    """Return why citation `number` of `sentence`, which cites `numbers`, does not hold."""
     if number not in read:
         return "missing"
     together = [read[other] for other in numbers if other in read]
-    counted = _numbers(sentence)
+    counted = _collect_numbers(sentence)
     if counted - set[str]().union(*(passage.numbers for passage in together)):
         return "number"
-    words = {word for word in _words(sentence) if not word.isdecimal()}
+    words = {word for word in _collect_words(sentence) if not word.isdecimal()}
     said = set[str]().union(*(passage.words for passage in together))
-    if len(words & said) < SUPPORTED * len(words):
+    if len(words & said) < MIN_SHARED_WORDS * len(words):
         return "unsupported"
     # One of several carries its own part, or it is there for show.
     cited = read[number]
@@ -106,21 +106,21 @@ def _fault(
     return None if shows else "unsupported"
 
 
-def _citations(answer: str) -> Iterator[tuple[str, list[int]]]:
-    """Each cited sentence, and the numbers of its marks."""
+def _iterate_citations(answer: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield each cited sentence and the numbers of its marks."""
     start = 0
     before = ""
-    for group in _groups(answer):
+    for group in _group_marks(answer):
         said = answer[start : group[0].start()]
         start = group[-1].end()
-        sentence = _last_sentence(said)
+        sentence = _find_last_sentence(said)
         # Marks that stand alone, after the full stop or on a line, belong to what came before.
-        before = sentence if words_of(sentence) else before
+        before = sentence if split_words(sentence) else before
         yield before, [int(number) for mark in group for number in mark[1].split(",")]
 
 
-def _groups(answer: str) -> Iterator[list[re.Match[str]]]:
-    """Marks that stand next to each other, together."""
+def _group_marks(answer: str) -> Iterator[list[re.Match[str]]]:
+    """Yield groups of marks that stand next to each other."""
     group: list[re.Match[str]] = []
     for mark in _MARK.finditer(answer):
         if group and answer[group[-1].end() : mark.start()].strip():
@@ -131,28 +131,28 @@ def _groups(answer: str) -> Iterator[list[re.Match[str]]]:
         yield group
 
 
-def _last_sentence(said: str) -> str:
-    parts = [part for part in _SENTENCE_END.split(said.strip()) if words_of(part)]
+def _find_last_sentence(said: str) -> str:
+    parts = [part for part in _SENTENCE_END.split(said.strip()) if split_words(part)]
     return parts[-1] if parts else ""
 
 
-def _words(text: str) -> set[str]:
+def _collect_words(text: str) -> set[str]:
     # Scripts that put no spaces between words are compared by pairs of characters.
-    wide = [word for word in words_of(text) if any(map(_is_wide, word))]
+    wide = [word for word in split_words(text) if any(map(_is_wide, word))]
     pairs = {word[at : at + 2] for word in wide for at in range(max(1, len(word) - 1))}
-    return (content_stems(text) - {stem(word) for word in wide}) | pairs
+    return (collect_stems(text) - {stem(word) for word in wide}) | pairs
 
 
 def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in "WF"
 
 
-def _numbers(text: str) -> set[str]:
+def _collect_numbers(text: str) -> set[str]:
     # 1,000 and 1000 are one number, and so are 8.50 and 8.5.
-    return {_plain(number) for number in _NUMBER.findall(folded(text))}
+    return {_normalize_number(number) for number in _NUMBER.findall(fold(text))}
 
 
-def _plain(number: str) -> str:
+def _normalize_number(number: str) -> str:
     number = number.replace(",", "")
     if number.count(".") == 1:
         number = number.rstrip("0").rstrip(".")

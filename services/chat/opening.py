@@ -11,28 +11,28 @@ from ..errors import SetupError
 from ..settings import Settings
 from .provider import ChatProvider
 
-# Where the installation names none. Models come and go: docs/models.md says to check them.
+# Where the settings name none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
 OPENAI_MODEL = "gpt-4.1-mini"
 
 
-def _extractive(_settings: Settings) -> ChatProvider:
-    from .providers.extractive import Extractive
+def _open_extractive(_settings: Settings) -> ChatProvider:
+    from .providers.extractive import ExtractiveProvider
 
-    return Extractive()
+    return ExtractiveProvider()
 
 
-def _scripted(settings: Settings) -> ChatProvider:
+def _open_scripted(settings: Settings) -> ChatProvider:
     from .providers.script_file import read_script
-    from .providers.scripted import Scripted
+    from .providers.scripted import ScriptedProvider
 
     if settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
-    return Scripted(read_script(settings.script))
+    return ScriptedProvider(read_script(settings.script))
 
 
-def _bedrock(settings: Settings) -> ChatProvider:
-    from .providers.bedrock import Bedrock, Guardrail
+def _open_bedrock(settings: Settings) -> ChatProvider:
+    from .providers.bedrock import BedrockProvider, Guardrail
 
     guardrail = None
     if settings.guardrail:
@@ -43,22 +43,22 @@ def _bedrock(settings: Settings) -> ChatProvider:
                 "a colon, and the version: abc123:1 or abc123:DRAFT."
             )
         guardrail = Guardrail(identifier, version)
-    return _served(
+    return _open_models(
         settings,
-        lambda model: Bedrock(
+        lambda model: BedrockProvider(
             model=model,
             timeout=settings.chat_timeout,
             temperature=settings.chat_temperature,
             guardrail=guardrail,
             cache=settings.chat_cache,
-            instructions=_instructions(settings),
+            instructions=_read_instructions(settings),
         ),
         BEDROCK_MODEL,
     )
 
 
-def _openai(settings: Settings) -> ChatProvider:
-    from .providers.openai import OpenAI
+def _open_openai(settings: Settings) -> ChatProvider:
+    from .providers.openai import OpenAIProvider
 
     if importlib.util.find_spec("openai") is None:
         raise SetupError(
@@ -70,25 +70,25 @@ def _openai(settings: Settings) -> ChatProvider:
             "RIVERRUN_CHAT=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of an endpoint that "
             "asks for no key, like http://localhost:11434/v1."
         )
-    return _served(
+    return _open_models(
         settings,
-        lambda model: OpenAI(
+        lambda model: OpenAIProvider(
             model=model,
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key,
             timeout=settings.chat_timeout,
             temperature=settings.chat_temperature,
-            instructions=_instructions(settings),
+            instructions=_read_instructions(settings),
         ),
         OPENAI_MODEL,
     )
 
 
-def _local(settings: Settings) -> ChatProvider:
-    from .budget import Budget, Metered
+def _open_local(settings: Settings) -> ChatProvider:
+    from .budget import Budget, BudgetedProvider
     from .prices import FREE
     from .providers.gguf import read_model
-    from .providers.local import Local
+    from .providers.local import LocalProvider
     from .providers.weights import INSTALL, MODEL, find_weights
 
     if importlib.util.find_spec("xllamacpp") is None:
@@ -98,46 +98,48 @@ def _local(settings: Settings) -> ChatProvider:
         )
     weights = find_weights(settings.chat_gguf)
     read_model(weights)
-    local = Local(
+    local = LocalProvider(
         model=weights.stem if settings.chat_gguf else MODEL,
         weights=weights,
-        # The other half is the event loop's and everybody else's.
-        threads=max(1, _cores() // 2),
+        # The other half is for the event loop and other processes.
+        threads=max(1, _count_cores() // 2),
         timeout=settings.chat_timeout,
         temperature=settings.chat_temperature or 0.0,
-        instructions=_instructions(settings),
+        instructions=_read_instructions(settings),
     )
-    return Metered(local, FREE, Budget(usd=settings.budget_usd, tokens=settings.budget_tokens))
+    return BudgetedProvider(
+        local, FREE, Budget(usd=settings.budget_usd, tokens=settings.budget_tokens)
+    )
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _served(
+def _open_models(
     settings: Settings, provider: Callable[[str], ChatProvider], default: str
 ) -> ChatProvider:
-    """The models of `settings`, each with its bill, tried in their order."""
-    from .budget import Budget, Metered
+    """Open the models of `settings`, each with its budget, tried in their order."""
+    from .budget import Budget, BudgetedProvider
     from .prices import read_prices
-    from .retry import Retrying
+    from .retry import RetryingProvider
 
     prices = read_prices(settings.prices)
     budget = Budget(usd=settings.budget_usd, tokens=settings.budget_tokens)
     models = []
     for name in settings.chat_models or (default,):
-        price = prices.of(name)
+        price = prices.find(name)
         if price is None and budget.usd is not None:
             raise SetupError(
                 f"RIVERRUN_BUDGET_USD needs a price of {name}: add a line for it to the file that "
                 "RIVERRUN_PRICES names, or set RIVERRUN_BUDGET_TOKENS instead."
             )
-        models.append(Metered(provider(name), price, budget))
-    return Retrying(models, restart=settings.chat_after_text == "restart")
+        models.append(BudgetedProvider(provider(name), price, budget))
+    return RetryingProvider(models, restart=settings.chat_after_text == "restart")
 
 
-def _instructions(settings: Settings) -> str:
+def _read_instructions(settings: Settings) -> str:
     if settings.chat_instructions is None:
         return ""
     try:
@@ -150,11 +152,11 @@ def _instructions(settings: Settings) -> str:
 
 # Each opener imports its own module: a cold start pays only for the provider it uses.
 PROVIDERS: dict[str, Callable[[Settings], ChatProvider]] = {
-    "extractive": _extractive,
-    "scripted": _scripted,
-    "bedrock": _bedrock,
-    "openai": _openai,
-    "local": _local,
+    "extractive": _open_extractive,
+    "scripted": _open_scripted,
+    "bedrock": _open_bedrock,
+    "openai": _open_openai,
+    "local": _open_local,
 }
 
 

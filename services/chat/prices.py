@@ -1,7 +1,7 @@
-"""What models cost: a dated table in a file, and sums with it.
+"""Read the dated price table of models, and compute costs with it.
 
 The shipped table is `prices.json` beside this module; an installation may have its own. A model
-that no line fits has no price, and nobody guesses one.
+that no line fits has no price; none is guessed.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import SetupError
 from .provider import Usage
 
-SHIPPED = Path(__file__).with_name("prices.json")
+SHIPPED_PRICES = Path(__file__).with_name("prices.json")
 
 MILLION = 1_000_000
 
@@ -28,8 +28,8 @@ class Price:
     cached: float
     stored: float
 
-    def of(self, usage: Usage) -> float:
-        """What `usage` costs, in US dollars."""
+    def compute_cost(self, usage: Usage) -> float:
+        """Return the cost of `usage` in US dollars."""
         plain = usage.input_tokens - usage.cached_tokens - usage.stored_tokens
         dollars = (
             plain * self.input
@@ -41,7 +41,7 @@ class Price:
 
 
 FREE = Price(0.0, 0.0, 0.0, 0.0)
-"""What a model on this machine costs."""
+"""The price of a model on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,20 @@ class Prices:
 
     lines: tuple[tuple[str, Price], ...]
 
-    def of(self, model: str) -> Price | None:
-        """The price of `model`, None when no line fits."""
+    def find(self, model: str) -> Price | None:
+        """Return the price of `model`, None when no line fits."""
         return next((price for name, price in self.lines if fnmatchcase(model, name)), None)
 
 
 def read_prices(path: Path | None = None) -> Prices:
-    """The table in `path`, else the shipped one.
+    """Read the table in `path`, else the shipped one.
 
     Raises `SetupError` for a file that cannot be read or is no such table.
     """
-    path = path or SHIPPED
+    path = path or SHIPPED_PRICES
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        return Prices(tuple((str(line["model"]), _price(line)) for line in table["models"]))
+        return Prices(tuple((str(line["model"]), _parse_price(line)) for line in table["models"]))
     except OSError as error:
         raise SetupError(f"RIVERRUN_PRICES: {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -73,18 +73,18 @@ def read_prices(path: Path | None = None) -> Prices:
         ) from error
 
 
-def _price(line: Mapping[str, Any]) -> Price:
+def _parse_price(line: Mapping[str, Any]) -> Price:
     # Without a price of its own, a cached token costs what any other does.
-    plain = _dollars(line["input"])
+    plain = _parse_dollars(line["input"])
     return Price(
         input=plain,
-        output=_dollars(line["output"]),
-        cached=_dollars(line.get("cached", plain)),
-        stored=_dollars(line.get("stored", plain)),
+        output=_parse_dollars(line["output"]),
+        cached=_parse_dollars(line.get("cached", plain)),
+        stored=_parse_dollars(line.get("stored", plain)),
     )
 
 
-def _dollars(value: object) -> float:
+def _parse_dollars(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MILLION:
         raise TypeError(f"{value!r} is no price")
     return float(value)

@@ -1,8 +1,8 @@
-"""What a provider of answers is, and what every answer passes through.
+"""The protocol of chat providers, and `answer`, which every answer passes through.
 
-A provider turns a `Prompt` into pieces: text as it comes, what it cost, and how it ended.
-`answer` keeps the promises that no provider can be trusted to keep for itself. Neither knows
-who reads the pieces or how they travel.
+A provider turns a `Prompt` into pieces: text as it comes, its usage, and how it ended. `answer`
+keeps the promises that must hold for every provider. Neither knows what reads the pieces or how
+they travel.
 """
 
 import logging
@@ -15,7 +15,7 @@ from ..errors import RiverrunError
 from ..passages import Passage
 from ..progress import Report, no_report
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ChatCode = Literal[
     "provider_throttled",
@@ -25,12 +25,12 @@ ChatCode = Literal[
     "content_filtered",
     "context_too_long",
 ]
-"""The codes of the wire contract that a provider may fail with."""
+"""The codes of the contract that a provider may fail with."""
 
 CHAT_CODES: tuple[ChatCode, ...] = get_args(ChatCode)
 
 StopReason = Literal["stop", "length", "budget"]
-"""How an answer may end well; every other end a provider reports is a `ChatError`."""
+"""How an answer may end well; every other end of a provider is a `ChatError`."""
 
 _RETRYABLE = frozenset({"provider_throttled", "provider_timeout", "provider_truncated"})
 
@@ -38,8 +38,8 @@ _RETRYABLE = frozenset({"provider_throttled", "provider_timeout", "provider_trun
 class ChatError(RiverrunError):
     """The provider did not answer, or not to the end.
 
-    `message` is ours and fit for the person who asked; what the provider said is the cause,
-    for the log. Whether it is `retryable` follows from the code unless the caller knows better.
+    `message` is ours and fit for the person who asked; the provider's text is in the cause, for the
+    logger. Whether the error is `retryable` follows from the code unless the caller says.
     """
 
     code = "provider_error"
@@ -72,11 +72,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call took so far, in the provider's tokens; `cost_usd` is None if unknown.
+    """What a call has used so far, in the provider's tokens; `cost_usd` is None if unknown.
 
     Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
-    `stored_tokens` written to it; both have prices of their own. Two of them add up; what is
-    unknown of one is unknown of the sum.
+    `stored_tokens` written to it; both have prices of their own. Two usages add
+    up; the cost of a sum is unknown if one of the costs is.
     """
 
     input_tokens: int
@@ -88,7 +88,7 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         cost = None
         if self.cost_usd is not None and other.cost_usd is not None:
-            # To a thousandth of a millionth, as a price gives it: no digits of a float's own.
+            # Rounded as prices are: no digits that only floating point made.
             cost = round(self.cost_usd + other.cost_usd, 9)
         return Usage(
             self.input_tokens + other.input_tokens,
@@ -99,19 +99,19 @@ class Usage:
         )
 
 
-NOTHING = Usage(0, 0, 0.0)
-"""What is spent before anything is asked."""
+ZERO_USAGE = Usage(0, 0, 0.0)
+"""The usage before any call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A call for this answer that ended, with its process, before it told what it took.
+class UnbilledCall:
+    """A call for this answer that ended with its process, before it reported its usage.
 
-    It went on with `so_far` and had `said` so much more.
+    It continued `so_far` and had produced `text`.
     """
 
     so_far: str
-    said: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ class Prompt:
 
     `passages` are in rank order; a citation ``[n]`` means the n-th of them, from 1. Their text
     is data: a provider never obeys it. `history` is oldest first. `max_tokens` bounds the
-    answer, in the provider's own tokens, `so_far` included. `so_far` is what an earlier
-    invocation already said of this answer: the provider says only what comes after it. `until`
-    is when the answer has to be whole, by the clock of the event loop (seconds): nothing is tried
-    again after it. `spent` is what earlier calls for this answer are known to have taken, in this
-    invocation and before it; `cut` are those that did not tell.
+    answer, in the provider's own tokens, `so_far` included. `so_far` is the text that an earlier
+    invocation produced: the provider produces only what follows. `until` is when the answer has to
+    be whole, by the clock of the event loop (seconds): nothing is tried again after it. `spent` is
+    the usage that earlier calls for this answer reported, in this invocation and before it;
+    `unbilled_calls` are those that reported none.
     """
 
     question: str
@@ -133,8 +133,8 @@ class Prompt:
     max_tokens: int = 1024
     so_far: str = ""
     until: float | None = None
-    spent: Usage = NOTHING
-    cut: tuple[Cut, ...] = ()
+    spent: Usage = ZERO_USAGE
+    unbilled_calls: tuple[UnbilledCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,43 +146,43 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth telling that changes nothing: another model answers, say."""
+    """A notice that changes nothing of the answer: that another model answers, for example."""
 
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Anew:
-    """The answer is told from its beginning again: what was said so far no longer fits."""
+class Restart:
+    """The answer begins again: the text so far no longer stands."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The provider's word that the answer has ended well.
+    """The answer has ended well.
 
     "stop": it is whole. "length": it was cut at `max_tokens` or where the model's window ends.
-    "budget": it was cut because the run's money or tokens are spent. `model` is who said it,
-    where that is not the provider's own `model`.
+    "budget": it was cut because the run's money or tokens are spent. `model` is the model that
+    answered, where that is not the provider's own `model`.
     """
 
     reason: StopReason
     model: str | None = None
 
 
-Piece = Text | Usage | Note | Anew | Stop
+Piece = Text | Usage | Note | Restart | Stop
 
 
 class ChatProvider(Protocol):
-    """Where answers come from.
+    """A source of answers.
 
-    `stream` yields `Text`, perhaps `Usage` and `Note`, then one `Stop`, and no more. One that
-    cannot go on from `Prompt.so_far` begins with `Anew`. It acquires inside and releases in
+    `stream` yields `Text`, perhaps `Usage` and `Note`, then one `Stop`, and no more. A provider
+    that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and releases in
     `finally`, so that closing it at any piece, or cancelling it between two, frees everything at
-    once. It fails with `ChatError`. One provider serves many streams at
-    the same time, and they share nothing but its connections.
+    once. It fails with `ChatError`. One provider serves many streams at the same time, and they
+    share nothing but its connections.
     """
 
     @property
@@ -191,7 +191,7 @@ class ChatProvider(Protocol):
         ...
 
     def stream(self, prompt: Prompt, *, report: Report = no_report) -> AsyncGenerator[Piece, None]:
-        """Answer `prompt`, telling `report` what is being done."""
+        """Answer `prompt`, and pass progress to `report`."""
         ...
 
 
@@ -200,10 +200,10 @@ async def answer(
 ) -> AsyncGenerator[Piece, None]:
     """Stream the provider's answer to `prompt`; the last piece is its `Stop`.
 
-    The provider's generator is closed on every end, and before `Stop` is shown: whoever sees
-    the end may rely on nothing being left open. Raises `ChatError` ``provider_truncated`` for
-    an answer that ends without `Stop`, and ``provider_error`` for whatever a provider raises
-    that is not a `RiverrunError`.
+    The provider's generator is closed on every end, and before `Stop` is yielded: a
+    caller that sees the end may rely on nothing being left open. Raises `ChatError`
+    ``provider_truncated`` for an answer that ends without `Stop`, and ``provider_error`` for any
+    error of a provider that is not a `RiverrunError`.
     """
     stop: Stop | None = None
     try:
@@ -216,14 +216,14 @@ async def answer(
     except RiverrunError:
         if stop is None:
             raise
-        log.warning("The provider failed after its answer was whole.", exc_info=True)
+        logger.warning("The provider failed after its answer was whole.", exc_info=True)
     except Exception as error:
         if stop is None:
             raise ChatError(
                 "The answer could not be written: the model service failed.",
                 hint="Ask again. If it keeps failing, the log of the service says why.",
             ) from error
-        log.warning("The provider failed after its answer was whole.", exc_info=True)
+        logger.warning("The provider failed after its answer was whole.", exc_info=True)
     if stop is None:
         raise ChatError(
             "The answer broke off before its end.",

@@ -1,8 +1,8 @@
-"""The errors a model service names, as the codes of the wire contract.
+"""Translate the error names of model services into the codes of the contract.
 
 Names are those of the Bedrock Runtime API, which spells one error ``ThrottlingException`` before
-a stream and ``throttlingException`` inside it; both are known here. What the service *said*
-is not asked for: it may hold model ids, account numbers or the prompt.
+a stream and ``throttlingException`` inside it; both are known here. The message of the
+service is not passed on: it may hold model ids, account numbers or the prompt.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from .provider import CHAT_CODES, ChatCode, ChatError
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What one error name means: its code, and whether the same request may succeed later."""
+class ErrorMeaning:
+    """The meaning of one error name: its code, and whether the same request may succeed later."""
 
     code: ChatCode
     retryable: bool
 
 
-FAILURES: dict[str, Failure] = {
-    "ThrottlingException": Failure("provider_throttled", retryable=True),
-    "ModelNotReadyException": Failure("provider_error", retryable=True),
-    "ServiceUnavailableException": Failure("provider_error", retryable=True),
-    "InternalServerException": Failure("provider_error", retryable=True),
-    "ModelTimeoutException": Failure("provider_timeout", retryable=True),
-    "ModelErrorException": Failure("provider_error", retryable=False),
-    "ModelStreamErrorException": Failure("provider_error", retryable=False),
-    "ValidationException": Failure("provider_error", retryable=False),
-    "AccessDeniedException": Failure("provider_error", retryable=False),
-    "ResourceNotFoundException": Failure("provider_error", retryable=False),
-    "ServiceQuotaExceededException": Failure("provider_throttled", retryable=False),
+ERROR_MEANINGS: dict[str, ErrorMeaning] = {
+    "ThrottlingException": ErrorMeaning("provider_throttled", retryable=True),
+    "ModelNotReadyException": ErrorMeaning("provider_error", retryable=True),
+    "ServiceUnavailableException": ErrorMeaning("provider_error", retryable=True),
+    "InternalServerException": ErrorMeaning("provider_error", retryable=True),
+    "ModelTimeoutException": ErrorMeaning("provider_timeout", retryable=True),
+    "ModelErrorException": ErrorMeaning("provider_error", retryable=False),
+    "ModelStreamErrorException": ErrorMeaning("provider_error", retryable=False),
+    "ValidationException": ErrorMeaning("provider_error", retryable=False),
+    "AccessDeniedException": ErrorMeaning("provider_error", retryable=False),
+    "ResourceNotFoundException": ErrorMeaning("provider_error", retryable=False),
+    "ServiceQuotaExceededException": ErrorMeaning("provider_throttled", retryable=False),
 }
 
 _MESSAGES: dict[ChatCode, str] = {
@@ -50,30 +50,30 @@ _ADVICE: dict[ChatCode, str] = {
 }
 
 
-def known_failures() -> tuple[str, ...]:
-    """Every name `chat_error` knows, as one would write it in a script."""
-    return (*FAILURES, *CHAT_CODES)
+def list_error_names() -> tuple[str, ...]:
+    """List every name `make_chat_error` knows, as a script writes it."""
+    return (*ERROR_MEANINGS, *CHAT_CODES)
 
 
-def is_failure(name: str) -> bool:
-    """Whether `chat_error` knows `name`."""
-    return name in CHAT_CODES or _upper(name) in FAILURES
+def is_error_name(name: str) -> bool:
+    """Return whether `make_chat_error` knows `name`."""
+    return name in CHAT_CODES or _capitalize(name) in ERROR_MEANINGS
 
 
-def chat_error(name: str, *, retry_after_ms: int | None = None) -> ChatError:
-    """The `ChatError` for an error name of a model service, or for a code of the contract.
+def make_chat_error(name: str, *, retry_after_ms: int | None = None) -> ChatError:
+    """Make the `ChatError` for an error name of a model service, or for a code of the contract.
 
     A name that is not known is a ``provider_error`` not worth retrying: services invent new
     errors, and a guess that asks people to try again does harm.
     """
     for code in CHAT_CODES:
         if name == code:
-            return _error(code, None, retry_after_ms)
-    failure = FAILURES.get(_upper(name), Failure("provider_error", retryable=False))
-    return _error(failure.code, failure.retryable, retry_after_ms)
+            return _build_error(code, None, retry_after_ms)
+    failure = ERROR_MEANINGS.get(_capitalize(name), ErrorMeaning("provider_error", retryable=False))
+    return _build_error(failure.code, failure.retryable, retry_after_ms)
 
 
-def _error(code: ChatCode, retryable: bool | None, retry_after_ms: int | None) -> ChatError:
+def _build_error(code: ChatCode, retryable: bool | None, retry_after_ms: int | None) -> ChatError:
     return ChatError(
         _MESSAGES[code],
         code=code,
@@ -83,5 +83,5 @@ def _error(code: ChatCode, retryable: bool | None, retry_after_ms: int | None) -
     )
 
 
-def _upper(name: str) -> str:
+def _capitalize(name: str) -> str:
     return name[:1].upper() + name[1:]

@@ -1,7 +1,7 @@
-"""One provider made of several models: try again, then the next one, inside the deadline.
+"""Make one provider of several models: try again, then the next model, inside the deadline.
 
-Only before the first visible token: what a reader has seen is not said twice, nor paid twice,
-unless the installation asks for it. Knows no model's API and no prices.
+Only before the first visible token: a text that a reader has seen is not written or paid twice,
+unless the settings ask for it. Knows no model's API and no prices.
 """
 
 import asyncio
@@ -15,53 +15,53 @@ from ..progress import Report, no_report
 from .breaker import Breaker
 from .budget import BudgetError
 from .provider import (
-    NOTHING,
-    Anew,
+    ZERO_USAGE,
     ChatError,
     ChatProvider,
     Note,
     Piece,
     Prompt,
+    Restart,
     Stop,
     Text,
     Usage,
     answer,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-TRIES = 3
-"""Calls in all, one a model where there are more models."""
+MAX_CALLS = 3
+"""Calls in all; one for each model where there are more models."""
 
 # Full jitter (uniform from 0 to the pause), pauses in seconds, doubled from try to try.
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 8.0
+MAX_PAUSE = 8.0
 
 
 @dataclass(slots=True)
-class _Course:
-    """How far an answer is: what the next call is asked, how many are left, what all took.
+class _AnswerState:
+    """How far an answer is: the prompt of the next call, the calls left, the usage of all calls.
 
-    `error` is how the last call failed, `shown` whether it had shown text, `anew` what stands
-    before the next text; `whole` is the end.
+    `error` is how the last call failed, `has_shown_text` whether it had shown text;
+    `pending_restart` is sent before the next text.
     """
 
     prompt: Prompt
-    left: int
-    spent: Usage = NOTHING
+    calls_left: int
+    spent: Usage = ZERO_USAGE
     error: ChatError | None = None
-    shown: bool = False
-    anew: Anew | None = None
-    whole: bool = False
+    has_shown_text: bool = False
+    pending_restart: Restart | None = None
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
-class Retrying:
-    """The first of `models` that answers, and patience with each.
+class RetryingProvider:
+    """Answers from the first of `models` that does.
 
-    A model that is overloaded is asked again; one that fails otherwise hands over to the next.
-    `restart` asks again even after text was shown, behind an `Anew`. `jitter`
-    gives 0 to 1; `sleep` waits for seconds.
+    A model that is overloaded is asked again; after any other failure the next one is asked.
+    `restart` asks again even after text was shown, behind a `Restart`. `jitter` returns 0 to 1;
+    `sleep` waits for seconds.
     """
 
     models: Sequence[ChatProvider]
@@ -80,101 +80,106 @@ class Retrying:
     ) -> AsyncGenerator[Piece, None]:
         """Answer from the first model that does.
 
-        Every call leaves the next ones less to spend. Raises the last `ChatError` when none did,
-        or ``provider_throttled`` when every model has failed so often lately that none is asked.
+        Every call leaves less of the budget to the next ones. Raises the last `ChatError` when none
+        did, or ``provider_throttled`` when every model has failed so often lately that none is
+        asked.
         """
-        course = _Course(prompt, max(TRIES, len(self.models)))
+        state = _AnswerState(prompt, max(MAX_CALLS, len(self.models)))
         for number, provider in enumerate(self.models, 1):
-            tries = max(1, course.left - (len(self.models) - number))
-            async with aclosing(self._tries(provider, tries, course, report)) as pieces:
+            tries = max(1, state.calls_left - (len(self.models) - number))
+            async with aclosing(self._try_model(provider, tries, state, report)) as pieces:
                 async for piece in pieces:
                     yield piece
-            if course.whole:
+            if state.is_whole:
                 return
-            if number < len(self.models) and _in_time(prompt, 0):
+            if number < len(self.models) and _is_in_time(prompt, 0):
                 yield Note("fallback", "Another model answers: the first one did not.")
-        raise course.error or self._all_resting()
+        raise state.error or self._make_all_resting_error()
 
-    async def _tries(
-        self, provider: ChatProvider, tries: int, course: _Course, report: Report
+    async def _try_model(
+        self, provider: ChatProvider, tries: int, state: _AnswerState, report: Report
     ) -> AsyncGenerator[Piece, None]:
         """Ask one model until it answers or the next one is to be asked."""
         for number in range(tries):
-            if not self._breaker(provider).enter():
+            if not self._get_breaker(provider).try_enter():
                 return
             try:
-                async with aclosing(self._call(provider, course, report)) as pieces:
+                async with aclosing(self._call_model(provider, state, report)) as pieces:
                     async for piece in pieces:
                         yield piece
                 return
             except BudgetError:
-                if course.error is None:
+                if state.error is None:
                     raise
                 return  # another model may be cheaper
             except ChatError as error:
-                if not self._may_go_on(error, course):
+                if not self._can_continue(error, state):
                     raise
-                course.error = error
-                if course.shown:
-                    course.prompt = replace(course.prompt, so_far="")
-                    course.anew = Anew("The answer broke off and is written again.")
-            pause = self._pause(course.error, number)
-            if number + 1 == tries or not _same_again(course.error, course.prompt, pause):
+                state.error = error
+                if state.has_shown_text:
+                    state.prompt = replace(state.prompt, so_far="")
+                    state.pending_restart = Restart("The answer broke off and is written again.")
+            pause = self._choose_pause(state.error, number)
+            if number + 1 == tries or not _can_retry_same_model(state.error, state.prompt, pause):
                 return
             await self.sleep(pause)
 
-    async def _call(
-        self, provider: ChatProvider, course: _Course, report: Report
+    async def _call_model(
+        self, provider: ChatProvider, state: _AnswerState, report: Report
     ) -> AsyncGenerator[Piece, None]:
-        breaker = self._breaker(provider)
-        course.left -= 1
-        course.shown = False
+        breaker = self._get_breaker(provider)
+        state.calls_left -= 1
+        state.has_shown_text = False
         usage: Usage | None = None
         try:
-            async with aclosing(answer(provider, course.prompt, report=report)) as pieces:
+            async with aclosing(answer(provider, state.prompt, report=report)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Usage):
                         usage = piece
-                        # One bill an answer: what earlier tries cost is in it.
-                        yield course.spent + usage
+                        # One usage for the answer: that of earlier tries is in it.
+                        yield state.spent + usage
                         continue
-                    if isinstance(piece, Text | Stop) and course.anew is not None:
-                        # What was shown stands until there is something in its place.
-                        yield course.anew
-                        course.anew = None
+                    if isinstance(piece, Text | Stop) and state.pending_restart is not None:
+                        # The text that was shown stays until there is other text in its place.
+                        yield state.pending_restart
+                        state.pending_restart = None
                     if isinstance(piece, Text) and piece.text:
-                        course.shown = True
-                        breaker.succeeded()
+                        state.has_shown_text = True
+                        breaker.record_success()
                     elif isinstance(piece, Stop) and provider is not self.models[0]:
                         piece = replace(piece, model=piece.model or provider.model)  # noqa: PLW2901 - the same piece, complete
                     yield piece
-            course.whole = True
+            state.is_whole = True
         except ChatError as error:
             if error.retryable:
-                breaker.failed()
-            log.warning("A model did not answer: %s.", error.code, exc_info=error)
+                breaker.record_failure()
+            logger.warning("A model did not answer: %s.", error.code, exc_info=error)
             raise
         finally:
             if usage is not None:
-                course.spent += usage
-                spent = course.prompt.spent + usage
-                course.prompt = replace(course.prompt, spent=spent, cut=())
+                state.spent += usage
+                spent = state.prompt.spent + usage
+                state.prompt = replace(state.prompt, spent=spent, unbilled_calls=())
 
-    def _may_go_on(self, error: ChatError, course: _Course) -> bool:
-        if error.code == "content_filtered" or course.left < 1 or not _in_time(course.prompt, 0):
-            # Another model is not asked for what one's rules have refused.
+    def _can_continue(self, error: ChatError, state: _AnswerState) -> bool:
+        if (
+            error.code == "content_filtered"
+            or state.calls_left < 1
+            or not _is_in_time(state.prompt, 0)
+        ):
+            # What one model's rules refused is not asked of another model.
             return False
-        return not course.shown or (self.restart and error.retryable)
+        return not state.has_shown_text or (self.restart and error.retryable)
 
-    def _pause(self, error: ChatError, number: int) -> float:
-        pause: float = self.jitter() * min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
+    def _choose_pause(self, error: ChatError, number: int) -> float:
+        pause: float = self.jitter() * min(MAX_PAUSE, FIRST_PAUSE * 2**number)
         return max(pause, (error.retry_after_ms or 0) / 1000)
 
-    def _breaker(self, provider: ChatProvider) -> Breaker:
+    def _get_breaker(self, provider: ChatProvider) -> Breaker:
         return self.breakers.setdefault(provider.model, Breaker())
 
-    def _all_resting(self) -> ChatError:
-        wait = min(self._breaker(provider).wait for provider in self.models)
+    def _make_all_resting_error(self) -> ChatError:
+        wait = min(self._get_breaker(provider).wait for provider in self.models)
         return ChatError(
             "The model service has failed too often just now and is left alone for a moment.",
             code="provider_throttled",
@@ -183,12 +188,12 @@ class Retrying:
         )
 
 
-def _same_again(error: ChatError, prompt: Prompt, pause: float) -> bool:
-    # A model that was silent for all its time has used up ours; the next may be quicker.
-    return error.retryable and error.code != "provider_timeout" and _in_time(prompt, pause)
+def _can_retry_same_model(error: ChatError, prompt: Prompt, pause: float) -> bool:
+    # A model that was silent until its timeout is not asked again; the next may be quicker.
+    return error.retryable and error.code != "provider_timeout" and _is_in_time(prompt, pause)
 
 
-def _in_time(prompt: Prompt, pause: float) -> bool:
+def _is_in_time(prompt: Prompt, pause: float) -> bool:
     if prompt.until is None:
         return True
     return asyncio.get_running_loop().time() + pause < prompt.until

@@ -1,4 +1,4 @@
-"""Cut a finished text into the small pieces a model would stream.
+"""Split a finished text into the small pieces a model would stream.
 
 A piece is about a word with the white space behind it; joined, the pieces are the text. It
 knows nothing of who wrote the text or where the pieces go.
@@ -8,14 +8,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-LONGEST_PIECE = 24
+MAX_PIECE = 24
 """Characters. Scripts that put no spaces between words would otherwise come in one lump."""
 
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
-def pieces_of(text: str) -> Iterator[str]:
+def split_into_pieces(text: str) -> Iterator[str]:
     """Yield the pieces of `text`, none empty, in order.
 
     A cut inside a word falls between two grapheme clusters (as in Unicode TR 29, a little
@@ -24,9 +24,9 @@ def pieces_of(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text):
         word = match.group()
         start = 0
-        while len(word) - start > LONGEST_PIECE:
-            end = start + LONGEST_PIECE
-            while end < len(word) and not _may_cut(word, end):
+        while len(word) - start > MAX_PIECE:
+            end = start + MAX_PIECE
+            while end < len(word) and not _can_cut(word, end):
                 end += 1
             yield word[start:end]
             start = end
@@ -34,9 +34,9 @@ def pieces_of(text: str) -> Iterator[str]:
             yield word[start:]
 
 
-def _may_cut(text: str, at: int) -> bool:
+def _can_cut(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
-    if _ZERO_WIDTH_JOINER in (before, after) or _extends(after):
+    if _ZERO_WIDTH_JOINER in (before, after) or _is_extension(after):
         return False
     if _is_prefix(before):
         return False
@@ -49,7 +49,7 @@ def _may_cut(text: str, at: int) -> bool:
     return not (_is_jamo(before) and _is_jamo(after)) and (before, after) != ("\r", "\n")
 
 
-def _extends(character: str) -> bool:
+def _is_extension(character: str) -> bool:
     # Marks, skin tones, tags, the halfwidth voiced marks, and the vowels Thai and Lao write as
     # letters although they lean on the one before.
     return (

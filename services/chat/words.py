@@ -1,7 +1,6 @@
-"""What a question is about, as words: content words, names, and how much it asks for.
+"""Find the words of a question: content words, names, and how much it asks for.
 
-English, and small on purpose: meaning is the vectors' business. It knows nothing of passages
-or answers.
+English, and small on purpose: vectors carry the meaning. Knows nothing of passages or answers.
 """
 
 import re
@@ -57,8 +56,8 @@ _NARROW = re.compile(
 )
 
 
-def folded(text: str) -> str:
-    """`text` in one case, without accents, so that "Sacré-Cœur" and "sacre-coeur" are one."""
+def fold(text: str) -> str:
+    """Fold case and accents of `text`, so that "Sacré-Cœur" and "sacre-coeur" are equal."""
     text = text.casefold()
     if text.isascii():
         return text
@@ -66,27 +65,27 @@ def folded(text: str) -> str:
     return "".join(c for c in plain if not unicodedata.combining(c)).replace("’", "'")
 
 
-def words_of(text: str) -> list[str]:
-    """The words of `text`, folded, without a possessive 's."""
-    return _WORD.findall(_POSSESSIVE.sub("", folded(text)))
+def split_words(text: str) -> list[str]:
+    """Split `text` into its words, folded, without a possessive 's."""
+    return _WORD.findall(_POSSESSIVE.sub("", fold(text)))
 
 
 @lru_cache(maxsize=1 << 14)
 def stem(word: str) -> str:
-    """`word` without the endings of plurals and verbs: rough, and the same on both sides."""
+    """Cut the endings of plurals and verbs off `word`: roughly, and the same on both sides."""
     for ending, keep in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)] + keep
     return word
 
 
-def content_stems(text: str) -> set[str]:
-    """The stems of the words of `text` that carry meaning."""
-    return {stem(word) for word in words_of(text) if word not in STOP_WORDS}
+def collect_stems(text: str) -> set[str]:
+    """Collect the stems of the words of `text` that carry meaning."""
+    return {stem(word) for word in split_words(text) if word not in STOP_WORDS}
 
 
-def names_in(question: str) -> list[tuple[str, ...]]:
-    """The things a question names, each as its folded words.
+def find_names(question: str) -> list[tuple[str, ...]]:
+    """Find the things a question names, each as its folded words.
 
     A run of capitalised words inside a sentence ("Mount Everest"), or something of four
     characters or more with a digit in it (a year, an error code). A question typed without any
@@ -104,26 +103,26 @@ def names_in(question: str) -> list[tuple[str, ...]]:
         ):
             continue
         if runs and question[last_end : match.start()] == " ":
-            runs[-1].extend(words_of(word))
+            runs[-1].extend(split_words(word))
         else:
-            runs.append(words_of(word))
+            runs.append(split_words(word))
         last_end = match.end()
     if not runs and question == question.lower():
         found = _LOWER_CASE_NAME.search(question.strip()[-80:])
-        words = words_of(found.group(1)) if found else []
+        words = split_words(found.group(1)) if found else []
         if words and not any(word in STOP_WORDS or word in _NOT_NAMES for word in words):
             runs.append(words)
     return [tuple(run) for run in runs[:MOST_NAMES]]
 
 
 def is_number(word: str) -> bool:
-    """Whether `word` is exact as only a year or a code is: 2031, E1042."""
+    """Return whether `word` is exact, like a year or a code: 2031, E1042."""
     return len(word) >= 4 and any(c.isdigit() for c in word)
 
 
-def sentences_wanted(question: str) -> int:
-    """How many sentences the question asks for, 1 to 5, by its wording."""
-    plain = folded(question).strip()
+def count_sentences_wanted(question: str) -> int:
+    """Count how many sentences the question asks for, 1 to 5, by its wording."""
+    plain = fold(question).strip()
     narrow = _NARROW.search(plain)
     broad = _BROAD.search(plain)
     if narrow and not (broad and broad.start() < narrow.start()):
@@ -134,7 +133,7 @@ def sentences_wanted(question: str) -> int:
 
 
 def _is_capital(word: str, before: str) -> bool:
-    if not word[0].isupper() or words_of(word)[0] in _NOT_NAMES | STOP_WORDS:
+    if not word[0].isupper() or split_words(word)[0] in _NOT_NAMES | STOP_WORDS:
         return False
     return not _SENTENCE_START.search(before)
 

@@ -1,4 +1,4 @@
-"""The run log: what every run said, in order, for whoever wants to read it.
+"""The run log: what every run said, in order, for any number of readers.
 
 Append, then show. A run is written by one producer and read by any number of readers; neither
 knows the other. Entries are bytes here: what they mean is `services.streaming`'s business.
@@ -9,10 +9,10 @@ from .log import (
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
-    NotNextError,
     Run,
     RunLog,
     RunLogError,
+    SequenceConflictError,
     Summary,
     UnknownRunError,
     follow,
@@ -25,10 +25,10 @@ __all__ = [
     "Entry",
     "ExpiredRunError",
     "IdempotencyConflictError",
-    "NotNextError",
     "Run",
     "RunLog",
     "RunLogError",
+    "SequenceConflictError",
     "Summary",
     "UnknownRunError",
     "follow",

@@ -1,19 +1,19 @@
 """The protocol of the run log and its rules, the same for every store.
 
 - Sequence numbers count from 1 without gaps; an entry is never changed.
-- **Append is a compare-and-swap on the sequence number.** Whoever writes entry n first has
-  written it; everybody else who tries n is told `NotNextError`, and knows by it that they are not
-  the only writer. That one rule carries the safety: a producer that was thought dead and wakes up
-  (a frozen function, a stopped process) cannot write into a run that another has gone on with.
-- The first terminal entry ends a run and nothing follows it. To end a run, whoever does it (its
-  producer, somebody who stops it, a reader who finds its producer dead) appends a terminal entry
-  by the same rule, so there is never more than one.
+- **Append is a compare-and-swap on the sequence number.** The first writer of entry n has
+  written it; every other one who tries n gets `SequenceConflictError`, and knows by it that it is
+  not the only writer. That one rule carries the safety: a producer that was thought dead and wakes
+  up (a frozen function, a stopped process) cannot write into a run that another has gone on with.
+- The first terminal entry ends a run and nothing follows it. To end a run, its producer, the
+  request that stops it, or a reader that finds its producer dead appends a terminal entry by the
+  same rule, so there is never more than one.
 - `append` returns only when its entries are as durable as the store makes them.
 - A run of another owner looks exactly like one that does not exist.
 
 Leases say who should write, appends say who may: a lease only keeps two producers from doing the
-same work. Whoever claims a run reads it first after the claim, then appends; an old producer that
-still got an entry in between is found out by the conflict, and is itself found out by the next.
+same work. A process that claims a run reads it after the claim, then appends. An old producer that
+still got an entry in between causes a conflict, and the next append of its own is refused.
 """
 
 import secrets
@@ -24,8 +24,8 @@ from typing import NamedTuple, Protocol
 from ..errors import RiverrunError
 
 LEASE_SECONDS = 15.0
-DURABLE_KEEP_SECONDS = 24 * 3600.0
-MEMORY_KEEP_SECONDS = 3600.0
+DURABLE_RETENTION_SECONDS = 24 * 3600.0
+MEMORY_RETENTION_SECONDS = 3600.0
 
 # A run's numbers stay below this in every store, so that a cursor has a width.
 LAST_SEQ = 999_999_999
@@ -49,10 +49,10 @@ class Entry(NamedTuple):
 class Run:
     """One answer being produced: what was fixed when it was made, and who produces it now.
 
-    `owner` is who may read it (None: anybody who knows the id). `created` and `lease_until` are
-    epoch seconds; once the lease is over, anybody may claim the run, and each claim makes `epoch`
-    grow by one. `question` is what another process needs to go on (JSON), `checkpoint` what the
-    last `release` left behind.
+    `owner` is who may read it (None: every caller that knows the id). `created` and `lease_until`
+    are epoch seconds; once the lease is over, any process may claim the run, and each claim makes
+    `epoch` grow by one. `question` is what another process needs to go on (JSON), `checkpoint` what
+    the last `release` left behind.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Summary:
 
 
 class UnknownRunError(RiverrunError):
-    """There is no such run, or it is somebody else's."""
+    """There is no such run, or it is of another owner."""
 
     code = "not_found"
 
@@ -104,10 +104,10 @@ class IdempotencyConflictError(RiverrunError):
         )
 
 
-class NotNextError(RiverrunError, ValueError):
+class SequenceConflictError(RiverrunError, ValueError):
     """Entries that leave a gap, repeat what is there, or follow the end; a lease that is not ours.
 
-    Whoever is told so is not, or no longer, the one who writes this run.
+    The process that gets it is not, or no longer, the writer of this run.
     """
 
     code = "interrupted"
@@ -119,7 +119,7 @@ class NotNextError(RiverrunError, ValueError):
 class RunLogError(RiverrunError):
     """The store did not do it: busy, out of reach, or broken.
 
-    An append that failed so may have been applied all the same; `RunLog.last` tells.
+    An append that failed so may have been applied all the same; `RunLog.read_last` tells.
     """
 
     code = "overloaded"
@@ -156,7 +156,7 @@ class RunLog(Protocol):
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Add the next entries, all or none, durably, and wake the readers.
 
-        Raises `NotNextError` when they do not go on where the run is.
+        Raises `SequenceConflictError` when they do not go on where the run is.
         """
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
@@ -168,10 +168,10 @@ class RunLog(Protocol):
         What this process appends is seen at once, what another one does within half a second.
         """
 
-    async def last(self, run_id: str) -> Entry | None:
+    async def read_last(self, run_id: str) -> Entry | None:
         """The newest entry, or None when nothing was said yet."""
 
-    async def appended(self, run_id: str) -> list[tuple[int, float]]:
+    async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
         """When the run was written: each append's last sequence number and epoch seconds.
 
         In order. Beside the entries, not in them: readers have no use for it, and an entry is
@@ -181,34 +181,39 @@ class RunLog(Protocol):
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """Become the producer of a run whose lease is over, for `lease` seconds.
 
-        Raises `NotNextError` when it is not over, or when somebody claimed it since `run` was
-        read.
+        Raises `SequenceConflictError` when it is not over, or when another process claimed it
+        since `run` was read.
         """
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
-        """Hold the run for `lease` seconds from now. Raises `NotNextError` when it was claimed."""
+        """Hold the run for `lease` seconds from now.
 
-    async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
-        """End the lease now, and leave `checkpoint` for whoever claims the run next.
-
-        Raises `NotNextError` when it was claimed.
+        Raises `SequenceConflictError` when it was claimed.
         """
 
-    async def attend(self, run_id: str, seconds: float) -> None:
-        """Leave a sign that somebody reads the run, for `seconds` from now.
+    async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
+        """End the lease now, and leave `checkpoint` for the process that claims the run next.
+
+        Raises `SequenceConflictError` when it was claimed.
+        """
+
+    async def mark_read(self, run_id: str, seconds: float) -> None:
+        """Leave a sign that the run is read, for `seconds` from now.
 
         It runs out by itself; a shorter one takes nothing from a longer one. It is for who produces
         the run in another process, and changes nothing else: not the lease, nor how long the run
         is kept. It may be lost with the machine.
         """
 
-    async def unattended(self, run_id: str) -> float:
-        """For how many seconds no sign of `attend` has held: negative while one does.
+    async def seconds_unread(self, run_id: str) -> float:
+        """For how many seconds no sign of `mark_read` has held: negative while one does.
 
         Infinity where none was left.
         """
 
-    async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
+    async def read_turns(
+        self, owner: str | None, session_id: str, limit: int
+    ) -> list[tuple[str, str]]:
         """The last `limit` questions and answers of a session, oldest first."""
 
     async def add_turn(
@@ -216,8 +221,8 @@ class RunLog(Protocol):
     ) -> None:
         """Remember a question and its answer."""
 
-    async def recent(self, limit: int = 20) -> list[Summary]:
-        """The newest runs, whoever owns them, newest first: for whoever runs the installation."""
+    async def list_recent(self, limit: int = 20) -> list[Summary]:
+        """The newest runs, of all owners, newest first: for the operator."""
 
     async def close(self) -> None:
         """Finish what was asked for and let go of files and connections."""
@@ -231,7 +236,7 @@ async def follow(
     Yields None when all that was there has been read, and after each `heartbeat` seconds in which
     nothing came; nothing at all when `after` is the end. Reading never starts or changes a run.
     """
-    last = await log.last(run_id)
+    last = await log.read_last(run_id)
     if last is not None and last.terminal and last.seq <= after:
         return
     silent = True
@@ -248,10 +253,10 @@ async def follow(
 
 
 def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:
-    """Raise `NotNextError` unless `entries` go on after `last`, without a gap, to one end."""
+    """Raise `SequenceConflictError` unless `entries` go on after `last`, gapless, to one end."""
     for expected, entry in enumerate(entries, last + 1):
         if ended or entry.seq != expected or expected > LAST_SEQ:
-            raise NotNextError
+            raise SequenceConflictError
         ended = entry.terminal
 
 

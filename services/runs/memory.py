@@ -1,7 +1,8 @@
 """The run log in this process's memory: for one process, gone when it ends.
 
 Bounded: what has ended is dropped oldest first, after an hour, and sooner where there is too
-much of it; a run that nobody writes or holds any more counts as ended after an hour of silence.
+much of it; a run that no producer writes or holds any more counts as ended after an hour of
+silence.
 """
 
 import math
@@ -14,20 +15,19 @@ from itertools import count
 
 from .log import (
     LEASE_SECONDS,
-    MEMORY_KEEP_SECONDS,
+    MEMORY_RETENTION_SECONDS,
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
-    NotNextError,
     Run,
+    SequenceConflictError,
     Summary,
     UnknownRunError,
     check_next,
     new_id,
 )
-from .notify import Waiting
+from .notify import Notifier
 
-KEEP_SECONDS = MEMORY_KEEP_SECONDS
 KEEP_RUNS = 1000
 KEEP_BYTES = 256 * 1024 * 1024
 KEEP_SESSIONS = 1000
@@ -46,7 +46,7 @@ class _Record:
     entries: list[Entry] = field(default_factory=list)
     appended: list[tuple[int, float]] = field(default_factory=list)
     size: int = 0
-    attended: float = -math.inf
+    read_until: float = -math.inf
 
     @property
     def ended(self) -> bool:
@@ -54,12 +54,14 @@ class _Record:
 
 
 class MemoryLog:
-    """`RunLog` in a dict. `keep` is in seconds; `now` gives epoch seconds."""
+    """`RunLog` in a dict. `retention` is in seconds; `now` gives epoch seconds."""
 
-    def __init__(self, *, keep: float = KEEP_SECONDS, now: Callable[[], float] = time.time) -> None:
-        self._keep = keep
+    def __init__(
+        self, *, retention: float = MEMORY_RETENTION_SECONDS, now: Callable[[], float] = time.time
+    ) -> None:
+        self._retention = retention
         self._now = now
-        self._waiting = Waiting()
+        self._notifier = Notifier()
         self._numbers = count(1)
         self._running: OrderedDict[str, _Record] = OrderedDict()
         self._ended: OrderedDict[str, _Record] = OrderedDict()
@@ -80,7 +82,7 @@ class MemoryLog:
         """See `RunLog.start`."""
         self._forget()
         named = (owner, key) if key is not None else None
-        if named is not None and (record := self._kept(self._keys.get(named, ""))) is not None:
+        if named is not None and (record := self._find_kept(self._keys.get(named, ""))) is not None:
             if record.run.fingerprint != fingerprint:
                 raise IdempotencyConflictError
             return record.run, False
@@ -101,7 +103,7 @@ class MemoryLog:
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
         self._forget()
-        record = self._kept(run_id)
+        record = self._find_kept(run_id)
         if record is None and self._expired.get(run_id, ...) == owner:
             raise ExpiredRunError
         if record is None or record.run.owner != owner:
@@ -121,7 +123,7 @@ class MemoryLog:
         if record.ended:
             self._ended[run_id] = self._running.pop(run_id)
             self._ended_size += record.size
-        self._waiting.wake(run_id, len(record.entries))
+        self._notifier.wake(run_id, len(record.entries))
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
@@ -132,44 +134,46 @@ class MemoryLog:
         """See `RunLog.wait`."""
         if len(self._record(run_id).entries) > after:
             return True
-        with self._waiting.enrolled(run_id, after) as woken:
-            return await self._waiting.until(woken, timeout)
+        with self._notifier.subscribe(run_id, after) as woken:
+            return await self._notifier.wait_for(woken, timeout)
 
-    async def last(self, run_id: str) -> Entry | None:
-        """See `RunLog.last`."""
+    async def read_last(self, run_id: str) -> Entry | None:
+        """See `RunLog.read_last`."""
         entries = self._record(run_id).entries
         return entries[-1] if entries else None
 
-    async def appended(self, run_id: str) -> list[tuple[int, float]]:
-        """See `RunLog.appended`."""
+    async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.read_append_times`."""
         return list(self._record(run_id).appended)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
-        record = self._held(run)
+        record = self._require_epoch(run)
         if record.run.lease_until > self._now():
-            raise NotNextError
+            raise SequenceConflictError
         return self._lease(record, epoch=run.epoch + 1, lease_until=self._now() + lease)
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        self._lease(self._held(run), lease_until=self._now() + lease)
+        self._lease(self._require_epoch(run), lease_until=self._now() + lease)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        self._lease(self._held(run), lease_until=self._now(), checkpoint=checkpoint)
+        self._lease(self._require_epoch(run), lease_until=self._now(), checkpoint=checkpoint)
 
-    async def attend(self, run_id: str, seconds: float) -> None:
-        """See `RunLog.attend`."""
+    async def mark_read(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.mark_read`."""
         record = self._record(run_id)
-        record.attended = max(record.attended, self._now() + seconds)
+        record.read_until = max(record.read_until, self._now() + seconds)
 
-    async def unattended(self, run_id: str) -> float:
-        """See `RunLog.unattended`."""
-        return self._now() - self._record(run_id).attended
+    async def seconds_unread(self, run_id: str) -> float:
+        """See `RunLog.seconds_unread`."""
+        return self._now() - self._record(run_id).read_until
 
-    async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
-        """See `RunLog.turns`."""
+    async def read_turns(
+        self, owner: str | None, session_id: str, limit: int
+    ) -> list[tuple[str, str]]:
+        """See `RunLog.read_turns`."""
         turns = list(self._sessions.get((owner, session_id), ()))
         return turns[max(0, len(turns) - limit) :]
 
@@ -183,8 +187,8 @@ class MemoryLog:
         while len(self._sessions) > KEEP_SESSIONS:
             self._sessions.popitem(last=False)
 
-    async def recent(self, limit: int = 20) -> list[Summary]:
-        """See `RunLog.recent`."""
+    async def list_recent(self, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_recent`."""
         self._forget()
         kept = filter(self._is_kept, (*self._running.values(), *self._ended.values()))
         newest = nlargest(max(0, limit), kept, key=lambda record: record.number)
@@ -194,15 +198,15 @@ class MemoryLog:
         """See `RunLog.close`."""
 
     def _record(self, run_id: str) -> _Record:
-        record = self._kept(run_id)
+        record = self._find_kept(run_id)
         if record is None:
             raise UnknownRunError
         return record
 
-    def _held(self, run: Run) -> _Record:
+    def _require_epoch(self, run: Run) -> _Record:
         record = self._record(run.id)
         if record.run.epoch != run.epoch:
-            raise NotNextError
+            raise SequenceConflictError
         return record
 
     def _lease(
@@ -223,12 +227,12 @@ class MemoryLog:
         )
         return record.run
 
-    def _kept(self, run_id: str) -> _Record | None:
+    def _find_kept(self, run_id: str) -> _Record | None:
         record = self._running.get(run_id) or self._ended.get(run_id)
         return record if record is not None and self._is_kept(record) else None
 
     def _is_kept(self, record: _Record) -> bool:
-        return record.touched >= self._now() - self._keep
+        return record.touched >= self._now() - self._retention
 
     def _forget(self) -> None:
         while self._ended and (
@@ -239,7 +243,7 @@ class MemoryLog:
             run_id, record = self._ended.popitem(last=False)
             self._ended_size -= record.size
             self._drop(run_id, record)
-        # Whoever wrote these never ended them. One that is still written keeps those behind it.
+        # The producers of these never ended them. One that is still written keeps those behind it.
         while self._running and not self._is_kept(_first(self._running)):
             self._drop(*self._running.popitem(last=False))
 

@@ -16,45 +16,45 @@ LONGEST_LOOK = 0.5
 Woken = asyncio.Future[None]
 
 
-class Waiting:
-    """Who waits for which run. For one event loop."""
+class Notifier:
+    """Which readers wait for which run. For one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, set[tuple[int, Woken]]] = {}
+        self._subscriptions: dict[str, set[tuple[int, Woken]]] = {}
         self._looked: dict[str, float] = {}
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._waiting
+        return run_id in self._subscriptions
 
-    def runs(self) -> list[str]:
-        """The runs that somebody waits for."""
-        return list(self._waiting)
+    def list_runs(self) -> list[str]:
+        """The runs that have waiting readers."""
+        return list(self._subscriptions)
 
     def wake(self, run_id: str, last: int) -> None:
-        """Tell who waits for `run_id` that its newest entry is now `last`."""
-        for after, woken in self._waiting.get(run_id, ()):
+        """Wake the readers of `run_id` whose position is passed: its newest entry is now `last`."""
+        for after, woken in self._subscriptions.get(run_id, ()):
             if last > after and not woken.done():
                 woken.set_result(None)
 
     @contextmanager
-    def enrolled(self, run_id: str, after: int) -> Iterator[Woken]:
+    def subscribe(self, run_id: str, after: int) -> Iterator[Woken]:
         """A future that is done when an entry after `after` is there.
 
-        Enrol first and look at the store then: so no append falls in between.
+        Subscribe first and look at the store then: so no append falls in between.
         """
         woken: Woken = asyncio.get_running_loop().create_future()
         place = (after, woken)
-        self._waiting.setdefault(run_id, set()).add(place)
+        self._subscriptions.setdefault(run_id, set()).add(place)
         try:
             yield woken
         finally:
-            others = self._waiting[run_id]
+            others = self._subscriptions[run_id]
             others.discard(place)
             if not others:
-                del self._waiting[run_id]
+                del self._subscriptions[run_id]
                 self._looked.pop(run_id, None)
 
-    async def until(
+    async def wait_for(
         self,
         woken: Woken,
         timeout: float,
@@ -77,7 +77,7 @@ class Waiting:
                 await look()
         return True
 
-    def due(self, what: str) -> bool:
+    def is_due(self, what: str) -> bool:
         """Whether it is time to look at `what`: many readers of one thing look once for all."""
         now = asyncio.get_running_loop().time()
         if now - self._looked.get(what, -LONGEST_LOOK) < FIRST_LOOK * 0.9:

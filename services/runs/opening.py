@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ..errors import SetupError
 from ..settings import Settings
-from .log import DURABLE_KEEP_SECONDS, MEMORY_KEEP_SECONDS, RunLog
+from .log import DURABLE_RETENTION_SECONDS, MEMORY_RETENTION_SECONDS, RunLog
 
 
 def open_log(settings: Settings) -> RunLog:
@@ -20,7 +20,7 @@ def open_log(settings: Settings) -> RunLog:
 def _memory(settings: Settings, _place: str) -> RunLog:
     from .memory import MemoryLog
 
-    return MemoryLog(keep=settings.retention_seconds or MEMORY_KEEP_SECONDS)
+    return MemoryLog(retention=settings.retention_seconds or MEMORY_RETENTION_SECONDS)
 
 
 def _sqlite(settings: Settings, place: str) -> RunLog:
@@ -32,7 +32,7 @@ def _sqlite(settings: Settings, place: str) -> RunLog:
             ", or none (sqlite://) for runs.sqlite in the data directory."
         )
     path = place or settings.data_dir / "runs.sqlite"
-    return SQLiteLog(path, keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
+    return SQLiteLog(path, retention=settings.retention_seconds or DURABLE_RETENTION_SECONDS)
 
 
 def _dynamodb(settings: Settings, place: str) -> RunLog:
@@ -44,7 +44,9 @@ def _dynamodb(settings: Settings, place: str) -> RunLog:
             f"RIVERRUN_LOG={settings.log!r} does not name a table. Write dynamodb:// and the name: "
             "3 to 255 letters, digits, dots, dashes and underscores."
         )
-    return DynamoLog(Table(place), keep=settings.retention_seconds or DURABLE_KEEP_SECONDS)
+    return DynamoLog(
+        Table(place), retention=settings.retention_seconds or DURABLE_RETENTION_SECONDS
+    )
 
 
 STORES: dict[str, Callable[[Settings, str], RunLog]] = {

@@ -4,7 +4,7 @@
     body     = entry*
     entry    = terminal (u8) kind-length (u16) payload-length (u32) kind (UTF-8) payload
 
-Big-endian. The sequence numbers are not in it: whoever keeps the blob knows the first one.
+Big-endian. The sequence numbers are not in it: the store that keeps the blob knows the first one.
 """
 
 import struct

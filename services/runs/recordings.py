@@ -49,10 +49,10 @@ async def record_lines(log: RunLog, run: Run) -> AsyncGenerator[bytes, None]:
             "recording": VERSION,
             "run": run.id,
             "created": round(run.created * 1000),
-            "question": _kept(run.question),
+            "question": _public_question(run.question),
         }
     )
-    times = iter(await log.appended(run.id))
+    times = iter(await log.read_append_times(run.id))
     last, at, seq = 0, run.created, 0
     while entries := await log.read(run.id, seq):
         for entry in entries:
@@ -113,7 +113,7 @@ def read_recordings(place: Path) -> tuple[Recording, ...]:
     return tuple(sorted(found, key=lambda recording: recording.created, reverse=True))
 
 
-def _kept(question: bytes) -> Any:
+def _public_question(question: bytes) -> Any:
     try:
         kept = json.loads(question)
     except ValueError:

@@ -6,22 +6,23 @@ response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
 from ..progress import Progress
+from .app import App, default_app
 from .events import (
-    Failure,
+    ErrorEvent,
     Final,
     Notice,
     Reset,
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Token,
     Usage,
+    UsageEvent,
 )
 from .handlers import handle_request, handle_streaming_request
 from .health import handle_health
-from .http.app import http_app
+from .http.asgi import http_app
 from .http.requests import (
     Cursor,
     read_after,
@@ -31,16 +32,15 @@ from .http.requests import (
     read_question,
     read_reader,
 )
-from .installation import Installation, installed
 from .question import Question, Reader
 from .reading import handle_resume, handle_state, handle_stop
-from .shutdown import shut_down, wound_up
+from .shutdown import shut_down, wait_closed
 
 __all__ = [
+    "App",
     "Cursor",
-    "Failure",
+    "ErrorEvent",
     "Final",
-    "Installation",
     "Notice",
     "Progress",
     "Question",
@@ -49,10 +49,11 @@ __all__ = [
     "Result",
     "Source",
     "Sources",
-    "Spent",
     "Status",
     "Token",
     "Usage",
+    "UsageEvent",
+    "default_app",
     "handle_health",
     "handle_request",
     "handle_resume",
@@ -60,7 +61,6 @@ __all__ = [
     "handle_stop",
     "handle_streaming_request",
     "http_app",
-    "installed",
     "read_after",
     "read_cursor",
     "read_dialect",
@@ -68,5 +68,5 @@ __all__ = [
     "read_question",
     "read_reader",
     "shut_down",
-    "wound_up",
+    "wait_closed",
 ]

@@ -1,6 +1,6 @@
 """What a run can say: the events of the wire contract, light enough to make one per token.
 
-`wire` gives the JSON form of an event (docs/contract.md, section 3). Nothing here knows how an
+`to_wire` gives the JSON form of an event (docs/contract.md, section 3). Nothing here knows how an
 event is framed, stored or sent; strangers' JSON is validated in `http/request_model.py`.
 """
 
@@ -70,7 +70,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class UsageEvent:
     """The usage so far."""
 
     usage: Usage
@@ -149,7 +149,7 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ErrorEvent:
     """The end of a run that did not work (`error` on the wire).
 
     `error` is a sentence for the person who asked; `code` is stable (docs/errors.md).
@@ -179,42 +179,42 @@ class Paused:
     resume_after_ms: int = 0
 
 
-Event = Status | Token | Sources | Spent | Notice | Reset | Paused | Final | Failure
-Terminal = Final | Failure
+Event = Status | Token | Sources | UsageEvent | Notice | Reset | Paused | Final | ErrorEvent
+Terminal = Final | ErrorEvent
 
 KINDS: dict[type, str] = {
     Status: "status",
     Token: "token",
     Sources: "sources",
-    Spent: "usage",
+    UsageEvent: "usage",
     Notice: "notice",
     Reset: "reset",
     Paused: "paused",
     Final: "final",
-    Failure: "error",
+    ErrorEvent: "error",
 }
 """The `type` of each event on the wire."""
 
 TERMINAL_KINDS = frozenset({"final", "error"})
 
 
-def wire(event: Event) -> dict[str, Any]:
+def to_wire(event: Event) -> dict[str, Any]:
     """The JSON object of an event: camelCase names, `type` first, absent fields left out."""
     kind = KINDS[type(event)]
     if isinstance(event, Status):
-        return {"type": kind, "status": plain(event)}
-    return {"type": kind, **plain(event)}
+        return {"type": kind, "status": to_plain(event)}
+    return {"type": kind, **to_plain(event)}
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """A dataclass of this module as JSON-ready dicts and lists, `None` fields left out."""
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     names = _WIRE_NAMES.get(type(value))
     if names is None:
         return value
     return {
-        wire_name: plain(item)
+        wire_name: to_plain(item)
         for name, wire_name in names
         if (item := getattr(value, name)) is not None
     }
@@ -261,44 +261,44 @@ def payload(event: Event) -> bytes:
     if type(event) is Token:
         return b'{"type":"token","text":' + to_json(event.text) + b"}"
     try:
-        return to_json(wire(event), inf_nan_mode="null", serialize_unknown=True)
+        return to_json(to_wire(event), inf_nan_mode="null", serialize_unknown=True)
     except PydanticSerializationError:
-        return to_json(_cleaned(wire(event)), inf_nan_mode="null", serialize_unknown=True)
+        return to_json(_clean_value(to_wire(event)), inf_nan_mode="null", serialize_unknown=True)
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
-        return {clean(str(name)): _cleaned(item) for name, item in value.items()}
+        return {clean(str(name)): _clean_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_cleaned(item) for item in value]
+        return [_clean_value(item) for item in value]
     return value
 
 
-def _camel(name: str) -> str:
+def _to_camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
 
 
 _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
-    kind: tuple((item.name, _camel(item.name)) for item in fields(kind))
+    kind: tuple((item.name, _to_camel(item.name)) for item in fields(kind))
     for kind in (
-        Status, Token, Source, Sources, Usage, Spent, Notice, Reset, Paused, Unmatched, Grounding,
-        Result, Final, Partial, Failure,
+        Status, Token, Source, Sources, Usage, UsageEvent, Notice, Reset, Paused, Unmatched,
+        Grounding, Result, Final, Partial, ErrorEvent,
     )
 }  # fmt: skip
 
 _PARTS: dict[tuple[type, str], type] = {
     (Sources, "sources"): Source,
-    (Spent, "usage"): Usage,
+    (UsageEvent, "usage"): Usage,
     (Final, "result"): Result,
     (Result, "steps"): Status,
     (Result, "sources"): Source,
     (Result, "usage"): Usage,
     (Result, "grounding"): Grounding,
     (Grounding, "unmatched"): Unmatched,
-    (Failure, "partial"): Partial,
+    (ErrorEvent, "partial"): Partial,
     (Partial, "sources"): Source,
     (Partial, "steps"): Status,
 }

@@ -31,23 +31,23 @@ class Reader:
     """How one reader reads: for how long, and whether they come back.
 
     `resume` says that they know `paused` and go on from its cursor. `seconds_left` is what the
-    platform still gives this invocation, `front_left` what is left until whatever stands in
-    front of it cuts the body; None: no end in sight.
+    platform still gives this invocation, `response_seconds_left` what is left until whatever stands
+    in front of it cuts the body; None: no end in sight.
     """
 
     resume: bool = False
     seconds_left: float | None = None
-    front_left: float | None = None
+    response_seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What somebody asked, and how they want to be answered.
 
-    `streaming` is None when the request left it to its `Accept` header. `session_id` None means
-    no memory, "" a new session. `resume`, `seconds_left` and `front_left` are those of `Reader`.
-    `so_far` is what earlier invocations already said of the answer: whoever goes on with it says
-    only what comes after it. `earlier` is all that is known of them.
+    `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
+    memory, "" a new session. `resume`, `seconds_left` and `response_seconds_left` are those of
+    `Reader`. `so_far` is what earlier invocations already said of the answer: whoever goes on with
+    it says only what comes after it. `earlier` is all that is known of them.
     """
 
     query: str
@@ -61,7 +61,7 @@ class Question:
     dialect: str = "native"
     resume: bool = False
     seconds_left: float | None = None
-    front_left: float | None = None
+    response_seconds_left: float | None = None
     so_far: str = ""
     earlier: "Transcript | None" = None
 
@@ -69,7 +69,9 @@ class Question:
     def reader(self) -> Reader:
         """Whoever asks, as the first reader of the answer."""
         return Reader(
-            resume=self.resume, seconds_left=self.seconds_left, front_left=self.front_left
+            resume=self.resume,
+            seconds_left=self.seconds_left,
+            response_seconds_left=self.response_seconds_left,
         )
 
 
@@ -85,7 +87,7 @@ def parse_question(data: object, **known: Any) -> Question:
     return Question(**read_request(data), **known)
 
 
-def kept_question(question: Question, producer: str | None = "") -> bytes:
+def dump_question(question: Question, producer: str | None = "") -> bytes:
     """What the log keeps of a question, as JSON: enough to know, and to go on answering, it.
 
     `producer` is the name of who can go on: "" the pipeline, None nobody.
@@ -101,14 +103,14 @@ def kept_question(question: Question, producer: str | None = "") -> bytes:
     return to_json(kept)
 
 
-def who_goes_on(kept: bytes) -> str | None:
+def read_producer_name(kept: bytes) -> str | None:
     """The name of the producer that can go on with a kept question: "" the pipeline, None none."""
     producer = from_json(kept).get("producer") if kept else None
     return producer if isinstance(producer, str) else None
 
 
-def recalled_question(kept: bytes, **known: Any) -> Question:
-    """The question that `kept_question` kept; `known` is what it did not keep."""
+def load_question(kept: bytes, **known: Any) -> Question:
+    """The question that `dump_question` kept; `known` is what it did not keep."""
     said = from_json(kept)
     return Question(
         query=said["query"],

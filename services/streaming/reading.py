@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from ..errors import RiverrunError
 from ..runs import Entry
+from .app import App, default_app
 from .http.requests import Cursor, RequestError
-from .http.responses import JSONAnswer, error_response, streamed
-from .installation import Installation, installed
+from .http.responses import JSONAnswer, error_response, stream_response
 from .question import Reader
-from .readers.join import joined
-from .readers.session import undivided
-from .readers.tail import end_run, let_go
-from .run.start import Producer, name_of
+from .readers.join import join_run
+from .readers.session import start_uncancellable
+from .readers.tail import end_run, pause_reason
+from .run.start import Producer, producer_name
 from .run.transcript import Transcript
 
 
@@ -29,7 +29,7 @@ async def handle_resume(
     dialect: str = "native",
     reader: Reader | None = None,
     producer: Producer | None = None,
-    installation: Installation | None = None,
+    app: App | None = None,
 ) -> Response:
     """Go on reading a run after `cursor`.
 
@@ -38,51 +38,51 @@ async def handle_resume(
     `question.so_far`; any other reader never makes a model work. 204 when nothing is left, which
     also tells an `EventSource` to stop asking.
     """
-    here = installation or installed()
+    app = app or default_app()
     reader = reader or Reader()
     try:
-        run = await here.log.find(cursor.run_id, owner)
-        last = await here.log.last(run.id)
+        run = await app.log.find(cursor.run_id, owner)
+        last = await app.log.read_last(run.id)
         seen = last.seq if last is not None else 0
         if cursor.seq > seen:
             raise RequestError("The cursor is ahead of its run.")
         if last is not None and last.terminal and cursor.seq == seen:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
-        here.admit()
-        _, entries = await undivided(
-            joined(
+        app.admit()
+        _, entries = await start_uncancellable(
+            join_run(
                 run,
                 cursor.seq,
                 reader,
-                here,
-                name=name_of(producer, goes_on=True),
+                app,
+                name=producer_name(producer, resumable=True),
                 producer=producer,
-                wakes=reader.resume,
+                may_resume=reader.resume,
             )
         )
     except RiverrunError as error:
         return error_response(error)
-    return streamed(entries, dialect, run.id, partial(here.finished, run.id))
+    return stream_response(entries, dialect, run.id, partial(app.wait_finished, run.id))
 
 
 async def handle_state(
-    run_id: str, *, owner: str | None = None, installation: Installation | None = None
+    run_id: str, *, owner: str | None = None, app: App | None = None
 ) -> Response:
     """What is known of a run: `running` or `paused` with what there is so far, or how it ended."""
-    here = installation or installed()
+    app = app or default_app()
     try:
-        run = await here.log.find(run_id, owner)
+        run = await app.log.find(run_id, owner)
         state: dict[str, Any] = {"runId": run.id, "state": "running", "lastEventId": None}
         answer: list[str] = []
         after = 0
-        while entries := await here.log.read(run.id, after):
+        while entries := await app.log.read(run.id, after):
             for entry in entries:
                 _add_to_state(state, answer, entry)
             after = entries[-1].seq
     except RiverrunError as error:
         return error_response(error)
     if state["state"] == "running":
-        if let_go(run) is not None:
+        if pause_reason(run) is not None:
             state["state"] = "paused"
         state["partial"] = {"answer": "".join(answer), "sources": state.pop("sources", [])}
     state.pop("sources", None)
@@ -90,18 +90,16 @@ async def handle_state(
     return JSONAnswer(state)
 
 
-async def handle_stop(
-    run_id: str, *, owner: str | None = None, installation: Installation | None = None
-) -> Response:
+async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None = None) -> Response:
     """Ask a run to end, and keep what it said. 202, however often it is asked."""
-    here = installation or installed()
+    app = app or default_app()
     try:
-        run = await here.log.find(run_id, owner)
-        production = here.producing(run.id)
-        if production is not None:
-            production.end()
+        run = await app.log.find(run_id, owner)
+        run_task = app.find_task(run.id)
+        if run_task is not None:
+            run_task.end()
         else:
-            await end_run(run, here, Transcript.stopped)
+            await end_run(run, app, Transcript.stopped)
     except RiverrunError as error:
         return error_response(error)
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)

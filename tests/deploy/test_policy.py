@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.policy import RULES, check
+from deploy.policy import RULES, check, findings
 from deploy.policy.__main__ import main
 from deploy.template import choices, parse_template
 from tests.deploy.conftest import ROOT
+from tests.deploy.test_policy_mutants import MUTANTS
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
@@ -37,7 +38,7 @@ SIGNED_INVOKE = """          - Effect: Allow
             Condition: {Bool: {'lambda:InvokedViaFunctionUrl': 'true'}}
 """
 KEYS = """        RIVERRUN_API_KEYS: !If
-          - Open
+          - HasVisitorKeys
           - !Sub '{{resolve:secretsmanager:${ApiKeysSecret}:SecretString:::${ApiKeysVersion}}}'
           - !Ref AWS::NoValue
 """
@@ -112,10 +113,10 @@ MISTAKES = {
     ),
     "a caller with one of two actions": ("second-permission", SIGNED_INVOKE, ""),
     "an open front without keys": ("keys", KEYS, ""),
-    "keys behind a signature": (
+    "a function that asks for no key where the others do": (
         "keys",
-        KEYS,
-        "        RIVERRUN_API_KEYS: '{{resolve:secretsmanager:keys}}'\n",
+        "          # It goes on with an answer, so it asks the model too.\n",
+        "          RIVERRUN_API_KEYS: '{{resolve:secretsmanager:others}}'\n",
     ),
     "every resource": ("wildcard", CHAT_LOGS, "                Resource: '*'\n"),
     "every resource in a list": ("wildcard", CHAT_LOGS, "                Resource: [x, '*']\n"),
@@ -304,7 +305,7 @@ MISTAKES = {
 def test_our_template_has_nothing_to_find() -> None:
     """With its defaults, and whatever else its parameters offer."""
     assert check(parse_template(TEMPLATE)) == []
-    assert len(list(choices(parse_template(TEMPLATE)))) == 216
+    assert len(list(choices(parse_template(TEMPLATE)))) == 241
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -312,13 +313,14 @@ def test_a_planted_mistake_is_found(name: str) -> None:
     """By the rule that is for it."""
     rule, there, planted = MISTAKES[name]
     assert there in TEMPLATE
-    findings = check(parse_template(TEMPLATE.replace(there, planted)))
-    assert rule in {finding.rule for finding in findings}
+    found = findings(parse_template(TEMPLATE.replace(there, planted)))
+    assert any(finding.rule == rule for finding in found)
 
 
 def test_every_rule_has_a_mistake_that_it_finds() -> None:
     """A rule that never speaks guards nothing."""
-    assert {rule for rule, _, _ in MISTAKES.values()} == set(RULES)
+    planted = {rule for rule, _, _ in MISTAKES.values()}
+    assert planted | {rule for rule, _ in MUTANTS.values()} == set(RULES)
 
 
 def test_a_finding_is_one_line_with_its_place_and_its_rule(

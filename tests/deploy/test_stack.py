@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import template
 from deploy.policy.finding import functions, variables
 from deploy.policy.permissions import statements
-from deploy.template import choices, defaults, parse_template, resolve
+from deploy.template import broken_rules, choices, defaults, parse_template, resolve
 from services import settings
 from services.chat import open_chat
 from services.context.stores.s3_vectors_writer import NOT_FILTERED
@@ -137,7 +136,11 @@ def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
         ({}, set()),
         ({"AuthType": "NONE"}, {"AnOpenDoorNeedsKeys"}),
         ({"AuthType": "NONE", "ApiKeysSecret": "keys"}, set()),
-        ({"ApiKeysSecret": "keys"}, {"KeysNeedAnOpenDoor"}),
+        ({"ApiKeysSecret": "keys"}, set()),
+        ({"AuthType": "NONE", "GatewaySecret": "between-us"}, {"AnOpenDoorNeedsKeys"}),
+        ({"AuthType": "NONE", "GatewaySecret": "between-us", "ApiKeysSecret": "keys"}, set()),
+        ({"MonthlyBudgetUsd": "20"}, {"ABudgetNeedsATopic"}),
+        ({"MonthlyBudgetUsd": "20", "AlarmTopic": "arn:…"}, set()),
         ({"Chat": "bedrock"}, {"BedrockChatNeedsModels"}),
         ({"Embedding": "bedrock"}, {"BedrockEmbeddingNeedsModels"}),
         ({"Chat": "bedrock", "Embedding": "bedrock", "BedrockModels": "arn:…"}, set()),
@@ -181,14 +184,7 @@ def test_a_choice_that_cannot_work_is_refused_before_anything_changes(
     chosen: dict[str, str], refused: set[str]
 ) -> None:
     """By the template's own rules, which CloudFormation reads first."""
-    choice = template._Choice({**defaults(DOCUMENT), **chosen}, DOCUMENT["Conditions"])
-    broken = {
-        name
-        for name, rule in DOCUMENT["Rules"].items()
-        if choice.holds(rule["RuleCondition"])
-        and not all(choice.holds(one["Assert"]) for one in rule["Assertions"])
-    }
-    assert broken == refused
+    assert broken_rules(DOCUMENT, {**defaults(DOCUMENT), **chosen}) == refused
 
 
 NOVA = "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0"
@@ -215,7 +211,7 @@ def test_models_are_named_one_by_one(models: str, allowed: bool) -> None:
     assert bool(re.fullmatch(pattern, models)) == allowed
 
 
-REFERENCE = "{{resolve:secretsmanager:${OpenAIKeySecret}:SecretString:::${OpenAIKeyVersion}}}"
+REFERENCE = "{{resolve:secretsmanager:key:SecretString:::}}"
 
 
 @pytest.mark.parametrize("chosen", [{"Chat": "openai"}, {"Embedding": "openai"}])
@@ -233,7 +229,7 @@ def test_the_key_of_a_model_is_with_the_functions_that_ask_it(
         open_chat(read)
         open_embedder(read)
     keys = {name: one["OPENAI_API_KEY"] for name, one in told.items() if "OPENAI_API_KEY" in one}
-    assert keys == {name: {"Fn::Sub": REFERENCE} for name in ("chat", "runs")}
+    assert keys == dict.fromkeys(("chat", "runs"), REFERENCE)
     # OpenAI's own endpoint is not named where it is asked: it takes other words than the rest.
     assert [told[name].get("OPENAI_BASE_URL") for name in ("chat", "runs")] == [address, address]
 

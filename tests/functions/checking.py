@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from services.runs import Entry, Run, RunLog
-from services.streaming.run.resume import GOING_ON
+from services.streaming.run.resume import RESUMED_DESCRIPTION
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
 from tests.functions.readers import Reader
@@ -85,7 +85,7 @@ def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) ->
 def _goes_on(entry: Entry) -> bool:
     status = json.loads(entry.payload).get("status", {})
     # A step that fails says once more what it was.
-    return (status.get("description"), status.get("status")) == (GOING_ON, "executing")
+    return (status.get("description"), status.get("status")) == (RESUMED_DESCRIPTION, "executing")
 
 
 def _end_of(entries: Sequence[Entry]) -> str:

@@ -29,12 +29,12 @@ from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Report, no_report
-from services.runs import Entry, NotNextError, Run, RunLog
+from services.runs import Entry, Run, RunLog, SequenceConflictError
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.sqlite import log as sqlite_log
 from services.runs.sqlite import rows as sqlite_rows
 from services.runs.sqlite.log import SQLiteLog
-from services.streaming import handlers, installed, reading
+from services.streaming import default_app, handlers, reading
 from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
 from services.streaming.readers import session, tail
 from services.streaming.run import log_writer, task
@@ -110,8 +110,8 @@ def impatient(log: RunLog, lease: float) -> None:
         method.__kwdefaults__["lease"] = lease
     changed = {
         "LEASE_SECONDS": ((task, log_writer), lease),
-        "LOOK": ((tail,), 0.2),
-        "GRACE": ((tail,), 0.3),
+        "PRODUCER_CHECK_INTERVAL": ((tail,), 0.2),
+        "CLOCK_SKEW": ((tail,), 0.3),
     }
     for name, (modules, value) in changed.items():
         for module in modules:
@@ -177,8 +177,8 @@ def writes_on(log: RunLog) -> None:
     async def stubborn(run_id: str, entries: Sequence[Entry]) -> None:
         try:
             await append(run_id, entries)
-        except NotNextError:
-            last = await log.last(run_id)
+        except SequenceConflictError:
+            last = await log.read_last(run_id)
             seq = last.seq if last is not None else 0
             await append(run_id, [one._replace(seq=seq + n) for n, one in enumerate(entries, 1)])
 
@@ -197,20 +197,20 @@ def pays_again(log: RunLog) -> None:
 
 def says_nothing(_log: RunLog) -> None:
     """P5: whoever is given notice cuts everybody off."""
-    send_off, come_back = session._send_off, session._come_back
+    disconnect, come_back = session._make_error_entry, session._make_paused_entry
 
     async def cut(pause: PausedError, *asked: Any) -> Entry:
         if pause.reason == "shutdown":
             raise ConnectionAbortedError
-        return await send_off(pause, *asked)
+        return await disconnect(pause, *asked)
 
     def cut_too(pause: PausedError, *asked: Any, **more: Any) -> Entry:
         if pause.reason == "shutdown":
             raise ConnectionAbortedError
         return come_back(pause, *asked, **more)
 
-    put_into(session, "_send_off", cut)
-    put_into(session, "_come_back", cut_too)
+    put_into(session, "_make_error_entry", cut)
+    put_into(session, "_make_paused_entry", cut_too)
 
 
 def holds_on(log: RunLog) -> None:
@@ -235,22 +235,22 @@ PROMISES: dict[str, Callable[[RunLog], None]] = {
 def main() -> int:
     """Serve until killed or ended. Returns the exit status."""
     options: dict[str, Any] = json.loads(os.environ["DEPLOYED"])
-    here = installed()
-    here.__dict__["chat"] = Counted(Path(options["calls"]))
-    here.__dict__["context"] = Nothing()
+    app = default_app()
+    app.__dict__["chat"] = Counted(Path(options["calls"]))
+    app.__dict__["context"] = Nothing()
     kept_waiting = SQLiteLog.__init__.__kwdefaults__
     assert kept_waiting is not None
     kept_waiting["busy"] = options.get("busy", kept_waiting["busy"])
     outspoken()
-    impatient(here.log, options.get("lease", 1.0))
+    impatient(app.log, options.get("lease", 1.0))
     if options.get("broken"):
-        PROMISES[options["broken"]](here.log)
-    if "line" in options and isinstance(here.log, DynamoLog):
+        PROMISES[options["broken"]](app.log)
+    if "line" in options and isinstance(app.log, DynamoLog):
         from tests.services.runs.faults import FaultyClient
 
         share, seed = options["line"]
-        table = here.log._table
-        table._client = FaultyClient(table._connected(), random.Random(seed), share)
+        table = app.log._table
+        table._client = FaultyClient(table._get_client(), random.Random(seed), share)
     return command.main()
 
 

@@ -128,13 +128,13 @@ async def _hear(me: Reader, response: Response, most: int) -> float:
                 most -= 1
             else:
                 # Told to this reader alone, and in no log.
-                wait, sent_off = _sent_off(me, seen), True
+                wait, sent_off = _disconnected_by(me, seen), True
             if most == 0 or _ended(me):
                 break
     return wait
 
 
-def _sent_off(me: Reader, seen: Seen) -> float:
+def _disconnected_by(me: Reader, seen: Seen) -> float:
     event = seen.event
     if event["type"] == "paused":
         assert me.resume, "paused, for a reader who did not say resume"

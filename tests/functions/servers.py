@@ -141,7 +141,7 @@ async def trouble(
 
 async def _check_free(log: RunLog, lease: float, since: float) -> None:
     """Nobody lives: what is held was taken by somebody who was killed, before `since`."""
-    for summary in await log.recent(1000):
+    for summary in await log.list_recent(1000):
         until = summary.run.lease_until
         if not summary.ended and until > time.time() and until - lease > since:
             raise BrokenPromiseError(f"P6: run {summary.run.id} is held by nobody")

@@ -16,7 +16,7 @@ import pytest
 from fakes import bedrock
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Call, Reply
-from services.chat.budget import tokens_of
+from services.chat.budget import estimate_tokens
 from tests.functions.reading_on import Answer, go_on, read_body
 from tests.functions.test_survival import cloud
 
@@ -80,23 +80,25 @@ def test_a_budget_is_the_runs_whoever_goes_on_with_it(tmp_path: Path, index: Pat
     (some,) = [call for call in fake.calls if _begins(call, "some")]
     (whole,) = [call for call in fake.calls if _begins(call, "all")]
     (more,) = [call for call in fake.calls if call not in (some, whole)]
-    took = tokens_of(*words(some)), tokens_of(LITTLE)
-    left = BUDGET * 1e6 - took[0] * IN - took[1] * OUT - tokens_of(*words(more)) * IN
+    took = estimate_tokens(*words(some)), estimate_tokens(LITTLE)
+    left = BUDGET * 1e6 - took[0] * IN - took[1] * OUT - estimate_tokens(*words(more)) * IN
     assert more.body["inferenceConfig"]["maxTokens"] == int(left / OUT) < 1024
     assert little.last["result"]["answer"] == LITTLE + REST
     # The fake counts ten tokens in and one a piece.
     check_bill(little, took[0] + 10, took[1] + 1)
     assert much.last["result"]["answer"] == MUCH
-    check_bill(much, tokens_of(*words(whole)), tokens_of(MUCH))
+    check_bill(much, estimate_tokens(*words(whole)), estimate_tokens(MUCH))
 
 
 def _begins(call: Call, word: str) -> bool:
     return len(call.body["messages"]) == 1 and f"Tell {word} " in bedrock.asked(call)
 
 
-def check_bill(answer: Answer, tokens_in: int, tokens_out: int) -> None:
+def check_bill(answer: Answer, estimate_prompt_tokens: int, tokens_out: int) -> None:
     """The result and the last usage that was told are the whole run's."""
     usage = answer.last["result"]["usage"]
-    assert (usage["inputTokens"], usage["outputTokens"]) == (tokens_in, tokens_out)
-    assert usage["costUsd"] == pytest.approx((tokens_in * IN + tokens_out * OUT) / 1e6, abs=1e-9)
+    assert (usage["inputTokens"], usage["outputTokens"]) == (estimate_prompt_tokens, tokens_out)
+    assert usage["costUsd"] == pytest.approx(
+        (estimate_prompt_tokens * IN + tokens_out * OUT) / 1e6, abs=1e-9
+    )
     assert [event["usage"] for event in answer.events if event["type"] == "usage"][-1] == usage

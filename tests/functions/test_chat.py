@@ -13,7 +13,7 @@ import pytest
 from functions import chat
 from services.runs import Run
 from services.settings import ROOT
-from services.streaming import Installation, installed
+from services.streaming import App, default_app
 from services.streaming.encoders.sse import EventStreamParser
 from tests.functions.asgi import call, post
 from tests.functions.serving import Server
@@ -392,36 +392,36 @@ class Shelf:
 class Counted:
     """The installation of this process, and the runs that were started in it."""
 
-    installation: Installation
+    app: App
     runs: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
-def here(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
     """This process as a server, whose runs are counted."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    installed.cache_clear()
-    counted = Counted(installed())
-    counted.installation.__dict__["context"] = Shelf()
-    begin = counted.installation.log.start
+    default_app.cache_clear()
+    counted = Counted(default_app())
+    counted.app.__dict__["context"] = Shelf()
+    begin = counted.app.log.start
 
     async def start(**known: Any) -> tuple[Run, bool]:
         run, new = await begin(**known)
         counted.runs += [run.id] if new else []
         return run, new
 
-    monkeypatch.setattr(counted.installation.log, "start", start)
+    monkeypatch.setattr(counted.app.log, "start", start)
     yield counted
-    installed.cache_clear()
+    default_app.cache_clear()
 
 
 @pytest.mark.anyio
-async def test_resuming_never_starts_a_run(here: Counted) -> None:
+async def test_resuming_never_starts_a_run(app: Counted) -> None:
     """Whatever the cursor is worth and whatever the query says."""
     whole = await call(chat.app, **post({"query": "x", "streaming": True}))
     ids = [event.id for event in EventStreamParser().feed(whole.body)]
-    assert len(here.runs) == 1
+    assert len(app.runs) == 1
     cursors = {ids[0]: 200, ids[-1]: 204, f"{'0' * 32}-1": 404, "7": 400, f"{ids[-1]}9": 400}
     for cursor, status in cursors.items():
         get = await call(
@@ -430,12 +430,12 @@ async def test_resuming_never_starts_a_run(here: Counted) -> None:
         posted = await call(chat.app, **post({"query": "y"}, Last_Event_ID=cursor))
         named = await call(chat.app, f"/.netlify/functions/chat?query=y&lastEventId={cursor}")
         assert (get.status, posted.status, named.status) == (status, status, status)
-    assert len(here.runs) == 1
-    assert here.installation.streams == 0
+    assert len(app.runs) == 1
+    assert app.app.streams == 0
 
 
 @pytest.mark.anyio
-async def test_a_refused_request_starts_no_run(here: Counted) -> None:
+async def test_a_refused_request_starts_no_run(app: Counted) -> None:
     """Every row of the table of refusals, and a foreign preflight."""
     for method, target, headers, body, status, _ in REFUSALS:
         named = ({"Content-Type": "application/json"} if body is not None else {}) | headers
@@ -443,18 +443,18 @@ async def test_a_refused_request_starts_no_run(here: Counted) -> None:
         assert answer.status == status, (method, target[:80])
     for method in ("OPTIONS", "PUT", "HEAD"):
         await call(chat.app, "/api/chat?query=x", method=method)
-    assert here.runs == []
-    assert here.installation.streams == 0
+    assert app.runs == []
+    assert app.app.streams == 0
 
 
 @pytest.mark.anyio
 async def test_a_broken_installation_is_500_with_no_word_of_why(
-    here: Counted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: Counted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In a stream, in JSON and before either; the log says what to do."""
     nowhere = "/nowhere/canary-index"
     monkeypatch.setenv("RIVERRUN_INDEX", nowhere)
-    installed.cache_clear()
+    default_app.cache_clear()
     streamed = await call(chat.app, **post({"query": "x", "streaming": True}))
     whole = await call(chat.app, **post({"query": "x"}))
     last = streamed.events()[-1]

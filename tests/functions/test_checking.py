@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.runs import Entry, Run
-from services.streaming.run.resume import GOING_ON
+from services.streaming.run.resume import RESUMED_DESCRIPTION
 from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
@@ -51,7 +51,7 @@ class History:
         default_factory=lambda: [
             entry(1, "status", description="Thinking"),
             entry(2, "token", **said(0)),
-            entry(3, "status", description=GOING_ON),
+            entry(3, "status", description=RESUMED_DESCRIPTION),
             entry(4, "token", **said(1)),
             entry(5, "final", result={"answer": said(0, 1)["text"], "finishReason": "stop"}),
         ]

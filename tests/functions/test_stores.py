@@ -41,7 +41,7 @@ def test_a_locked_file_is_told_before_a_model_is_paid(tmp_path: Path) -> None:
         finally:
             server.kill()
         log = SQLiteLog(path)
-        kept = await log.recent()
+        kept = await log.list_recent()
         assert [summary.ended for summary in kept] == [True, True]
         await log.close()
 

@@ -73,3 +73,42 @@ def test_a_slip_names_its_variable(name: str, value: str) -> None:
     """At start."""
     with pytest.raises(SetupError, match=name):
         read_settings({name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["RIVERRUN_API_KEYS", "RIVERRUN_GATEWAY_SECRETS", "RIVERRUN_ALLOWED_ORIGINS"]
+)
+@pytest.mark.parametrize("value", ["", ",", " ", "\n", " , ,\r\n", "\t,"])
+def test_a_guard_that_is_set_and_empty_stops_the_start(name: str, value: str) -> None:
+    """Read as absent, a slip in a secret would let every caller in."""
+    with pytest.raises(SetupError, match=name):
+        read_settings({name: value})
+
+
+def test_keys_and_origins_are_read_with_blanks_and_line_ends_around_them() -> None:
+    """A secret that was written with `echo` ends with a line end."""
+    settings = read_settings(
+        {
+            "RIVERRUN_API_KEYS": " one , two\n",
+            "RIVERRUN_ALLOWED_ORIGINS": "https://a.example, http://localhost:5173",
+        }
+    )
+    assert settings.api_keys == ("one", "two")
+    assert settings.allowed_origins == ("https://a.example", "http://localhost:5173")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "a.example",
+        "https://a.example/",
+        "https://*.example",
+        "https://u@a.example",
+        "HTTPS://A",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    """It would never match, and nothing would say why."""
+    with pytest.raises(SetupError, match="no origin"):
+        read_settings({"RIVERRUN_ALLOWED_ORIGINS": origin})

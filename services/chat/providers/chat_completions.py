@@ -1,15 +1,15 @@
-"""What a chunk of OpenAI's Chat Completions says: text, an end, what it took.
+"""Read a chunk of OpenAI's Chat Completions: its text, its end, its usage.
 
 Endpoints and runtimes that call themselves compatible differ in what they leave out, and
-nothing has checked a chunk before it comes here. Knows no transport.
+no chunk has been checked before it comes here. Knows no transport.
 """
 
 from typing import Any
 
 from ..provider import Usage
-from ..stop_reasons import Ends
+from ..stop_reasons import StopReasonTable
 
-ENDS: Ends = {
+STOP_REASONS: StopReasonTable = {
     "stop": "stop",
     "length": "length",
     "content_filter": "content_filtered",
@@ -17,14 +17,14 @@ ENDS: Ends = {
     "tool_calls": "provider_error",
     "function_call": "provider_error",
 }
-"""How a choice ends, by ``finish_reason``."""
+"""The end of a choice, by ``finish_reason``."""
 
 
-def said_in(chunk: dict[str, Any]) -> tuple[str, bool, str]:
-    """The text of a chunk, whether it is of a refusal, and its ``finish_reason``."""
+def read_choice(chunk: dict[str, Any]) -> tuple[str, bool, str]:
+    """Return the text of a chunk, whether it is a refusal, and its ``finish_reason``."""
     choices = chunk.get("choices")
-    choice = object_of(choices[0]) if isinstance(choices, list) and choices else {}
-    delta = object_of(choice.get("delta"))
+    choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
+    delta = as_object(choice.get("delta"))
     text, end = delta.get("content"), choice.get("finish_reason")
     return (
         text if isinstance(text, str) else "",
@@ -33,23 +33,23 @@ def said_in(chunk: dict[str, Any]) -> tuple[str, bool, str]:
     )
 
 
-def usage_in(chunk: dict[str, Any]) -> Usage | None:
-    """What the answer took, where the chunk says so."""
-    if not (counted := object_of(chunk.get("usage"))):
+def read_usage(chunk: dict[str, Any]) -> Usage | None:
+    """Return the usage, where the chunk has one."""
+    if not (counted := as_object(chunk.get("usage"))):
         return None
-    details = object_of(counted.get("prompt_tokens_details"))
+    details = as_object(counted.get("prompt_tokens_details"))
     return Usage(
-        input_tokens=_number(counted.get("prompt_tokens")),
-        output_tokens=_number(counted.get("completion_tokens")),
+        input_tokens=_as_count(counted.get("prompt_tokens")),
+        output_tokens=_as_count(counted.get("completion_tokens")),
         cost_usd=None,
-        cached_tokens=_number(details.get("cached_tokens")),
+        cached_tokens=_as_count(details.get("cached_tokens")),
     )
 
 
-def object_of(value: object) -> dict[str, Any]:
-    """`value` where it is a JSON object, else an empty one."""
+def as_object(value: object) -> dict[str, Any]:
+    """Return `value` where it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: object) -> int:
+def _as_count(value: object) -> int:
     return value if isinstance(value, int) else 0

@@ -1,4 +1,4 @@
-"""Judge how well sentences of the passages answer a question, and whether any does.
+"""Weigh how well sentences of the passages answer a question, and whether any does.
 
 Scores combine meaning (cosines, computed when the passages were found) and words. Nothing is
 embedded here, and nothing a passage says is obeyed: its text is only ever compared.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...passages import Passage, Sentence
-from ..words import content_stems, is_number, names_in, stem, words_of
+from ..words import collect_stems, find_names, is_number, split_words, stem
 
 MEANING, COVERAGE, PASSAGE = 0.75, 0.25, 0.1
 """What a sentence's score is made of: its cosine, the question's words in it, its passage."""
@@ -65,20 +65,20 @@ class Evidence:
 
 
 def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
-    """Every sentence of `passages` as evidence, in the order of the passages."""
-    wanted, names = content_stems(question), names_in(question)
+    """Weigh every sentence of `passages` as evidence, in the order of the passages."""
+    wanted, names = collect_stems(question), find_names(question)
     found = [
-        (rank, passage, position, sentence, content_stems(sentence.text) & wanted)
+        (rank, passage, position, sentence, collect_stems(sentence.text) & wanted)
         for rank, passage in enumerate(passages, 1)
         for position, sentence in enumerate(passage.sentences)
     ]
-    rarity = _rarity(wanted, [words for *_, words in found])
+    rarity = _compute_rarity(wanted, [words for *_, words in found])
     total = sum(rarity.values()) or 1.0
-    titles = [content_stems(passage.title) & wanted for passage in passages]
-    subjects = _saying(names, [passage.title for passage in passages])
+    titles = [collect_stems(passage.title) & wanted for passage in passages]
+    subjects = _rank_naming_texts(names, [passage.title for passage in passages])
     evidence = []
     for rank, passage, position, sentence, words in found:
-        coverage = _weight(words, titles[rank - 1], rarity) / total
+        coverage = _sum_weights(words, titles[rank - 1], rarity) / total
         score = MEANING * sentence.similarity + COVERAGE * coverage + PASSAGE * passage.score
         score += SUBJECT if rank in subjects else 0.0
         strength = (sentence.similarity + passage.score) / 2
@@ -86,39 +86,39 @@ def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
     return evidence
 
 
-def sufficient(
+def select_sufficient(
     question: str, passages: Sequence[Passage], evidence: Sequence[Evidence]
 ) -> list[Evidence]:
-    """The evidence to answer from; empty when it is too weak and the honest answer is none.
+    """Select the evidence to answer from; empty when all of it is too weak.
 
     A question that names something is answered from passages that say it, if there are any.
     """
-    names = names_in(question)
+    names = find_names(question)
     texts = [f"{passage.title} {passage.text}" for passage in passages]
-    named = _saying(names, texts)
-    everything = frozenset(word for text in texts for word in words_of(text))
+    named = _rank_naming_texts(names, texts)
+    everything = frozenset(word for text in texts for word in split_words(text))
     numbers = {word for name in names for word in name if is_number(word)}
     if named and numbers <= everything:
         evidence = [item for item in evidence if item.rank in named]
         enough = any(item.sentence.similarity >= WEAKEST_NAMED for item in evidence)
     else:
-        least = _least(question, names)
+        least = _find_threshold(question, names)
         enough = any(item.strength >= least for item in evidence)
     return list(evidence) if enough else []
 
 
-def _least(question: str, names: Sequence[tuple[str, ...]]) -> float:
+def _find_threshold(question: str, names: Sequence[tuple[str, ...]]) -> float:
     if not names:
         return WEAKEST
-    described = content_stems(question) - {stem(word) for name in names for word in name}
+    described = collect_stems(question) - {stem(word) for name in names for word in name}
     return WEAKEST_DESCRIBED if len(described) >= DESCRIBING_WORDS else WEAKEST_UNSAID
 
 
-def _saying(names: Sequence[tuple[str, ...]], texts: Sequence[str]) -> set[int]:
-    """The ranks, from 1, of the texts that say all of some name."""
+def _rank_naming_texts(names: Sequence[tuple[str, ...]], texts: Sequence[str]) -> set[int]:
+    """Return the ranks, from 1, of the texts that contain all of some name."""
     if not names:
         return set()
-    said = [frozenset(words_of(text)) for text in texts]
+    said = [frozenset(split_words(text)) for text in texts]
     return {
         rank
         for rank, words in enumerate(said, 1)
@@ -126,14 +126,14 @@ def _saying(names: Sequence[tuple[str, ...]], texts: Sequence[str]) -> set[int]:
     }
 
 
-def _rarity(wanted: Iterable[str], sentences: Sequence[set[str]]) -> dict[str, float]:
+def _compute_rarity(wanted: Iterable[str], sentences: Sequence[set[str]]) -> dict[str, float]:
     # The passages at hand are all there is to count in: a word in every sentence tells nothing
     # apart, a word in none is the rarest and lowers every coverage alike.
     seen = Counter(word for words in sentences for word in words)
     return {word: math.log(1 + len(sentences) / (1 + seen[word])) for word in wanted}
 
 
-def _weight(words: set[str], title: set[str], rarity: Mapping[str, float]) -> float:
+def _sum_weights(words: set[str], title: set[str], rarity: Mapping[str, float]) -> float:
     said = sum(rarity[word] for word in words)
     return said + TITLE_SHARE * sum(rarity[word] for word in title - words)
 

@@ -1,8 +1,8 @@
-"""The embedded provider: it answers by quoting the sentences that answer best.
+"""The embedded provider: answer by quoting the sentences that answer best.
 
 No model is asked: every sentence of an answer stands in a passage and is cited, or the answer
-is that the documents do not say. It can therefore not be talked into anything, by a question
-or by a document. It looks at no history: retrieval has already read the question in its light.
+is that the documents do not say. No question and no document can make it say anything else. It
+reads no history: retrieval has already completed the question from it.
 """
 
 import re
@@ -14,10 +14,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from ...progress import Progress, Report, no_report
-from ..provider import Anew, Piece, Prompt, Stop, Text, Usage
-from ..word_pieces import pieces_of
-from ..words import sentences_wanted
-from .evidence import Evidence, sufficient, weigh
+from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
+from ..word_pieces import split_into_pieces
+from ..words import count_sentences_wanted
+from .evidence import Evidence, select_sufficient, weigh
 
 NOT_SAID = "I looked, but the documents do not say."
 
@@ -48,7 +48,7 @@ _FOOTNOTE = re.compile(r" ?\[\^?\d{1,4}\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Extractive:
+class ExtractiveProvider:
     """Answers from the passages alone; many streams share nothing."""
 
     @property
@@ -59,50 +59,50 @@ class Extractive:
     async def stream(
         self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
-        """Quote what answers the question, a word at a time, and say what it took.
+        """Quote what answers the question, a word at a time, and report the usage.
 
         A token is a word between white spaces: `Usage` counts them, and `max_tokens` cuts by
         them. It costs nothing.
         """
-        report(Progress(f"Reading {_count(len(prompt.passages), 'passage')}"))
+        report(Progress(f"Reading {_format_count(len(prompt.passages), 'passage')}"))
         # A few milliseconds each, but two hundred may begin in one turn of the loop.
         chosen = await anyio.to_thread.run_sync(choose, prompt)
         text = compose(chosen) if chosen else NOT_SAID
-        report(Progress(_summary(chosen)))
-        pieces = list(pieces_of(text))
+        report(Progress(_summarize(chosen)))
+        pieces = list(split_into_pieces(text))
         answer = "".join(pieces[: prompt.max_tokens])
         so_far = prompt.so_far
         if not answer.startswith(so_far):
             so_far = ""
-            yield Anew("The documents have changed.")
-        rest = list(pieces_of(answer[len(so_far) :]))
+            yield Restart("The documents have changed.")
+        rest = list(split_into_pieces(answer[len(so_far) :]))
         for piece in rest:
             # Other streams run between two pieces of this one.
             await anyio.lowlevel.checkpoint()
             yield Text(piece)
-        yield Usage(input_tokens=_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
+        yield Usage(input_tokens=_count_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
 
 
 def choose(prompt: Prompt) -> list[Evidence]:
-    """The evidence to quote, in the order of the answer; empty when the documents do not say.
+    """Choose the evidence to quote, in the order of the answer; empty when there is not enough.
 
     Maximal marginal relevance (Carbonell and Goldstein, 1998): each sentence is the best that
     is left, less its likeness to those already chosen. One passage's sentences stay together
     and in their own order; the passage with the best sentence comes first.
     """
-    wanted = sentences_wanted(prompt.question)
+    wanted = count_sentences_wanted(prompt.question)
     evidence = weigh(prompt.question, prompt.passages)
     left = [
         item
-        for item in sufficient(prompt.question, prompt.passages, evidence)
-        if len(quotable(item.sentence.text)) >= SHORTEST
+        for item in select_sufficient(prompt.question, prompt.passages, evidence)
+        if len(clean_quote(item.sentence.text)) >= SHORTEST
     ]
     best = max((item.score for item in left), default=0.0)
     left = [item for item in left if item.score >= FAINTEST[wanted] * best]
     chosen: list[Evidence] = []
     while left and len(chosen) < wanted:
-        pick = max(left, key=lambda item: _gain(item, chosen))
+        pick = max(left, key=lambda item: _compute_gain(item, chosen))
         chosen.append(pick)
         left = [item for item in left if item is not pick and not _is_same(item, pick)]
     order = {item.rank: place for place, item in reversed(list(enumerate(chosen)))}
@@ -110,21 +110,21 @@ def choose(prompt: Prompt) -> list[Evidence]:
 
 
 def compose(chosen: Sequence[Evidence]) -> str:
-    """The answer as prose: each passage's sentences, then its citation ``[n]``."""
+    """Write the answer as prose: each passage's sentences, then its citation ``[n]``."""
     paragraphs = []
     for rank, items in groupby(chosen, key=lambda item: item.rank):
-        paragraphs.append(f"{' '.join(quotable(item.sentence.text) for item in items)} [{rank}]")
+        paragraphs.append(f"{' '.join(clean_quote(item.sentence.text) for item in items)} [{rank}]")
     return " ".join(paragraphs)
 
 
-def quotable(text: str) -> str:
-    """A sentence on one line, closed, and without footnote marks that would pass for citations."""
+def clean_quote(text: str) -> str:
+    """Put a sentence on one line, closed, without footnote marks that would pass for citations."""
     line = _FOOTNOTE.sub("", " ".join(text.split()))
     return f"{line}." if line and line[-1].isalnum() else line
 
 
-def _gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
-    gain = item.score - LIKENESS * _likeness(item, chosen)
+def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
+    gain = item.score - LIKENESS * _compute_likeness(item, chosen)
     if chosen and item.rank == chosen[0].rank:
         gain += COMPANY
     before = (item.rank, item.position - 1)
@@ -133,29 +133,30 @@ def _gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
     return gain
 
 
-def _likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
-    return max((_cosine(item, other) for other in chosen), default=0.0)
+def _compute_likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
+    return max((_compute_cosine(item, other) for other in chosen), default=0.0)
 
 
 def _is_same(item: Evidence, other: Evidence) -> bool:
-    return _cosine(item, other) >= SAME
+    return _compute_cosine(item, other) >= SAME
 
 
-def _cosine(one: Evidence, other: Evidence) -> float:
+def _compute_cosine(one: Evidence, other: Evidence) -> float:
     return float(one.sentence.vector @ other.sentence.vector)
 
 
-def _words_read(prompt: Prompt) -> int:
+def _count_words_read(prompt: Prompt) -> int:
     texts = [prompt.question, *(passage.text for passage in prompt.passages)]
     return sum(len(text.split()) for text in texts)
 
 
-def _summary(chosen: Sequence[Evidence]) -> str:
+def _summarize(chosen: Sequence[Evidence]) -> str:
     if not chosen:
         return "Found nothing in the documents that answers this"
     passages = len({item.rank for item in chosen})
-    return f"Quoting {_count(len(chosen), 'sentence')} from {_count(passages, 'passage')}"
+    sentences = _format_count(len(chosen), "sentence")
+    return f"Quoting {sentences} from {_format_count(passages, 'passage')}"
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What a GGUF file says of its model: which words steer it, and how much it reads at once.
+"""Read from a GGUF file which words steer its model, and how much it reads at once.
 
 Reads the metadata at the head of the file (the GGUF specification, versions 2 and 3, little
 endian) and no weights. Knows no runtime.
@@ -22,11 +22,11 @@ _NUMBERS = {
 _STEERING = (2, 3, 4)
 
 # More would be no vocabulary and no template: a broken file must not take all memory.
-_MOST = 1 << 24
+_MAX_COUNT = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class GgufModel:
     """A model as its file describes it.
 
     `steering` are the tokens that mean something to the model beside their letters, like
@@ -37,14 +37,14 @@ class Model:
     window: int | None
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path) -> GgufModel:
     """Describe the model in `path`.
 
     Raises `SetupError` when the file cannot be read or is not a GGUF.
     """
     try:
         with path.open("rb") as file:
-            facts = _facts(file)
+            facts = _read_facts(file)
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror}.") from error
     except (struct.error, UnicodeDecodeError, ValueError, KeyError) as error:
@@ -54,7 +54,7 @@ def read_model(path: Path) -> Model:
         ) from error
     words = facts.get("tokenizer.ggml.tokens", [])
     kinds = facts.get("tokenizer.ggml.token_type", [])
-    return Model(
+    return GgufModel(
         steering=tuple(
             word
             for word, kind in zip(words, kinds, strict=False)
@@ -65,34 +65,38 @@ def read_model(path: Path) -> Model:
     )
 
 
-def _facts(file: BinaryIO) -> dict[str, Any]:
+def _read_facts(file: BinaryIO) -> dict[str, Any]:
     if file.read(4) != _MAGIC:
         raise ValueError("it does not begin as one")
-    version, _tensors, count = _number(file, "<I"), _number(file, "<Q"), _number(file, "<Q")
+    version, _tensors, count = (
+        _read_number(file, "<I"),
+        _read_number(file, "<Q"),
+        _read_number(file, "<Q"),
+    )
     if version not in (2, 3):
         raise ValueError(f"version {version} is not known here")
-    return dict(_fact(file) for _ in range(_bounded(count)))
+    return dict(_read_fact(file) for _ in range(_check_count(count)))
 
 
-def _fact(file: BinaryIO) -> tuple[str, Any]:
-    key = _text(file)
-    return key, _value(file, _number(file, "<I"))
+def _read_fact(file: BinaryIO) -> tuple[str, Any]:
+    key = _read_text(file)
+    return key, _read_value(file, _read_number(file, "<I"))
 
 
-def _value(file: BinaryIO, kind: int) -> Any:
+def _read_value(file: BinaryIO, kind: int) -> Any:
     if kind == _STRING:
-        return _text(file)
+        return _read_text(file)
     if kind != _ARRAY:
-        return _number(file, _NUMBERS[kind])
-    inner, length = _number(file, "<I"), _bounded(_number(file, "<Q"))
+        return _read_number(file, _NUMBERS[kind])
+    inner, length = _read_number(file, "<I"), _check_count(_read_number(file, "<Q"))
     if inner in _NUMBERS:
         layout = f"<{length}{_NUMBERS[inner][1]}"
         return struct.unpack(layout, file.read(struct.calcsize(layout)))
-    return [_value(file, inner) for _ in range(length)]
+    return [_read_value(file, inner) for _ in range(length)]
 
 
-def _text(file: BinaryIO) -> str:
-    length = _bounded(_number(file, "<Q"))
+def _read_text(file: BinaryIO) -> str:
+    length = _check_count(_read_number(file, "<Q"))
     data = file.read(length)
     if len(data) < length:
         raise ValueError("it ends too soon")
@@ -100,12 +104,12 @@ def _text(file: BinaryIO) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _number(file: BinaryIO, layout: str) -> Any:
+def _read_number(file: BinaryIO, layout: str) -> Any:
     (value,) = struct.unpack(layout, file.read(struct.calcsize(layout)))
     return value
 
 
-def _bounded(count: int) -> int:
-    if count > _MOST:
+def _check_count(count: int) -> int:
+    if count > _MAX_COUNT:
         raise ValueError("its head does not add up")
     return count

@@ -1,7 +1,7 @@
 """Answers from any endpoint that speaks OpenAI's Chat Completions: OpenAI, Ollama, vLLM and more.
 
-The official client sends and reads; what it raises is put in our words by
-`openai_errors`. Tries one model once: whoever calls decides about another try.
+The official client sends and reads; `openai_errors` translates what it raises. Asks one model
+once: the caller decides about another try.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ import anyio.to_thread
 from ...errors import SetupError
 from ...progress import Report, no_report
 from ..continuation import Continuation
-from ..prompt import worded
+from ..prompt import render_prompt
 from ..provider import Piece, Prompt, Text, Usage
-from ..stop_reasons import ending
+from ..stop_reasons import end_answer
 from . import read_pacing
-from .chat_completions import ENDS, object_of, said_in, usage_in
-from .openai_errors import told
+from .chat_completions import STOP_REASONS, as_object, read_choice, read_usage
+from .openai_errors import translate_error
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 OWN_URL = "https://api.openai.com/v1"
 
@@ -38,18 +38,18 @@ USAGE_PATIENCE = 2.0
 
 # A chunk that was waited for longer, in seconds, came with a read of its own; one that was read
 # along with another takes a fifth of it.
-READ = 0.0005
+FRESH_READ_SECONDS = 0.0005
 
 Chunks = AsyncGenerator[object, None]
 
 
 @dataclass(slots=True, kw_only=True)
-class OpenAI:
+class OpenAIProvider:
     """A model at an endpoint.
 
     `base_url` None is OpenAI's own; `api_key` may be None where the endpoint asks for none.
     `timeout` is the longest silence of the model in seconds. `temperature` None is the model's
-    own. `instructions` go behind ours.
+    own. `instructions` follow ours.
     """
 
     model: str
@@ -61,7 +61,7 @@ class OpenAI:
     _client: "AsyncOpenAI | None" = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _starting: anyio.Lock = field(default_factory=anyio.Lock, init=False, repr=False)
-    _counts: bool = field(default=True, init=False, repr=False)
+    _takes_stream_options: bool = field(default=True, init=False, repr=False)
 
     async def stream(
         self,
@@ -71,80 +71,87 @@ class OpenAI:
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
-        Raises `ChatError` with the code of what went wrong. Leaving closes the connection.
+        Raises `ChatError` with the code of the failure. Closing the generator closes the
+        connection.
         """
-        joined = Continuation(prompt.so_far, asked=True)
+        continuation = Continuation(prompt.so_far, by_instruction=True)
         reason = ""
         refused = False
         usage: Usage | None = None
         try:
-            client = await self._connected()
-            async with aclosing(self._chunks(client, prompt)) as chunks:
+            client = await self._get_client()
+            async with aclosing(self._read_chunks(client, prompt)) as chunks:
                 while True:
-                    chunk = await _next(chunks, USAGE_PATIENCE if reason else self.timeout)
+                    chunk = await _wait_for_chunk(
+                        chunks, USAGE_PATIENCE if reason else self.timeout
+                    )
                     if chunk is None:
                         break
-                    usage = usage_in(chunk) or usage
-                    said, refusal, end = said_in(chunk)
+                    usage = read_usage(chunk) or usage
+                    said, refusal, end = read_choice(chunk)
                     reason = end or reason
                     refused = refused or refusal
-                    if text := joined.feed(said):
+                    if text := continuation.feed(said):
                         yield Text(text)
         except Exception as error:
             if not reason:
-                raise told(error) from error
-            # What came after the end of the answer was its usage at most.
+                raise translate_error(error) from error
+            # Only the usage can follow the end of the answer.
             if not isinstance(error, TimeoutError):
-                log.warning("The model's stream failed after its answer was whole.", exc_info=True)
-        if text := joined.end():
+                logger.warning(
+                    "The model's stream failed after its answer was whole.", exc_info=True
+                )
+        if text := continuation.finish():
             yield Text(text)
         if usage is not None:
             yield usage
-        for piece in ending("content_filter" if refused else reason, ENDS):
+        for piece in end_answer("content_filter" if refused else reason, STOP_REASONS):
             yield piece
 
     async def close(self) -> None:
-        """Let go of the connections that are kept for the next question."""
+        """Close the connections that are kept for the next question."""
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
 
-    async def _chunks(self, client: "AsyncOpenAI", prompt: Prompt) -> Chunks:
+    async def _read_chunks(self, client: "AsyncOpenAI", prompt: Prompt) -> Chunks:
         async with self._starting:
-            # A turn of the loop for each: to build sixty requests in one would hold it up.
+            # One turn of the loop for each: sixty requests built in one turn would hold it up.
             await asyncio.sleep(0)
-        stream = await self._begun(client, prompt)
+        stream = await self._open_stream(client, prompt)
         loop = asyncio.get_running_loop()
         try:
-            with read_pacing.counted():
+            with read_pacing.count_stream():
                 began = loop.time()
                 async for chunk in stream:
                     waited = loop.time() - began
                     yield chunk
-                    # Of a read that holds many, one a turn: the other streams are due as well.
-                    await asyncio.sleep(read_pacing.gather() if waited > READ else 0)
+                    # One chunk for each turn of the loop: the other streams are due as well.
+                    await asyncio.sleep(
+                        read_pacing.get_read_pause() if waited > FRESH_READ_SECONDS else 0
+                    )
                     began = loop.time()
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.close()
 
-    async def _begun(self, client: "AsyncOpenAI", prompt: Prompt) -> Any:
-        request = self._request(prompt)
-        if not self._counts:
-            return await _posted(client, request)
+    async def _open_stream(self, client: "AsyncOpenAI", prompt: Prompt) -> Any:
+        request = self._build_request(prompt)
+        if not self._takes_stream_options:
+            return await _post(client, request)
         try:
-            return await _posted(client, {**request, "stream_options": {"include_usage": True}})
+            return await _post(client, {**request, "stream_options": {"include_usage": True}})
         except Exception as error:
-            # An endpoint that does not know the option says so before it does anything.
+            # An endpoint that does not know the option refuses it before it does anything.
             if getattr(error, "status_code", 0) not in (400, 422) or "stream_options" not in str(
                 error
             ):
                 raise
-            self._counts = False
-            return await _posted(client, request)
+            self._takes_stream_options = False
+            return await _post(client, request)
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        words = worded(prompt, instructions=self.instructions)
+    def _build_request(self, prompt: Prompt) -> dict[str, Any]:
+        words = render_prompt(prompt, instructions=self.instructions)
         messages = [{"role": "system", "content": words.system}]
         messages += [{"role": message.role, "content": message.text} for message in words.messages]
         # OpenAI's newer models refuse the old name; most other endpoints know no other.
@@ -159,16 +166,16 @@ class OpenAI:
             request["temperature"] = self.temperature
         return request
 
-    async def _connected(self) -> "AsyncOpenAI":
+    async def _get_client(self) -> "AsyncOpenAI":
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             # Its connections belong to one loop. Importing it takes a good part of a second.
-            made = await anyio.to_thread.run_sync(self._connect)
+            made = await anyio.to_thread.run_sync(self._make_client)
             if self._client is None or self._loop is not loop:
                 self._client, self._loop = made, loop
         return self._client
 
-    def _connect(self) -> "AsyncOpenAI":
+    def _make_client(self) -> "AsyncOpenAI":
         try:
             from openai import AsyncOpenAI, Timeout
         except ImportError as error:
@@ -176,7 +183,7 @@ class OpenAI:
                 "RIVERRUN_CHAT=openai needs its client. Install it with: pip install openai"
             ) from error
         return AsyncOpenAI(
-            # Said, or the client looks into its variable, and takes an empty one for an address.
+            # Always given: else the client reads its variable, even an empty one, as an address.
             base_url=self.base_url or OWN_URL,
             api_key=self.api_key or "none",
             # Tries are counted in one place, and that is not here.
@@ -185,8 +192,8 @@ class OpenAI:
         )
 
 
-async def _posted(client: "AsyncOpenAI", request: dict[str, Any]) -> Any:
-    """The stream of chunks, each the JSON that came.
+async def _post(client: "AsyncOpenAI", request: dict[str, Any]) -> Any:
+    """Post `request`, and return the stream of chunks, each the JSON as it came.
 
     Not `chat.completions.create`: it makes four pydantic models of every token, 0.25 ms of the
     loop's time, and sixty streams at once then stand in each other's way.
@@ -202,9 +209,9 @@ async def _posted(client: "AsyncOpenAI", request: dict[str, Any]) -> Any:
     )
 
 
-async def _next(chunks: Chunks, patience: float) -> dict[str, Any] | None:
-    """The next chunk; None at the end. Raises `TimeoutError` when patience runs out."""
+async def _wait_for_chunk(chunks: Chunks, patience: float) -> dict[str, Any] | None:
+    """Return the next chunk; None at the end. Raises `TimeoutError` after `patience` seconds."""
     async with asyncio.timeout(patience):
         with suppress(StopAsyncIteration):
-            return object_of(await anext(chunks))
+            return as_object(await anext(chunks))
     return None

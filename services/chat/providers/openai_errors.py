@@ -1,14 +1,14 @@
-"""What the failures of OpenAI's client on its way to a model mean in our words.
+"""Translate the exceptions of OpenAI's client into ours.
 
-The client's exceptions come in here and none goes out; what they say stays their cause, for the
-log. Compatible endpoints differ in names; statuses decide, then what they call the error.
+The exception stays the cause of the error, for the logger. Compatible endpoints differ in names:
+statuses decide, then the names of errors.
 """
 
 import re
 from typing import TYPE_CHECKING
 
 from ...errors import RiverrunError
-from ..provider_errors import chat_error
+from ..provider_errors import make_chat_error
 
 if TYPE_CHECKING:
     import openai
@@ -36,42 +36,42 @@ _STATUSES = {
 }
 
 
-def told(error: Exception) -> RiverrunError:
-    """`error` as the person who asked may be told of it."""
+def translate_error(error: Exception) -> RiverrunError:
+    """Translate `error` into the error that the person who asked may see."""
     import openai
 
     if isinstance(error, RiverrunError):
         return error
     if isinstance(error, openai.APIConnectionError):
-        return chat_error(_of_connection(error))
+        return make_chat_error(_name_connection_error(error))
     if isinstance(error, TimeoutError):
-        return chat_error("provider_timeout")
+        return make_chat_error("provider_timeout")
     if isinstance(error, openai.APIStatusError):
         headers = error.response.headers
-        wait = _milliseconds(headers.get("retry-after-ms"), 1) or _milliseconds(
+        wait = _parse_milliseconds(headers.get("retry-after-ms"), 1) or _parse_milliseconds(
             headers.get("retry-after"), 1000
         )
-        return chat_error(_name(error, error.status_code), retry_after_ms=wait)
+        return make_chat_error(_name_error(error, error.status_code), retry_after_ms=wait)
     if isinstance(error, openai.APIError):
         # In the middle of a stream: some endpoints put the status where a code belongs.
         code = error.code or ""
-        return chat_error(_name(error, int(code) if code.isdecimal() else 0))
+        return make_chat_error(_name_error(error, int(code) if code.isdecimal() else 0))
     # A chunk that is no JSON, or a broken connection that the client has no name for.
-    return chat_error("provider_truncated")
+    return make_chat_error("provider_truncated")
 
 
-def _of_connection(error: Exception) -> str:
+def _name_connection_error(error: Exception) -> str:
     import openai
 
     if isinstance(error, openai.APITimeoutError):
         return "provider_timeout"
-    # Only a stream that has begun can break off; before, nothing was said.
+    # Only a stream that has begun can break off; before, the model produced no text.
     name = type(error.__cause__).__name__
     broken = ("RemoteProtocolError", "ReadError")
     return "provider_truncated" if name in broken else "ServiceUnavailableException"
 
 
-def _name(error: "openai.APIError", status: int) -> str:
+def _name_error(error: "openai.APIError", status: int) -> str:
     if error.code in _NAMES:
         return _NAMES[error.code]
     if _TOO_LONG.search(error.message):
@@ -83,8 +83,8 @@ def _name(error: "openai.APIError", status: int) -> str:
     return "InternalServerException" if status >= 500 else "ValidationException"
 
 
-def _milliseconds(value: str | None, scale: int) -> int | None:
+def _parse_milliseconds(value: str | None, scale: int) -> int | None:
     try:
         return max(0, round(float(value) * scale)) if value else None
     except (ValueError, OverflowError):
-        return None  # a date; nobody in a stream waits that long
+        return None  # a date: longer than a stream can wait

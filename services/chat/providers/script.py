@@ -1,6 +1,6 @@
-"""What a script is: entries of steps, played by the scripted provider.
+"""The parts of a script: entries of steps, played by the scripted provider.
 
-Nothing here knows where a script comes from, or how its steps are played.
+Knows neither where a script comes from nor how its steps are played.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from ..provider import Stop, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class SayStep:
     """Yield `text` as one piece, `times` times."""
 
     text: str
@@ -18,14 +18,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitStep:
     """Do nothing for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Fail:
+class FailStep:
     """Raise the error of this name."""
 
     name: str
@@ -33,23 +33,23 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class Hang:
+class HangStep:
     """Never go on."""
 
 
 @dataclass(frozen=True, slots=True)
-class BreakOff:
+class BreakOffStep:
     """End without saying so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spend:
+class SpendStep:
     """Report this usage."""
 
     usage: Usage
 
 
-Step = Say | Wait | Fail | Hang | BreakOff | Spend | Stop
+Step = SayStep | WaitStep | FailStep | HangStep | BreakOffStep | SpendStep | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class Script:
 
     entries: tuple[Entry, ...]
 
-    def steps_for(self, question: str) -> tuple[Step, ...] | None:
-        """The steps of the first entry that matches, without regard to case; None if none does."""
-        question = _folded(question)
+    def find_steps(self, question: str) -> tuple[Step, ...] | None:
+        """Return the steps of the first entry that matches in any case; None if none does."""
+        question = _fold(question)
         for entry in self.entries:
-            if entry.when == "*" or _folded(entry.when) in question:
+            if entry.when == "*" or _fold(entry.when) in question:
                 return entry.steps
         return None
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()

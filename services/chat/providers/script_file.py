@@ -31,8 +31,18 @@ from typing import Any, NoReturn, get_args
 
 from ...errors import SetupError
 from ..provider import Stop, StopReason, Usage
-from ..provider_errors import is_failure, known_failures
-from .script import BreakOff, Entry, Fail, Hang, Say, Script, Spend, Step, Wait
+from ..provider_errors import is_error_name, list_error_names
+from .script import (
+    BreakOffStep,
+    Entry,
+    FailStep,
+    HangStep,
+    SayStep,
+    Script,
+    SpendStep,
+    Step,
+    WaitStep,
+)
 
 LONGEST_WAIT_MS = 3_600_000
 MOST_REPEATS = 1_000_000
@@ -53,7 +63,7 @@ def read_script(path: Path) -> Script:
             f"The script {path} is not UTF-8 (byte {error.start}). Save it as UTF-8."
         ) from error
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_build_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise SetupError(
             f"The script {path} is not JSON: {error.msg} at line {error.lineno}, "
@@ -71,183 +81,188 @@ def parse_script(value: object, *, name: str = "the script") -> Script:
     """Turn parsed JSON into a `Script`; `name` is what errors call it. Raises `SetupError`."""
     if not isinstance(value, list):
         raise SetupError(
-            f'{name}: a script is a list of {{"when": ..., "steps": [...]}}, not {_kind(value)}.'
+            f'{name}: a script is a list of {{"when": ..., "steps": [...]}}, '
+            f"not {_describe_kind(value)}."
         )
     entries = []
     for number, item in enumerate(value, 1):
         where = f"{name}, entry {number}"
         try:
-            entries.append(_entry(item, where))
+            entries.append(_parse_entry(item, where))
         except _SlipError as slip:
             raise SetupError(f"{where}: {slip}.") from slip
     return Script(tuple(entries))
 
 
 class _SlipError(ValueError):
-    """What is wrong, in words; the caller knows where."""
+    """What is wrong, in words; the caller adds where."""
 
 
-def _entry(item: object, where: str) -> Entry:
+def _parse_entry(item: object, where: str) -> Entry:
     if not isinstance(item, dict):
-        _slip(f'an entry is {{"when": ..., "steps": [...]}}, not {_kind(item)}')
-    _only(item, ("when", "steps"))
+        _raise_slip(f'an entry is {{"when": ..., "steps": [...]}}, not {_describe_kind(item)}')
+    _refuse_unknown_keys(item, ("when", "steps"))
     for key in ("when", "steps"):
         if key not in item:
-            _slip(f'"{key}" is missing')
-    when = _string(item["when"], "when")
+            _raise_slip(f'"{key}" is missing')
+    when = _require_string(item["when"], "when")
     if not when.strip():
-        _slip('"when" is blank; use "*" for every question')
+        _raise_slip('"when" is blank; use "*" for every question')
     if not isinstance(item["steps"], list):
-        _slip(f'"steps" is a list, not {_kind(item["steps"])}')
+        _raise_slip(f'"steps" is a list, not {_describe_kind(item["steps"])}')
     steps = []
     for number, step in enumerate(item["steps"], 1):
         try:
-            steps.append(_step(step))
+            steps.append(_parse_step(step))
         except _SlipError as slip:
             raise SetupError(f"{where}, step {number}: {slip}.") from slip
     return Entry(when, tuple(steps))
 
 
-def _step(item: object) -> Step:
+def _parse_step(item: object) -> Step:
     if not isinstance(item, dict):
-        _slip(f'a step is an object such as {{"text": "..."}}, not {_kind(item)}')
+        _raise_slip(f'a step is an object such as {{"text": "..."}}, not {_describe_kind(item)}')
     named = [key for key in item if key in STEPS]
     if len(named) > 1:
-        _slip(f"a step does one thing, this one has {' and '.join(_quoted(named))}")
+        _raise_slip(f"a step does one thing, this one has {' and '.join(_quote(named))}")
     if not named:
-        unknown = f", not {', '.join(_quoted(item))}" if item else ""
-        _slip(f"a step is one of {', '.join(_quoted(STEPS))}{unknown}")
+        unknown = f", not {', '.join(_quote(item))}" if item else ""
+        _raise_slip(f"a step is one of {', '.join(_quote(STEPS))}{unknown}")
     build, extras = STEPS[named[0]]
-    _only(item, (named[0], *extras))
+    _refuse_unknown_keys(item, (named[0], *extras))
     return build(item)
 
 
-def _say(item: dict[str, Any]) -> Step:
-    times = _whole(item.get("repeat", 1), "repeat", low=1, high=MOST_REPEATS)
-    return Say(_string(item["text"], "text"), times)
+def _parse_say(item: dict[str, Any]) -> Step:
+    times = _require_integer(item.get("repeat", 1), "repeat", low=1, high=MOST_REPEATS)
+    return SayStep(_require_string(item["text"], "text"), times)
 
 
-def _wait(item: dict[str, Any]) -> Step:
-    return Wait(_number(item["waitMs"], "waitMs", high=LONGEST_WAIT_MS) / 1000)
+def _parse_wait(item: dict[str, Any]) -> Step:
+    return WaitStep(_require_number(item["waitMs"], "waitMs", high=LONGEST_WAIT_MS) / 1000)
 
 
-def _fail(item: dict[str, Any]) -> Step:
-    name = _string(item["error"], "error")
-    if not is_failure(name):
-        _slip(f'"error": {name!r} is not known. Use one of: {", ".join(known_failures())}')
+def _parse_fail(item: dict[str, Any]) -> Step:
+    name = _require_string(item["error"], "error")
+    if not is_error_name(name):
+        _raise_slip(f'"error": {name!r} is not known. Use one of: {", ".join(list_error_names())}')
     after = item.get("retryAfterMs")
     if after is None:
-        return Fail(name)
-    return Fail(name, _whole(after, "retryAfterMs", low=0, high=LONGEST_WAIT_MS))
+        return FailStep(name)
+    return FailStep(name, _require_integer(after, "retryAfterMs", low=0, high=LONGEST_WAIT_MS))
 
 
-def _hang(item: dict[str, Any]) -> Step:
-    _true(item["hang"], "hang")
-    return Hang()
+def _parse_hang(item: dict[str, Any]) -> Step:
+    _require_true(item["hang"], "hang")
+    return HangStep()
 
 
-def _break_off(item: dict[str, Any]) -> Step:
-    _true(item["endWithoutStop"], "endWithoutStop")
-    return BreakOff()
+def _parse_break_off(item: dict[str, Any]) -> Step:
+    _require_true(item["endWithoutStop"], "endWithoutStop")
+    return BreakOffStep()
 
 
-def _spend(item: dict[str, Any]) -> Step:
+def _parse_spend(item: dict[str, Any]) -> Step:
     usage = item["usage"]
     if not isinstance(usage, dict):
-        _slip(f'"usage" is {{"inputTokens": 0, "outputTokens": 0}}, not {_kind(usage)}')
-    _only(usage, ("inputTokens", "outputTokens", "costUsd"))
+        _raise_slip(
+            f'"usage" is {{"inputTokens": 0, "outputTokens": 0}}, not {_describe_kind(usage)}'
+        )
+    _refuse_unknown_keys(usage, ("inputTokens", "outputTokens", "costUsd"))
     cost = usage.get("costUsd")
-    return Spend(
+    return SpendStep(
         Usage(
-            input_tokens=_whole(usage.get("inputTokens", 0), "inputTokens", low=0),
-            output_tokens=_whole(usage.get("outputTokens", 0), "outputTokens", low=0),
-            cost_usd=None if cost is None else _number(cost, "costUsd"),
+            input_tokens=_require_integer(usage.get("inputTokens", 0), "inputTokens", low=0),
+            output_tokens=_require_integer(usage.get("outputTokens", 0), "outputTokens", low=0),
+            cost_usd=None if cost is None else _require_number(cost, "costUsd"),
         )
     )
 
 
-def _stop(item: dict[str, Any]) -> Step:
+def _parse_stop(item: dict[str, Any]) -> Step:
     reasons: dict[object, StopReason] = {reason: reason for reason in get_args(StopReason)}
-    reason = _string(item["stop"], "stop")
+    reason = _require_string(item["stop"], "stop")
     if reason not in reasons:
-        _slip(f'"stop" is {" or ".join(_quoted(get_args(StopReason)))}, not {reason!r}')
+        _raise_slip(f'"stop" is {" or ".join(_quote(get_args(StopReason)))}, not {reason!r}')
     return Stop(reasons[reason])
 
 
 STEPS: dict[str, tuple[Callable[[dict[str, Any]], Step], tuple[str, ...]]] = {
-    "text": (_say, ("repeat",)),
-    "waitMs": (_wait, ()),
-    "error": (_fail, ("retryAfterMs",)),
-    "hang": (_hang, ()),
-    "endWithoutStop": (_break_off, ()),
-    "usage": (_spend, ()),
-    "stop": (_stop, ()),
+    "text": (_parse_say, ("repeat",)),
+    "waitMs": (_parse_wait, ()),
+    "error": (_parse_fail, ("retryAfterMs",)),
+    "hang": (_parse_hang, ()),
+    "endWithoutStop": (_parse_break_off, ()),
+    "usage": (_parse_spend, ()),
+    "stop": (_parse_stop, ()),
 }
 """Every step by its key, with the keys it may bring along."""
 
 
-def _string(value: object, key: str) -> str:
+def _require_string(value: object, key: str) -> str:
     if not isinstance(value, str):
-        _slip(f'"{key}" is a string, not {_kind(value)}')
+        _raise_slip(f'"{key}" is a string, not {_describe_kind(value)}')
     try:
         value.encode()
     except UnicodeEncodeError:
-        _slip(f'"{key}" holds half a surrogate pair, which no stream can carry')
+        _raise_slip(f'"{key}" holds half a surrogate pair, which no stream can carry')
     return value
 
 
-def _whole(value: object, key: str, *, low: int, high: int | None = None) -> int:
+def _require_integer(value: object, key: str, *, low: int, high: int | None = None) -> int:
     # True is an int to Python; no one means it.
     if isinstance(value, bool) or not isinstance(value, int):
-        _slip(f'"{key}" is a whole number, not {_kind(value)}')
+        _raise_slip(f'"{key}" is a whole number, not {_describe_kind(value)}')
     if value < low or (high is not None and value > high):
-        _slip(f'"{key}" is {_range(low, high)}, not {value}')
+        _raise_slip(f'"{key}" is {_format_range(low, high)}, not {value}')
     return value
 
 
-def _number(value: object, key: str, *, high: int | None = None) -> float:
+def _require_number(value: object, key: str, *, high: int | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _slip(f'"{key}" is a number, not {_kind(value)}')
+        _raise_slip(f'"{key}" is a number, not {_describe_kind(value)}')
     # 1e999 is infinite to Python's parser, and an integer may be too long for a float.
     if not 0 <= value <= (1e15 if high is None else high) or not math.isfinite(value):
-        _slip(f'"{key}" is {_range(0, high)}')
+        _raise_slip(f'"{key}" is {_format_range(0, high)}')
     return float(value)
 
 
-def _range(low: int, high: int | None) -> str:
+def _format_range(low: int, high: int | None) -> str:
     return f"at least {low}" if high is None else f"from {low} to {high}"
 
 
-def _true(value: object, key: str) -> None:
+def _require_true(value: object, key: str) -> None:
     if value is not True:
-        _slip(f'"{key}" is true; leave the step out otherwise')
+        _raise_slip(f'"{key}" is true; leave the step out otherwise')
 
 
-def _only(item: dict[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown_keys(item: dict[str, Any], known: tuple[str, ...]) -> None:
     unknown = [key for key in item if key not in known]
     if unknown:
-        _slip(f"{', '.join(_quoted(unknown))} is not known here; only {', '.join(_quoted(known))}")
+        _raise_slip(
+            f"{', '.join(_quote(unknown))} is not known here; only {', '.join(_quote(known))}"
+        )
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
     if twice:
-        _slip(f"{', '.join(_quoted(twice))} is written twice in one object")
+        _raise_slip(f"{', '.join(_quote(twice))} is written twice in one object")
     return dict(pairs)
 
 
-def _no_constant(text: str) -> NoReturn:
-    _slip(f"{text} is not JSON")
+def _refuse_constant(text: str) -> NoReturn:
+    _raise_slip(f"{text} is not JSON")
 
 
-def _slip(reason: str) -> NoReturn:
+def _raise_slip(reason: str) -> NoReturn:
     raise _SlipError(reason)
 
 
-def _quoted(keys: Iterable[str]) -> list[str]:
+def _quote(keys: Iterable[str]) -> list[str]:
     return [f'"{key}"' for key in keys]
 
 
-def _kind(value: object) -> str:
+def _describe_kind(value: object) -> str:
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return "null" if value is None else kinds.get(type(value), "a number")

@@ -1,7 +1,7 @@
 """The scripted provider: answers that were written beforehand, for tests, demos and faults.
 
-It plays a `Script` and looks at nothing but the question. It is the one provider that can
-be told to be slow, to fail, to hang and to break off.
+It plays a `Script` and reads nothing but the question. It is the one provider that can be made
+slow, and made to fail, to hang and to break off.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -12,13 +12,13 @@ import anyio
 import anyio.lowlevel
 
 from ...progress import Report, no_report
-from ..provider import Anew, ChatError, Piece, Prompt, Stop, Text
-from ..provider_errors import chat_error
-from .script import BreakOff, Fail, Hang, Say, Script, Spend, Step, Wait
+from ..provider import ChatError, Piece, Prompt, Restart, Stop, Text
+from ..provider_errors import make_chat_error
+from .script import BreakOffStep, FailStep, HangStep, SayStep, Script, SpendStep, Step, WaitStep
 
 
 @dataclass(frozen=True, slots=True)
-class Scripted:
+class ScriptedProvider:
     """Plays a script. `sleep` takes seconds and must be cancellable."""
 
     script: Script
@@ -37,59 +37,59 @@ class Scripted:
     ) -> AsyncGenerator[Piece, None]:
         """Play the first entry whose `when` is in the question, from its first step.
 
-        What comes before the end of `so_far` was played already; it is passed over, waits and all.
+        Steps before the end of `so_far` were played already; they are skipped, waits too.
         Ends with ``Stop("stop")`` unless the script says otherwise. Raises `ChatError` where
         the script says so, and ``provider_error`` when no entry matches.
         """
-        steps = self.script.steps_for(prompt.question)
+        steps = self.script.find_steps(prompt.question)
         if steps is None:
             raise ChatError(
                 "The script has no answer for this question.",
                 hint='Add an entry for it to the script, or one with "when": "*".',
             )
         so_far = prompt.so_far
-        said = "".join(step.text * step.times for step in steps if isinstance(step, Say))
+        said = "".join(step.text * step.times for step in steps if isinstance(step, SayStep))
         if not said.startswith(so_far):
             so_far = ""
-            yield Anew("The script has changed.")
-        for step in _after(len(so_far), steps):
+            yield Restart("The script has changed.")
+        for step in _skip_played_steps(len(so_far), steps):
             match step:
-                case Say(text, times):
+                case SayStep(text, times):
                     for _ in range(times):
                         await anyio.lowlevel.checkpoint()
                         yield Text(text)
-                case Spend(usage):
+                case SpendStep(usage):
                     yield usage
                 case Stop():
                     yield step
                     return
-                case BreakOff():
+                case BreakOffStep():
                     return
                 case _:
-                    await self._undergo(step)
+                    await self._perform(step)
         yield Stop("stop")
 
-    async def _undergo(self, step: Wait | Hang | Fail) -> None:
+    async def _perform(self, step: WaitStep | HangStep | FailStep) -> None:
         match step:
-            case Wait(seconds):
+            case WaitStep(seconds):
                 await self.sleep(seconds)
-            case Hang():
+            case HangStep():
                 await anyio.sleep_forever()
-            case Fail(name, retry_after_ms):
-                raise chat_error(name, retry_after_ms=retry_after_ms)
+            case FailStep(name, retry_after_ms):
+                raise make_chat_error(name, retry_after_ms=retry_after_ms)
             case _:
                 assert_never(step)
 
 
-def _after(said: int, steps: tuple[Step, ...]) -> Iterator[Step]:
-    """The steps that are left when `said` characters have been."""
+def _skip_played_steps(said: int, steps: tuple[Step, ...]) -> Iterator[Step]:
+    """Yield the steps that remain after `said` characters of text."""
     for step in steps:
         if not said:
             yield step
-        elif isinstance(step, Say):
+        elif isinstance(step, SayStep):
             whole, part = divmod(said, len(step.text)) if step.text else (step.times, 0)
             whole = min(whole, step.times)
             said = max(0, said - len(step.text) * step.times)
             if whole < step.times:
-                yield Say(step.text[part:])
-                yield Say(step.text, step.times - whole - 1)
+                yield SayStep(step.text[part:])
+                yield SayStep(step.text, step.times - whole - 1)

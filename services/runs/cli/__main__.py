@@ -1,6 +1,6 @@
 """`python -m services.runs.cli`: what was asked lately, one run in full, or a recording of it.
 
-For whoever runs the installation: it reads the log of `RIVERRUN_LOG`, whoever owns the runs.
+For the operator: it reads the log of `RIVERRUN_LOG`, the runs of every owner.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.message, file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read us has seen enough (`| head`); Python would complain at its exit.
+        # The program behind the pipe has seen enough (`| head`); Python would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -56,7 +56,7 @@ async def _run(options: argparse.Namespace) -> None:
     if settings.log.startswith("memory://"):
         raise RiverrunError(
             "RIVERRUN_LOG=memory:// is in the memory of the process that serves; "
-            "nobody else can list it."
+            "no other process can list it."
         )
     log = open_log(settings)
     try:
@@ -71,20 +71,20 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 async def _list(log: RunLog, limit: int) -> None:
-    summaries = await log.recent(limit)
+    summaries = await log.list_recent(limit)
     if not summaries:
         print("No runs yet.")
         return
     now = time.time()
     print(HEADING)
     for summary in summaries:
-        print(run_line(summary, await log.last(summary.run.id), now))
+        print(run_line(summary, await log.read_last(summary.run.id), now))
 
 
 async def _find(log: RunLog, beginning: str) -> Summary:
     found = [
         summary
-        for summary in await log.recent(LOOKED_AT)
+        for summary in await log.list_recent(LOOKED_AT)
         if beginning and summary.run.id.startswith(beginning.lower())
     ]
     if len(found) == 1:
@@ -96,9 +96,9 @@ async def _find(log: RunLog, beginning: str) -> Summary:
 
 async def _show(log: RunLog, summary: Summary) -> None:
     run = summary.run
-    for line in run_lines(summary, await log.last(run.id), time.time()):
+    for line in run_lines(summary, await log.read_last(run.id), time.time()):
         print(line)
-    times = iter(await log.appended(run.id))
+    times = iter(await log.read_append_times(run.id))
     last, at = next(times, (0, 0.0))
     seq = 0
     while entries := await log.read(run.id, seq):

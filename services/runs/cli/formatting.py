@@ -15,7 +15,7 @@ WIDTH = 60
 ID_WIDTH = 8
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """`text` in one line, with what a terminal would obey spelled out (``\\x1b``)."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
@@ -48,7 +48,7 @@ def state_of(summary: Summary, last: Entry | None, now: float) -> str:
 def run_line(summary: Summary, last: Entry | None, now: float) -> str:
     """A run in one line of the list."""
     run = summary.run
-    state = shown(state_of(summary, last, now))
+    state = escape(state_of(summary, last, now))
     words = _cut(" ".join(query_of(run).split()))
     return (
         f"{run.id[:ID_WIDTH]}  {_age(now - run.created):>5}  {state:<24} {summary.last:>6}  {words}"
@@ -65,21 +65,21 @@ def run_lines(summary: Summary, last: Entry | None, now: float) -> list[str]:
     return [
         f"run       {run.id}",
         f"created   {created} ({_age(now - run.created)} ago)",
-        f"state     {shown(state_of(summary, last, now))}, {summary.last} events",
-        f"question  {shown(query_of(run))}",
+        f"state     {escape(state_of(summary, last, now))}, {summary.last} events",
+        f"question  {escape(query_of(run))}",
         "",
     ]
 
 
 def entry_line(entry: Entry, seconds: float | None) -> str:
-    """An event in one line; `seconds` since the run was made, None where nobody took the time."""
+    """An event in one line; `seconds` since the run was made, None where the time was not taken."""
     at = "" if seconds is None else f"{seconds:.3f}"
-    return f"{entry.seq:>6}  {at:>9}  {shown(entry.kind):<8} {shown(_said(entry))}"
+    return f"{entry.seq:>6}  {at:>9}  {escape(entry.kind):<8} {escape(_describe(entry))}"
 
 
-def _said(entry: Entry) -> str:
+def _describe(entry: Entry) -> str:
     event = _object(entry.payload)
-    tell = _TELLERS.get(entry.kind)
+    tell = _DESCRIPTIONS.get(entry.kind)
     try:
         return tell(event) if tell is not None else _json(event)
     except (KeyError, TypeError, AttributeError):
@@ -106,7 +106,7 @@ def _error(event: Mapping[str, Any]) -> str:
     return f"{event['code']}: {event['error']}"
 
 
-_TELLERS = {
+_DESCRIPTIONS = {
     "status": _status,
     "token": lambda event: json.dumps(event["text"], ensure_ascii=False),
     "sources": _sources,
@@ -129,7 +129,7 @@ def _json(value: object) -> str:
 
 def _cut(words: str) -> str:
     # Cut before it is spelled out, and measured after.
-    text = shown(words[: WIDTH + 1])
+    text = escape(words[: WIDTH + 1])
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 

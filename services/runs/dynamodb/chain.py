@@ -5,7 +5,7 @@ it, put only where there is none. Each batch of the chain begins after the last 
 before. A writer knows the end of some batch, because its own append was acknowledged or because it
 has read the batch, and only ever puts what comes after that end. If the chain goes on there
 already, that name is taken, whatever the other batch holds and however long it is. So ``5..8`` by
-one writer and ``7..`` by another cannot both be: 6 is the end of no batch that anybody can have
+one writer and ``7..`` by another cannot both be: 6 is the end of no batch that a writer can have
 seen. What a writer believes may be old, but never wrong in a way that lets it put anything.
 
 An answer that was lost ("timed out, but applied") is told from a conflict by a random number in the
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...errors import RiverrunError
-from ..log import Entry, NotNextError, RunLogError
+from ..log import Entry, RunLogError, SequenceConflictError
 from ..packing import pack
 from . import items
 from .faults import Item
@@ -25,7 +25,7 @@ from .table import Table
 
 
 @dataclass(slots=True)
-class Seen:
+class KnownRun:
     """What this process knows of a run: true when it was read, and safe when it is old.
 
     `until` is when the run is over (epoch seconds), `last` the end of some batch (None: ask),
@@ -49,18 +49,20 @@ async def put_batch(
 ) -> None:
     """Append entries that go on after the end of a batch, `at` now, kept `until` then.
 
-    Raises `NotNextError` when something goes on there already.
+    Raises `SequenceConflictError` when something goes on there already.
     """
     blob = pack(entries)
     check_size(len(blob), items.BATCH_BYTES)
     batch = items.batch_items(run_id, entries, blob, os.urandom(16), at=at, until=until)
     if not await table.put_once(batch):
-        raise NotNextError
+        raise SequenceConflictError
 
 
-async def read_after(table: Table, run_id: str, after: int, limit: int, seen: Seen) -> list[Entry]:
+async def read_after(
+    table: Table, run_id: str, after: int, limit: int, known_run: KnownRun
+) -> list[Entry]:
     """Up to `limit` entries after `after`, in order, without a hole."""
-    place = await _place_after(table, run_id, after, seen)
+    place = await _place_after(table, run_id, after, known_run)
     found: list[Item] = []
     start: Item | None = None
     while True:
@@ -68,14 +70,14 @@ async def read_after(table: Table, run_id: str, after: int, limit: int, seen: Se
             items.run_key(run_id), place, items.LAST_BATCH, limit=limit, start=start
         )
         found += page
-        entries = _entries(found, after, seen)
+        entries = _entries(found, after, known_run)
         if start is None or len(entries) >= limit:
             return entries[:limit]
 
 
-async def last_entry(table: Table, run_id: str, seen: Seen) -> Entry | None:
+async def last_entry(table: Table, run_id: str, known_run: KnownRun) -> Entry | None:
     """The newest entry, or None."""
-    head = await look_at_end(table, run_id, seen)
+    head = await look_at_end(table, run_id, known_run)
     if head is None:
         return None
     parts = [head]
@@ -84,7 +86,7 @@ async def last_entry(table: Table, run_id: str, seen: Seen) -> Entry | None:
         parts = await _all(table, items.run_key(run_id), key, f"{key}$")
     for batch in items.batches(parts):
         return items.entries_of(*batch)[-1]
-    # Some of its parts are not to be seen yet.
+    # Some of its parts are not visible yet.
     raise RunLogError("The run log is busy.", retry_after_ms=1000)
 
 
@@ -104,21 +106,21 @@ async def _all(table: Table, pk: str, low: str, high: str) -> list[Item]:
     return found
 
 
-async def look_at_end(table: Table, run_id: str, seen: Seen) -> Item | None:
-    """The last item of a run's batches, if any; remembers in `seen` where its end is."""
+async def look_at_end(table: Table, run_id: str, known_run: KnownRun) -> Item | None:
+    """The last item of a run's batches, if any; remembers in `known_run` where its end is."""
     found, _ = await table.query(
         items.run_key(run_id), items.FIRST_BATCH, items.LAST_BATCH, limit=1, forward=False
     )
     if not found:
-        seen.last = seen.last or 0
+        known_run.last = known_run.last or 0
         return None
-    seen.learn(items.last_of(found[0]), ended=items.is_end(found[0]))
+    known_run.learn(items.last_of(found[0]), ended=items.is_end(found[0]))
     return found[0]
 
 
-async def _place_after(table: Table, run_id: str, after: int, seen: Seen) -> str:
+async def _place_after(table: Table, run_id: str, after: int, known_run: KnownRun) -> str:
     """Where to read from to find what comes after `after`, which may be within a batch."""
-    if after == 0 or after in seen.ends:
+    if after == 0 or after in known_run.ends:
         return items.past_batch_key(after)
     found, _ = await table.query(
         items.run_key(run_id), items.FIRST_BATCH, items.batch_key(after), limit=1, forward=False
@@ -126,12 +128,12 @@ async def _place_after(table: Table, run_id: str, after: int, seen: Seen) -> str
     return items.whole_batch_key(found[0]["sk"]["S"]) if found else items.FIRST_BATCH
 
 
-def _entries(found: Sequence[Item], after: int, seen: Seen) -> list[Entry]:
+def _entries(found: Sequence[Item], after: int, known_run: KnownRun) -> list[Entry]:
     entries: list[Entry] = []
     for first, parts in items.batches(found):
         if not entries and first > after + 1:
             return []
-        seen.learn(items.last_of(parts[0]), ended=items.is_end(parts[0]))
+        known_run.learn(items.last_of(parts[0]), ended=items.is_end(parts[0]))
         entries += [entry for entry in items.entries_of(first, parts) if entry.seq > after]
     return entries
 

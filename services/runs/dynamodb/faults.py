@@ -63,7 +63,7 @@ class RefusedError(Exception):
         self.items = items
 
 
-def told(error: Exception, table: str) -> Exception:
+def translate_error(error: Exception, table: str) -> Exception:
     """`error` as one of `RefusedError`, `RunLogError`, `SetupError`; itself when none of AWS's."""
     from botocore.exceptions import BotoCoreError, ClientError
 

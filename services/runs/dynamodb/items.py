@@ -4,9 +4,9 @@
     run#<id>               meta               the run: owner, question, lease, when it expires
     run#<id>               e#<first seq>      one append: its entries as a blob, and how many
     run#<id>               e#<first seq>#<n>  part n of a blob that one item cannot hold
-    run#<id>               attended           until when somebody said to read the run
+    run#<id>               read_mark          until when a reader said to read the run
     key#<hash>             key                which run an idempotency key started
-    runs#<day>#<digit>     <created>#<id>     which runs there are, for `recent`
+    runs#<day>#<digit>     <created>#<id>     which runs there are, for `list_recent`
     session#<hash>         t#<number>         a turn of a session
 
 `expires` is the table's TTL attribute (epoch seconds). DynamoDB deletes late, so a run's own is
@@ -31,7 +31,7 @@ BATCH_BYTES = 3_600_000
 
 # What readers write stands apart from `meta`: a write costs by the size of its item, and `meta`
 # holds the question.
-META, KEY, ATTENDED = "meta", "key", "attended"
+META, KEY, READ_MARK = "meta", "key", "read_mark"
 
 # Items of a run outlive it a little, so that a run that lasts long is not deleted at its start
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
@@ -47,7 +47,7 @@ def run_key(run_id: str) -> str:
     return f"run#{run_id}"
 
 
-def named(kind: str, owner: str | None, name: str) -> str:
+def hash_key(kind: str, owner: str | None, name: str) -> str:
     """The partition of what `owner` calls `name`."""
     scope = "" if owner is None else f"={owner}"
     parts = [part.encode("utf-8", "surrogatepass") for part in (scope, name)]
@@ -133,12 +133,12 @@ def key_put(name: str, run_id: str, expires: Item, *, over: str | None = None) -
     return put
 
 
-def attended_put(run_id: str, until: float, kept: float) -> dict[str, Any]:
-    """The put that says a run is read `until` then, unless somebody said longer."""
+def read_mark_put(run_id: str, until: float, kept: float) -> dict[str, Any]:
+    """The put that says a run is read `until` then, unless another reader said longer."""
     return {
         "Item": {
             "pk": text(run_key(run_id)),
-            "sk": text(ATTENDED),
+            "sk": text(READ_MARK),
             "until": number(until),
             "expires": expiry(kept),
         },
@@ -218,7 +218,7 @@ def last_of(item: Item) -> int:
 
 
 def time_of(item: Item) -> float | None:
-    """When the batch that an item belongs to was appended; None when nobody took the time."""
+    """When the batch that an item belongs to was appended; None where the time was not taken."""
     return float(item["at"]["N"]) if "at" in item else None
 
 

@@ -16,49 +16,51 @@ from contextlib import suppress
 from typing import Any
 
 from ..log import (
-    DURABLE_KEEP_SECONDS,
+    DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
-    NotNextError,
     Run,
+    SequenceConflictError,
     Summary,
     UnknownRunError,
     check_next,
     new_id,
 )
-from ..notify import Waiting
+from ..notify import Notifier
 from ..packing import pack, to_bytes, to_text, unpack
 from . import chain, items
-from .chain import Seen, check_size
+from .chain import KnownRun, check_size
 from .faults import Item, RefusedError
 from .table import NEW, Table
 
 # Runs that this process remembers something of, to ask the table less.
-SEEN_RUNS = 2000
+KNOWN_RUNS = 2000
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class DynamoLog:
-    """`RunLog` in `table`. A run is kept for `keep` seconds after it was last started, claimed,
-    renewed or released; `now` gives epoch seconds.
+    """`RunLog` in `table`.
+
+    A run is kept for `retention` seconds after it was last started, claimed, renewed or released;
+    `now` gives epoch seconds.
     """
 
     def __init__(
         self,
         table: Table,
         *,
-        keep: float = DURABLE_KEEP_SECONDS,
+        retention: float = DURABLE_RETENTION_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
-        self._keep = keep
+        self._retention = retention
         self._now = now
-        self._waiting = Waiting()
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._notifier = Notifier()
+        self._known: OrderedDict[str, KnownRun] = OrderedDict()
 
     async def start(
         self,
@@ -82,7 +84,7 @@ class DynamoLog:
         )
         known = await self._make(run, key)
         if known is None:
-            self._remember(run.id, now + self._keep).last = 0
+            self._remember(run.id, now + self._retention).last = 0
             return run, True
         if known.fingerprint != fingerprint:
             raise IdempotencyConflictError
@@ -100,48 +102,48 @@ class DynamoLog:
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
         entries = tuple(entries)
-        seen = await self._kept(run_id)
+        known_run = await self._require_kept(run_id)
         if not entries:
             return
-        if seen.last is None or seen.ended or entries[0].seq != seen.last + 1:
-            await chain.look_at_end(self._table, run_id, seen)
-        check_next(entries, seen.last or 0, ended=seen.ended)
+        if known_run.last is None or known_run.ended or entries[0].seq != known_run.last + 1:
+            await chain.look_at_end(self._table, run_id, known_run)
+        check_next(entries, known_run.last or 0, ended=known_run.ended)
         now = self._now()
-        until = now + self._keep + items.SLACK
+        until = now + self._retention + items.SLACK
         await chain.put_batch(self._table, run_id, entries, now, until)
-        seen.last, seen.ended = entries[-1].seq, entries[-1].terminal
-        seen.ends.add(seen.last)
-        self._waiting.wake(run_id, seen.last)
+        known_run.last, known_run.ended = entries[-1].seq, entries[-1].terminal
+        known_run.ends.add(known_run.last)
+        self._notifier.wake(run_id, known_run.last)
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
         after = min(max(0, after), LAST_SEQ)
-        seen = await self._kept(run_id)
+        known_run = await self._require_kept(run_id)
         if limit < 1:
             return []
-        return await chain.read_after(self._table, run_id, after, limit, seen)
+        return await chain.read_after(self._table, run_id, after, limit, known_run)
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
-        seen = await self._kept(run_id)
+        known_run = await self._require_kept(run_id)
 
         async def look() -> None:
-            if self._waiting.due(run_id):
-                await chain.look_at_end(self._table, run_id, seen)
-                self._waiting.wake(run_id, seen.last or 0)
+            if self._notifier.is_due(run_id):
+                await chain.look_at_end(self._table, run_id, known_run)
+                self._notifier.wake(run_id, known_run.last or 0)
 
-        with self._waiting.enrolled(run_id, after) as woken:
+        with self._notifier.subscribe(run_id, after) as woken:
             await look()
-            return await self._waiting.until(woken, timeout, look)
+            return await self._notifier.wait_for(woken, timeout, look)
 
-    async def last(self, run_id: str) -> Entry | None:
-        """See `RunLog.last`."""
-        seen = await self._kept(run_id)
-        return await chain.last_entry(self._table, run_id, seen)
+    async def read_last(self, run_id: str) -> Entry | None:
+        """See `RunLog.read_last`."""
+        known_run = await self._require_kept(run_id)
+        return await chain.last_entry(self._table, run_id, known_run)
 
-    async def appended(self, run_id: str) -> list[tuple[int, float]]:
-        """See `RunLog.appended`."""
-        await self._kept(run_id)
+    async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.read_append_times`."""
+        await self._require_kept(run_id)
         return await chain.append_times(self._table, run_id)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
@@ -153,7 +155,7 @@ class DynamoLog:
             item = await self._hold(
                 run, lease_until, {"epoch": epoch, "claimed": nonce}, " AND #lease <= :now"
             )
-        except NotNextError:
+        except SequenceConflictError:
             # Ours all the same, when only the answer to an earlier try was lost.
             there = await self._meta(run.id)
             if there is None or there.get("claimed") != nonce:
@@ -170,25 +172,27 @@ class DynamoLog:
         check_size(len(run.question) + len(checkpoint))
         await self._hold(run, self._now(), {"checkpoint": items.binary(checkpoint)})
 
-    async def attend(self, run_id: str, seconds: float) -> None:
-        """See `RunLog.attend`."""
-        await self._kept(run_id)
+    async def mark_read(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.mark_read`."""
+        await self._require_kept(run_id)
         now = self._now()
-        put = items.attended_put(run_id, now + seconds, now + self._keep + items.SLACK)
-        with suppress(RefusedError):  # somebody said longer
+        put = items.read_mark_put(run_id, now + seconds, now + self._retention + items.SLACK)
+        with suppress(RefusedError):  # another reader said longer
             await self._table.call("put_item", **put)
 
-    async def unattended(self, run_id: str) -> float:
-        """See `RunLog.unattended`."""
-        await self._kept(run_id)
-        item = await self._table.get(items.run_key(run_id), items.ATTENDED)
+    async def seconds_unread(self, run_id: str) -> float:
+        """See `RunLog.seconds_unread`."""
+        await self._require_kept(run_id)
+        item = await self._table.get(items.run_key(run_id), items.READ_MARK)
         return self._now() - (float(item["until"]["N"]) if item is not None else -math.inf)
 
-    async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
-        """See `RunLog.turns`."""
+    async def read_turns(
+        self, owner: str | None, session_id: str, limit: int
+    ) -> list[tuple[str, str]]:
+        """See `RunLog.read_turns`."""
         if limit < 1:
             return []
-        newest_first = await self._newest(items.named("session", owner, session_id), limit)
+        newest_first = await self._newest(items.hash_key("session", owner, session_id), limit)
         now = self._now()
         said = [
             unpack(bytes(item["blob"]["B"]), 1)
@@ -208,27 +212,27 @@ class DynamoLog:
             [Entry(1, "question", to_bytes(question)), Entry(2, "answer", to_bytes(answer))]
         )
         check_size(len(blob))
-        until = self._now() + self._keep
+        until = self._now() + self._retention
         item = {
-            "pk": items.text(items.named("session", owner, session_id)),
+            "pk": items.text(items.hash_key("session", owner, session_id)),
             "blob": items.binary(blob),
             "nonce": items.binary(os.urandom(16)),
             "until": items.number(until),
             "expires": items.expiry(until),
         }
-        # A session is a chain like a run; whoever comes second takes the next number.
+        # A session is a chain like a run; the second writer takes the next number.
         while True:
             newest = await self._newest(item["pk"]["S"], 1)
             turn = int(newest[0]["sk"]["S"].partition("#")[2]) + 1 if newest else 1
             if await self._table.put_once([{**item, "sk": items.text(f"t#{turn:09d}")}]):
                 return
 
-    async def recent(self, limit: int = 20) -> list[Summary]:
-        """See `RunLog.recent`."""
+    async def list_recent(self, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_recent`."""
         found: list[Summary] = []
         today = int(self._now() // 86400)
         # A run that was renewed is kept for longer than since its start: look a day further back.
-        for day in range(today, today - int(self._keep // 86400) - 3, -1):
+        for day in range(today, today - int(self._retention // 86400) - 3, -1):
             if len(found) >= limit:
                 break
             lists = await asyncio.gather(
@@ -247,13 +251,13 @@ class DynamoLog:
         item = await self._meta(run_id)
         if item is None or not self._is_kept(item):
             return None
-        seen = self._remember(run_id, float(item["until"]["N"]))
-        await chain.look_at_end(self._table, run_id, seen)
-        return Summary(items.run_of(item), seen.last or 0, seen.ended)
+        known_run = self._remember(run_id, float(item["until"]["N"]))
+        await chain.look_at_end(self._table, run_id, known_run)
+        return Summary(items.run_of(item), known_run.last or 0, known_run.ended)
 
     async def _make(self, run: Run, key: str | None) -> Run | None:
         """Put a new run. Returns the one that `key` stands for already, if any."""
-        until = run.created + self._keep
+        until = run.created + self._retention
         pk, sk = items.listing_key(run)
         listing = {
             "pk": items.text(pk),
@@ -265,11 +269,11 @@ class DynamoLog:
             {"Item": listing},
         ]
         if key is None:
-            # Nobody else has this id: if it is there, an earlier try was ours.
+            # No other run has this id: if it is there, an earlier try was ours.
             with suppress(RefusedError):
                 await self._table.transact(puts)
             return None
-        name = items.named("key", run.owner, key)
+        name = items.hash_key("key", run.owner, key)
         put = items.key_put(name, run.id, listing["expires"])
         while True:
             try:
@@ -283,14 +287,14 @@ class DynamoLog:
             meta = await self._meta(holder) if holder is not None else None
             if meta is not None and self._is_kept(meta):
                 return items.run_of(meta)
-            # The run of this key is over; whoever is first takes the key from it.
+            # The run of this key is over; the first process takes the key from it.
             put = items.key_put(name, run.id, listing["expires"], over=holder)
 
     async def _hold(
         self, run: Run, lease_until: float, changes: Mapping[str, Item], condition: str = ""
     ) -> Item:
         now = self._now()
-        until = now + self._keep
+        until = now + self._retention
         changes = {
             **changes,
             "lease": items.number(lease_until),
@@ -314,7 +318,7 @@ class DynamoLog:
             there = await self._meta(run.id)
             if there is None or not self._is_kept(there):
                 raise UnknownRunError from None
-            raise NotNextError from None
+            raise SequenceConflictError from None
         self._remember(run.id, until)
         return item
 
@@ -327,11 +331,11 @@ class DynamoLog:
             return None
         return await self._table.get(items.run_key(run_id), items.META)
 
-    async def _kept(self, run_id: str) -> Seen:
-        seen = self._seen.get(run_id)
-        if seen is not None and seen.until > self._now():
-            self._seen.move_to_end(run_id)
-            return seen
+    async def _require_kept(self, run_id: str) -> KnownRun:
+        known_run = self._known.get(run_id)
+        if known_run is not None and known_run.until > self._now():
+            self._known.move_to_end(run_id)
+            return known_run
         item = await self._meta(run_id)
         if item is None or not self._is_kept(item):
             raise UnknownRunError
@@ -340,10 +344,10 @@ class DynamoLog:
     def _is_kept(self, item: Item) -> bool:
         return float(item["until"]["N"]) > self._now()
 
-    def _remember(self, run_id: str, until: float) -> Seen:
-        seen = self._seen.setdefault(run_id, Seen(until))
-        seen.until = until
-        self._seen.move_to_end(run_id)
-        if len(self._seen) > SEEN_RUNS:
-            self._seen.popitem(last=False)
-        return seen
+    def _remember(self, run_id: str, until: float) -> KnownRun:
+        known_run = self._known.setdefault(run_id, KnownRun(until))
+        known_run.until = until
+        self._known.move_to_end(run_id)
+        if len(self._known) > KNOWN_RUNS:
+            self._known.popitem(last=False)
+        return known_run

@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from ... import aws
-from .faults import Item, RefusedError, told
+from .faults import Item, RefusedError, translate_error
 
 # Times in seconds. One try is given up early: another one usually finds a machine that answers.
 BUDGET = 5.0
@@ -156,7 +156,7 @@ class Table:
             try:
                 return await loop.run_in_executor(self._threads, self._send, operation, request)
             except Exception as error:
-                meant = told(error, self.name)
+                meant = translate_error(error, self.name)
                 wait = self._jitter() * pause
                 if not getattr(meant, "retryable", False) or loop.time() + wait >= end:
                     raise meant from error
@@ -174,12 +174,12 @@ class Table:
             request = {"TableName": self.name, **request}
         if self._spent is not None:
             request = {**request, "ReturnConsumedCapacity": "TOTAL"}
-        response: dict[str, Any] = getattr(self._connected(), operation)(**request)
+        response: dict[str, Any] = getattr(self._get_client(), operation)(**request)
         if self._spent is not None:
             self._spent(operation, response)
         return response
 
-    def _connected(self) -> Any:
+    def _get_client(self) -> Any:
         with self._connecting:
             if self._client is None:
                 self._client = _connect()

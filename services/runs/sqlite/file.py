@@ -3,7 +3,7 @@
 Writes that are waiting at the same moment go into one transaction, because a transaction costs a
 flush to the disk and a flush costs milliseconds: a thousand runs that append at once share it.
 Each write is a savepoint of its own, so one that is refused takes no other with it. A write is
-done when its transaction is on the disk (`synchronous=FULL`), and nobody is told before.
+done when its transaction is on the disk (`synchronous=FULL`), and its caller hears of it only then.
 
 Knows files and transactions; what the tables mean is the business of `services.runs.sqlite`.
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..log import RunLogError
-from .opening import fault, open_file
+from .opening import open_file, translate_error
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Request:
     work: Work[Any]
     future: "asyncio.Future[Any]"
     flushed: bool = True
@@ -47,15 +47,15 @@ class File:
         self._connection = open_file(path, schema, busy)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="riverrun-log")
         self._lock = threading.Lock()
-        self._reads: deque[_Asked] = deque()
-        self._writes: deque[_Asked] = deque()
+        self._reads: deque[_Request] = deque()
+        self._writes: deque[_Request] = deque()
         self._working = False
         self._closed = False
         self._flushes = True
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and return what it returns."""
-        return await self._ask(self._reads, work)
+        return await self._submit(self._reads, work)
 
     async def write(self, work: Work[T], *, flushed: bool = True) -> T:
         """Run `work` in a transaction and return what it returns once that is on the disk.
@@ -66,7 +66,7 @@ class File:
         What `work` raises undoes it, and only it. Raises `RunLogError` or `SetupError` when the
         file is at fault.
         """
-        return await self._ask(self._writes, work, flushed=flushed)
+        return await self._submit(self._writes, work, flushed=flushed)
 
     async def close(self) -> None:
         """Finish what was asked for, then close. Closing again changes nothing."""
@@ -78,12 +78,12 @@ class File:
         await asyncio.wrap_future(done)
         self._thread.shutdown(wait=True)
 
-    async def _ask(self, asked: deque[_Asked], work: Work[T], *, flushed: bool = True) -> T:
+    async def _submit(self, asked: deque[_Request], work: Work[T], *, flushed: bool = True) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._closed:
                 raise RunLogError("The run log is closed.")
-            asked.append(_Asked(work, future, flushed))
+            asked.append(_Request(work, future, flushed))
             if not self._working:
                 self._working = True
                 self._thread.submit(self._serve)
@@ -101,19 +101,19 @@ class File:
             # Before the writes: a read need not wait for the disk.
             if reads:
                 self._read(reads)
-                _tell(reads)
+                _deliver(reads)
             if writes:
                 self._write(writes)
-                _tell(writes)
+                _deliver(writes)
 
-    def _read(self, reads: list[_Asked]) -> None:
+    def _read(self, reads: list[_Request]) -> None:
         for asked in reads:
             try:
                 asked.result = asked.work(self._connection)
-            except Exception as error:  # noqa: BLE001 - told to whoever asked
-                asked.error = self._told(error)
+            except Exception as error:  # noqa: BLE001 - handed to the caller
+                asked.error = self._translate(error)
 
-    def _write(self, writes: list[_Asked]) -> None:
+    def _write(self, writes: list[_Request]) -> None:
         try:
             self._flush(flushed=any(asked.flushed for asked in writes))
             self._connection.execute("BEGIN IMMEDIATE")
@@ -125,14 +125,14 @@ class File:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
             for asked in writes:
-                asked.error = self._told(error)
+                asked.error = self._translate(error)
 
     def _flush(self, *, flushed: bool) -> None:
         if flushed is not self._flushes:
             self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
             self._flushes = flushed
 
-    def _write_one(self, asked: _Asked) -> None:
+    def _write_one(self, asked: _Request) -> None:
         self._connection.execute("SAVEPOINT one")
         try:
             asked.result = asked.work(self._connection)
@@ -140,31 +140,31 @@ class File:
             asked.error = error
         except sqlite3.DatabaseError:
             raise  # the file is at fault, not the one who asked
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
+        except Exception as error:  # noqa: BLE001 - handed to the caller
             asked.error = error
         if asked.error is not None:
             self._connection.execute("ROLLBACK TO one")
         self._connection.execute("RELEASE one")
 
-    def _told(self, error: Exception) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         if not isinstance(error, sqlite3.Error):
             return error
-        told = fault(error, self._path)
+        told = translate_error(error, self._path)
         told.__cause__ = error
         return told
 
 
-def _tell(done: list[_Asked]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Asked]] = {}
+def _deliver(done: list[_Request]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
     for asked in done:
         by_loop.setdefault(asked.future.get_loop(), []).append(asked)
     for loop, theirs in by_loop.items():
-        # A loop that is closed has nobody left to tell.
+        # A loop that is closed has no caller left.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_settle, theirs)
 
 
-def _settle(done: list[_Asked]) -> None:
+def _settle(done: list[_Request]) -> None:
     for asked in done:
         if asked.future.done():
             continue

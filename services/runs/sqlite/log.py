@@ -1,7 +1,7 @@
 """The run log in one SQLite file: the embedded default, for one machine, durable.
 
 Any number of processes may share the file; each write is on the disk (write-ahead log,
-`synchronous=FULL`) before anybody is told of it. Knows tables; `services.runs.sqlite.file` knows
+`synchronous=FULL`) before its caller goes on. Knows tables; `services.runs.sqlite.file` knows
 the file.
 """
 
@@ -11,30 +11,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..log import (
-    DURABLE_KEEP_SECONDS,
+    DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
     Entry,
     ExpiredRunError,
     IdempotencyConflictError,
-    NotNextError,
     Run,
+    SequenceConflictError,
     Summary,
     UnknownRunError,
     check_next,
     new_id,
 )
-from ..notify import Waiting
+from ..notify import Notifier
 from ..packing import to_bytes, to_text
 from .file import File
 from .rows import (
     RUN,
     SCHEMA,
-    attend,
-    attended_until,
     entry_of,
     insert_run,
+    mark_read,
     newest_of,
+    read_mark_until,
     run_of,
     run_of_key,
     scope_of,
@@ -51,8 +51,8 @@ SWEEP_SECONDS = 1.0
 class SQLiteLog:
     """`RunLog` in the file at `path`.
 
-    A run is kept for `keep` seconds after its last sign of life. `busy` is how long to wait for
-    another process's write, in seconds; `now` gives epoch seconds. Raises `SetupError` when the
+    A run is kept for `retention` seconds after its last sign of life. `busy` is how long to wait
+    for another process's write, in seconds; `now` gives epoch seconds. Raises `SetupError` when the
     file cannot be used.
     """
 
@@ -60,14 +60,14 @@ class SQLiteLog:
         self,
         path: Path | str,
         *,
-        keep: float = DURABLE_KEEP_SECONDS,
+        retention: float = DURABLE_RETENTION_SECONDS,
         busy: float = 5.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._file = File(Path(path), SCHEMA, busy=busy)
-        self._keep = keep
+        self._retention = retention
         self._now = now
-        self._waiting = Waiting()
+        self._notifier = Notifier()
         self._swept = 0.0
         self._version: int | None = None
 
@@ -97,7 +97,7 @@ class SQLiteLog:
                 if known.fingerprint != fingerprint:
                     raise IdempotencyConflictError
                 return known, False
-            insert_run(connection, run, key, now + self._keep)
+            insert_run(connection, run, key, now + self._retention)
             return run, True
 
         # The first entry is flushed and takes the run along; before it nothing was said or paid.
@@ -140,14 +140,16 @@ class SQLiteLog:
                 [(number, *entry) for entry in entries],
             )
             newest = entries[-1]
-            connection.execute("INSERT INTO appended VALUES (?, ?, ?)", (number, newest.seq, now))
+            connection.execute(
+                "INSERT INTO append_times VALUES (?, ?, ?)", (number, newest.seq, now)
+            )
             connection.execute(
                 "UPDATE runs SET last = ?, ended = ?, expires = ? WHERE number = ?",
-                (newest.seq, newest.terminal, now + self._keep, number),
+                (newest.seq, newest.terminal, now + self._retention, number),
             )
             return newest.seq
 
-        self._waiting.wake(run_id, await self._file.write(add))
+        self._notifier.wake(run_id, await self._file.write(add))
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
@@ -168,12 +170,12 @@ class SQLiteLog:
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
         now = self._now()
-        with self._waiting.enrolled(run_id, after) as woken:
+        with self._notifier.subscribe(run_id, after) as woken:
             _, last, _ = await self._file.read(lambda file: state_of(file, run_id, now))
-            return last > after or await self._waiting.until(woken, timeout, self._look)
+            return last > after or await self._notifier.wait_for(woken, timeout, self._look)
 
-    async def last(self, run_id: str) -> Entry | None:
-        """See `RunLog.last`."""
+    async def read_last(self, run_id: str) -> Entry | None:
+        """See `RunLog.read_last`."""
         now = self._now()
 
         def look(connection: sqlite3.Connection) -> Entry | None:
@@ -186,14 +188,14 @@ class SQLiteLog:
 
         return await self._file.read(look)
 
-    async def appended(self, run_id: str) -> list[tuple[int, float]]:
-        """See `RunLog.appended`."""
+    async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
+        """See `RunLog.read_append_times`."""
         now = self._now()
 
         def look(connection: sqlite3.Connection) -> list[tuple[int, float]]:
             number, _, _ = state_of(connection, run_id, now)
             return connection.execute(
-                "SELECT last, at FROM appended WHERE run = ? ORDER BY last", (number,)
+                "SELECT last, at FROM append_times WHERE run = ? ORDER BY last", (number,)
             ).fetchall()
 
         return await self._file.read(look)
@@ -213,18 +215,22 @@ class SQLiteLog:
         """See `RunLog.release`."""
         await self._lease(run, "lease_until = ?, checkpoint = ?", (self._now(), checkpoint))
 
-    async def attend(self, run_id: str, seconds: float) -> None:
-        """See `RunLog.attend`."""
+    async def mark_read(self, run_id: str, seconds: float) -> None:
+        """See `RunLog.mark_read`."""
         now = self._now()
-        await self._file.write(lambda file: attend(file, run_id, now + seconds, now), flushed=False)
+        await self._file.write(
+            lambda file: mark_read(file, run_id, now + seconds, now), flushed=False
+        )
 
-    async def unattended(self, run_id: str) -> float:
-        """See `RunLog.unattended`."""
+    async def seconds_unread(self, run_id: str) -> float:
+        """See `RunLog.seconds_unread`."""
         now = self._now()
-        return now - await self._file.read(lambda file: attended_until(file, run_id, now))
+        return now - await self._file.read(lambda file: read_mark_until(file, run_id, now))
 
-    async def turns(self, owner: str | None, session_id: str, limit: int) -> list[tuple[str, str]]:
-        """See `RunLog.turns`."""
+    async def read_turns(
+        self, owner: str | None, session_id: str, limit: int
+    ) -> list[tuple[str, str]]:
+        """See `RunLog.read_turns`."""
         asked = (scope_of(owner), session_id, self._now(), max(0, limit))
 
         def look(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -243,7 +249,7 @@ class SQLiteLog:
     ) -> None:
         """See `RunLog.add_turn`."""
         session = (scope_of(owner), session_id)
-        expires = self._now() + self._keep
+        expires = self._now() + self._retention
 
         def add(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -259,8 +265,8 @@ class SQLiteLog:
 
         await self._file.write(add)
 
-    async def recent(self, limit: int = 20) -> list[Summary]:
-        """See `RunLog.recent`."""
+    async def list_recent(self, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_recent`."""
         asked = (self._now(), max(0, limit))
 
         def look(connection: sqlite3.Connection) -> list[Summary]:
@@ -293,30 +299,30 @@ class SQLiteLog:
             changed = connection.execute(
                 f"UPDATE runs SET {change}, expires = ? WHERE number = ? "  # noqa: S608 - constants
                 "AND epoch = ? AND (? IS NULL OR lease_until <= ?)",
-                (*values, now + self._keep, number, run.epoch, over_by, over_by),
+                (*values, now + self._retention, number, run.epoch, over_by, over_by),
             )
             if changed.rowcount == 0:
-                raise NotNextError
+                raise SequenceConflictError
             row = connection.execute(f"SELECT {RUN} FROM runs WHERE number = ?", (number,))  # noqa: S608 - constants
             return run_of(row.fetchone())
 
         return await self._file.write(hold, flushed=flushed)
 
     async def _look(self) -> None:
-        if not self._waiting.due(""):
+        if not self._notifier.is_due(""):
             return
         # Changes with each commit of any other connection, and costs no read of the file.
         version = await self._file.read(lambda file: file.execute("PRAGMA data_version").fetchone())
         if version[0] == self._version:
             return
-        waited_for = self._waiting.runs()
+        waited_for = self._notifier.list_runs()
         newest = await self._file.read(lambda file: newest_of(file, waited_for))
         self._version = version[0]
         for run_id, last in newest:
-            self._waiting.wake(run_id, last)
+            self._notifier.wake(run_id, last)
 
     def _sweep(self, connection: sqlite3.Connection, now: float) -> None:
         if abs(now - self._swept) < SWEEP_SECONDS:
             return
         self._swept = now
-        sweep(connection, now, self._keep)
+        sweep(connection, now, self._retention)

@@ -25,11 +25,11 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Conversations are nobody else's to read. Never opened by us where it is there already:
-        # closing it would drop the locks that SQLite holds on it in this process.
+        # Conversations are private to the user who runs the service. A file that is there is never
+        # opened by us: closing it would drop the locks that SQLite holds on it in this process.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        _look_first(path, busy)
+        _inspect(path, busy)
         connection = sqlite3.connect(
             path, timeout=busy, isolation_level=None, check_same_thread=False
         )
@@ -39,30 +39,30 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
             "directory that can be written, or RIVERRUN_LOG to another place."
         ) from error
     except sqlite3.Error as error:
-        raise _cannot_open(error, path) from error
+        raise _opening_error(error, path) from error
     try:
         _prepare(connection, path, schema, busy)
     except sqlite3.Error as error:
         connection.close()
-        raise _cannot_open(error, path) from error
+        raise _opening_error(error, path) from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _look_first(path: Path, busy: float) -> None:
+def _inspect(path: Path, busy: float) -> None:
     # A connection that may write moves what is in the write-ahead log into the file when it is
     # closed. This one leaves what is not ours, or not sound, as it was.
     unclean = _size(path.with_name(path.name + "-wal")) > 0
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", busy, uri=True)) as file:
         _check_format(file, path)
         if unclean and file.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise SetupError(_damaged(path))
+            raise SetupError(_damage_message(path))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, busy: float) -> None:
-    if _write_ahead(connection, busy) != "wal":
+    if _enter_wal_mode(connection, busy) != "wal":
         raise SetupError(
             f"The file system of {path} does not take SQLite's write-ahead log. Set RIVERRUN_LOG "
             "to a path on a local disk."
@@ -99,7 +99,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def _write_ahead(connection: sqlite3.Connection, busy: float) -> str:
+def _enter_wal_mode(connection: sqlite3.Connection, busy: float) -> str:
     # SQLite does not wait for others here, however long it was told to.
     end = time.monotonic() + busy
     while True:
@@ -111,7 +111,7 @@ def _write_ahead(connection: sqlite3.Connection, busy: float) -> str:
         time.sleep(0.01)
 
 
-def fault(error: sqlite3.Error, path: Path) -> RiverrunError:
+def translate_error(error: sqlite3.Error, path: Path) -> RiverrunError:
     """What went wrong, in our words. Only a busy file is worth another try."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if _is_busy(error):
@@ -124,7 +124,7 @@ def fault(error: sqlite3.Error, path: Path) -> RiverrunError:
             "RIVERRUN_LOG to another path."
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return SetupError(_damaged(path))
+        return SetupError(_damage_message(path))
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
         return SetupError(
             f"{path} cannot be read and written ({error}). Check the disk and the rights of the "
@@ -133,12 +133,12 @@ def fault(error: sqlite3.Error, path: Path) -> RiverrunError:
     return RunLogError("The run log failed.", code="internal", retryable=False)
 
 
-def _cannot_open(error: sqlite3.Error, path: Path) -> SetupError:
+def _opening_error(error: sqlite3.Error, path: Path) -> SetupError:
     if _is_busy(error):
         return SetupError(
             f"{path} is locked by another process. End it, or set RIVERRUN_LOG to another path."
         )
-    told = fault(error, path)
+    told = translate_error(error, path)
     return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
 
 
@@ -147,7 +147,7 @@ def _is_busy(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _damaged(path: Path) -> str:
+def _damage_message(path: Path) -> str:
     return (
         f"{path} is damaged, or not a database. Nothing was changed in it. Put a copy of it aside "
         "with its -wal file, then remove both, or set RIVERRUN_LOG to another path."

@@ -27,10 +27,10 @@ CREATE TABLE IF NOT EXISTS keys (
 CREATE TABLE IF NOT EXISTS entries (
   run INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL,
   terminal INTEGER NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS appended (
+CREATE TABLE IF NOT EXISTS append_times (
   run INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (run, last)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attended (run INTEGER PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS read_marks (run INTEGER PRIMARY KEY, until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
   answer BLOB NOT NULL, expires REAL NOT NULL);
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS gone (
 RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint"
 
 
-def sweep(connection: sqlite3.Connection, now: float, keep: float) -> None:
+def sweep(connection: sqlite3.Connection, now: float, retention: float) -> None:
     """Drop a few of the oldest rows whose time is over. Within a transaction."""
     expired = connection.execute(
         "SELECT number, id, scope, key FROM "
@@ -52,14 +52,14 @@ def sweep(connection: sqlite3.Connection, now: float, keep: float) -> None:
     ).fetchall()
     for number, run_id, scope, key in expired:
         connection.execute("DELETE FROM entries WHERE run = ?", (number,))
-        connection.execute("DELETE FROM appended WHERE run = ?", (number,))
-        connection.execute("DELETE FROM attended WHERE run = ?", (number,))
+        connection.execute("DELETE FROM append_times WHERE run = ?", (number,))
+        connection.execute("DELETE FROM read_marks WHERE run = ?", (number,))
         connection.execute("DELETE FROM runs WHERE number = ?", (number,))
         connection.execute(
             "DELETE FROM keys WHERE scope = ? AND key = ? AND run = ?", (scope, key, run_id)
         )
         connection.execute(
-            "INSERT INTO gone VALUES (?, ?, ?, ?)", (number, run_id, scope, now + keep)
+            "INSERT INTO gone VALUES (?, ?, ?, ?)", (number, run_id, scope, now + retention)
         )
     for table, until in (("gone", "until"), ("turns", "expires")):
         connection.execute(
@@ -104,18 +104,18 @@ def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[i
     return row[0], row[1], bool(row[2])
 
 
-def attend(connection: sqlite3.Connection, run_id: str, until: float, now: float) -> None:
+def mark_read(connection: sqlite3.Connection, run_id: str, until: float, now: float) -> None:
     number, _, _ = state_of(connection, run_id, now)
     connection.execute(
-        "INSERT INTO attended VALUES (?, ?) "
+        "INSERT INTO read_marks VALUES (?, ?) "
         "ON CONFLICT (run) DO UPDATE SET until = max(until, excluded.until)",
         (number, until),
     )
 
 
-def attended_until(connection: sqlite3.Connection, run_id: str, now: float) -> float:
+def read_mark_until(connection: sqlite3.Connection, run_id: str, now: float) -> float:
     number, _, _ = state_of(connection, run_id, now)
-    row = connection.execute("SELECT until FROM attended WHERE run = ?", (number,)).fetchone()
+    row = connection.execute("SELECT until FROM read_marks WHERE run = ?", (number,)).fetchone()
     return row[0] if row is not None else -math.inf
 
 
@@ -127,7 +127,7 @@ def newest_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[tu
 
 
 def scope_of(owner: str | None) -> str:
-    # NULL equals nothing in SQL, and nobody in particular is not the owner called "".
+    # NULL equals nothing in SQL, and no owner is not the owner called "".
     return "" if owner is None else f"={owner}"
 
 

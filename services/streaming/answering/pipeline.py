@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import anyio
 
-from ...chat import Cut, Piece, Prompt, Turn, answer, check
+from ...chat import Piece, Prompt, Turn, UnbilledCall, answer, check_citations
 from ...passages import Passage
 from ...progress import Progress, Report
+from ..app import App
 from ..events import (
     Event,
     Final,
@@ -23,46 +24,45 @@ from ..events import (
     Status,
     Unmatched,
 )
-from ..installation import Installation
 from ..question import Question
-from ..run.channel import Channel, pumped
+from ..run.channel import Channel, run_pump
 from ..run.stages import DEADLINE_MARGIN
 from ..run.transcript import Transcript
+from .collector import AnswerCollector
 from .steps import Steps
-from .writing import Writing
 
-TURNS = 6
-SNIPPET = 240
+HISTORY_TURNS = 6
+SNIPPET_LENGTH = 240
 
 # How many citations that do not hold a result names; the score counts all of them.
-MOST_UNMATCHED = 20
+UNMATCHED_LIMIT = 20
 
 # The step in which a model is asked.
-WRITING = "answer"
+ANSWER_STEP = "answer"
 
 T = TypeVar("T")
 
 
-def answer_question(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
+def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]:
     """Answer `question` from the indexed documents, or go on with an answer begun `earlier`.
 
     Then nothing is said again that was said: no step that is done, no sources, no text. Raises
     what the services raise: `RiverrunError` with a code of the contract.
     """
-    events = _answer(question, installation)
-    return events if question.earlier is None else _unsaid(events, question.earlier)
+    events = _answer(question, app)
+    return events if question.earlier is None else _skip_earlier(events, question.earlier)
 
 
-async def _unsaid(
+async def _skip_earlier(
     events: AsyncGenerator[Event, None], earlier: Transcript
 ) -> AsyncGenerator[Event, None]:
     async with aclosing(events):
         async for event in events:
-            if not _was_said(event, earlier):
+            if not _is_known(event, earlier):
                 yield event
 
 
-def _was_said(event: Event, earlier: Transcript) -> bool:
+def _is_known(event: Event, earlier: Transcript) -> bool:
     if isinstance(event, Sources):
         return bool(earlier.sources)
     last = earlier.last_step
@@ -73,7 +73,7 @@ def _was_said(event: Event, earlier: Transcript) -> bool:
     return event.step < last.step or (event.step == last.step and begins)
 
 
-async def _answer(question: Question, installation: Installation) -> AsyncGenerator[Event, None]:
+async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     earlier = question.earlier
     steps = Steps(total=3)
     begun = steps.begin("question", "Reading the question")
@@ -82,37 +82,37 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
         # Only a conversation has to be looked up. Else the step is over as it begins, and the
         # next one says so: one write less before the answer.
         yield begun
-    history = await _history(question.owner, session_id, installation)
-    yield steps.end(_read(len(history)))
+    history = await _read_history(question.owner, session_id, app)
+    yield steps.end(_describe_question(len(history)))
 
     yield steps.begin("search", "Searching the documents")
     passages: tuple[Passage, ...] = ()
-    async with aclosing(reporting(partial(_search, question, history, installation))) as found:
+    async with aclosing(merge_reports(partial(_search, question, history, app))) as found:
         async for item in found:
             if isinstance(item, Progress):
                 yield steps.report(item)
             else:
                 passages = item
-    sources = tuple(_source(passage) for passage in passages)
+    sources = tuple(_make_source(passage) for passage in passages)
     if earlier is not None and earlier.sources:
         sources = earlier.sources
-        passages = _as_cited(sources, passages)
-    yield steps.end(_found(passages), passages=len(passages))
+        passages = _find_cited(sources, passages)
+    yield steps.end(_describe_passages(passages), passages=len(passages))
     yield Sources(sources)
 
-    yield steps.begin(WRITING, "Writing the answer")
-    writing = Writing.after(question)
+    yield steps.begin(ANSWER_STEP, "AnswerCollector the answer")
+    writing = AnswerCollector.after(question)
     prompt = Prompt(
         question=question.query,
         passages=passages,
         history=history,
-        max_tokens=installation.settings.chat_tokens,
+        max_tokens=app.settings.chat_tokens,
         so_far=question.so_far,
-        until=_until(question),
+        until=_answer_deadline(question),
         spent=writing.spent,
-        cut=_cut(question),
+        unbilled_calls=_list_unbilled_calls(question),
     )
-    async with aclosing(reporting(partial(_write, prompt, installation))) as pieces:
+    async with aclosing(merge_reports(partial(_write, prompt, app))) as pieces:
         async for piece in pieces:
             if isinstance(piece, Progress):
                 yield steps.report(piece)
@@ -120,7 +120,7 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
                 yield event
     text = writing.taken()
     if session_id and text:
-        await _remember(question, session_id, text, installation)
+        await _remember_turn(question, session_id, text, app)
     yield steps.end("Answer written", characters=len(text))
     yield Final(
         Result(
@@ -130,13 +130,13 @@ async def _answer(question: Question, installation: Installation) -> AsyncGenera
             session_id=session_id,
             sources=sources,
             usage=writing.usage,
-            model=writing.model or installation.chat.model,
-            grounding=_grounding(text, passages),
+            model=writing.model or app.chat.model,
+            grounding=_check_grounding(text, passages),
         )
     )
 
 
-async def reporting(
+async def merge_reports(
     work: Callable[[Report], AsyncGenerator[T, None]],
 ) -> AsyncGenerator[T | Progress, None]:
     """What `work` yields and what it reports through its status callback, as they come."""
@@ -146,84 +146,80 @@ async def reporting(
         # A report that finds no room is dropped: there are fresher ones in front of it.
         channel.put_now(progress)
 
-    async with pumped(work(report), channel):
+    async with run_pump(work(report), channel):
         while (batch := await channel.take()) is not None:
             for item in batch:
                 yield item
 
 
-async def _history(
-    owner: str | None, session_id: str | None, installation: Installation
-) -> tuple[Turn, ...]:
+async def _read_history(owner: str | None, session_id: str | None, app: App) -> tuple[Turn, ...]:
     if not session_id:
         return ()
-    turns = await installation.log.turns(owner, session_id, TURNS)
+    turns = await app.log.read_turns(owner, session_id, HISTORY_TURNS)
     return tuple(Turn(question, said) for question, said in turns)
 
 
 async def _search(
-    question: Question, history: tuple[Turn, ...], installation: Installation, report: Report
+    question: Question, history: tuple[Turn, ...], app: App, report: Report
 ) -> AsyncGenerator[tuple[Passage, ...], None]:
     previous = "\n".join(turn.question for turn in history) or None
-    yield await installation.context.retrieve(
+    yield await app.context.retrieve(
         question.query, question.top_k, previous=previous, report=report
     )
 
 
-def _write(
-    prompt: Prompt, installation: Installation, report: Report
-) -> AsyncGenerator[Piece, None]:
-    return answer(installation.chat, prompt, report=report)
+def _write(prompt: Prompt, app: App, report: Report) -> AsyncGenerator[Piece, None]:
+    return answer(app.chat, prompt, report=report)
 
 
-def _cut(question: Question) -> tuple[Cut, ...]:
+def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
     """The calls for this answer that are over, and whose cost nobody told.
 
     One is a producer's go that said something, or was writing when it went: without a word a
     model may have been asked all the same.
     """
-    untold = question.earlier.untold if question.earlier is not None else ()
+    unbilled = question.earlier.unbilled if question.earlier is not None else ()
     return tuple(
-        Cut(question.so_far[: go.begun], go.said) for go in untold if go.said or go.step == WRITING
+        UnbilledCall(question.so_far[: go.begun], go.answer)
+        for go in unbilled
+        if go.answer or go.step == ANSWER_STEP
     )
 
 
-def _until(question: Question) -> float | None:
+def _answer_deadline(question: Question) -> float | None:
     """When the answer has to be whole, by the clock of the event loop."""
     if question.seconds_left is None:
         return None
     return anyio.current_time() + question.seconds_left - DEADLINE_MARGIN
 
 
-def _grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:
-    found = check(text, passages)
+def _check_grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:
+    found = check_citations(text, passages)
     if found is None:
         return None
     unmatched = tuple(
         Unmatched(citation=item.citation, mark=item.mark, reason=item.reason)
-        for item in found.unmatched[:MOST_UNMATCHED]
+        for item in found.unmatched[:UNMATCHED_LIMIT]
     )
     return Grounding(score=found.score, citations=found.citations, unmatched=unmatched)
 
 
-async def _remember(
-    question: Question, session_id: str, text: str, installation: Installation
-) -> None:
-    log, turn = installation.log, (question.query, text)
+async def _remember_turn(question: Question, session_id: str, text: str, app: App) -> None:
+    log, turn = app.log, (question.query, text)
     # Whoever went before may have come as far as this.
-    known = question.earlier and await log.turns(question.owner, session_id, 1)
+    known = question.earlier and await log.read_turns(question.owner, session_id, 1)
     if known != [turn]:
         await log.add_turn(question.owner, session_id, *turn)
 
 
-def _as_cited(sources: tuple[Source, ...], found: tuple[Passage, ...]) -> tuple[Passage, ...]:
+def _find_cited(sources: tuple[Source, ...], found: tuple[Passage, ...]) -> tuple[Passage, ...]:
     # A citation [n] that was said means the n-th of the sources that were said, also when the
     # documents have changed since: then what is left of a passage is what was shown of it.
     known = {passage.id: passage for passage in found}
-    return tuple(known.get(source.id) or _shown(source) for source in sources)
+    return tuple(known.get(source.id) or _restore_passage(source) for source in sources)
 
 
-def _shown(source: Source) -> Passage:
+def _restore_passage(source: Source) -> Passage:
     return Passage(
         id=source.id,
         title=source.title,
@@ -235,11 +231,11 @@ def _shown(source: Source) -> Passage:
     )
 
 
-def _read(earlier: int) -> str:
+def _describe_question(earlier: int) -> str:
     return f"Read, after {_count(earlier, 'earlier question')}" if earlier else "Question read"
 
 
-def _found(passages: tuple[Passage, ...]) -> str:
+def _describe_passages(passages: tuple[Passage, ...]) -> str:
     documents = len({passage.uri.partition("#")[0] for passage in passages})
     if not passages:
         return "Found nothing that fits"
@@ -250,9 +246,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _source(passage: Passage) -> Source:
+def _make_source(passage: Passage) -> Source:
     text = " ".join(passage.text.split())
-    snippet = text if len(text) <= SNIPPET else text[: SNIPPET - 1].rsplit(" ", 1)[0] + "…"
+    snippet = (
+        text if len(text) <= SNIPPET_LENGTH else text[: SNIPPET_LENGTH - 1].rsplit(" ", 1)[0] + "…"
+    )
     return Source(
         id=passage.id,
         title=passage.title,

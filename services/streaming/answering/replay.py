@@ -14,8 +14,8 @@ from pathlib import Path
 from ...errors import RiverrunError, SetupError
 from ...runs.recordings import Recording, read_recordings
 from ..events import (
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Reset,
     Sources,
@@ -44,7 +44,7 @@ def open_recordings(place: Path) -> tuple[Recording, ...]:
     return recordings
 
 
-async def replayed(
+async def replay(
     question: Question,
     recordings: Sequence[Recording],
     speed: float,
@@ -57,9 +57,9 @@ async def replayed(
     recorded (its id, session, cursor and times) is this run's own. A recording without an end
     ends as interrupted. Raises `RiverrunError` when there is no recording of the question.
     """
-    recording = recording_for(question.query, recordings)
+    recording = find_recording(question.query, recordings)
     events = [(seconds, read_event(entry.payload)) for seconds, entry in recording.entries]
-    after = _said([event for _, event in events], question)
+    after = _count_known([event for _, event in events], question)
     # The time is counted from the start, so that late wake-ups do not add up.
     loop = asyncio.get_running_loop()
     skipped = events[after - 1][0] if after else 0.0
@@ -67,7 +67,7 @@ async def replayed(
     for seconds, event in events[after:]:
         if speed and (wait := begun + (seconds - skipped) / speed - loop.time()) > 0:
             await sleep(wait)
-        yield _anew(event)
+        yield _strip_run_fields(event)
     if not recording.entries or not recording.entries[-1][1].terminal:
         raise RiverrunError(
             "The answer was interrupted: its recording has no end.",
@@ -77,7 +77,7 @@ async def replayed(
         )
 
 
-def _said(events: Sequence[Event], question: Question) -> int:
+def _count_known(events: Sequence[Event], question: Question) -> int:
     """How many of a recording's events an earlier producer of this run has said."""
     if question.earlier is None:
         return 0
@@ -94,7 +94,7 @@ def _said(events: Sequence[Event], question: Question) -> int:
     return 0
 
 
-def recording_for(query: str, recordings: Sequence[Recording]) -> Recording:
+def find_recording(query: str, recordings: Sequence[Recording]) -> Recording:
     """The recording of a question: of the same words, or the only one there is."""
     words = _words(query)
     for recording in recordings:
@@ -113,7 +113,7 @@ def _words(query: str) -> list[str]:
     return unicodedata.normalize("NFC", query).casefold().split()
 
 
-def _anew(event: Event) -> Event:
+def _strip_run_fields(event: Event) -> Event:
     if isinstance(event, Status):
         return replace(event, timestamp=0)
     if isinstance(event, Final):
@@ -121,6 +121,6 @@ def _anew(event: Event) -> Event:
             event.result, run_id=None, session_id=None, metadata={}, steps=(), execution_time_ms=0
         )
         return Final(result)
-    if isinstance(event, Failure):
+    if isinstance(event, ErrorEvent):
         return replace(event, run_id=None, cursor=None)
     return event

@@ -49,9 +49,9 @@ def encode(
             raise FieldError(f"retry is a whole number of milliseconds, not {retry!r}.")
         block += f"retry: {retry}\n"
     if event is not None:
-        block += f"event: {_one_line('event', event)}\n"
+        block += f"event: {_check_one_line('event', event)}\n"
     if id is not None:
-        block += f"id: {_one_line('id', id)}\n"
+        block += f"id: {_check_one_line('id', id)}\n"
     for line in _lines(data):
         block += f"data: {line}\n"
     return (block + "\n").encode()
@@ -67,7 +67,7 @@ def _lines(text: str) -> list[str]:
     return clean(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _one_line(name: str, value: str) -> str:
+def _check_one_line(name: str, value: str) -> str:
     # "If the field value does not contain U+0000 NULL, then set the last event ID buffer":
     # an id with NUL would silently not be an id, so the three are refused alike.
     if any(character in value for character in "\r\n\0"):
@@ -128,7 +128,7 @@ class EventStreamParser:
             self._after_cr = False
             start = 1 if text[0] == "\n" else 0
         for found in _LINE_END.finditer(text, start):
-            line = self._ended_line(text[start : found.start()])
+            line = self._end_line(text[start : found.start()])
             start = found.end()
             if line:
                 self._field(line)
@@ -139,7 +139,7 @@ class EventStreamParser:
             self._after_cr = text.endswith("\r")
         self._hold(text[start:])
 
-    def _ended_line(self, rest: str) -> str:
+    def _end_line(self, rest: str) -> str:
         if self._line:
             self._line.append(rest)
             rest = "".join(self._line)

@@ -15,7 +15,7 @@ def quality(accept: str, content_type: str) -> float:
     return 0.0
 
 
-def explicit(accept: str, content_type: str) -> float:
+def explicit_quality(accept: str, content_type: str) -> float:
     """The same, counting only a header that names `content_type` in full."""
     return _ranges(accept).get(content_type, 0.0)
 

@@ -28,11 +28,11 @@ SESSION_LIMIT = 128
 METADATA_LIMIT = 16
 
 # A body of 64 KiB has room for thousands of faults; nobody reads more than a few.
-MOST_DETAILS = 20
-_LONGEST_NAME = 100
+DETAILS_LIMIT = 20
+_NAME_LIMIT = 100
 
 
-def _visible(value: str) -> str:
+def _check_visible(value: str) -> str:
     # Format characters too: a zero-width space alone asks nothing.
     if all(unicodedata.category(character) in _UNSEEN for character in value):
         raise ValueError("must not be blank: " + _ACCEPTED["query"])
@@ -41,13 +41,13 @@ def _visible(value: str) -> str:
     return value
 
 
-def _one_line(value: str) -> str:
+def _check_one_line(value: str) -> str:
     if any(unicodedata.category(character) in _BREAKING for character in value):
         raise ValueError("must not contain control characters")
     return value
 
 
-def _whole(value: str) -> str:
+def _check_unicode(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -55,7 +55,7 @@ def _whole(value: str) -> str:
     return value
 
 
-Text = Annotated[StrictStr, AfterValidator(_whole)]
+Text = Annotated[StrictStr, AfterValidator(_check_unicode)]
 
 _HALF = "must be whole Unicode characters: half a surrogate pair is none"
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
@@ -82,12 +82,14 @@ class ChatRequest(BaseModel):
     query: Annotated[
         StrictStr,
         StringConstraints(strip_whitespace=True, max_length=QUERY_LIMIT),
-        AfterValidator(_visible),
+        AfterValidator(_check_visible),
     ]
     streaming: StrictBool | None = None
     resume: StrictBool | None = None
     session_id: Annotated[
-        Annotated[StrictStr, StringConstraints(max_length=SESSION_LIMIT), AfterValidator(_one_line)]
+        Annotated[
+            StrictStr, StringConstraints(max_length=SESSION_LIMIT), AfterValidator(_check_one_line)
+        ]
         | None,
         Field(alias="sessionId"),
     ] = None
@@ -118,12 +120,10 @@ def _details(error: ValidationError) -> list[dict[str, str]]:
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {
-            "field": ".".join(
-                str(part)[:_LONGEST_NAME] for part in fault["loc"] if part != "[key]"
-            ),
+            "field": ".".join(str(part)[:_NAME_LIMIT] for part in fault["loc"] if part != "[key]"),
             "message": _message(fault["type"], fault["msg"], fault["loc"]),
         }
-        for fault in faults[:MOST_DETAILS]
+        for fault in faults[:DETAILS_LIMIT]
     ]
 
 
@@ -133,7 +133,7 @@ def _message(kind: str, message: str, where: tuple[int | str, ...]) -> str:
         return message.removeprefix("Value error, ")
     if kind == "string_unicode":
         return _HALF
-    accepted = _accepted(where)
+    accepted = _describe_accepted(where)
     if kind == "missing":
         return f"is required: {accepted}"
     if kind == "string_too_long":
@@ -141,7 +141,7 @@ def _message(kind: str, message: str, where: tuple[int | str, ...]) -> str:
     return f"must be {accepted}"
 
 
-def _accepted(where: tuple[int | str, ...]) -> str:
+def _describe_accepted(where: tuple[int | str, ...]) -> str:
     if not where:
         return "a JSON object"
     field = str(where[0])

@@ -17,10 +17,10 @@ from starlette.requests import Request
 
 from ...errors import RiverrunError
 from ...settings import Settings
+from ..app import default_app
 from ..encoders import DIALECTS
-from ..installation import installed
 from ..question import Question, Reader, parse_question
-from .accept import explicit, quality
+from .accept import explicit_quality, quality
 
 BODY_LIMIT = 64 * 1024
 URL_LIMIT = 8 * 1024
@@ -56,26 +56,28 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
     `settings` are this process's own unless others are given.
     Raises `RequestError` or `InvalidQuestionError` with a code of the contract's table.
     """
-    settings = settings or installed().settings
+    settings = settings or default_app().settings
     owner = read_owner(request, settings)
-    data = await _body(request) if request.method == "POST" else _parameters(request)
+    data = await _read_body(request) if request.method == "POST" else _read_parameters(request)
     question = parse_question(
         data,
         owner=owner,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=_read_idempotency_key(request),
         seconds_left=seconds_left(request, settings),
-        front_left=settings.response_seconds,
+        response_seconds_left=settings.response_seconds,
     )
     accept = ", ".join(request.headers.getlist("accept"))
-    return _negotiated(question, accept)
+    return _negotiate(question, accept)
 
 
-def _negotiated(question: Question, accept: str) -> Question:
+def _negotiate(question: Question, accept: str) -> Question:
     # What the body says wins; where it says nothing, naming a stream's type asks for a stream.
-    named = {name: explicit(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    named = {name: explicit_quality(accept, kind.content_type) for name, kind in DIALECTS.items()}
     wanted = max(named, key=lambda name: named[name])
     if question.streaming is None:
-        welcome = named[wanted] > 0 and named[wanted] >= explicit(accept, "application/json")
+        welcome = named[wanted] > 0 and named[wanted] >= explicit_quality(
+            accept, "application/json"
+        )
         question = replace(question, streaming=welcome)
     if not question.streaming:
         return question
@@ -117,7 +119,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
 
     Raises `RequestError` for a `resume` in the URL that is neither true nor false.
     """
-    settings = settings or installed().settings
+    settings = settings or default_app().settings
     text = request.query_params.get("resume", "")
     if text and text not in _FLAGS:
         raise RequestError("resume must be true or false (in a URL also 1 or 0).")
@@ -125,20 +127,20 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
     if not text and request.method == "POST":
         # A client that repeats its request to read on; anything but a clear yes is none.
         try:
-            resume = (await _body(request)).get("resume") is True
+            resume = (await _read_body(request)).get("resume") is True
         except RequestError:
             resume = False
     return Reader(
         resume=resume,
         seconds_left=seconds_left(request, settings),
-        front_left=settings.response_seconds,
+        response_seconds_left=settings.response_seconds,
     )
 
 
 def read_dialect(request: Request) -> str:
     """The dialect that a reader of a run asks for by its Accept header."""
     accept = ", ".join(request.headers.getlist("accept"))
-    named = {name: explicit(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    named = {name: explicit_quality(accept, kind.content_type) for name, kind in DIALECTS.items()}
     wanted = max(named, key=lambda name: named[name])
     return wanted if named[wanted] > 0 else "native"
 
@@ -148,7 +150,7 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
 
     Raises `RequestError` (`unauthorized`) without a known key in `Authorization: Bearer`.
     """
-    settings = settings or installed().settings
+    settings = settings or default_app().settings
     if not settings.api_keys:
         return None
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -197,7 +199,7 @@ def check_url(request: Request) -> None:
         )
 
 
-def _parameters(request: Request) -> dict[str, Any]:
+def _read_parameters(request: Request) -> dict[str, Any]:
     try:
         # Starlette's own reading puts U+FFFD for bytes that are not UTF-8.
         pairs = parse_qsl(
@@ -224,7 +226,7 @@ def _parameters(request: Request) -> dict[str, Any]:
     return data
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _read_body(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if not _JSON.fullmatch(kind):
         # Also what stops a form on another site from posting here.
@@ -234,11 +236,11 @@ async def _body(request: Request) -> dict[str, Any]:
     body = bytearray()
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
-        raise _too_large()
+        raise _too_large_error()
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise _too_large()
+            raise _too_large_error()
     return parse_object(bytes(body))
 
 
@@ -250,7 +252,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     try:
         data = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_no_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_reject_duplicates,
+            parse_constant=_reject_constant,
         )
     except UnicodeDecodeError as error:
         raise RequestError("The body is not UTF-8.", code="invalid_json") from error
@@ -261,22 +265,22 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return data
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
         raise ValueError("a name stands twice")
     return data
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _too_large() -> RequestError:
+def _too_large_error() -> RequestError:
     return RequestError(f"The body is over {BODY_LIMIT} bytes.", code="payload_too_large")
 
 
-def _idempotency_key(request: Request) -> str | None:
+def _read_idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise RequestError("Idempotency-Key must be 1 to 128 printable ASCII characters.")

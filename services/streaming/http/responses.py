@@ -16,12 +16,12 @@ from ...runs import Entry
 from ..encoders import DIALECTS, Dialect, frames
 from ..events import payload
 from ..run.log_writer import Entries
-from ..run.transcript import failure_of
+from ..run.transcript import make_error_event
 
-log = logging.getLogger("riverrun.http")
+logger = logging.getLogger("riverrun.http")
 
 # How long a body may take to close after its reader left, in seconds.
-CLOSE_BUDGET = 3.0
+CLOSE_SECONDS = 3.0
 
 _FINAL = b'{"type":"final","result":'
 
@@ -93,7 +93,7 @@ class StreamingAnswer(StreamingResponse):
         except ClientDisconnect:
             pass  # a reader that leaves is no error; what follows is in the `finally` below
         finally:
-            with anyio.move_on_after(CLOSE_BUDGET, shield=True):
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self._body.aclose()
                 # A body that was never begun closes nothing: the entries are closed by name.
                 await self._entries.aclose()
@@ -117,7 +117,7 @@ class JSONAnswer(Response):
         )
 
 
-def streamed(
+def stream_response(
     entries: Entries,
     dialect: str,
     run_id: str,
@@ -141,7 +141,10 @@ def terminal_response(entry: Entry, run_id: str) -> JSONAnswer:
         result = entry.payload.removeprefix(_FINAL).removesuffix(b"}")
         return JSONAnswer(result, headers={"X-Run-Id": run_id})
     failure = from_json(entry.payload)
-    headers = {"X-Run-Id": run_id, **_advice(failure["code"], failure.get("retryAfterMs"))}
+    headers = {
+        "X-Run-Id": run_id,
+        **_make_retry_headers(failure["code"], failure.get("retryAfterMs")),
+    }
     return JSONAnswer(entry.payload, STATUS_OF_CODE.get(failure["code"], 500), headers)
 
 
@@ -151,14 +154,14 @@ def error_response(error: RiverrunError, *, headers: Mapping[str, str] | None = 
     What is not the asker's business (`SetupError`, code `internal`) goes to the log instead.
     """
     if error.code == "internal":
-        log.error("A request failed: %s", error, exc_info=error.__cause__)
-    failure = replace(failure_of(error), details=getattr(error, "details", None))
+        logger.error("A request failed: %s", error, exc_info=error.__cause__)
+    failure = replace(make_error_event(error), details=getattr(error, "details", None))
     status = STATUS_OF_CODE.get(error.code, 500)
-    advice = _advice(error.code, error.retry_after_ms)
+    advice = _make_retry_headers(error.code, error.retry_after_ms)
     return JSONAnswer(payload(failure), status, {**advice, **(headers or {})})
 
 
-def _advice(code: str, retry_after_ms: int | None) -> Mapping[str, str]:
+def _make_retry_headers(code: str, retry_after_ms: int | None) -> Mapping[str, str]:
     status = STATUS_OF_CODE.get(code, 500)
     if status in (429, 503):
         return {"Retry-After": str(-(-(retry_after_ms or 1000) // 1000))}

@@ -4,52 +4,52 @@ The one place where reading and producing meet. Knows nothing of requests and re
 """
 
 from ...runs import Run
-from ..installation import Installation
+from ..app import App
 from ..question import Reader
 from ..run.log_writer import Entries
-from ..run.resume import can_go_on, take_over
+from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
-from ..run.start import Producer, produce, produced
-from ..run.task import heard
-from .session import attended, started
+from ..run.start import Producer, open_producer, start_run_task
+from ..run.task import read_live
+from .session import prime, serve_reader
 from .tail import read_run
 
 
-async def joined(
+async def join_run(
     run: Run,
     after: int,
     reader: Reader,
-    here: Installation,
+    app: App,
     *,
     name: str | None,
     producer: Producer | None = None,
     observers: tuple[Observer, ...] = (),
-    wakes: bool = False,
+    may_resume: bool = False,
 ) -> tuple[Run, Entries]:
     """`run`, and its entries after `after` for a reader who was admitted; gives their place back.
 
-    Who `wakes` a run makes it go on, here, if nobody produces it and `producer`, whose `name` it
-    must know, can. Nobody else ever calls a provider.
+    Who `may_resume` a run makes it go on, here, if nobody produces it and `producer`, whose `name`
+    it must know, can. Nobody else ever calls a provider.
     """
-    able = here.durable and can_go_on(run, name)
-    returns = reader.resume and able
+    able = app.is_durable and can_resume(run, name)
+    will_resume = reader.resume and able
     try:
-        ours = await take_over(run, here, reader) if wakes and able else None
+        ours = await take_over(run, app, reader) if may_resume and able else None
         if ours is None:
-            entries = read_run(run, after, here, returns=returns)
+            entries = read_run(run, after, app, will_resume=will_resume)
         else:
-            production = produce(
+            run_task = start_run_task(
                 ours.run,
                 ours.question,
-                produced(producer, ours.question, here),
-                here,
+                open_producer(producer, ours.question, app),
+                app,
                 observers=observers,
                 pausable=True,
                 transcript=ours.transcript,
                 after=ours.after,
             )
-            entries = await started(heard(production, here, after, returns=returns))
+            entries = await prime(read_live(run_task, app, after, will_resume=will_resume))
     except BaseException:
-        here.dismiss()
+        app.release()
         raise
-    return run, await started(attended(entries, here, run, reader, after, returns=returns))
+    return run, await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))

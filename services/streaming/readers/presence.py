@@ -12,117 +12,117 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...runs import UnknownRunError
-from ..installation import Installation
+from ..app import App
 
 if TYPE_CHECKING:
-    from ..run.task import Production
+    from ..run.task import RunTask
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 # How long a reader who was sent off may take to come back before they count as gone, in seconds.
-RETURN = 10.0
+RECONNECT_GRACE = 10.0
 
 # How often a sign is renewed, and a store that failed is asked again, in seconds.
-RENEW = 2.0
+RENEW_INTERVAL = 2.0
 
 # How long a sign holds, in seconds. One who is sent off is then still counted for as long as they
 # may take to come back, without a last write at the moment when a body has to end; and a store may
 # fail for as long before a reader loses the run.
-HOLD = RETURN + RENEW
+PRESENCE_TTL = RECONNECT_GRACE + RENEW_INTERVAL
 
 
-def arrived(here: Installation, run_id: str) -> None:
+def on_first_reader(app: App, run_id: str) -> None:
     """The first reader of a run has come here: other processes are told while there is one."""
-    if here.durable and here.settings.on_abandoned != "finish":
-        _begin(here, run_id, _sign(here, run_id))
+    if app.is_durable and app.settings.on_abandoned != "finish":
+        _start_task(app, run_id, _renew(app, run_id))
 
 
-async def deserted(here: Installation, run_id: str, *, returns: bool, ended: bool) -> None:
-    """The last reader of a run has left here, perhaps one who `returns`, perhaps at its end."""
-    _stop(here, run_id)
-    production = here.producing(run_id)
-    if production is None or (here.durable and not _may_be_given_up(here, production, ended=ended)):
+async def on_last_reader_left(app: App, run_id: str, *, will_resume: bool, ended: bool) -> None:
+    """The last reader of a run has left here, perhaps one who `will_resume`, perhaps at its end."""
+    _cancel_task(app, run_id)
+    run_task = app.find_task(run_id)
+    if run_task is None or (app.is_durable and not _may_abandon(app, run_task, ended=ended)):
         return
-    delay = max(here.settings.abandoned_after, RETURN if returns else 0.0)
+    delay = max(app.settings.abandoned_after, RECONNECT_GRACE if will_resume else 0.0)
     if not delay:
         # A task that was never begun runs no `finally`, and its run would never end.
         await asyncio.sleep(0)
-        delay = await _still_read(here, production)
-        if run_id in here.readers:
+        delay = await _seconds_until_abandoned(app, run_task)
+        if run_id in app.readers:
             return
     if delay:
-        _begin(here, run_id, _watch(here, production, delay))
+        _start_task(app, run_id, _abandon_when_unread(app, run_task, delay))
     else:
-        _give_up(here, production)
-        await production.ended()
+        _abandon(app, run_task)
+        await run_task.ended()
 
 
-def _may_be_given_up(here: Installation, production: "Production", *, ended: bool) -> bool:
-    if ended or here.settings.on_abandoned == "finish":
+def _may_abandon(app: App, run_task: "RunTask", *, ended: bool) -> bool:
+    if ended or app.settings.on_abandoned == "finish":
         return False
     # One that nobody could go on with is not paused: it finishes.
-    return here.settings.on_abandoned == "stop" or production.pausable
+    return app.settings.on_abandoned == "stop" or run_task.pausable
 
 
-async def _watch(here: Installation, production: "Production", delay: float) -> None:
+async def _abandon_when_unread(app: App, run_task: "RunTask", delay: float) -> None:
     while delay:
-        await asyncio.wait({production.task}, timeout=delay)
-        if production.task.done():
+        await asyncio.wait({run_task.task}, timeout=delay)
+        if run_task.task.done():
             return
-        delay = await _still_read(here, production)
-    _give_up(here, production)
+        delay = await _seconds_until_abandoned(app, run_task)
+    _abandon(app, run_task)
 
 
-async def _still_read(here: Installation, production: "Production") -> float:
+async def _seconds_until_abandoned(app: App, run_task: "RunTask") -> float:
     """In how many seconds a run without readers here may be given up, as far as is known; 0: now.
 
     The time without readers is counted from the end of the last sign.
     """
-    if not here.durable:
+    if not app.is_durable:
         return 0.0
     try:
-        unattended = await here.log.unattended(production.run.id)
+        unattended = await app.log.seconds_unread(run_task.run.id)
     except UnknownRunError:
         return 0.0  # nobody can read it any more
     except Exception as error:  # noqa: BLE001 - whatever it is, somebody may be reading
-        log.warning("Run %s goes on: who reads it cannot be seen (%r).", production.run.id, error)
-        return RENEW
-    return max(0.0, here.settings.abandoned_after - unattended)
+        logger.warning("Run %s goes on: who reads it cannot be seen (%r).", run_task.run.id, error)
+        return RENEW_INTERVAL
+    return max(0.0, app.settings.abandoned_after - unattended)
 
 
-def _give_up(here: Installation, production: "Production") -> None:
-    if production.run.id not in here.readers:
-        production.give_up(pause=here.durable and here.settings.on_abandoned == "pause")
+def _abandon(app: App, run_task: "RunTask") -> None:
+    if run_task.run.id not in app.readers:
+        run_task.abandon(pause=app.is_durable and app.settings.on_abandoned == "pause")
 
 
-async def _sign(here: Installation, run_id: str) -> None:
+async def _renew(app: App, run_id: str) -> None:
     """Say that the run is read here, again and again."""
     told = False
     while True:
         # Who produces it in this process sees its readers without.
-        if here.producing(run_id) is None:
+        if app.find_task(run_id) is None:
             try:
-                await here.log.attend(run_id, HOLD)
+                await app.log.mark_read(run_id, PRESENCE_TTL)
             except UnknownRunError:
                 return  # the reader is told by what they read
             except Exception as error:  # noqa: BLE001 - it must not end the reading
                 if not told:
-                    log.warning("Run %s: its readers here are not seen (%r).", run_id, error)
+                    logger.warning("Run %s: its readers here are not seen (%r).", run_id, error)
                 told = True
-        await asyncio.sleep(RENEW)
+        await asyncio.sleep(RENEW_INTERVAL)
 
 
-def _begin(here: Installation, run_id: str, work: Coroutine[Any, Any, None]) -> None:
-    _stop(here, run_id)
-    here.lookouts[run_id] = task = asyncio.create_task(work)
-    task.add_done_callback(partial(_over, here, run_id))
+def _start_task(app: App, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+    _cancel_task(app, run_id)
+    app.presence_tasks[run_id] = task = asyncio.create_task(work)
+    task.add_done_callback(partial(_forget_task, app, run_id))
 
 
-def _stop(here: Installation, run_id: str) -> None:
-    if (task := here.lookouts.pop(run_id, None)) is not None:
+def _cancel_task(app: App, run_id: str) -> None:
+    if (task := app.presence_tasks.pop(run_id, None)) is not None:
         task.cancel()
 
 
-def _over(here: Installation, run_id: str, task: "asyncio.Task[None]") -> None:
-    if here.lookouts.get(run_id) is task:
-        del here.lookouts[run_id]
+def _forget_task(app: App, run_id: str, task: "asyncio.Task[None]") -> None:
+    if app.presence_tasks.get(run_id) is task:
+        del app.presence_tasks[run_id]

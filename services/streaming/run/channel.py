@@ -15,14 +15,14 @@ import anyio
 
 from ...errors import RiverrunError
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 T = TypeVar("T")
 
 # How long a producer may take to run its `finally` after it was told to end, in seconds. One
 # that is not done by then is told once more, and given the short time to hear it.
-CLEANUP_BUDGET = 2.0
-LAST_CALL = 0.05
+CLEANUP_SECONDS = 2.0
+SECOND_CANCEL_SECONDS = 0.05
 
 
 class Channel(Generic[T]):
@@ -44,14 +44,14 @@ class Channel(Generic[T]):
         self._reader_waits = False
 
     @property
-    def awaited(self) -> bool:
+    def is_awaited(self) -> bool:
         """Whether a reader waits for more just now."""
         return self._reader_waits
 
     async def put(self, item: T) -> bool:
         """Hand over an item; wait while the channel is full. False: nobody will take it."""
         while self._held >= self._limit and not self._closed:
-            await self._room()
+            await self._wait_room()
         return self.put_now(item)
 
     def put_now(self, item: T) -> bool:
@@ -64,10 +64,10 @@ class Channel(Generic[T]):
             _resolve(self._reader)
         return True
 
-    async def taken(self) -> None:
+    async def wait_taken(self) -> None:
         """Wait until the reader has dealt with everything put so far and asks for more."""
         while (self._items or not self._reader_waits) and not self._closed:
-            await self._room()
+            await self._wait_room()
 
     def close(self, error: Exception | None = None) -> bool:
         """No more items. The reader gets what is waiting, then `error` if there is one.
@@ -89,7 +89,7 @@ class Channel(Generic[T]):
         None when the channel is closed and empty. Raises the error it was closed with.
         """
         if not self._items and not self._closed:
-            await self._something(timeout)
+            await self._wait_item(timeout)
         if self._items:
             items = list(self._items)
             self._items.clear()
@@ -107,9 +107,9 @@ class Channel(Generic[T]):
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._held < enough and not self._closed and (left := until - loop.time()) > 0:
-            await self._something(left, asks=False)
+            await self._wait_item(left, asks=False)
 
-    async def _something(self, timeout: float | None, *, asks: bool = True) -> None:
+    async def _wait_item(self, timeout: float | None, *, asks: bool = True) -> None:
         loop = asyncio.get_running_loop()
         self._reader = reader = loop.create_future()
         timer = loop.call_later(timeout, _resolve, reader) if timeout is not None else None
@@ -124,7 +124,7 @@ class Channel(Generic[T]):
             if timer is not None:
                 timer.cancel()
 
-    async def _room(self) -> None:
+    async def _wait_room(self) -> None:
         self._writer = asyncio.get_running_loop().create_future()
         try:
             await self._writer
@@ -142,7 +142,7 @@ def _resolve(future: "asyncio.Future[None]") -> None:
 
 
 @asynccontextmanager
-async def pumped(
+async def run_pump(
     items: AsyncGenerator[T, None],
     channel: Channel[T],
     *,
@@ -154,7 +154,7 @@ async def pumped(
     After an item for which `handshake` is true, the generator goes on only when the reader has
     dealt with it. An exception of the generator is raised where the channel is read. On the way
     out the generator has been closed, its `finally` run, or a warning logged after
-    `CLEANUP_BUDGET` seconds, or at the loop's time that `until` gives if that comes first.
+    `CLEANUP_SECONDS` seconds, or at the loop's time that `until` gives if that comes first.
     """
     task = asyncio.create_task(_pump(items, channel, handshake))
     try:
@@ -162,23 +162,23 @@ async def pumped(
     finally:
         channel.close()
         with anyio.CancelScope(shield=True):
-            await _ended(task, until())
+            await _wait_ended(task, until())
 
 
-async def _ended(task: "asyncio.Task[None]", until: float | None) -> None:
+async def _wait_ended(task: "asyncio.Task[None]", until: float | None) -> None:
     # Cancelled once, however many wish it: a second time would cut short the `finally` that
     # the first one set off.
     if not task.cancelling():
         task.cancel()
-    left = CLEANUP_BUDGET
+    left = CLEANUP_SECONDS
     if until is not None:
         left = min(left, max(0.0, until - asyncio.get_running_loop().time()))
     await asyncio.wait({task}, timeout=left)
-    if not task.done() and left == CLEANUP_BUDGET:
+    if not task.done() and left == CLEANUP_SECONDS:
         task.cancel()
-        await asyncio.wait({task}, timeout=LAST_CALL)
+        await asyncio.wait({task}, timeout=SECOND_CANCEL_SECONDS)
     if not task.done():
-        log.warning("A producer has not ended %.1f s after it was told to.", left)
+        logger.warning("A producer has not ended %.1f s after it was told to.", left)
     elif not task.cancelled():
         task.exception()  # asked for, so that asyncio does not report it a second time
 
@@ -192,21 +192,21 @@ async def _pump(
                 if not channel.put_now(item) and not await channel.put(item):
                     break
                 if handshake(item):
-                    await channel.taken()
+                    await channel.wait_taken()
         channel.close()
     except (Exception, SystemExit) as error:
         # Raised again, where the reader waits. A producer that exits ends its own answer, not
         # the process with everybody else's.
-        failure = error if isinstance(error, Exception) else _interrupted(error)
+        failure = error if isinstance(error, Exception) else _interrupted_error(error)
         if not channel.close(failure):
-            log.warning("A producer failed while it was being closed.", exc_info=error)
+            logger.warning("A producer failed while it was being closed.", exc_info=error)
     except BaseException as error:
         # Heard only when nobody here asked for it: a producer that cancels itself.
-        channel.close(_interrupted(error))
+        channel.close(_interrupted_error(error))
         raise
 
 
-def _interrupted(cause: BaseException) -> RiverrunError:
+def _interrupted_error(cause: BaseException) -> RiverrunError:
     error = RiverrunError("The answer was interrupted.", code="interrupted", retryable=True)
     error.__cause__ = cause
     return error

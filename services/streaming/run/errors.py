@@ -27,7 +27,7 @@ class PausedError(RiverrunError):
     retryable = True
 
     def __init__(self, reason: PauseReason) -> None:
-        told = _TOLD[reason]
+        told = _WORDINGS[reason]
         super().__init__(told.message, code=told.code, hint="Ask again.")
         self.reason: PauseReason = reason
 
@@ -39,27 +39,27 @@ class DeadlineError(PausedError):
         super().__init__("deadline")
 
 
-class _Told(NamedTuple):
+class _Wording(NamedTuple):
     code: str
     message: str
 
 
-_TOLD: dict[PauseReason, _Told] = {
-    "deadline": _Told("deadline", "Time ran out before the answer was finished."),
-    "front": _Told("deadline", "This connection's time ran out before the answer was finished."),
-    "shutdown": _Told("interrupted", "The service was ended before the answer was finished."),
-    "interrupted": _Told(
+_WORDINGS: dict[PauseReason, _Wording] = {
+    "deadline": _Wording("deadline", "Time ran out before the answer was finished."),
+    "front": _Wording("deadline", "This connection's time ran out before the answer was finished."),
+    "shutdown": _Wording("interrupted", "The service was ended before the answer was finished."),
+    "interrupted": _Wording(
         "interrupted", "The answer was interrupted: whoever was writing it is gone."
     ),
-    "abandoned": _Told("cancelled", "The answer was paused because nobody read it."),
+    "abandoned": _Wording("cancelled", "The answer was paused because nobody read it."),
 }
 
 
-def stopped() -> StoppedError:
+def run_stopped_error() -> StoppedError:
     """What ends a run that somebody stopped."""
     return StoppedError("The answer was stopped.")
 
 
-def left() -> RiverrunError:
+def reader_left_error() -> RiverrunError:
     """What ends a run whose last reader left, where such runs end."""
     return RiverrunError("The reader left before the answer was finished.", code="cancelled")

@@ -13,21 +13,21 @@ from contextlib import aclosing
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, NotNextError, Run, RunLog
+from ...runs import LEASE_SECONDS, Entry, Run, RunLog, SequenceConflictError
 from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token, payload
-from .errors import PausedError, left
+from .errors import PausedError, reader_left_error
 from .stages import Batches
 from .transcript import TOKEN_LIMIT, Transcript
 
-_log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 # A token of a durable log grows by its neighbours until it has this many characters.
-FEW_WORDS = 48
+JOINED_TOKEN_LENGTH = 48
 
 Entries = AsyncGenerator[Entry | None, None]
 """The entries of a run as a reader gets them; None stands for silence."""
 
-Recorded = AsyncGenerator[list[Entry], None]
+EntryBatches = AsyncGenerator[list[Entry], None]
 """Entries as they were appended, never an empty list. Taken as `Batches` are."""
 
 
@@ -39,9 +39,9 @@ async def record(
     *,
     after: int = 0,
     join: bool = False,
-    leave: Callable[[PauseReason, int], bytes] | None = None,
+    make_checkpoint: Callable[[PauseReason, int], bytes] | None = None,
     now: Callable[[], float] = time.time,
-) -> Recorded:
+) -> EntryBatches:
     """Append events to the log of `run` after entry `after`, then pass them on.
 
     With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
@@ -49,14 +49,14 @@ async def record(
     renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
     its terminal event, it closes the producer and ends the run in the log, so that nobody waits
     for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
-    `leave` gives for the last entry that was acknowledged. Raises `PausedError` then,
-    `NotNextError` when somebody else writes this run, and what the log raises. `now` gives epoch
-    seconds.
+    `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
+    `SequenceConflictError` when another process writes this run, and what the log raises. `now`
+    gives epoch seconds.
     """
     seq = after
-    ours = True
+    is_writer = True
     leased = now()
-    cause = left()
+    cause = reader_left_error()
     pause: PauseReason | None = None
     try:
         async with aclosing(batches):
@@ -65,16 +65,16 @@ async def record(
                     await log.renew(run)
                     leased = now()
                 if not batch:
-                    await _look(log, run, seq)
+                    await _check_conflict(log, run, seq)
                     continue
-                entries = as_entries(seq, _joined(batch) if join else batch)
+                entries = as_entries(seq, _join_tokens(batch) if join else batch)
                 batch.clear()
                 await log.append(run.id, entries)
                 seq += len(entries)
-                ours = not entries[-1].terminal
+                is_writer = not entries[-1].terminal
                 yield entries
-    except NotNextError:
-        ours = False
+    except SequenceConflictError:
+        is_writer = False
         raise
     except PausedError as error:
         pause = error.reason
@@ -86,45 +86,45 @@ async def record(
         cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
         raise
     finally:
-        if ours:
+        if is_writer:
             with anyio.CancelScope(shield=True):
-                if leave is not None and pause is not None:
-                    await give_back(run, log, leave(pause, seq))
+                if make_checkpoint is not None and pause is not None:
+                    await release_lease(run, log, make_checkpoint(pause, seq))
                 else:
-                    await _end(transcript.failed(cause, now()), seq, run, log)
+                    await _append_ending(transcript.failed(cause, now()), seq, run, log)
 
 
-async def _look(log: RunLog, run: Run, seq: int) -> None:
-    last = await log.last(run.id)
+async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:
+    last = await log.read_last(run.id)
     if last is not None and last.seq > seq:
-        raise NotNextError
+        raise SequenceConflictError
 
 
-async def give_back(run: Run, log: RunLog, checkpoint: bytes) -> None:
+async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
     """End the lease of `run` now, and leave `checkpoint`. Raises nothing."""
     try:
         await log.release(run, checkpoint=checkpoint)
-    except NotNextError:
+    except SequenceConflictError:
         pass  # somebody else has gone on with it
-    except Exception:  # noqa: BLE001 - its lease runs out by itself
-        _log.exception("Run %s could not be let go.", run.id)
+    except Exception:
+        logger.exception("Run %s could not be let go.", run.id)
 
 
-async def _end(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
+async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
     try:
         await log.append(run.id, as_entries(seq, ending))
-    except NotNextError:
+    except SequenceConflictError:
         pass  # somebody else ended it
-    except Exception:  # noqa: BLE001 - after the end there is only the log
-        _log.exception("Run %s could not be ended in its log.", run.id)
+    except Exception:
+        logger.exception("Run %s could not be ended in its log.", run.id)
 
 
-def _joined(events: Iterable[Event]) -> list[Event]:
+def _join_tokens(events: Iterable[Event]) -> list[Event]:
     # A few words at a time: an answer still arrives in pieces, also one that is made at once.
     joined: list[Event] = []
     for event in events:
         last = joined[-1] if joined else None
-        if type(event) is Token and type(last) is Token and len(last.text) < FEW_WORDS:
+        if type(event) is Token and type(last) is Token and len(last.text) < JOINED_TOKEN_LENGTH:
             text = last.text + event.text
             if len(text) <= TOKEN_LIMIT:
                 joined[-1] = Token(text)

@@ -11,30 +11,30 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from ...runs import NotNextError, Run
+from ...runs import Run, SequenceConflictError
+from ..app import App
 from ..events import Event, Status
-from ..installation import Installation
-from ..question import Question, Reader, recalled_question, who_goes_on
+from ..question import Question, Reader, load_question, read_producer_name
 from ..readers.tail import (
-    ATTEMPTS,
-    handed_back,
-    is_free,
-    transcript_of,
+    APPEND_ATTEMPTS,
+    is_claimable,
+    make_interrupted_checkpoint,
+    read_transcript,
 )
 from .errors import DeadlineError
-from .log_writer import as_entries, give_back
-from .transcript import REACH, Transcript
+from .log_writer import as_entries, release_lease
+from .transcript import RESUMED_AT, Transcript
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 # How often in a row a run may be gone on with without a word more of its answer.
 IDLE_LIMIT = 3
 
-GOING_ON = "Going on with the answer"
+RESUMED_DESCRIPTION = "Going on with the answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Continued:
+class ResumedRun:
     """A run that is ours now: what it said, up to and with entry `after`, and its question."""
 
     run: Run
@@ -43,12 +43,12 @@ class Continued:
     after: int
 
 
-def can_go_on(run: Run, producer: str | None) -> bool:
+def can_resume(run: Run, producer: str | None) -> bool:
     """Whether the producer of that name may go on with `run`. None may with none."""
-    return producer is not None and who_goes_on(run.question) == producer
+    return producer is not None and read_producer_name(run.question) == producer
 
 
-async def take_over(run: Run, here: Installation, reader: Reader) -> Continued | None:
+async def take_over(run: Run, app: App, reader: Reader) -> ResumedRun | None:
     """Become the producer of `run`, if nobody is.
 
     None when somebody is, or was faster, or the run is over: then it is only to be read. A run that
@@ -56,80 +56,82 @@ async def take_over(run: Run, here: Installation, reader: Reader) -> Continued |
     more than `settings.max_run_seconds` seconds ago. One that could not be taken over is free
     again.
     """
-    if here.producing(run.id) is not None:
+    if app.find_task(run.id) is not None:
         return None
-    known = await here.log.find(run.id, run.owner)
-    last = await here.log.last(run.id)
-    if (last is not None and last.terminal) or not is_free(known):
-        return None
-    try:
-        claimed = await here.log.claim(known)
-    except NotNextError:
+    known = await app.log.find(run.id, run.owner)
+    last = await app.log.read_last(run.id)
+    if (last is not None and last.terminal) or not is_claimable(known):
         return None
     try:
-        return await _fence(claimed, here, reader)
+        claimed = await app.log.claim(known)
+    except SequenceConflictError:
+        return None
+    try:
+        return await _append_fence(claimed, app, reader)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await give_back(claimed, here.log, handed_back(known, claimed))
+            await release_lease(claimed, app.log, make_interrupted_checkpoint(known, claimed))
         raise
 
 
-async def _fence(run: Run, here: Installation, reader: Reader) -> Continued | None:
-    for _attempt in range(ATTEMPTS):
-        transcript, last = await transcript_of(run, here)
+async def _append_fence(run: Run, app: App, reader: Reader) -> ResumedRun | None:
+    for _attempt in range(APPEND_ATTEMPTS):
+        transcript, last = await read_transcript(run, app)
         if last is not None and last.terminal:
             return None
         after = last.seq if last is not None else 0
         now = time.time()
-        over = _is_over(transcript, now, here.settings.max_run_seconds)
+        over = _is_over(transcript, now, app.settings.max_run_seconds)
         said: tuple[Event, ...] = (
-            transcript.failed(DeadlineError(), now) if over else (_going_on(transcript, now),)
+            transcript.failed(DeadlineError(), now)
+            if over
+            else (_make_resumed_status(transcript, now),)
         )
         entries = as_entries(after, said)
         try:
-            await here.log.append(run.id, entries)
-        except NotNextError:
+            await app.log.append(run.id, entries)
+        except SequenceConflictError:
             # The old producer got one more in, or somebody ended it: read again. Or somebody
             # claimed it after us, because we took so long.
-            if (await here.log.find(run.id, run.owner)).epoch != run.epoch:
+            if (await app.log.find(run.id, run.owner)).epoch != run.epoch:
                 return None
             continue
         if over:
             return None
         transcript.note(said[0])
-        log.info("Run %s goes on after entry %d.", run.id, after)
-        question = recalled_question(
+        logger.info("Run %s goes on after entry %d.", run.id, after)
+        question = load_question(
             run.question,
             owner=run.owner,
             resume=reader.resume,
             seconds_left=reader.seconds_left,
-            front_left=reader.front_left,
+            response_seconds_left=reader.response_seconds_left,
             so_far=transcript.text,
             earlier=replace(
                 transcript,
-                said=bytearray(transcript.said),
+                answer=bytearray(transcript.answer),
                 steps=dict(transcript.steps),
-                untold=list(transcript.untold),
+                unbilled=list(transcript.unbilled),
             ),
         )
-        return Continued(run, question, transcript, entries[-1].seq)
+        return ResumedRun(run, question, transcript, entries[-1].seq)
     return None
 
 
 def _is_over(transcript: Transcript, now: float, longest: float) -> bool:
-    idle = transcript.idle if len(transcript.text) == transcript.reach else 0
-    return idle >= IDLE_LIMIT or now - transcript.started > longest
+    idle_resumes = transcript.idle_resumes if len(transcript.text) == transcript.resumed_at else 0
+    return idle_resumes >= IDLE_LIMIT or now - transcript.started > longest
 
 
-def _going_on(transcript: Transcript, now: float) -> Status:
+def _make_resumed_status(transcript: Transcript, now: float) -> Status:
     last = transcript.last_step or Status(step=1, description="", status="executing")
     return Status(
         step=last.step,
         name=last.name,
-        description=GOING_ON,
+        description=RESUMED_DESCRIPTION,
         status="executing",
         timestamp=int(now * 1000),
         total_steps=last.total_steps,
         progress=last.progress,
-        data={REACH: len(transcript.text)},
+        data={RESUMED_AT: len(transcript.text)},
     )

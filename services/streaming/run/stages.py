@@ -2,7 +2,7 @@
 
     producer -> interruptible -> complete -> (recorded, framed elsewhere)
 
-`interruptible` lets a stop, the deadline and silence be noticed while the producer waits;
+`make_interruptible` lets a stop, the deadline and silence be noticed while the producer waits;
 `complete` makes exactly one terminal event of whatever happens; `observe` lets others listen.
 Whoever is handed a generator closes it. Nothing here knows about HTTP, logs or dialects.
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from ...errors import RiverrunError
 from ..events import (
     KINDS,
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Paused,
     Result,
@@ -29,21 +29,21 @@ from ..events import (
     Terminal,
     Token,
 )
-from .channel import Channel, pumped
-from .errors import DeadlineError, PausedError, StoppedError, stopped
-from .transcript import EVENT_OVERHEAD, Transcript, pieces, slim
+from .channel import Channel, run_pump
+from .errors import DeadlineError, PausedError, StoppedError, run_stopped_error
+from .transcript import EVENT_OVERHEAD, Transcript, split_tokens, trim_event
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 Observer = Callable[[Event], object]
 
 # The producer is told to end this many seconds before the platform would kill us, and however
 # long it takes over that, its run goes on to end or to pause LAST_WORD seconds before.
 DEADLINE_MARGIN = 1.7
-LAST_WORD = 1.5
+ENDING_MARGIN = 1.5
 
 # What a producer has for its `finally` when the process is being ended, in seconds.
-HURRY = 0.1
+SHUTDOWN_CLEANUP_SECONDS = 0.1
 
 # What one run may say in all, as `Transcript.size` counts it: a producer that never ends is
 # ended before it has filled the memory.
@@ -52,20 +52,20 @@ RUN_LIMIT = 256 * 1024 * 1024
 _CHANNEL_LIMIT = 64 * 1024
 
 # Tokens that wait for company stop waiting when they cost this much: about 1 KiB of text.
-GATHERED = 4 * 1024
+GATHER_LIMIT = 4 * 1024
 
 # A tuple, because `isinstance` of a union takes three times as long, once per event.
-_TERMINALS = (Final, Failure)
+_TERMINALS = (Final, ErrorEvent)
 
 
 @dataclass(slots=True)
-class _Patience:
+class _CleanupDeadline:
     """Until when, by the loop's clock, a producer may take to clean up; None: as ever."""
 
     until: float | None = None
 
 
-Said = Event | str
+Output = Event | str
 """What a producer may yield: events, or plain strings, which are pieces of the answer."""
 
 Batches = AsyncGenerator[list[Event], None]
@@ -76,20 +76,20 @@ holds it while the next is waited for, and a thousand runs would hold a thousand
 """
 
 
-async def interruptible(
-    events: AsyncGenerator[Said, None],
+async def make_interruptible(
+    events: AsyncGenerator[Output, None],
     *,
     stop: "asyncio.Future[RiverrunError | None] | None" = None,
     seconds_left: float | None = None,
     heartbeat: float | None = None,
     pace: float = 0.0,
-) -> AsyncGenerator[list[Said], None]:
+) -> AsyncGenerator[list[Output], None]:
     """Pass `events` on, and notice what happens while they are awaited.
 
     Runs `events` in a task of its own from first to last, so that it may hold cancel scopes and
     context variables. Yields what has come since the reader last asked, all at once; an empty
     list after each `heartbeat` seconds without an event. After tokens it lets more of them
-    gather for `pace` seconds, or until `GATHERED` bytes have. When
+    gather for `pace` seconds, or until `GATHER_LIMIT` bytes have. When
     `stop` is done, or `DEADLINE_MARGIN` before `seconds_left` have passed, the producer is
     cancelled at once, however slow the reader, and what is raised is the result of `stop`
     (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
@@ -99,40 +99,40 @@ async def interruptible(
     if over or (seconds_left is not None and seconds_left <= DEADLINE_MARGIN):
         # What is over before it began is never begun: no model is paid for it.
         await events.aclose()
-        raise _asked(stop) if over else DeadlineError()
-    patience = _Patience()
+        raise _stop_error(stop) if over else DeadlineError()
+    cleanup = _CleanupDeadline()
     if seconds_left is not None:
-        patience.until = asyncio.get_running_loop().time() + seconds_left - LAST_WORD
-    channel: Channel[Said] = Channel(_CHANNEL_LIMIT, _cost)
+        cleanup.until = asyncio.get_running_loop().time() + seconds_left - ENDING_MARGIN
+    channel: Channel[Output] = Channel(_CHANNEL_LIMIT, _cost)
     async with (
-        pumped(events, channel, handshake=_is_milestone, until=lambda: patience.until) as task,
-        _watch(channel, task, stop, seconds_left, patience),
+        run_pump(events, channel, handshake=_is_milestone, until=lambda: cleanup.until) as task,
+        _watch(channel, task, stop, seconds_left, cleanup),
     ):
         while (batch := await channel.take(heartbeat)) is not None:
             joins = pace and batch and type(batch[-1]) is not Status
             yield batch
             if joins:
-                await channel.gather(pace, GATHERED)
+                await channel.gather(pace, GATHER_LIMIT)
 
 
 @asynccontextmanager
 async def _watch(
-    channel: Channel[Said],
+    channel: Channel[Output],
     task: "asyncio.Task[None]",
     stop: "asyncio.Future[RiverrunError | None] | None",
     seconds_left: float | None,
-    patience: _Patience,
+    cleanup: _CleanupDeadline,
 ) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
 
     def end(error: RiverrunError) -> None:
         if isinstance(error, PausedError) and error.reason == "shutdown":
-            patience.until = loop.time() + HURRY
+            cleanup.until = loop.time() + SHUTDOWN_CLEANUP_SECONDS
         if channel.close(error):
             task.cancel()
 
     def asked(stop: "asyncio.Future[RiverrunError | None]") -> None:
-        end(_asked(stop))
+        end(_stop_error(stop))
 
     timer = None
     if seconds_left is not None:
@@ -148,12 +148,12 @@ async def _watch(
             stop.remove_done_callback(asked)
 
 
-def _asked(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError:
+def _stop_error(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError:
     error = stop.result() if stop is not None and not stop.cancelled() else None
-    return error or stopped()
+    return error or run_stopped_error()
 
 
-def _is_milestone(event: Said) -> bool:
+def _is_milestone(event: Output) -> bool:
     # After a status that announces work, the reader has it before that work begins; one that
     # looks back, or says how far that work is, goes out with the next. After a terminal event,
     # the producer stands still at that very `yield` until it is closed there.
@@ -162,7 +162,7 @@ def _is_milestone(event: Said) -> bool:
     return isinstance(event, _TERMINALS)
 
 
-def _cost(event: Said) -> int:
+def _cost(event: Output) -> int:
     if isinstance(event, str):
         return EVENT_OVERHEAD + len(event)
     if isinstance(event, Token):
@@ -171,7 +171,7 @@ def _cost(event: Said) -> int:
 
 
 async def complete(
-    batches: AsyncGenerator[list[Said], None],
+    batches: AsyncGenerator[list[Output], None],
     transcript: Transcript,
     *,
     pausable: bool = False,
@@ -180,7 +180,7 @@ async def complete(
     """Pass events on and end them with exactly one terminal event, whatever happens.
 
     Strings become tokens. A producer that ends without a word about how gets a `Final` of its
-    tokens; one that raises gets a `Failure` with what there was; one that says more than
+    tokens; one that raises gets a `ErrorEvent` with what there was; one that says more than
     `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds. What
     is `pausable` has no end when its producer has to go: `PausedError` is raised on.
     """
@@ -189,7 +189,7 @@ async def complete(
         async with aclosing(batches):
             async for batch in batches:
                 silent = not batch
-                events, end = _understood(batch, transcript, now)
+                events, end = _take_events(batch, transcript, now)
                 batch.clear()
                 if events or silent:
                     yield events
@@ -201,11 +201,11 @@ async def complete(
         if pausable and isinstance(error, PausedError):
             raise
         last = error
-    yield list(_ending(last, transcript, now()))
+    yield list(_make_ending(last, transcript, now()))
 
 
-def _understood(
-    batch: list[Said], transcript: Transcript, now: Callable[[], float]
+def _take_events(
+    batch: list[Output], transcript: Transcript, now: Callable[[], float]
 ) -> tuple[list[Event], Terminal | Exception | None]:
     """The events of `batch`, noted, up to a terminal one or a fault, which comes with them."""
     events: list[Event] = []
@@ -213,10 +213,10 @@ def _understood(
         if isinstance(said, _TERMINALS):
             return events, said
         if transcript.size > RUN_LIMIT:
-            log.warning("Run %s said too much and was cut.", transcript.run_id)
+            logger.warning("Run %s said too much and was cut.", transcript.run_id)
             return events, Final(Result(finish_reason="length"))
         try:
-            ready = _prepared(said, now)
+            ready = _prepare(said, now)
         except Exception as error:  # noqa: BLE001 - it ends the run, after these events
             return events, error
         for event in ready:
@@ -225,42 +225,44 @@ def _understood(
     return events, None
 
 
-def _prepared(event: Said, now: Callable[[], float]) -> tuple[Event, ...]:
+def _prepare(event: Output, now: Callable[[], float]) -> tuple[Event, ...]:
     if isinstance(event, str):
-        return pieces(event)
+        return split_tokens(event)
     if isinstance(event, Token):
-        return pieces(event.text)
+        return split_tokens(event.text)
     if type(event) not in KINDS or type(event) is Paused:
         raise TypeError(f"A producer yields events or strings, not {type(event).__name__}.")
     if isinstance(event, Status) and event.timestamp == 0:
         event = replace(event, timestamp=int(now() * 1000))
-    return (slim(event),)
+    return (trim_event(event),)
 
 
-def _ending(last: Terminal | Exception, transcript: Transcript, now: float) -> tuple[Event, ...]:
+def _make_ending(
+    last: Terminal | Exception, transcript: Transcript, now: float
+) -> tuple[Event, ...]:
     if isinstance(last, StoppedError):
         return transcript.stopped(now)
     if isinstance(last, Exception):
-        return transcript.failed(_told(last, transcript.run_id), now)
+        return transcript.failed(_public_error(last, transcript.run_id), now)
     try:
         return transcript.ending(last, now)
     except Exception as error:  # noqa: BLE001 - a result that cannot be written is a fault too
-        return transcript.failed(_told(error, transcript.run_id), now)
+        return transcript.failed(_public_error(error, transcript.run_id), now)
 
 
-def _told(error: Exception, run_id: str) -> RiverrunError:
+def _public_error(error: Exception, run_id: str) -> RiverrunError:
     """`error` as a person may be told of it; the log gets the rest."""
     alone: BaseException = error
     while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
         # A task group wraps even a single failure of its own.
         alone = alone.exceptions[0]
     if not isinstance(alone, RiverrunError):
-        log.error("Run %s failed.", run_id, exc_info=error)
+        logger.error("Run %s failed.", run_id, exc_info=error)
         return RiverrunError("Something went wrong on our side.", hint="Ask again in a moment.")
     if alone.__cause__ is not None or alone.code == "internal":
-        log.error("Run %s failed: %s", run_id, alone.code, exc_info=error)
+        logger.error("Run %s failed: %s", run_id, alone.code, exc_info=error)
     else:
-        log.info("Run %s ended with %s.", run_id, alone.code)
+        logger.info("Run %s ended with %s.", run_id, alone.code)
     return alone
 
 
@@ -273,11 +275,11 @@ async def observe(batches: Batches, *observers: Observer) -> Batches:
                     try:
                         observer(event)
                     except Exception:
-                        log.exception("An observer failed.")
+                        logger.exception("An observer failed.")
             yield batch
 
 
-async def without(
+async def drop_kinds(
     batches: Batches,
     unwanted: frozenset[type],
     *,
@@ -289,12 +291,12 @@ async def without(
     A reader who gets nothing of a long answer until its end still hears a heartbeat, after
     `heartbeat` seconds in which everything that came was unwanted. `clock` gives seconds.
     """
-    heard = clock()
+    last_yield = clock()
     async with aclosing(batches):
         async for batch in batches:
             silent = not batch
             wanted = [event for event in batch if type(event) not in unwanted]
             batch.clear()
-            if wanted or silent or clock() - heard >= heartbeat:
+            if wanted or silent or clock() - last_yield >= heartbeat:
                 yield wanted
-                heard = clock()
+                last_yield = clock()

@@ -16,16 +16,16 @@ from typing import TypeVar
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, NotNextError, Run
-from ..installation import Installation
+from ...runs import LEASE_SECONDS, Entry, Run, SequenceConflictError
+from ..app import App
 from ..readers.tail import read_run
 from .channel import Channel
-from .errors import PausedError, left
-from .log_writer import Entries, Recorded
+from .errors import PausedError, reader_left_error
+from .log_writer import Entries, EntryBatches
 from .stages import DEADLINE_MARGIN
 from .transcript import Transcript
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 T = TypeVar("T")
 
@@ -36,11 +36,11 @@ _MILESTONES = frozenset({"status", "final", "error"})
 
 # How long a production that is being ended waits for its reader, in seconds. One who has not
 # taken everything by then finds it in the log.
-PATIENCE = 0.1
+READER_PATIENCE = 0.1
 
 
 @dataclass(eq=False)
-class Production:
+class RunTask:
     """One run's task here, going on after entry `after`.
 
     `stop` is done when it was asked to end, with what ends it as its result. A `pausable` one may
@@ -63,7 +63,7 @@ class Production:
 
     def begin(
         self,
-        batches: Recorded,
+        batches: EntryBatches,
         hold: Callable[[], Awaitable[None]],
         seconds_left: float | None = None,
     ) -> None:
@@ -73,9 +73,9 @@ class Production:
         platform ends this process.
         """
         self.seq = self.after
-        self.task = asyncio.create_task(self._drive(batches, hold))
+        self.task = asyncio.create_task(self._write(batches, hold))
         if seconds_left is not None:
-            self._hurry(max(0.0, seconds_left - DEADLINE_MARGIN) + PATIENCE)
+            self._stop_waiting(max(0.0, seconds_left - DEADLINE_MARGIN) + READER_PATIENCE)
 
     def end(self, error: RiverrunError | None = None) -> None:
         """End with `error`; without one the run is stopped, and what was said is kept.
@@ -84,12 +84,12 @@ class Production:
         """
         if not self.stop.done():
             self.stop.set_result(error)
-            self._hurry(PATIENCE)
+            self._stop_waiting(READER_PATIENCE)
 
-    def give_up(self, *, pause: bool = False) -> None:
+    def abandon(self, *, pause: bool = False) -> None:
         """Close the producer, because nobody reads it: to `pause` the run, else to end it."""
         if self.pausable:
-            self.end(PausedError("abandoned") if pause else left())
+            self.end(PausedError("abandoned") if pause else reader_left_error())
         else:
             self.task.cancel()
 
@@ -98,10 +98,10 @@ class Production:
         with anyio.CancelScope(shield=True):
             await asyncio.wait({self.task})
 
-    def _hurry(self, seconds: float) -> None:
+    def _stop_waiting(self, seconds: float) -> None:
         def look() -> None:
-            if self.channel.awaited and not self.task.done():
-                self._hurry(PATIENCE)
+            if self.channel.is_awaited and not self.task.done():
+                self._stop_waiting(READER_PATIENCE)
             else:
                 # A reader who is not reading keeps nobody from writing down how it ended.
                 self.channel.close()
@@ -109,7 +109,7 @@ class Production:
         timer = asyncio.get_running_loop().call_later(seconds, look)
         self.task.add_done_callback(lambda _task: timer.cancel())
 
-    async def _drive(self, batches: Recorded, hold: Callable[[], Awaitable[None]]) -> None:
+    async def _write(self, batches: EntryBatches, hold: Callable[[], Awaitable[None]]) -> None:
         channel = self.channel
         try:
             async with aclosing(batches):
@@ -117,11 +117,11 @@ class Production:
                     self.seq = batch[-1].seq
                     milestone = batch[-1].kind in _MILESTONES
                     # Nobody may be there to take it: it is in the log, where readers look.
-                    if not await _holding(partial(channel.put, batch), hold):
+                    if not await _hold_lease_while(partial(channel.put, batch), hold):
                         batch.clear()
                     elif milestone:
-                        await _holding(channel.taken, hold)
-        except NotNextError:
+                        await _hold_lease_while(channel.wait_taken, hold)
+        except SequenceConflictError:
             pass  # somebody else goes on with this run, or has ended it: the log tells the reader
         except PausedError as error:
             self.paused = error
@@ -129,12 +129,14 @@ class Production:
             channel.close(error)
         except Exception as error:
             if not channel.close(error):
-                log.error("A run without readers failed.", exc_info=error)
+                logger.error("A run without readers failed.", exc_info=error)
         finally:
             channel.close()
 
 
-async def _holding(wait: Callable[[], Awaitable[T]], hold: Callable[[], Awaitable[None]]) -> T:
+async def _hold_lease_while(
+    wait: Callable[[], Awaitable[T]], hold: Callable[[], Awaitable[None]]
+) -> T:
     while True:
         try:
             async with asyncio.timeout(LEASE_SECONDS / 3):
@@ -147,8 +149,8 @@ def _cost(batch: list[Entry]) -> int:
     return sum(256 + len(entry.payload) for entry in batch)
 
 
-async def heard(
-    production: Production, here: Installation, after: int = 0, *, returns: bool = False
+async def read_live(
+    run_task: RunTask, app: App, after: int = 0, *, will_resume: bool = False
 ) -> Entries:
     """What a production says, for the reader who asked, who has read up to entry `after`.
 
@@ -157,14 +159,14 @@ async def heard(
     else has gone on with the run, or this reader was too slow. Raises `PausedError` when the
     production is let go.
     """
-    run, channel = production.run, production.channel
+    run, channel = run_task.run, run_task.channel
     try:
         yield None
-        while after < production.after:
-            for entry in await here.log.read(run.id, after, production.after - after):
+        while after < run_task.after:
+            for entry in await app.log.read(run.id, after, run_task.after - after):
                 after = entry.seq
                 yield entry
-        while (batches := await channel.take(here.settings.heartbeat)) is not None:
+        while (batches := await channel.take(app.settings.heartbeat)) is not None:
             if not batches:
                 yield None
             for batch in batches:
@@ -174,7 +176,7 @@ async def heard(
                     if entry.terminal:
                         return
                 batch.clear()
-        async with aclosing(read_run(run, after, here, returns=returns)) as rest:
+        async with aclosing(read_run(run, after, app, will_resume=will_resume)) as rest:
             async for followed in rest:
                 yield followed
     finally:

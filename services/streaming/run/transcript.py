@@ -10,24 +10,24 @@ from typing import Any, NamedTuple, TypeVar
 
 from ...errors import RiverrunError, SetupError
 from ..events import (
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Partial,
     Reset,
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Terminal,
     Token,
     Usage,
+    UsageEvent,
     clean,
     payload,
 )
 
-log = logging.getLogger("riverrun.run")
+logger = logging.getLogger("riverrun.run")
 
 # The clients of the user's document lose an event that does not fit in one socket read of
 # 64 KiB, so an event is trimmed before it gets there.
@@ -41,18 +41,18 @@ EVENT_OVERHEAD = 256
 TOKEN_LIMIT = 8 * 1024
 
 # What a status has in its data that says that another invocation goes on with the answer.
-REACH = "goesOnAt"
+RESUMED_AT = "goesOnAt"
 
 
-class Go(NamedTuple):
+class UnbilledSegment(NamedTuple):
     """What a producer that is gone did after the last word of what the run cost.
 
-    The answer had `begun` characters then and it `said` more; `step` is the name of the step
+    The answer had `begun` characters then and it `answer` more; `step` is the name of the step
     that it was at, "" where it was between two.
     """
 
     begun: int
-    said: str
+    answer: str
     step: str
 
 
@@ -61,31 +61,32 @@ class Transcript:
     """The memory of one run, filled by `note`, spent by one of the three endings.
 
     `started` is in epoch seconds. `size` is about what the run takes in memory so far, in bytes.
-    `idle` is how often in a row the run was gone on with at one place, `reach` that place, in
-    characters of the answer. `usage` is what the run said that it cost; what was done since and
-    nobody told the cost of is `untold`, and what was `said` from byte `since` on.
+    `idle_resumes` is how often in a row the run was gone on with at one place, `resumed_at` that
+    place, in characters of the answer. `usage` is what the run said that it cost; what was done
+    since and nobody told the cost of is `unbilled`, and what was `answer` from byte `billed_bytes`
+    on.
 
-    `said` is the answer in UTF-8: kept as the strings it came in, it takes four times the room.
+    `answer` is the answer in UTF-8: kept as the strings it came in, it takes four times the room.
     """
 
     run_id: str
     started: float
     session_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    said: bytearray = field(default_factory=bytearray)
+    answer: bytearray = field(default_factory=bytearray)
     sources: tuple[Source, ...] = ()
     usage: Usage | None = None
     steps: dict[int, Status] = field(default_factory=dict)
     size: int = 0
-    reach: int = 0
-    idle: int = 0
-    untold: list[Go] = field(default_factory=list)
-    since: int = 0
+    resumed_at: int = 0
+    idle_resumes: int = 0
+    unbilled: list[UnbilledSegment] = field(default_factory=list)
+    billed_bytes: int = 0
 
     @property
     def text(self) -> str:
         """The answer so far."""
-        return self.said.decode()
+        return self.answer.decode()
 
     @property
     def last_step(self) -> Status | None:
@@ -96,78 +97,78 @@ class Transcript:
         """Remember what an ending needs of `event`."""
         self.size += EVENT_OVERHEAD
         if isinstance(event, Token):
-            self.said += event.text.encode()
+            self.answer += event.text.encode()
             self.size += len(event.text)
         elif isinstance(event, Status):
             self.size += len(payload(event))
-            if event.data and (reach := event.data.get(REACH)) is not None:
-                self.idle = self.idle + 1 if reach == self.reach else 1
-                self.reach = reach
-                self._leave()
+            if event.data and (resumed_at := event.data.get(RESUMED_AT)) is not None:
+                self.idle_resumes = self.idle_resumes + 1 if resumed_at == self.resumed_at else 1
+                self.resumed_at = resumed_at
+                self._close_segment()
             self.steps[event.step] = event
         elif isinstance(event, Sources):
             self.sources = event.sources
-        elif isinstance(event, Spent):
+        elif isinstance(event, UsageEvent):
             self.usage = event.usage
-            self.untold.clear()
-            self.since = len(self.said)
+            self.unbilled.clear()
+            self.billed_bytes = len(self.answer)
         elif isinstance(event, Reset):
-            if self.since < len(self.said):
-                self._leave()  # nobody will read it, and it was paid for
-            self.said.clear()
-            self.since = 0
+            if self.billed_bytes < len(self.answer):
+                self._close_segment()  # nobody will read it, and it was paid for
+            self.answer.clear()
+            self.billed_bytes = 0
 
-    def _leave(self) -> None:
+    def _close_segment(self) -> None:
         """Whoever produced this run does so no more."""
         last = self.last_step
         busy = last is not None and last.status in ("pending", "executing")
-        self.untold.append(
-            Go(
-                begun=self._told,
-                said=self.said[self.since :].decode(),
+        self.unbilled.append(
+            UnbilledSegment(
+                begun=self._billed_length,
+                answer=self.answer[self.billed_bytes :].decode(),
                 step=(last.name or "") if last is not None and busy else "",
             )
         )
-        self.since = len(self.said)
+        self.billed_bytes = len(self.answer)
 
     @property
-    def _told(self) -> int:
-        return len(self.said[: self.since].decode())
+    def _billed_length(self) -> int:
+        return len(self.answer[: self.billed_bytes].decode())
 
-    def account(self) -> dict[str, Any]:
-        """What cannot be seen from a log that lacks some events, as JSON. See `recall`."""
-        return {"untold": self.untold, "told": self._told}
+    def billing_state(self) -> dict[str, Any]:
+        """What cannot be seen from a log that lacks some events, as JSON. See `restore_billing`."""
+        return {"untold": self.unbilled, "told": self._billed_length}
 
-    def recall(self, account: Mapping[str, Any]) -> None:
-        """Know what an `account` of this very place of the run says."""
-        self.untold = [Go(*go) for go in account["untold"]]
-        self.since = len(self.text[: account["told"]].encode())
+    def restore_billing(self, billing_state: Mapping[str, Any]) -> None:
+        """Know what an `billing_state` of this very place of the run says."""
+        self.unbilled = [UnbilledSegment(*go) for go in billing_state["untold"]]
+        self.billed_bytes = len(self.text[: billing_state["told"]].encode())
 
     def ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
         """The last events of a run whose producer said (or implied) how it ended."""
-        if isinstance(terminal, Failure):
+        if isinstance(terminal, ErrorEvent):
             return self._failure(terminal, now)
         said, answer = self.text, clean(terminal.result.answer)
         if not said and not answer:
             empty = RiverrunError("The answer came out empty.", code="provider_truncated")
             return self.failed(empty, now)
         if said and answer not in ("", said):
-            log.warning("Run %s: the result differs from its tokens; tokens win.", self.run_id)
+            logger.warning("Run %s: the result differs from its tokens; tokens win.", self.run_id)
         final = Final(self._complete(replace(terminal.result, answer=said or answer), now))
-        return (final,) if said else (*pieces(answer), final)
+        return (final,) if said else (*split_tokens(answer), final)
 
     def stopped(self, now: float) -> tuple[Event, ...]:
         """The last events of a run that was asked to stop: what was said is kept."""
-        if not self.said:
+        if not self.answer:
             return self.failed(RiverrunError("The answer was stopped.", code="cancelled"), now)
         result = Result(answer=self.text, finish_reason="cancelled")
         return (Final(self._complete(result, now)),)
 
     def failed(self, error: RiverrunError, now: float) -> tuple[Event, ...]:
         """The last events of a run that failed: the failed step, then the error."""
-        return self._failure(failure_of(error), now)
+        return self._failure(make_error_event(error), now)
 
-    def _failure(self, failure: Failure, now: float) -> tuple[Event, ...]:
+    def _failure(self, failure: ErrorEvent, now: float) -> tuple[Event, ...]:
         last = self.last_step
         before: tuple[Event, ...] = ()
         if last is not None and last.status in ("pending", "executing"):
@@ -180,18 +181,18 @@ class Transcript:
             failure,
             run_id=self.run_id,
             step=failure.step or step,
-            partial=fit(partial) if partial is not None else self.partial(),
+            partial=trim_answer(partial) if partial is not None else self.partial(),
         )
         return (*before, completed)
 
     def partial(self) -> Partial | None:
         """What there is of the answer; None when there is nothing of it."""
-        if not self.said and not self.sources:
+        if not self.answer and not self.sources:
             return None
-        return fit(Partial(answer=self.text, sources=self.sources, steps=self._steps()))
+        return trim_answer(Partial(answer=self.text, sources=self.sources, steps=self._steps()))
 
     def _complete(self, result: Result, now: float) -> Result:
-        return fit(
+        return trim_answer(
             replace(
                 result,
                 run_id=self.run_id,
@@ -208,11 +209,11 @@ class Transcript:
         return tuple(self.steps[step] for step in sorted(self.steps))
 
 
-def failure_of(error: RiverrunError) -> Failure:
+def make_error_event(error: RiverrunError) -> ErrorEvent:
     """`error` as the event that a client is shown."""
     # Whoever asked cannot mend an installation, and its paths are none of their business.
     internal = isinstance(error, SetupError)
-    return Failure(
+    return ErrorEvent(
         error="This service is not set up correctly." if internal else error.message,
         code=error.code,
         retryable=error.retryable,
@@ -221,7 +222,7 @@ def failure_of(error: RiverrunError) -> Failure:
     )
 
 
-def pieces(text: str) -> tuple[Token, ...]:
+def split_tokens(text: str) -> tuple[Token, ...]:
     """`text` as tokens of at most `TOKEN_LIMIT` characters; none for no text."""
     text = clean(text)
     if 0 < len(text) <= TOKEN_LIMIT:
@@ -231,7 +232,7 @@ def pieces(text: str) -> tuple[Token, ...]:
     )
 
 
-def slim(event: Event) -> Event:
+def trim_event(event: Event) -> Event:
     """`event`, without its data or snippets where they would make it larger than `EVENT_LIMIT`.
 
     Raises what `payload` raises for an event that cannot be written at all, so that it is found
@@ -246,28 +247,28 @@ def slim(event: Event) -> Event:
     return event
 
 
-Said = TypeVar("Said", Result, Partial)
+Trimmable = TypeVar("Trimmable", Result, Partial)
 
 
-def fit(said: Said, limit: int = EVENT_LIMIT) -> Said:
-    """`said`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
+def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
+    """`answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
 
     Snippets go first, then the data of steps, then whatever else leaves room for the answer,
     which is never cut. A trimmed result says `truncated`.
     """
-    for trim in _trims(said, limit):
-        if _size(said) <= limit:
-            return said
-        said = replace(said, **trim)
-    return said
+    for trim in _trims(answer, limit):
+        if _size(answer) <= limit:
+            return answer
+        answer = replace(answer, **trim)
+    return answer
 
 
-def _trims(said: Result | Partial, limit: int) -> Iterator[dict[str, Any]]:
-    mark = {"truncated": True} if isinstance(said, Result) else {}
-    yield {"sources": _without_snippets(said.sources), **mark}
-    yield {"steps": tuple(replace(step, data=None) for step in said.steps)}
-    if len(said.answer) < limit:
-        if isinstance(said, Result):
+def _trims(answer: Result | Partial, limit: int) -> Iterator[dict[str, Any]]:
+    mark = {"truncated": True} if isinstance(answer, Result) else {}
+    yield {"sources": _without_snippets(answer.sources), **mark}
+    yield {"steps": tuple(replace(step, data=None) for step in answer.steps)}
+    if len(answer.answer) < limit:
+        if isinstance(answer, Result):
             yield {"metadata": {}}
         yield {"steps": ()}
         yield {"sources": ()}
@@ -277,7 +278,7 @@ def _without_snippets(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     return tuple(replace(source, snippet="") for source in sources)
 
 
-def _size(said: Result | Partial) -> int:
-    if isinstance(said, Result):
-        return len(payload(Final(said)))
-    return len(payload(Failure(error="", code="", partial=said)))
+def _size(answer: Result | Partial) -> int:
+    if isinstance(answer, Result):
+        return len(payload(Final(answer)))
+    return len(payload(ErrorEvent(error="", code="", partial=answer)))

@@ -3,10 +3,12 @@
 const { environ, headLimit } = JSON.parse((globalThis.Deno?.args ?? process.argv.slice(2))[0]);
 globalThis.Netlify = { env: { get: (name) => environ[name] } };
 const { createGateway, default: deployed } = await import("../../../netlify/edge-functions/gateway.mjs");
-const gateway = headLimit ? createGateway({ headLimit }) : deployed;
+const created = headLimit ? createGateway({ headLimit }) : deployed;
+// Netlify tells the visitor's address in the context; tests say which one it is.
+const gateway = (request) => created(request, { ip: request.headers.get("x-test-address") ?? undefined });
 
 if (globalThis.Deno) {
-  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => console.log(port) }, gateway);
+  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => console.log(port) }, (request) => gateway(request));
 } else {
   const { createServer } = await import("node:http");
   const { Readable } = await import("node:stream");

@@ -145,6 +145,7 @@ def test_the_question_goes_on_with_the_headers_that_may_pass(name: str, tmp_path
         "x-nf-geo": "e30=",
         "x-riverrun-authorization": "Bearer forged",
         "x-riverrun-gateway": "forged",
+        "x-riverrun-visitor": "192.0.2.1",
     }
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
@@ -209,12 +210,48 @@ def test_a_shared_secret_goes_along_and_leaves_the_visitors_credential(
         hosted(
             name,
             tmp_path,
-            {"RIVERRUN_UPSTREAM": upstream.url, "RIVERRUN_GATEWAY_SECRET": "between us"},
+            {"RIVERRUN_UPSTREAM": upstream.url, "RIVERRUN_GATEWAY_SECRET": "between-us"},
         ) as gateway,
     ):
         gateway.ask(headers=[("Authorization", "Bearer visitor")])
-    assert upstream.asked[0].header("x-riverrun-gateway") == "between us"
+    assert upstream.asked[0].header("x-riverrun-gateway") == "between-us"
     assert upstream.asked[0].header("authorization") == "Bearer visitor"
+
+
+def test_the_visitors_address_goes_along_as_netlify_saw_it(name: str, tmp_path: Path) -> None:
+    """A header of the visitor's own does not; an IPv6 address is the network of one subscriber."""
+    seen = {
+        "192.0.2.7": "192.0.2.7",
+        "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::",
+        "2001:DB8::1": "2001:db8:0:0::",
+        "::ffff:192.0.2.9": "192.0.2.9",
+        "unknown, 192.0.2.1": None,
+    }
+    with (
+        functions(lambda to: to.whole(200, b"{}")) as upstream,
+        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+    ):
+        for address in seen:
+            forged = ("X-Riverrun-Visitor", "203.0.113.1")
+            gateway.ask(headers=[("X-Test-Address", address), forged])
+    assert [asked.header("x-riverrun-visitor") for asked in upstream.asked] == [*seen.values()]
+
+
+def test_an_address_that_asks_too_often_waits_and_others_do_not(name: str, tmp_path: Path) -> None:
+    """A 429 here costs no function; a preflight is not counted."""
+    environ = {**KEYS, "RIVERRUN_GATEWAY_PER_MINUTE": "3"}
+    one, other = ("X-Test-Address", "192.0.2.1"), ("X-Test-Address", "192.0.2.2")
+    with (
+        functions(lambda to: to.whole(200, b"{}")) as upstream,
+        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **environ}) as gateway,
+    ):
+        got = [gateway.ask(headers=[one]) for _ in range(5)]
+        assert [answer.status for answer in got] == [200, 200, 200, 429, 429]
+        assert refusal(got[-1])["code"] == "rate_limited"
+        assert 0 < int(got[-1].header("retry-after")) <= 60
+        assert gateway.ask(method="OPTIONS", headers=[one]).status == 200
+        assert gateway.ask(headers=[other]).status == 200
+    assert len(upstream.asked) == 5
 
 
 def test_a_question_over_the_limit_is_refused_here(name: str, tmp_path: Path) -> None:

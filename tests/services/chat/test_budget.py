@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
-from services.chat import Cut, Piece, Prompt, Stop, Text, Usage
-from services.chat.budget import Budget, BudgetError, Metered, tokens_in, tokens_of
-from services.chat.prices import SHIPPED, Price, read_prices
-from services.chat.provider_errors import chat_error
+from services.chat import Piece, Prompt, Stop, Text, UnbilledCall, Usage
+from services.chat.budget import (
+    Budget,
+    BudgetedProvider,
+    BudgetError,
+    estimate_prompt_tokens,
+    estimate_tokens,
+)
+from services.chat.prices import SHIPPED_PRICES, Price, read_prices
+from services.chat.provider_errors import make_chat_error
 from services.errors import SetupError
 from tests.services.chat.conformance import collect, outcome
 from tests.services.chat.providers.bag import passage
@@ -26,22 +32,22 @@ CUT: list[Piece | Exception] = [Text("a"), Usage(500, 100, None), Stop("length")
 async def test_the_bill_has_its_price() -> None:
     """In US dollars; cached and stored tokens at their own."""
     model = Takes("m", [[Text("a"), Usage(1000, 100, None, 400, 100), Stop("stop")]])
-    _, bill, _ = await collect(Metered(model, PRICE), PROMPT)
+    _, bill, _ = await collect(BudgetedProvider(model, PRICE), PROMPT)
     assert bill == Usage(1000, 100, 0.00174, 400, 100)
 
 
 async def test_an_unknown_price_is_no_price() -> None:
-    """Nobody guesses; and a provider that knows its cost is believed."""
-    _, bill, _ = await collect(Metered(Takes("m", [CUT]), None), PROMPT)
+    """No price is guessed; and a provider that knows its cost is believed."""
+    _, bill, _ = await collect(BudgetedProvider(Takes("m", [CUT]), None), PROMPT)
     assert bill == Usage(500, 100, None)
     known: list[Piece | Exception] = [Usage(1, 1, 0.0), Stop("stop")]
-    assert await collect(Metered(Takes("m", [known]), PRICE), PROMPT) == known
+    assert await collect(BudgetedProvider(Takes("m", [known]), PRICE), PROMPT) == known
 
 
 async def test_without_a_budget_the_limit_is_the_prompts() -> None:
     """A cut is then a cut."""
     model = Takes("m", [CUT])
-    assert (await collect(Metered(model, PRICE), PROMPT))[-1] == Stop("length")
+    assert (await collect(BudgetedProvider(model, PRICE), PROMPT))[-1] == Stop("length")
     assert model.prompts[0].max_tokens == 1000
 
 
@@ -52,16 +58,18 @@ async def test_without_a_budget_the_limit_is_the_prompts() -> None:
 async def test_a_budget_lowers_the_limit_and_names_the_end(budget: Budget, limit: int) -> None:
     """The model ends in time, so its answer is a partial and not an error."""
     model = Takes("m", [CUT])
-    pieces = await collect(Metered(model, PRICE, budget), PROMPT)
+    pieces = await collect(BudgetedProvider(model, PRICE, budget), PROMPT)
     assert pieces[0] == Text("a")
     assert pieces[-1] == Stop("budget")
-    assert limit - tokens_in(PROMPT) <= model.prompts[0].max_tokens <= limit
+    assert limit - estimate_prompt_tokens(PROMPT) <= model.prompts[0].max_tokens <= limit
 
 
 async def test_an_answer_within_its_budget_is_whole() -> None:
     """A lowered limit that was not reached says nothing."""
     model = Takes("m", [[Text("a"), Stop("stop")]])
-    assert (await collect(Metered(model, PRICE, Budget(tokens=700)), PROMPT))[-1] == Stop("stop")
+    assert (await collect(BudgetedProvider(model, PRICE, Budget(tokens=700)), PROMPT))[-1] == Stop(
+        "stop"
+    )
 
 
 @pytest.mark.parametrize("budget", [Budget(tokens=50), Budget(usd=0.0001), Budget(usd=0.0)])
@@ -69,7 +77,7 @@ async def test_a_question_that_costs_it_all_is_refused_before_it_is_asked(budget
     """Nothing is paid."""
     model = Takes("m", [CUT])
     with pytest.raises(BudgetError) as caught:
-        await collect(Metered(model, PRICE, budget), PROMPT)
+        await collect(BudgetedProvider(model, PRICE, budget), PROMPT)
     assert (caught.value.code, caught.value.retryable) == ("budget_exceeded", False)
     assert model.prompts == []
 
@@ -77,7 +85,7 @@ async def test_a_question_that_costs_it_all_is_refused_before_it_is_asked(budget
 async def test_a_free_model_has_no_limit_in_dollars() -> None:
     """A price of nothing is known, too."""
     model = Takes("m", [[Text("a"), Stop("stop")]])
-    await collect(Metered(model, Price(0, 0, 0, 0), Budget(usd=0.01)), PROMPT)
+    await collect(BudgetedProvider(model, Price(0, 0, 0, 0), Budget(usd=0.01)), PROMPT)
     assert model.prompts[0].max_tokens == 1000
 
 
@@ -89,11 +97,11 @@ SPENT = Usage(200, 30, 0.0007)
     [(Budget(tokens=900), 230), (Budget(usd=0.008), 70)],
 )
 async def test_what_was_spent_is_taken_off(budget: Budget, less: int) -> None:
-    """The bill stays the call's own: whoever spent it has told of it."""
+    """The usage stays the call's own: what was spent before has been reported."""
     limits = []
     for prompt in (PROMPT, replace(PROMPT, spent=SPENT)):
         model = Takes("m", [CUT])
-        pieces = await collect(Metered(model, PRICE, budget), prompt)
+        pieces = await collect(BudgetedProvider(model, PRICE, budget), prompt)
         assert (pieces[1], pieces[-1]) == (Usage(500, 100, 0.0015), Stop("budget"))
         limits.append(model.prompts[0].max_tokens)
     assert limits[0] - limits[1] == pytest.approx(less, abs=1)
@@ -104,22 +112,22 @@ async def test_tokens_spent_at_a_price_nobody_knew_cost_what_they_cost_now() -> 
     limits = []
     for spent in (SPENT, replace(SPENT, cost_usd=None)):
         model = Takes("m", [CUT])
-        metered = Metered(model, replace(PRICE, input=2.0), Budget(usd=0.008))
+        metered = BudgetedProvider(model, replace(PRICE, input=2.0), Budget(usd=0.008))
         await collect(metered, replace(PROMPT, spent=spent))
         limits.append(model.prompts[0].max_tokens)
     assert limits == [limits[0], limits[0]]
 
 
-CUTS = (Cut("", "The sky is "), Cut("The sky is ", "blue"))
+UNBILLED = (UnbilledCall("", "The sky is "), UnbilledCall("The sky is ", "blue"))
 
 
 async def test_calls_that_were_cut_are_estimated_first_and_on_the_bill() -> None:
     """Each with the words it was sent and the words it said, before anything is asked."""
     model = Takes("m", [[Text("."), Usage(10, 1, None), Stop("stop")]])
-    going_on = replace(PROMPT, so_far="The sky is blue", cut=CUTS)
-    asked = sum(tokens_in(replace(PROMPT, so_far=cut.so_far)) for cut in CUTS)
-    said = sum(tokens_of(cut.said) for cut in CUTS)
-    stream = Metered(model, PRICE).stream(going_on)
+    going_on = replace(PROMPT, so_far="The sky is blue", unbilled_calls=UNBILLED)
+    asked = sum(estimate_prompt_tokens(replace(PROMPT, so_far=call.so_far)) for call in UNBILLED)
+    said = sum(estimate_tokens(call.text) for call in UNBILLED)
+    stream = BudgetedProvider(model, PRICE).stream(going_on)
     assert await anext(stream) == Usage(asked, said, round((asked + 10 * said) / 1e6, 9))
     assert model.prompts == []
     rest = [piece async for piece in stream]
@@ -139,7 +147,7 @@ async def test_an_answer_that_may_not_go_on_is_what_was_said(
     """And the model is not asked."""
     model = Takes("m", [CUT])
     prompt = replace(PROMPT, so_far="So far, so good. " * 3, max_tokens=longest)
-    assert await collect(Metered(model, PRICE, budget), prompt) == [Stop(end)]
+    assert await collect(BudgetedProvider(model, PRICE, budget), prompt) == [Stop(end)]
     assert model.prompts == []
 
 
@@ -147,8 +155,8 @@ async def test_an_answer_that_may_not_go_on_is_what_was_said(
 async def test_nothing_said_is_no_answer_to_end_with(so_far: str) -> None:
     """What was spent is told, then the error."""
     model = Takes("m", [CUT])
-    prompt = replace(PROMPT, so_far=so_far, cut=(Cut("", ""),))
-    pieces, error = await outcome(Metered(model, PRICE, Budget(tokens=400)), prompt)
+    prompt = replace(PROMPT, so_far=so_far, unbilled_calls=(UnbilledCall("", ""),))
+    pieces, error = await outcome(BudgetedProvider(model, PRICE, Budget(tokens=400)), prompt)
     assert isinstance(error, BudgetError)
     assert [type(piece) for piece in pieces] == [Usage]
     assert "was spent" in error.message
@@ -157,7 +165,7 @@ async def test_nothing_said_is_no_answer_to_end_with(so_far: str) -> None:
 async def test_going_on_has_what_is_left_of_the_answers_length() -> None:
     """That end is the length's, and no budget's."""
     model = Takes("m", [CUT])
-    pieces = await collect(Metered(model, PRICE), replace(PROMPT, so_far="a" * 350))
+    pieces = await collect(BudgetedProvider(model, PRICE), replace(PROMPT, so_far="a" * 350))
     assert model.prompts[0].max_tokens == 900
     assert pieces[-1] == Stop("length")
 
@@ -165,16 +173,21 @@ async def test_going_on_has_what_is_left_of_the_answers_length() -> None:
 @pytest.mark.parametrize(
     ("tape", "paid"),
     [([Text("a"), Stop("stop")], True), ([Text("a")], True), ([], True),
-     ([Text("a"), chat_error("provider_error")], True),
+     ([Text("a"), make_chat_error("provider_error")], True),
      ([Text("a"), ValueError("a bug")], True),
-     ([chat_error("provider_timeout")], True), ([chat_error("provider_truncated")], True),
-     ([chat_error("provider_throttled")], False), ([chat_error("context_too_long")], False),
-     ([chat_error("provider_error")], False), ([SetupError("Set it.")], False)],
+     ([make_chat_error("provider_timeout")], True),
+     ([make_chat_error("provider_truncated")], True),
+     ([make_chat_error("provider_throttled")], False),
+     ([make_chat_error("context_too_long")], False),
+     ([make_chat_error("provider_error")], False), ([SetupError("Set it.")], False)],
 )  # fmt: skip
 async def test_a_call_that_tells_no_bill_is_estimated(tape: Any, paid: bool) -> None:
     """One that was refused cost nothing; one that broke off, or was silent, did."""
-    pieces, _ = await outcome(Metered(Takes("m", [tape]), PRICE), PROMPT)
-    asked, said = tokens_in(PROMPT), tokens_of("a") if tape and tape[0] == Text("a") else 0
+    pieces, _ = await outcome(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
+    asked, said = (
+        estimate_prompt_tokens(PROMPT),
+        estimate_tokens("a") if tape and tape[0] == Text("a") else 0,
+    )
     bills = [piece for piece in pieces if isinstance(piece, Usage)]
     cost = round((asked + 10 * said) / 1e6, 9)
     assert bills == ([Usage(asked, said, cost)] if paid else [])
@@ -182,28 +195,34 @@ async def test_a_call_that_tells_no_bill_is_estimated(tape: Any, paid: bool) -> 
 
 async def test_a_bill_that_was_told_is_believed_also_when_the_call_broke() -> None:
     """Nothing is added to it."""
-    tape: list[Piece | Exception] = [Text("a"), Usage(7, 3, None), chat_error("provider_truncated")]
-    pieces, _ = await outcome(Metered(Takes("m", [tape]), PRICE), PROMPT)
+    tape: list[Piece | Exception] = [
+        Text("a"),
+        Usage(7, 3, None),
+        make_chat_error("provider_truncated"),
+    ]
+    pieces, _ = await outcome(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
     assert [piece for piece in pieces if isinstance(piece, Usage)] == [Usage(7, 3, 0.000037)]
 
 
 def test_other_scripts_count_more() -> None:
     """A character of theirs is about a token."""
     latin, other = Prompt("a" * 350, ()), Prompt("東" * 350, ())
-    assert tokens_in(other) - tokens_in(latin) == pytest.approx(250, abs=2)
+    assert estimate_prompt_tokens(other) - estimate_prompt_tokens(latin) == pytest.approx(
+        250, abs=2
+    )
 
 
 def test_the_shipped_table_is_dated_and_knows_the_default_models() -> None:
     """One file, and it says as of when."""
     from services.chat.opening import BEDROCK_MODEL, OPENAI_MODEL
 
-    assert json.loads(SHIPPED.read_text(encoding="utf-8"))["asOf"] >= "2026-11-25"
+    assert json.loads(SHIPPED_PRICES.read_text(encoding="utf-8"))["asOf"] >= "2026-11-25"
     prices = read_prices()
     for model in (BEDROCK_MODEL, OPENAI_MODEL, "eu.anthropic.claude-haiku-4-5-20251001-v1:0"):
-        price = prices.of(model)
+        price = prices.find(model)
         assert price is not None
         assert 0 < price.cached < price.input < price.output
-    assert prices.of("somebody.unknown-v1:0") is None
+    assert prices.find("vendor.unknown-v1:0") is None
 
 
 def test_an_installation_has_its_own_table(tmp_path: Path) -> None:
@@ -212,8 +231,8 @@ def test_an_installation_has_its_own_table(tmp_path: Path) -> None:
     lines = [{"model": "a-*", "input": 1, "output": 2}, {"model": "*", "input": 0, "output": 0}]
     file.write_text(json.dumps({"models": lines}), encoding="utf-8")
     prices = read_prices(file)
-    assert prices.of("a-b") == Price(1.0, 2.0, 1.0, 1.0)
-    assert prices.of("c") == Price(0.0, 0.0, 0.0, 0.0)
+    assert prices.find("a-b") == Price(1.0, 2.0, 1.0, 1.0)
+    assert prices.find("c") == Price(0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

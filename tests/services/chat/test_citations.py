@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chat import citations
-from services.chat.citations import check
+from services.chat.citations import check_citations
 from services.chat.provider import Prompt
 from services.chat.providers.extractive import choose, compose
 from services.passages import Passage
@@ -20,7 +20,7 @@ PAGES = (
 
 
 def faults(answer: str, pages: tuple[Passage, ...] = PAGES) -> list[tuple[int, int, str]]:
-    found = check(answer, pages)
+    found = check_citations(answer, pages)
     return [(item.citation, item.mark, item.reason) for item in found.unmatched] if found else []
 
 
@@ -39,7 +39,7 @@ TRUE = [
 @pytest.mark.parametrize("answer", TRUE)
 def test_what_the_passages_say_stands(answer: str) -> None:
     """In other words, too."""
-    found = check(answer, PAGES)
+    found = check_citations(answer, PAGES)
     assert found is not None
     assert (found.score, found.unmatched) == (1.0, ())
 
@@ -61,16 +61,16 @@ PLANTED = [
 def test_only_what_is_cited_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading a passage costs the event loop a millisecond, and most are never cited."""
     read: list[Passage] = []
-    real = citations._Read
+    real = citations._CitedPassage
 
-    def reading(page: Passage) -> citations._Read:
+    def read_passage(page: Passage) -> citations._CitedPassage:
         read.append(page)
         return real(page)
 
-    monkeypatch.setattr(citations, "_Read", reading)
-    assert check("The tower is tall.", PAGES) is None
+    monkeypatch.setattr(citations, "_CitedPassage", read_passage)
+    assert check_citations("The tower is tall.", PAGES) is None
     assert read == []
-    assert check("The Louvre holds the Mona Lisa [2]. It does [2, 9].", PAGES) is not None
+    assert check_citations("The Louvre holds the Mona Lisa [2]. It does [2, 9].", PAGES) is not None
     assert read == [PAGES[1]]
 
 
@@ -82,7 +82,9 @@ def test_planted_citations_are_caught(answer: str, expected: list[tuple[int, int
 
 def test_the_score_is_the_share_that_holds() -> None:
     """Of all citations."""
-    found = check("The Louvre holds the Mona Lisa [2]. Buses are free [1]. Is it? [7]", PAGES)
+    found = check_citations(
+        "The Louvre holds the Mona Lisa [2]. Buses are free [1]. Is it? [7]", PAGES
+    )
     assert found is not None
     assert (found.score, found.citations, len(found.unmatched)) == (0.333, 3, 2)
 
@@ -90,7 +92,7 @@ def test_the_score_is_the_share_that_holds() -> None:
 @pytest.mark.parametrize("answer", ["", "Nothing is cited.", "list[int] and [a] and [] and x[i]."])
 def test_without_citations_there_is_nothing_to_check(answer: str) -> None:
     """And no score that would look like praise."""
-    assert check(answer, PAGES) is None
+    assert check_citations(answer, PAGES) is None
 
 
 def test_scripts_without_spaces_are_compared_too() -> None:
@@ -106,7 +108,7 @@ def test_the_embedded_engine_is_always_borne_out() -> None:
     found = passages(question, [(page.title, [s.text for s in page.sentences]) for page in PAGES])
     prompt = Prompt(question, found)
     answer = compose(choose(prompt))
-    checked = check(answer, found)
+    checked = check_citations(answer, found)
     assert checked is not None
     assert checked.score == 1.0
 
@@ -114,12 +116,12 @@ def test_the_embedded_engine_is_always_borne_out() -> None:
 @given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=3))
 def test_any_text_can_be_checked(answer: str, texts: list[str]) -> None:
     """And the score is a share."""
-    found = check(answer, tuple(passage("", "T", text) for text in texts))
+    found = check_citations(answer, tuple(passage("", "T", text) for text in texts))
     assert found is None or (0 <= found.score <= 1 and found.citations >= len(found.unmatched))
 
 
 def test_a_huge_answer_is_not_read_to_its_end() -> None:
-    """Checking it takes no time that anybody would notice."""
-    found = check("The Louvre holds the Mona Lisa [2]. " * 100_000, PAGES)
+    """Checking it takes no time that a reader would notice."""
+    found = check_citations("The Louvre holds the Mona Lisa [2]. " * 100_000, PAGES)
     assert found is not None
     assert found.citations < 3000

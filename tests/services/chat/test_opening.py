@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from services.chat import open_chat
-from services.chat.budget import Metered
+from services.chat.budget import BudgetedProvider
 from services.chat.opening import PROVIDERS
 from services.chat.prices import FREE
-from services.chat.providers.bedrock import Bedrock, Guardrail
-from services.chat.retry import Retrying
+from services.chat.providers.bedrock import BedrockProvider, Guardrail
+from services.chat.retry import RetryingProvider
 from services.errors import SetupError
 from services.settings import CHAT_PROVIDERS, Settings
 from tests.services.chat.providers.small_gguf import small_gguf
@@ -48,10 +48,10 @@ def test_the_models_of_the_settings_are_tried_in_their_order() -> None:
     """Each with its price and its own budget."""
     settings = Settings(chat="bedrock", chat_models=("amazon.nova-pro-v1:0", "x"), budget_tokens=9)
     provider = open_chat(settings)
-    assert isinstance(provider, Retrying)
+    assert isinstance(provider, RetryingProvider)
     assert [model.model for model in provider.models] == ["amazon.nova-pro-v1:0", "x"]
     first = provider.models[0]
-    assert isinstance(first, Metered)
+    assert isinstance(first, BudgetedProvider)
     assert first.price is not None
     assert first.budget.tokens == 9
 
@@ -68,7 +68,7 @@ def test_the_models_of_the_settings_are_tried_in_their_order() -> None:
     ],
 )
 def test_an_installation_at_fault_says_what_to_set(wrong: dict[str, Any], says: str) -> None:
-    """At start, before anybody has asked or paid."""
+    """At start, before any question and any cost."""
     with pytest.raises(SetupError, match=says):
         open_chat(Settings(**wrong))
 
@@ -77,10 +77,10 @@ def test_a_guardrail_may_be_an_arn() -> None:
     """Which has colons of its own."""
     arn = "arn:aws:bedrock:eu-west-1:1:guardrail/abc"
     provider = open_chat(Settings(chat="bedrock", guardrail=f"{arn}:7"))
-    assert isinstance(provider, Retrying)
+    assert isinstance(provider, RetryingProvider)
     model = provider.models[0]
-    assert isinstance(model, Metered)
-    assert isinstance(model.provider, Bedrock)
+    assert isinstance(model, BudgetedProvider)
+    assert isinstance(model.provider, BedrockProvider)
     assert model.provider.guardrail == Guardrail(arn, "7")
 
 
@@ -93,7 +93,7 @@ def test_the_local_model_is_named_after_its_file(
     gguf = small_gguf(tmp_path / "tiny.gguf")
     provider = open_chat(Settings(chat="local", chat_gguf=gguf, budget_usd=0.01))
     assert provider.model == "tiny"
-    assert isinstance(provider, Metered)
+    assert isinstance(provider, BudgetedProvider)
     assert provider.price == FREE
 
 

@@ -55,7 +55,7 @@ async def test_pieces_come_out_as_they_went_in() -> None:
 
 @pytest.mark.anyio
 async def test_nothing_follows_stop_and_the_provider_is_closed_before_it_is_shown() -> None:
-    """Whoever sees Stop may rely on the provider being gone."""
+    """A caller that sees Stop may rely on the provider being gone."""
     tape = Tape((Text("a"), Stop("stop"), Text("after the end"), Stop("stop")))
     async with aclosing(answer(tape, PROMPT)) as pieces:
         assert await anext(pieces) == Text("a")
@@ -172,7 +172,7 @@ async def test_an_answer_never_started_starts_no_provider() -> None:
 
 @pytest.mark.anyio
 async def test_progress_reaches_the_callback() -> None:
-    """What a provider reports is heard by whoever asked."""
+    """The report of a provider reaches the caller."""
     heard: list[Progress] = []
     async with aclosing(answer(Tape((Stop("stop"),)), PROMPT, report=heard.append)) as pieces:
         assert [piece async for piece in pieces] == [Stop("stop")]

@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chat.provider import CHAT_CODES
-from services.chat.provider_errors import FAILURES, chat_error, is_failure, known_failures
+from services.chat.provider_errors import (
+    ERROR_MEANINGS,
+    is_error_name,
+    list_error_names,
+    make_chat_error,
+)
 
 EXPECTED = [
     ("ThrottlingException", "provider_throttled", True),
@@ -27,20 +32,20 @@ def test_a_name_has_its_code_in_either_letter_case(name: str, code: str, retryab
     """Bedrock capitalises an error before a stream and not inside one."""
     spellings = [name] if name in CHAT_CODES else [name, name[0].lower() + name[1:]]
     for spelling in spellings:
-        error = chat_error(spelling, retry_after_ms=5)
-        assert is_failure(spelling)
+        error = make_chat_error(spelling, retry_after_ms=5)
+        assert is_error_name(spelling)
         assert (error.code, error.retryable, error.retry_after_ms) == (code, retryable, 5)
 
 
 def test_every_code_can_be_asked_for_verbatim() -> None:
     """The contract's own codes are names too."""
-    assert [chat_error(code).code for code in CHAT_CODES] == list(CHAT_CODES)
-    assert set(known_failures()) == {*FAILURES, *CHAT_CODES}
+    assert [make_chat_error(code).code for code in CHAT_CODES] == list(CHAT_CODES)
+    assert set(list_error_names()) == {*ERROR_MEANINGS, *CHAT_CODES}
 
 
-@given(st.text(max_size=40).filter(lambda name: not is_failure(name)))
-def test_an_unknown_name_is_a_provider_error_nobody_is_told_to_repeat(name: str) -> None:
+@given(st.text(max_size=40).filter(lambda name: not is_error_name(name)))
+def test_an_unknown_name_is_a_provider_error_not_worth_repeating(name: str) -> None:
     """A service may invent errors; their names do not reach the message."""
-    error = chat_error(name)
+    error = make_chat_error(name)
     assert (error.code, error.retryable) == ("provider_error", False)
-    assert error.message == chat_error("provider_error").message
+    assert error.message == make_chat_error("provider_error").message

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.chat import (
-    Anew,
     ChatCode,
     ChatError,
-    Cut,
     Note,
     Piece,
     Prompt,
+    Restart,
     Stop,
     Text,
+    UnbilledCall,
     Usage,
 )
-from services.chat.breaker import FAILURES, REST, Breaker
+from services.chat.breaker import MAX_FAILURES, REST_SECONDS, Breaker
 from services.chat.budget import BudgetError
-from services.chat.provider_errors import chat_error
-from services.chat.retry import Retrying
+from services.chat.provider_errors import make_chat_error
+from services.chat.retry import RetryingProvider
 from services.errors import SetupError
 from services.progress import Report, no_report
 from tests.services.chat.conformance import collect, outcome, text_of
@@ -66,15 +66,17 @@ class Clock:
         self.slept.append(seconds)
 
 
-def retrying(*models: Takes, clock: Clock | None = None, restart: bool = False) -> Retrying:
-    return Retrying(models, restart=restart, jitter=lambda: 1.0, sleep=(clock or Clock()).sleep)
+def retrying(*models: Takes, clock: Clock | None = None, restart: bool = False) -> RetryingProvider:
+    return RetryingProvider(
+        models, restart=restart, jitter=lambda: 1.0, sleep=(clock or Clock()).sleep
+    )
 
 
 def failing(code: ChatCode = "provider_throttled", **more: int) -> list[Piece | Exception]:
     return [ChatError("m", code=code, **more)]  # type: ignore[arg-type]
 
 
-async def test_a_throttled_model_is_asked_again_and_nobody_notices() -> None:
+async def test_a_throttled_model_is_asked_again_without_a_sign() -> None:
     """Three calls at most, longer pauses each time, one bill (PF01)."""
     clock = Clock()
     model = Takes("a", [failing(), failing(), WELL])
@@ -95,7 +97,7 @@ async def test_the_pause_is_full_jitter_and_at_least_what_the_service_asks() -> 
     """Jitter from none to all of it; Retry-After is obeyed."""
     clock = Clock()
     model = Takes("a", [failing(), failing(retry_after_ms=3000), WELL])
-    provider = Retrying([model], jitter=lambda: 0.0, sleep=clock.sleep)
+    provider = RetryingProvider([model], jitter=lambda: 0.0, sleep=clock.sleep)
     await collect(provider, PROMPT)
     assert clock.slept == [0.0, 3.0]
 
@@ -169,7 +171,7 @@ async def test_an_installation_may_have_it_written_again() -> None:
     prompt = Prompt("Why?", (), so_far="Before. ")
     pieces = await collect(retrying(model, restart=True), prompt)
     assert pieces[0] == Text("Half ")
-    assert isinstance(pieces[1], Anew)
+    assert isinstance(pieces[1], Restart)
     assert pieces[2:] == WELL
     assert [sent.so_far for sent in model.prompts] == ["Before. ", ""]
 
@@ -183,14 +185,14 @@ async def test_the_bill_is_one_and_has_every_try_on_it() -> None:
 
 
 async def test_every_try_leaves_the_next_less_to_spend() -> None:
-    """What earlier invocations spent too; what they were cut in is counted once."""
+    """What earlier invocations spent too; an unbilled call is counted once."""
     model = Takes("a", [[Usage(5, 2, 0.25), *failing()], failing(), WELL])
-    prompt = Prompt("Why?", (), spent=Usage(100, 10, 1.0), cut=(Cut("", "x"),))
+    prompt = Prompt("Why?", (), spent=Usage(100, 10, 1.0), unbilled_calls=(UnbilledCall("", "x"),))
     await collect(retrying(model), prompt)
     assert [sent.spent for sent in model.prompts] == [
         Usage(100, 10, 1.0), Usage(105, 12, 1.25), Usage(105, 12, 1.25),
     ]  # fmt: skip
-    assert [len(sent.cut) for sent in model.prompts] == [1, 0, 0]
+    assert [len(sent.unbilled_calls) for sent in model.prompts] == [1, 0, 0]
 
 
 BROKE = BudgetError(again=True)
@@ -204,7 +206,7 @@ async def test_a_budget_that_pays_for_no_other_try_hides_no_failure() -> None:
     assert text_of(await collect(retrying(dear, cheap), PROMPT)) == "a"
 
 
-async def test_a_question_that_is_too_dear_is_not_asked_of_anybody() -> None:
+async def test_a_question_that_is_too_dear_is_asked_of_no_model() -> None:
     """As before."""
     first, second = Takes("first", [[BROKE]]), Takes("second", [WELL])
     seen, error = await outcome(retrying(first, second), PROMPT)
@@ -246,52 +248,52 @@ async def test_leaving_closes_what_is_open() -> None:
 
 
 async def test_a_model_that_keeps_failing_is_left_alone() -> None:
-    """Then nobody waits for it, and the error says when to come back."""
+    """Then no question waits for it, and the error says when to come back."""
     model = Takes("a", [failing("provider_timeout")])
     provider = retrying(model)
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         await outcome(provider, PROMPT)
     seen, error = await outcome(provider, PROMPT)
-    assert len(model.prompts) == FAILURES
+    assert len(model.prompts) == MAX_FAILURES
     assert error is not None
     assert (seen, error.code, error.retryable) == ([], "provider_throttled", True)
-    assert 1000 <= (error.retry_after_ms or 0) <= REST * 1000
+    assert 1000 <= (error.retry_after_ms or 0) <= REST_SECONDS * 1000
 
 
 async def test_while_one_rests_the_next_answers() -> None:
     """Without asking the first."""
     first, second = Takes("first", [failing("provider_timeout")]), Takes("second", [WELL])
     provider = retrying(first, second)
-    for _ in range(FAILURES + 3):
+    for _ in range(MAX_FAILURES + 3):
         assert text_of(await collect(provider, PROMPT)) == "a"
-    assert len(first.prompts) == FAILURES
+    assert len(first.prompts) == MAX_FAILURES
 
 
 async def test_what_a_question_did_wrong_is_not_held_against_a_model() -> None:
     """Only failures that may pass count."""
-    model = Takes("a", [[chat_error("ValidationException")]])
+    model = Takes("a", [[make_chat_error("ValidationException")]])
     provider = retrying(model)
-    for _ in range(2 * FAILURES):
+    for _ in range(2 * MAX_FAILURES):
         await outcome(provider, PROMPT)
-    assert len(model.prompts) == 2 * FAILURES
+    assert len(model.prompts) == 2 * MAX_FAILURES
 
 
 def test_a_breaker_lets_one_call_through_after_its_rest() -> None:
     """Its success closes it; its failure does not."""
     now = [0.0]
     breaker = Breaker(lambda: now[0])
-    for _ in range(FAILURES):
-        assert breaker.enter()
-        breaker.failed()
-    assert not breaker.enter()
-    assert breaker.wait == REST
-    now[0] += REST
-    assert breaker.enter()
-    assert not breaker.enter()
-    breaker.failed()
-    assert not breaker.enter()
-    now[0] += REST
-    assert breaker.enter()
-    breaker.succeeded()
-    assert breaker.enter()
-    assert breaker.enter()
+    for _ in range(MAX_FAILURES):
+        assert breaker.try_enter()
+        breaker.record_failure()
+    assert not breaker.try_enter()
+    assert breaker.wait == REST_SECONDS
+    now[0] += REST_SECONDS
+    assert breaker.try_enter()
+    assert not breaker.try_enter()
+    breaker.record_failure()
+    assert not breaker.try_enter()
+    now[0] += REST_SECONDS
+    assert breaker.try_enter()
+    breaker.record_success()
+    assert breaker.try_enter()
+    assert breaker.try_enter()

@@ -6,26 +6,26 @@ from hypothesis import strategies as st
 
 from services.chat.words import (
     MOST_NAMES,
-    content_stems,
-    folded,
-    names_in,
-    sentences_wanted,
-    words_of,
+    collect_stems,
+    count_sentences_wanted,
+    find_names,
+    fold,
+    split_words,
 )
 
 
 def test_case_and_accents_fold_away() -> None:
     """Typed with or without, it is one word."""
-    assert folded("Sacré-Cœur") == "sacre-coeur"
-    assert words_of("St. Peter's, and the guide’s “Île”") == [
+    assert fold("Sacré-Cœur") == "sacre-coeur"
+    assert split_words("St. Peter's, and the guide’s “Île”") == [
         *("st", "peter", "and", "the", "guide", "ile")
     ]
 
 
 def test_content_words_are_what_is_left_without_the_question() -> None:
     """Stop words and praise go, endings go."""
-    assert content_stems("What are the best restaurants in Tokyo?") == {"restaurant", "tokyo"}
-    assert content_stems("Which cities did you visit?") == content_stems("city")
+    assert collect_stems("What are the best restaurants in Tokyo?") == {"restaurant", "tokyo"}
+    assert collect_stems("Which cities did you visit?") == collect_stems("city")
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_names_are_told_by_capitals_digits_and_place(
     question: str, names: list[tuple[str, ...]]
 ) -> None:
     """Sentence starts, times and headlines name nothing."""
-    assert names_in(question) == names
+    assert find_names(question) == names
 
 
 def test_only_so_many_names_are_looked_for() -> None:
     """A list of forty names costs no more than one of twelve."""
     question = "is it " + ", then ".join(["Paris", "Rome"] * 20)
-    assert len(names_in(question)) == MOST_NAMES
+    assert len(find_names(question)) == MOST_NAMES
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_only_so_many_names_are_looked_for() -> None:
 )
 def test_broad_questions_get_more_sentences_than_narrow_ones(question: str, wanted: int) -> None:
     """By wording alone."""
-    assert sentences_wanted(question) == wanted
+    assert count_sentences_wanted(question) == wanted
 
 
 @given(st.text(max_size=300))
 def test_any_question_can_be_read(question: str) -> None:
     """No text breaks the reading, and its cost is bounded."""
-    assert len(names_in(question)) <= MOST_NAMES
-    assert 1 <= sentences_wanted(question) <= 5
-    assert content_stems(question) <= {word for word in content_stems(question) if word}
+    assert len(find_names(question)) <= MOST_NAMES
+    assert 1 <= count_sentences_wanted(question) <= 5
+    assert collect_stems(question) <= {word for word in collect_stems(question) if word}

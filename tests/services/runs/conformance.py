@@ -24,9 +24,9 @@ from services.errors import RiverrunError
 from services.runs import (
     Entry,
     IdempotencyConflictError,
-    NotNextError,
     Run,
     RunLog,
+    SequenceConflictError,
     UnknownRunError,
     follow,
 )
@@ -123,16 +123,16 @@ async def collected(log: RunLog, run_id: str, after: int = 0) -> list[Entry]:
 
 
 @rule
-async def a_run_is_new_and_nobody_can_guess_it(log: RunLog, clock: Clock) -> None:
+async def a_run_is_new_and_cannot_be_guessed(log: RunLog, clock: Clock) -> None:
     """128 random bits in hexadecimal, and what it was started with."""
     ids = set()
-    for owner in (None, "somebody"):
+    for owner in (None, "ann"):
         run, new = await log.start(owner=owner, key=None, fingerprint="f")
         assert new
         assert (run.owner, run.fingerprint, run.created) == (owner, "f", clock())
         assert len(run.id) == 32
         assert int(run.id, 16) >= 0
-        assert await log.last(run.id) is None
+        assert await log.read_last(run.id) is None
         assert await log.read(run.id, 0) == []
         ids.add(run.id)
     assert len(ids) == 2
@@ -155,7 +155,7 @@ async def entries_are_read_as_they_were_written(log: RunLog, clock: Clock) -> No
     await log.append(run.id, written[1:])
     await log.append(run.id, [final(7)])
     assert await log.read(run.id, 0) == [*written, final(7)]
-    assert await log.last(run.id) == final(7)
+    assert await log.read_last(run.id) == final(7)
 
 
 @rule
@@ -175,14 +175,14 @@ async def a_run_has_no_gap_no_repeat_and_one_end(log: RunLog, clock: Clock) -> N
     run = await begun(log)
     await log.append(run.id, [token(1)])
     for wrong in ([token(1)], [token(3)], [token(0)], [token(2), token(2)], [token(2), token(4)]):
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await log.append(run.id, wrong)
         assert await log.read(run.id, 0) == [token(1)]
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         await log.append(run.id, [final(2), token(3)])
     await log.append(run.id, [final(2)])
     for late in (token(3), final(3), final(2)):
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await log.append(run.id, [late])
     assert await log.read(run.id, 0) == [token(1), final(2)]
 
@@ -191,14 +191,14 @@ async def a_run_has_no_gap_no_repeat_and_one_end(log: RunLog, clock: Clock) -> N
 async def a_run_knows_when_it_was_written(log: RunLog, clock: Clock) -> None:
     """One time an append, refused ones left out; who reads entries sees nothing of it."""
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
-    assert await log.appended(run.id) == []
+    assert await log.read_append_times(run.id) == []
     begun_at = clock.seconds
     await log.append(run.id, [Entry(1, "token", b"a"), Entry(2, "token", b"b")])
     clock.seconds += 0.25
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         await log.append(run.id, [Entry(2, "token", b"x")])
     await log.append(run.id, [Entry(3, "final", b"c" * 700_000, terminal=True)])
-    assert await log.appended(run.id) == [(2, begun_at), (3, begun_at + 0.25)]
+    assert await log.read_append_times(run.id) == [(2, begun_at), (3, begun_at + 0.25)]
     assert [entry.seq for entry in await log.read(run.id, 0)] == [1, 2, 3]
 
 
@@ -226,16 +226,16 @@ async def what_was_read_is_the_readers_own(log: RunLog, clock: Clock) -> None:
 
 @rule
 async def only_its_owner_finds_a_run(log: RunLog, clock: Clock) -> None:
-    """To anybody else it looks exactly like one that is not there."""
-    nobodys, anns = await begun(log), await begun(log, "ann")
+    """To another owner it looks exactly like one that is not there."""
+    unowned, anns = await begun(log), await begun(log, "ann")
     assert (await log.find(anns.id, "ann")).id == anns.id
-    assert (await log.find(nobodys.id, None)).id == nobodys.id
+    assert (await log.find(unowned.id, None)).id == unowned.id
     told = set()
     for run_id, owner in (
         (anns.id, "bob"),
         (anns.id, None),
         (anns.id, ""),
-        (nobodys.id, "ann"),
+        (unowned.id, "ann"),
         ("0" * 32, "ann"),
         ("0" * 32, None),
         ("", None),
@@ -255,10 +255,10 @@ async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock:
         lambda: log.append(missing, [token(1)]),
         lambda: log.read(missing, 0),
         lambda: log.wait(missing, 0, 0.01),
-        lambda: log.last(missing),
-        lambda: log.appended(missing),
-        lambda: log.attend(missing, 1.0),
-        lambda: log.unattended(missing),
+        lambda: log.read_last(missing),
+        lambda: log.read_append_times(missing),
+        lambda: log.mark_read(missing, 1.0),
+        lambda: log.seconds_unread(missing),
         lambda: log.claim(lost, lease=1.0),
         lambda: log.renew(lost, lease=1.0),
         lambda: log.release(lost),
@@ -286,7 +286,7 @@ async def one_key_starts_one_run(log: RunLog, clock: Clock) -> None:
 
 @rule
 async def a_key_belongs_to_its_owner(log: RunLog, clock: Clock) -> None:
-    """Two people may think of the same one, and so may nobody in particular."""
+    """Two people may think of the same one, and so may callers without an owner."""
     runs = {(await begun(log, owner, "k")).id for owner in ("ann", "bob", None, "")}
     assert len(runs) == 4
     assert (await begun(log, "ann")).id not in runs
@@ -328,7 +328,7 @@ async def a_reader_from_anywhere_gets_exactly_the_rest(log: RunLog, clock: Clock
 
 @rule
 async def many_readers_of_a_growing_run_all_get_all_of_it(log: RunLog, clock: Clock) -> None:
-    """Joined at any moment; those who leave disturb nobody."""
+    """Joined at any moment; readers that leave disturb no other."""
     # Each entry wakes all readers so far: what this costs grows with the square of them.
     run = await begun(log)
     entries = [*map(token, range(1, 12)), final(12)]
@@ -366,14 +366,14 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
     clock.seconds += 3000
     assert (await log.find(run.id, "ann")).id == run.id
     clock.seconds += 30 * 24 * 3600
-    for gone in (log.read(run.id, 0), log.last(run.id), log.wait(run.id, 0, 0.01)):
+    for gone in (log.read(run.id, 0), log.read_last(run.id), log.wait(run.id, 0, 0.01)):
         with pytest.raises(UnknownRunError):
             await gone
     with pytest.raises(UnknownRunError):
         await log.append(run.id, [token(2)])
     with pytest.raises(UnknownRunError):
         await log.claim(run, lease=1.0)
-    assert await log.recent() == []
+    assert await log.list_recent() == []
     again, new = await log.start(owner="ann", key="k", fingerprint="other")
     assert new
     assert again.id != run.id
@@ -387,7 +387,7 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
 
 @rule
 async def a_run_that_is_held_is_not_over(log: RunLog, clock: Clock) -> None:
-    """Renewing counts as a sign of life, for as long as somebody does."""
+    """Renewing counts as a sign of life, for as long as a producer renews."""
     run = await begun(log, "ann", "k")
     for seq in range(1, 60):
         clock.seconds += 3000
@@ -400,7 +400,7 @@ async def a_run_that_is_held_is_not_over(log: RunLog, clock: Clock) -> None:
 
 @rule
 async def a_run_keeps_its_question(log: RunLog, clock: Clock) -> None:
-    """Byte for byte, for whoever goes on with it elsewhere."""
+    """Byte for byte, for the process that goes on with it elsewhere."""
     question = bytes(range(256)) + "👩‍👩‍👧".encode() * 1000
     run, _ = await log.start(owner="ann", key="k", fingerprint="f", question=question, lease=20.0)
     assert run.question == question
@@ -421,14 +421,14 @@ async def of_many_writers_of_one_number_one_has_written_it(log: RunLog, clock: C
         told = await asyncio.gather(
             *(log.append(run.id, entries) for entries in tried), return_exceptions=True
         )
-        assert [type(error) for error in told if error is not None] == [NotNextError] * 19
+        assert [type(error) for error in told if error is not None] == [SequenceConflictError] * 19
         written += tried[told.index(None)]
     assert await log.read(run.id, 0) == written
 
 
 @rule
 async def of_many_who_end_a_run_one_has_ended_it(log: RunLog, clock: Clock) -> None:
-    """The producer, whoever stops it and a reader who gave it up: there is one end."""
+    """The producer, a stop and a reader that gave it up: there is one end."""
     run = await begun(log)
     await log.append(run.id, [token(1)])
     ends = [Entry(2, kind, b"%d" % who, terminal=True) for who, kind in enumerate("abcdefgh")]
@@ -465,7 +465,7 @@ async def a_batch_is_read_from_within(log: RunLog, clock: Clock) -> None:
             assert await log.read(run.id, after, limit) == entries[after : after + limit]
     assert await log.read(run.id, 10**12) == []
     assert await log.read(run.id, 0, 0) == []
-    assert await log.last(run.id) == entries[-1]
+    assert await log.read_last(run.id) == entries[-1]
 
 
 @rule
@@ -493,9 +493,9 @@ async def an_append_of_any_size_is_one(log: RunLog, clock: Clock) -> None:
         token(3, b""),
     ]
     await log.append(run.id, large)
-    assert await log.last(run.id) == large[-1]
+    assert await log.read_last(run.id) == large[-1]
     for wrong in (large, [token(5)], [token(3, b"x" * 900_000)]):
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await log.append(run.id, wrong)
     await log.append(run.id, [final(4)])
     assert await log.read(run.id, 0) == [*large, final(4)]
@@ -508,7 +508,7 @@ async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> 
     """Not before, by one of those who try, and the epoch says how often."""
     run = await begun(log, lease=15.0)
     clock.seconds += 14.0
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         await log.claim(run, lease=15.0)
     clock.seconds += 1.0
     told = await asyncio.gather(
@@ -535,19 +535,19 @@ async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> 
         log.release(run, checkpoint=b"old"),
         log.claim(run, lease=60.0),
     ):
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await call
     assert await log.find(run.id, None) == claimed
 
 
 @rule
 async def a_lease_is_renewed_even_late(log: RunLog, clock: Clock) -> None:
-    """It counts from now, and where nobody else came a lease that was over is taken up again."""
+    """It counts from now; a lease that was over is taken up again if no other process came."""
     run = await begun(log, lease=15.0)
     clock.seconds += 10.0
     await log.renew(run, lease=15.0)
     clock.seconds += 14.0
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         await log.claim(run, lease=15.0)
     clock.seconds += 60.0
     await log.renew(run, lease=15.0)
@@ -574,23 +574,23 @@ async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) ->
 async def a_reader_leaves_a_sign_that_runs_out(log: RunLog, clock: Clock) -> None:
     """It holds for as long as was said, and it is known since when none has."""
     run, other = await begun(log), await begun(log)
-    assert await log.unattended(run.id) == math.inf
-    await log.attend(run.id, 12.0)
-    assert await log.unattended(run.id) == -12.0
+    assert await log.seconds_unread(run.id) == math.inf
+    await log.mark_read(run.id, 12.0)
+    assert await log.seconds_unread(run.id) == -12.0
     clock.seconds += 20.0
-    assert await log.unattended(run.id) == 8.0
-    await log.attend(run.id, 12.0)
-    assert await log.unattended(run.id) == -12.0
-    assert await log.unattended(other.id) == math.inf
+    assert await log.seconds_unread(run.id) == 8.0
+    await log.mark_read(run.id, 12.0)
+    assert await log.seconds_unread(run.id) == -12.0
+    assert await log.seconds_unread(other.id) == math.inf
 
 
 @rule
 async def a_shorter_sign_takes_nothing_from_a_longer_one(log: RunLog, clock: Clock) -> None:
     """Readers in many processes leave theirs at once; the last to go counts."""
     run = await begun(log)
-    await asyncio.gather(*(log.attend(run.id, float(seconds)) for seconds in (3, 30, 7, 12)))
-    await log.attend(run.id, 12.0)
-    assert await log.unattended(run.id) == -30.0
+    await asyncio.gather(*(log.mark_read(run.id, float(seconds)) for seconds in (3, 30, 7, 12)))
+    await log.mark_read(run.id, 12.0)
+    assert await log.seconds_unread(run.id) == -30.0
 
 
 @rule
@@ -598,22 +598,22 @@ async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
     """A run whose producer died is as dead, is claimed as before, and is kept no longer."""
     run = await begun(log, lease=15.0)
     await log.append(run.id, [token(1)])
-    before = (await log.recent(), await log.appended(run.id))
+    before = (await log.list_recent(), await log.read_append_times(run.id))
     clock.seconds += 20.0
-    await log.attend(run.id, 60.0)
-    assert (await log.recent(), await log.appended(run.id)) == before
+    await log.mark_read(run.id, 60.0)
+    assert (await log.list_recent(), await log.read_append_times(run.id)) == before
     assert await log.find(run.id, None) == run
     assert await log.read(run.id, 0) == [token(1)]
-    assert await log.last(run.id) == token(1)
+    assert await log.read_last(run.id) == token(1)
     claimed = await log.claim(run, lease=15.0)
     assert claimed.epoch == 2
     await log.append(run.id, [final(2)])
-    assert await log.unattended(run.id) == -60.0
+    assert await log.seconds_unread(run.id) == -60.0
     for _ in range(30 * 24):
         clock.seconds += 3600.0
         with suppress(UnknownRunError):
-            await log.attend(run.id, 7200.0)
-    for gone in (log.attend(run.id, 1.0), log.unattended(run.id)):
+            await log.mark_read(run.id, 7200.0)
+    for gone in (log.mark_read(run.id, 1.0), log.seconds_unread(run.id)):
         with pytest.raises(UnknownRunError):
             await gone
 
@@ -621,7 +621,7 @@ async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
 @rule
 async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
     """With how far each has come; at most as many as are asked for."""
-    assert await log.recent() == []
+    assert await log.list_recent() == []
     runs = []
     clock.seconds -= 3  # over midnight: a store may keep a list for each day
     for number in range(5):
@@ -635,7 +635,7 @@ async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
         runs.append(run)
     await log.append(runs[4].id, [token(1), token(2)])
     await log.append(runs[3].id, [token(1), final(2)])
-    seen = await log.recent()
+    seen = await log.list_recent()
     assert [each.run for each in seen] == runs[::-1]
     assert [(each.last, each.ended) for each in seen] == [
         (2, False),
@@ -644,31 +644,31 @@ async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
         (0, False),
         (0, False),
     ]
-    assert [each.run for each in await log.recent(2)] == runs[:2:-1]
-    assert await log.recent(0) == []
+    assert [each.run for each in await log.list_recent(2)] == runs[:2:-1]
+    assert await log.list_recent(0) == []
 
 
 @rule
 async def a_session_remembers_its_last_turns(log: RunLog, clock: Clock) -> None:
     """Oldest first, at most as many as are asked for, whatever was said."""
-    assert await log.turns("ann", "s", 6) == []
+    assert await log.read_turns("ann", "s", 6) == []
     said = [(f"question {n}", f"answer {n}\0\r\n👩‍👩‍👧\ud800") for n in range(8)]
     for question, answer in said:
         await log.add_turn("ann", "s", question, answer)
-    assert await log.turns("ann", "s", 6) == said[-6:]
-    assert await log.turns("ann", "s", 100) == said
-    assert await log.turns("ann", "s", 0) == []
+    assert await log.read_turns("ann", "s", 6) == said[-6:]
+    assert await log.read_turns("ann", "s", 100) == said
+    assert await log.read_turns("ann", "s", 0) == []
 
 
 @rule
 async def a_session_belongs_to_its_owner(log: RunLog, clock: Clock) -> None:
-    """The same name is another session for anybody else."""
+    """The same name is another session for another owner."""
     await log.add_turn("ann", "s", "q", "a")
     for owner, session in (("bob", "s"), (None, "s"), ("", "s"), ("ann", "t"), ("ann", "")):
-        assert await log.turns(owner, session, 6) == []
+        assert await log.read_turns(owner, session, 6) == []
     await log.add_turn("a", "b#c", "q", "a")
-    assert await log.turns("a#b", "c", 6) == []
-    assert await log.turns("ann", "s", 6) == [("q", "a")]
+    assert await log.read_turns("a#b", "c", 6) == []
+    assert await log.read_turns("ann", "s", 6) == [("q", "a")]
 
 
 @rule
@@ -678,9 +678,9 @@ async def a_session_is_forgotten_when_its_time_is_over(log: RunLog, clock: Clock
         return  # kept by number, not by time: it is gone with its process anyway
     await log.add_turn("ann", "s", "q", "a")
     clock.seconds += 30 * 24 * 3600
-    assert await log.turns("ann", "s", 6) == []
+    assert await log.read_turns("ann", "s", 6) == []
     await log.add_turn("ann", "s", "later", "a")
-    assert await log.turns("ann", "s", 6) == [("later", "a")]
+    assert await log.read_turns("ann", "s", 6) == [("later", "a")]
 
 
 @shared
@@ -692,12 +692,12 @@ async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
     assert await two.find(run.id, "ann") == run
     assert await two.read(run.id, 0) == [token(1), token(2)]
     await two.append(run.id, [token(3)])
-    assert await one.last(run.id) == token(3)
+    assert await one.read_last(run.id) == token(3)
     await one.append(run.id, [token(4)])
     assert (await begun(two, "ann", "k")).id == run.id
     await one.add_turn("ann", "s", "q", "a")
-    assert await two.turns("ann", "s", 6) == [("q", "a")]
-    assert [each.last for each in await two.recent()] == [4]
+    assert await two.read_turns("ann", "s", 6) == [("q", "a")]
+    assert [each.last for each in await two.list_recent()] == [4]
 
 
 @shared
@@ -705,12 +705,12 @@ async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
     """By every process, and from a process that reads and writes nothing else of the run."""
     producing, reading = again(), again()
     run = await begun(producing)
-    assert await producing.unattended(run.id) == math.inf
-    await reading.attend(run.id, 12.0)
-    assert await producing.unattended(run.id) == -12.0
+    assert await producing.seconds_unread(run.id) == math.inf
+    await reading.mark_read(run.id, 12.0)
+    assert await producing.seconds_unread(run.id) == -12.0
     await producing.append(run.id, [token(1)])
     clock.seconds += 13.0
-    assert await producing.unattended(run.id) == 1.0
+    assert await producing.seconds_unread(run.id) == 1.0
 
 
 @shared
@@ -734,13 +734,13 @@ async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> No
     await dead.append(run.id, [token(1), token(2)])
     clock.seconds += 15.0
     claimed = await living.claim(await living.find(run.id, None), lease=15.0)
-    after = await living.last(run.id)
+    after = await living.read_last(run.id)
     assert after is not None
     await living.append(run.id, [token(3, b"living"), token(4, b"living")])
     for late in ([token(3)], [token(3), token(4), token(5)], [final(3)], [token(4)]):
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await dead.append(run.id, late)
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         await dead.renew(run, lease=15.0)
     await living.append(run.id, [final(5)])
     assert [entry.seq for entry in await dead.read(run.id, 2)] == [3, 4, 5]
@@ -766,12 +766,12 @@ async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> No
             second.append(run.id, batches[1]),
             return_exceptions=True,
         )
-        assert [type(error) for error in told if error is not None] == [NotNextError]
+        assert [type(error) for error in told if error is not None] == [SequenceConflictError]
         won = batches[told.index(None)]
         # In the middle of what is there: the end of no batch.
         for log in (one, two):
             if len(won) > 1:
-                with pytest.raises(NotNextError):
+                with pytest.raises(SequenceConflictError):
                     await log.append(run.id, [token(won[-1].seq)])
             assert await log.read(run.id, seq) == won
         seq = won[-1].seq
@@ -815,7 +815,7 @@ async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
     for seq in (1, 2):
         waiting = asyncio.create_task(elsewhere.wait(run.id, seq - 1, 60.0))
         for _ in range(3):
-            await elsewhere.last(run.id)  # by then it has looked, and found nothing
+            await elsewhere.read_last(run.id)  # by then it has looked, and found nothing
         assert not waiting.done()
         await here.append(run.id, [token(seq)])
         assert await asyncio.wait_for(waiting, 20.0)
@@ -826,7 +826,7 @@ async def sessions_of_many_processes_keep_every_turn(again: Again, clock: Clock)
     """Said at the same moment, none is lost."""
     logs = [again() for _ in range(3)]
     await asyncio.gather(*(log.add_turn("ann", "s", f"{n}", "a") for n in range(4) for log in logs))
-    said = await logs[0].turns("ann", "s", 100)
+    said = await logs[0].read_turns("ann", "s", 100)
     assert sorted(question for question, _ in said) == sorted(
         str(n) for n in range(4) for _ in logs
     )

@@ -67,7 +67,7 @@ def running() -> Iterator[str]:
     """A server of its own, in memory. Yields its address."""
     libraries = folder()
     for _ in range(5):
-        # It takes no port 0, so between us finding one and its taking it somebody may be faster.
+        # It takes no port 0, so another process may take the one that we found first.
         port = _free_port()
         server = subprocess.Popen(
             [

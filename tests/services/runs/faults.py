@@ -85,8 +85,8 @@ class FaultyClient:
 class FaultyConnection:
     """A SQLite connection on a bad disk: `share` of the transactions go wrong.
 
-    Locked by somebody else, or full in the middle (SQLite may undo everything by itself); a commit
-    that fails, or that says so and is on the disk all the same.
+    Locked by another process, or full in the middle (SQLite may undo everything by itself); a
+    commit that fails, or that says so and is on the disk all the same.
     """
 
     def __init__(self, connection: sqlite3.Connection, chance: random.Random, share: float) -> None:

@@ -6,9 +6,9 @@ the end is the truth. `check` says whether the promises held:
 
 - the log of a run is 1 to n without a hole, and its only terminal entry is the last;
 - what was acknowledged is in it; what was refused is not; an append is there whole or not at all,
-  and nobody's words are there who did not say them;
+  and every word there was said by its producer;
 - what a reader saw is a stretch of it, from where the reader began;
-- what one producer wrote stands together: nobody else got in between unnoticed;
+- what one producer wrote stands together: no other producer got in between unnoticed;
 - a key started one run, and an epoch was given to one producer.
 
 Nothing here waits for time, so that a seed is replayed by giving it again.
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from services.runs import Entry, NotNextError, Run, RunLog, RunLogError
+from services.runs import Entry, Run, RunLog, RunLogError, SequenceConflictError
 from tests.services.runs.conformance import Clock
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Soon(Executor):
         def do() -> None:
             try:
                 future.set_result(fn(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001 - told to whoever asked
+            except Exception as error:  # noqa: BLE001 - handed to the caller
                 future.set_exception(error)
 
         asyncio.get_running_loop().call_soon(do)
@@ -61,7 +61,7 @@ class Said:
 
 @dataclass
 class History:
-    """What everybody was told."""
+    """What every process was told."""
 
     seed: int
     said: list[Said] = field(default_factory=list)
@@ -74,7 +74,7 @@ class History:
 
 @dataclass
 class Actor:
-    """Somebody in a process, with a fate of their own. `chance` is the fate."""
+    """A client of one process, with a fate of its own. `chance` is the fate."""
 
     name: str
     log: RunLog
@@ -82,8 +82,8 @@ class Actor:
     clock: Clock
     history: History
 
-    def runs(self) -> list[str]:
-        """The runs that anybody has heard of, in an order that does not hang on their ids."""
+    def list_runs(self) -> list[str]:
+        """The runs that any process has heard of, in an order that does not hang on their ids."""
         started = self.history.started.values()
         return list(dict.fromkeys(run_id for made in started for run_id, _ in made))
 
@@ -94,7 +94,7 @@ class Actor:
 
 
 async def play(seed: int, logs: Sequence[RunLog], truth: RunLog, clock: Clock) -> History:
-    """Let everybody loose on `logs`, each one process's. `truth` reads what came of it."""
+    """Let all clients loose on `logs`, each one process's. `truth` reads what came of it."""
     history = History(seed)
     chance = random.Random(seed)
     keys = [f"key {number}" for number in range(chance.randint(1, 3))]
@@ -107,7 +107,7 @@ async def play(seed: int, logs: Sequence[RunLog], truth: RunLog, clock: Clock) -
         *(_reader(actor(f"r{number}", log)) for number, log in enumerate(logs)),
         _stopper(actor("stopper", chance.choice(logs))),
     )
-    for run_id in actor("truth", truth).runs():
+    for run_id in actor("truth", truth).list_runs():
         entries: list[Entry] = []
         while page := await _surely(lambda: truth.read(run_id, len(entries), 7)):  # noqa: B023 - awaited here
             entries += page
@@ -138,14 +138,17 @@ async def _held(me: Actor, key: str) -> Run | None:
         me.clock.seconds += LEASE
     try:
         run = await me.log.claim(run, lease=LEASE)
-    except (NotNextError, RunLogError):
+    except (SequenceConflictError, RunLogError):
         return None
     me.history.claimed.append((run.id, run.epoch))
     return run
 
 
 async def _produce(me: Actor, run: Run, name: str) -> None:
-    """Say things until the end, or until told to be nobody; doubt what nothing came back of."""
+    """Say things until the end, or until another producer has the run.
+
+    What nothing came back of is in doubt.
+    """
     try:
         seq, ended = await _end(me.log, run.id)
         while not ended and me.chance.random() < 0.85:
@@ -155,8 +158,8 @@ async def _produce(me: Actor, run: Run, name: str) -> None:
             last = said.entries[-1]
             if said.told == "refused":
                 return
-            if said.told is None and await me.log.last(run.id) != last:
-                # It may still arrive. Go on from where it was not, if nobody else has.
+            if said.told is None and await me.log.read_last(run.id) != last:
+                # It may still arrive. Go on from where it was not, if no other producer has.
                 if (await _end(me.log, run.id))[0] != seq:
                     return
             else:
@@ -180,7 +183,7 @@ def _words(chance: random.Random, seq: int, words: str) -> list[Entry]:
 
 async def _live_on(me: Actor, run: Run) -> None:
     await me.pause()
-    with suppress(NotNextError, RunLogError):
+    with suppress(SequenceConflictError, RunLogError):
         # What they are told here they do not heed: the log must hold against such, too.
         if me.chance.random() < 0.1:
             me.clock.seconds += LEASE + 1  # frozen; it does not know
@@ -194,7 +197,7 @@ async def _stopper(me: Actor) -> None:
     for turn in range(3):
         for _ in range(me.chance.randint(1, 30)):
             await asyncio.sleep(0)
-        runs = me.runs()
+        runs = me.list_runs()
         if not runs or me.chance.random() < 0.5:
             continue
         run_id = me.chance.choice(runs)
@@ -213,7 +216,7 @@ async def _say(log: RunLog, said: Said) -> None:
     try:
         await log.append(said.run, said.entries)
         said.told = "done"
-    except NotNextError:
+    except SequenceConflictError:
         said.told = "refused"
     except RunLogError:
         said.told = None
@@ -222,7 +225,7 @@ async def _say(log: RunLog, said: Said) -> None:
 async def _reader(me: Actor) -> None:
     for _ in range(4):
         await me.pause()
-        runs = me.runs()
+        runs = me.list_runs()
         if not runs:
             continue
         run_id = me.chance.choice(runs)
@@ -237,7 +240,7 @@ async def _reader(me: Actor) -> None:
 
 
 async def _end(log: RunLog, run_id: str) -> tuple[int, bool]:
-    newest = await log.last(run_id)
+    newest = await log.read_last(run_id)
     return (newest.seq, newest.terminal) if newest is not None else (0, False)
 
 
@@ -261,7 +264,7 @@ def check(history: History) -> None:
             assert len({run_id for run_id, _ in made}) == 1, "a key started two runs"
             told = [new for _, new in made].count(True)
             assert told <= 1, "two were told that a run is new"
-            assert told == 1 or history.lost_starts[key], "nobody was told that a run is new"
+            assert told == 1 or history.lost_starts[key], "no process was told that a run is new"
         assert len(set(history.claimed)) == len(history.claimed), "an epoch was given twice"
     except AssertionError as error:
         raise AssertionError(f"seed {history.seed}: {error}") from error
@@ -280,7 +283,7 @@ def _check_run(truth: list[Entry], tried: list[Said]) -> None:
         if said.told == "refused":
             assert not there, "a refused append is there"
         explained.update(said.entries)
-    assert kept <= explained, "something that nobody said"
+    assert kept <= explained, "something that no producer said"
     writers = {entry: said.producer for said in tried for entry in said.entries}
     stretches = [writers[entry] for entry in truth]
     changes = sum(one != two for one, two in pairwise(stretches))

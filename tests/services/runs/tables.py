@@ -59,7 +59,7 @@ def client_for(endpoint: str | None = None) -> Any:
         aws_secret_access_key="testing",
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
-            # Without an endpoint it is moto in this process, and not where nobody listens.
+            # Without an endpoint it is moto in this process, and not where no server listens.
             ignore_configured_endpoint_urls=endpoint is None,
         ),
     )

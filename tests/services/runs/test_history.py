@@ -128,14 +128,14 @@ def test_in_dynamodb_a_thousand_times() -> None:
 def test_a_seed_is_one_story(tmp_path: Path) -> None:
     """Played again it is the same, so a failure can be looked at."""
 
-    def told(history: History) -> list[object]:
+    def story_of(history: History) -> list[object]:
         return [(said.producer, said.told, said.entries) for said in history.said]
 
     for seed in range(5):
-        stories = [told(asyncio.run(play_sqlite(seed, tmp_path))) for _ in range(2)]
+        stories = [story_of(asyncio.run(play_sqlite(seed, tmp_path))) for _ in range(2)]
         assert stories[0] == stories[1]
     with moto() as client:
-        stories = [told(asyncio.run(play_dynamodb(7, client))) for _ in range(2)]
+        stories = [story_of(asyncio.run(play_dynamodb(7, client))) for _ in range(2)]
     assert stories[0] == stories[1]
     assert len(stories[0]) > 3
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import SetupError
-from services.runs import Entry, NotNextError, new_id, open_log
+from services.runs import Entry, SequenceConflictError, new_id, open_log
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.log import LAST_SEQ, check_next
 from services.runs.memory import MemoryLog
@@ -82,7 +82,7 @@ async def test_runs_are_kept_for_as_long_as_was_set(
 
 
 def test_an_entry_goes_on_unless_it_says_otherwise() -> None:
-    """It is a tuple: nobody changes what was written."""
+    """It is a tuple: what was written cannot be changed."""
     entry = Entry(1, "token", b"{}")
     assert not entry.terminal
     with pytest.raises(AttributeError):
@@ -100,17 +100,17 @@ def test_what_goes_on_is_what_a_slow_reading_says(
     if numbers and not any(ends[:-1]):
         check_next(entries, last, ended=False)
     else:
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             check_next(entries, last, ended=False)
     if entries:
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             check_next(entries, last, ended=True)
 
 
 def test_numbers_have_an_end() -> None:
     """A cursor has a width in every store."""
     check_next([Entry(LAST_SEQ, "token", b"")], LAST_SEQ - 1, ended=False)
-    with pytest.raises(NotNextError):
+    with pytest.raises(SequenceConflictError):
         check_next([Entry(LAST_SEQ + 1, "token", b"")], LAST_SEQ, ended=False)
 
 

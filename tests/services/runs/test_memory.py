@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.runs import ExpiredRunError, RunLog, UnknownRunError, memory
-from services.runs.memory import KEEP_RUNS, KEEP_SECONDS, KEEP_SESSIONS, KEEP_TURNS, MemoryLog
+from services.runs.log import MEMORY_RETENTION_SECONDS
+from services.runs.memory import (
+    KEEP_RUNS,
+    KEEP_SESSIONS,
+    KEEP_TURNS,
+    MemoryLog,
+)
 from tests.services.runs.conformance import Clock, begun, conformance, final, token
 
 
@@ -69,7 +75,7 @@ async def test_a_run_under_way_is_never_dropped_for_room() -> None:
         clock.seconds += 1
         run = await begun(log)
         await log.append(run.id, [final(1)])
-    last = await log.last(long.id)
+    last = await log.read_last(long.id)
     await log.append(long.id, [token(1 if last is None else last.seq + 1)])
     assert (await log.find(long.id, "ann")).id == long.id
 
@@ -80,9 +86,9 @@ async def test_an_hour_counts_from_the_last_word() -> None:
     log = MemoryLog(now=clock)
     run = await begun(log, "ann")
     await log.append(run.id, [token(1)])
-    clock.seconds += KEEP_SECONDS - 1
+    clock.seconds += MEMORY_RETENTION_SECONDS - 1
     await log.append(run.id, [final(2)])
-    clock.seconds += KEEP_SECONDS - 1
+    clock.seconds += MEMORY_RETENTION_SECONDS - 1
     assert (await log.find(run.id, "ann")).id == run.id
     clock.seconds += 2
     with pytest.raises(ExpiredRunError) as gone:
@@ -92,12 +98,12 @@ async def test_an_hour_counts_from_the_last_word() -> None:
         await log.find(run.id, "bob")
 
 
-async def test_a_run_that_nobody_ended_is_dropped_after_an_hour() -> None:
-    """Whoever wrote it is gone; one that is still written stays."""
+async def test_a_run_that_was_never_ended_is_dropped_after_an_hour() -> None:
+    """Its producer is gone; one that is still written stays."""
     clock = Clock()
     log = MemoryLog(now=clock)
     dead, alive = await begun(log, key="k"), await begun(log)
-    clock.seconds += KEEP_SECONDS - 1
+    clock.seconds += MEMORY_RETENTION_SECONDS - 1
     await log.append(alive.id, [token(1)])
     clock.seconds += 2
     await begun(log)
@@ -116,8 +122,8 @@ async def test_sessions_and_their_turns_are_bounded() -> None:
         await log.add_turn(None, "0", "q", str(number))
     await log.add_turn(None, "new", "q", "a")
     assert len(log._sessions) == KEEP_SESSIONS
-    assert await log.turns(None, "1", 6) == []
-    kept = [answer for _, answer in await log.turns(None, "0", 1000)]
+    assert await log.read_turns(None, "1", 6) == []
+    kept = [answer for _, answer in await log.read_turns(None, "0", 1000)]
     assert kept == [str(number) for number in range(KEEP_TURNS, 2 * KEEP_TURNS)]
 
 
@@ -127,5 +133,5 @@ async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:
     run = await begun(log)
     for _ in range(100):
         assert not await log.wait(run.id, 0, 0.0001)
-    assert not log._waiting.runs()
+    assert not log._notifier.list_runs()
     gc.collect()

@@ -82,7 +82,7 @@ async def test_a_run_without_times_is_recorded_all_the_same(tmp_path: Path) -> N
     ],
 )
 def test_what_is_no_recording_is_told(tmp_path: Path, content: bytes) -> None:
-    """With its path, before anybody asks anything."""
+    """With its path, before the first question."""
     path = tmp_path / "r.ndjson"
     path.write_bytes(content)
     with pytest.raises(SetupError, match=r"r\.ndjson"):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from services.runs.memory import MemoryLog
-from services.streaming import Installation
-from tests.services.streaming.invocations import Words, installation
+from services.streaming import App
+from tests.services.streaming.invocations import Words, make_app
 
 
 def _begun() -> list[AsyncGeneratorType[Any, Any]]:
@@ -55,16 +55,16 @@ async def log() -> MemoryLog:
 
 
 @pytest.fixture
-async def here(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+async def app(log: MemoryLog, chat: Words) -> AsyncIterator[App]:
     """A process; at the end of a test it serves and produces nothing."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
+    app = make_app(log, chat)
+    yield app
+    assert (app.streams, app.readers, app.run_tasks) == (0, {}, {})
 
 
 @pytest.fixture
-async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[Installation]:
+async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[App]:
     """Another process with the same log."""
-    here = installation(log, chat)
-    yield here
-    assert (here.streams, here.readers, here.productions) == (0, {}, {})
+    app = make_app(log, chat)
+    yield app
+    assert (app.streams, app.readers, app.run_tasks) == (0, {}, {})

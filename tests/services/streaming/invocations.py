@@ -13,8 +13,8 @@ from services.progress import Report, no_report
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_resume,
@@ -88,11 +88,11 @@ class Documents:
         return self.passages
 
 
-def installation(log: MemoryLog, chat: Words, **settings: Any) -> Installation:
+def make_app(log: MemoryLog, chat: Words, **settings: Any) -> App:
     """A process whose log other processes share, as far as it knows."""
-    here = Installation(Settings(log="sqlite:///nowhere", **settings))
-    here.__dict__.update(log=log, chat=chat, context=Documents())
-    return here
+    app = App(Settings(log="sqlite:///nowhere", **settings))
+    app.__dict__.update(log=log, chat=chat, context=Documents())
+    return app
 
 
 Told = list[tuple[str, dict[str, Any]]]
@@ -108,16 +108,16 @@ async def told(response: Any) -> Told:
     return found
 
 
-async def ask(here: Installation, resume: bool = True, left: float = 8.0, **more: Any) -> Told:
+async def ask(app: App, resume: bool = True, left: float = 8.0, **more: Any) -> Told:
     question = Question(query="go", resume=resume, seconds_left=left, **more)
-    return await told(await handle_streaming_request(question, installation=here))
+    return await told(await handle_streaming_request(question, app=app))
 
 
 async def resume(
-    here: Installation, run: str, after: int, resume: bool = True, left: float = 8.0, **more: Any
+    app: App, run: str, after: int, resume: bool = True, left: float = 8.0, **more: Any
 ) -> Told:
     reader = Reader(resume=resume, seconds_left=left)
-    response = await handle_resume(Cursor(run, after), reader=reader, installation=here, **more)
+    response = await handle_resume(Cursor(run, after), reader=reader, app=app, **more)
     return await told(response) if response.status_code == 200 else []
 
 
@@ -136,11 +136,11 @@ async def kinds(log: MemoryLog, run: str) -> list[str]:
     return [entry.kind for entry in await log.read(run, 0)]
 
 
-async def to_the_end(here: Installation, events: Told, **more: Any) -> Told:
+async def to_the_end(app: App, events: Told, **more: Any) -> Told:
     """What a reader who obeys `paused` has at the end."""
     got = events
     for _ in range(20):
         if got[-1][1]["type"] != "paused":
             return got
-        got = got[:-1] + await resume(here, *place(got), **more)
+        got = got[:-1] + await resume(app, *place(got), **more)
     raise AssertionError("it never ends")

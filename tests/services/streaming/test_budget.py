@@ -14,15 +14,15 @@ from typing import Any, Literal
 import pytest
 
 from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
-from services.chat.budget import Budget, Metered, tokens_in, tokens_of
+from services.chat.budget import Budget, BudgetedProvider, estimate_prompt_tokens, estimate_tokens
 from services.chat.prices import read_prices
-from services.chat.provider_errors import chat_error
-from services.chat.retry import Retrying
+from services.chat.provider_errors import make_chat_error
+from services.chat.retry import RetryingProvider
 from services.progress import Progress, Report, no_report
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_resume,
@@ -72,11 +72,11 @@ class Plays:
 
 def estimate(prompt: Prompt, said: str = "") -> tuple[int, int]:
     """What a call is thought to have taken that did not tell."""
-    return tokens_in(prompt), tokens_of(said)
+    return estimate_prompt_tokens(prompt), estimate_tokens(said)
 
 
-def dollars(tokens_in: int, tokens_out: int) -> float:
-    return (tokens_in * IN + tokens_out * OUT) / 1e6
+def dollars(estimate_prompt_tokens: int, tokens_out: int) -> float:
+    return (estimate_prompt_tokens * IN + tokens_out * OUT) / 1e6
 
 
 @dataclass
@@ -87,22 +87,22 @@ class House:
     stack: AsyncExitStack
     plays: Plays
     budget: Budget
-    processes: list[Installation] = field(default_factory=list)
+    processes: list[App] = field(default_factory=list)
 
-    def process(self) -> Installation:
+    def process(self) -> App:
         """Another process."""
-        here = Installation(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
-        here.__dict__.update(chat=self.chat(), context=Documents())
-        self.stack.push_async_callback(here.log.close)
-        self.processes.append(here)
-        return here
+        app = App(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
+        app.__dict__.update(chat=self.chat(), context=Documents())
+        self.stack.push_async_callback(app.log.close)
+        self.processes.append(app)
+        return app
 
     def chat(self) -> ChatProvider:
         """The model, its price from the table, and patience."""
         file = self.folder / "prices.json"
         file.write_text(json.dumps({"models": [{"model": "m-*", "input": IN, "output": OUT}]}))
-        price = read_prices(file).of(self.plays.model)
-        return Retrying([Metered(self.plays, price, self.budget)], sleep=_at_once)
+        price = read_prices(file).find(self.plays.model)
+        return RetryingProvider([BudgetedProvider(self.plays, price, self.budget)], sleep=_at_once)
 
 
 async def _at_once(_seconds: float) -> None:
@@ -119,30 +119,28 @@ def house(tmp_path: Path) -> Callable[..., Any]:
         async with asyncio.timeout(60), AsyncExitStack() as stack:
             house = House(tmp_path, stack, Plays(list(calls)), Budget(**budget))
             yield house
-            for here in house.processes:
-                for production in list(here.productions.values()):
+            for app in house.processes:
+                for production in list(app.run_tasks.values()):
                     await production.ended()
-                assert here.streams == 0
+                assert app.streams == 0
 
     return made
 
 
-Then = Callable[[Installation, str], Awaitable[object]]
+Then = Callable[[App, str], Awaitable[object]]
 
 
-async def pause(here: Installation, run: str) -> None:
+async def pause(app: App, run: str) -> None:
     """The invocation's time is over."""
-    here.productions[run].end(PausedError("deadline"))
+    app.run_tasks[run].end(PausedError("deadline"))
 
 
-async def expire(here: Installation, run: str) -> None:
+async def expire(app: App, run: str) -> None:
     """The producer is thought dead: it says nothing and holds nothing any more."""
-    await here.log.renew(here.productions[run].run, lease=-60.0)
+    await app.log.renew(app.run_tasks[run].run, lease=-60.0)
 
 
-async def read(
-    response: Any, here: Installation, after: str = "", then: Then | None = None
-) -> Told:
+async def read(response: Any, app: App, after: str = "", then: Then | None = None) -> Told:
     """The events of a body; `then` happens when its tokens are `after`, or, "", at the hang."""
     parser, found, text = EventStreamParser(), [], ""
     async with aclosing(response.body_iterator) as chunks:
@@ -155,7 +153,7 @@ async def read(
                 if then is not None and (text == after if after else _thinks(data)):
                     run, then_ = event.id.rpartition("-")[0], then
                     then = None
-                    await then_(here, run)
+                    await then_(app, run)
     return found
 
 
@@ -163,31 +161,29 @@ def _thinks(event: dict[str, Any]) -> bool:
     return bool(event["type"] == "status" and event["status"]["description"] == THINKING)
 
 
-async def ask(
-    here: Installation, after: str = FIRST, then: Then | None = pause, **more: Any
-) -> Told:
+async def ask(app: App, after: str = FIRST, then: Then | None = pause, **more: Any) -> Told:
     question = Question(query="go", resume=True, **more)
-    response = await handle_streaming_request(question, installation=here)
-    return await read(response, here, after, then)
+    response = await handle_streaming_request(question, app=app)
+    return await read(response, app, after, then)
 
 
-async def go_on(here: Installation, told: Told, after: str = "", then: Then | None = None) -> Told:
+async def go_on(app: App, told: Told, after: str = "", then: Then | None = None) -> Told:
     run, _, seq = told[-1][1]["cursor"].rpartition("-")
     reader = Reader(resume=True)
-    response = await handle_resume(Cursor(run, int(seq)), reader=reader, installation=here)
-    return await read(response, here, after, then)
+    response = await handle_resume(Cursor(run, int(seq)), reader=reader, app=app)
+    return await read(response, app, after, then)
 
 
 def usages(told: Told) -> list[dict[str, Any]]:
     return [event["usage"] for _, event in told if event["type"] == "usage"]
 
 
-def billed(tokens_in: int, tokens_out: int) -> dict[str, Any]:
+def billed(estimate_prompt_tokens: int, tokens_out: int) -> dict[str, Any]:
     """A usage as the wire has it."""
     return {
-        "inputTokens": tokens_in,
+        "inputTokens": estimate_prompt_tokens,
         "outputTokens": tokens_out,
-        "costUsd": pytest.approx(dollars(tokens_in, tokens_out), abs=1e-9),
+        "costUsd": pytest.approx(dollars(estimate_prompt_tokens, tokens_out), abs=1e-9),
     }
 
 
@@ -212,9 +208,9 @@ async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
         one, other = made.process(), made.process()
         rest: Told = []
 
-        async def take_over(here: Installation, run: str) -> None:
-            await expire(here, run)
-            last = await here.log.last(run)
+        async def take_over(app: App, run: str) -> None:
+            await expire(app, run)
+            last = await app.log.read_last(run)
             assert last is not None
             cursor = ("", {"cursor": f"{run}-{last.seq}"})
             rest.extend(await go_on(other, [cursor]))
@@ -236,7 +232,7 @@ async def test_the_next_invocation_has_what_is_left_and_no_more(
     async with house(CUT, [Text(REST), Stop("length")]) as made:
         first = await ask(made.process())
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
-        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST))
+        asked = estimate_prompt_tokens(Prompt("go", made.plays.asked[0].passages, so_far=FIRST))
         made.budget = (
             Budget(tokens=took_in + took_out + asked + left)
             if tokens
@@ -259,10 +255,10 @@ async def test_an_answer_is_as_long_as_it_may_be_over_all_invocations(house: Any
     async with house(CUT, [Text(REST), "hang"]) as made:
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
-        assert made.plays.asked[1].max_tokens == 1024 - tokens_of(FIRST)
-        here = made.process()
-        object.__setattr__(here.settings, "chat_tokens", tokens_of(FIRST + REST) + 3)
-        result = (await go_on(here, second))[-1][1]["result"]
+        assert made.plays.asked[1].max_tokens == 1024 - estimate_tokens(FIRST)
+        app = made.process()
+        object.__setattr__(app.settings, "chat_tokens", estimate_tokens(FIRST + REST) + 3)
+        result = (await go_on(app, second))[-1][1]["result"]
         assert (result["answer"], result["finishReason"]) == (FIRST + REST, "length")
         assert len(made.plays.asked) == 2
 
@@ -272,7 +268,9 @@ async def test_every_invocation_adds_to_the_bill(house: Any) -> None:
     async with house(CUT, [Text(REST), "hang"], WELL) as made:
         first = await ask(made.process())
         second = await go_on(made.process(), first, REST, pause)
-        asked = tokens_in(Prompt("go", made.plays.asked[0].passages, so_far=FIRST + REST))
+        asked = estimate_prompt_tokens(
+            Prompt("go", made.plays.asked[0].passages, so_far=FIRST + REST)
+        )
         one, two = estimate(made.plays.asked[0], FIRST), estimate(made.plays.asked[1], REST)
         made.budget = Budget(tokens=sum(one) + sum(two) + asked + 77)
         third = await go_on(made.process(), second)
@@ -297,7 +295,7 @@ async def test_what_it_may_cost_and_was_spent_before_a_word_is_an_error(house: A
     """A final holds an answer; there is none."""
     async with house(["hang"], WELL) as made:
         first = await ask(made.process(), "")
-        made.budget = Budget(tokens=tokens_in(made.plays.asked[0]) + 20)
+        made.budget = Budget(tokens=estimate_prompt_tokens(made.plays.asked[0]) + 20)
         rest = await go_on(made.process(), first)
         assert rest[-1][1]["code"] == "budget_exceeded"
         assert len(made.plays.asked) == 1
@@ -318,8 +316,8 @@ async def test_what_a_run_was_asked_not_to_say_is_paid_for(include: Any, house: 
 
 async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None:
     """In one invocation; the bill has both."""
-    asked = tokens_in(Prompt("go", Documents().passages))
-    broken: Steps = [chat_error("provider_truncated")]
+    asked = estimate_prompt_tokens(Prompt("go", Documents().passages))
+    broken: Steps = [make_chat_error("provider_truncated")]
     cut: Steps = [Text(REST), Usage(30, 40, None), Stop("length")]
     async with house(broken, cut, tokens=2 * asked + 100) as made:
         result = (await ask(made.process(), then=None))[-1][1]["result"]
@@ -330,7 +328,7 @@ async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None
 
 async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> None:
     """What they took was told in the log as they failed."""
-    async with house([chat_error("provider_truncated")], CUT, WELL) as made:
+    async with house([make_chat_error("provider_truncated")], CUT, WELL) as made:
         first = await ask(made.process())
         result = (await go_on(made.process(), first))[-1][1]["result"]
         asked, took_out = estimate(made.plays.asked[0], FIRST)
@@ -340,9 +338,9 @@ async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> Non
 async def test_going_on_costs_the_log_one_event_more(house: Any) -> None:
     """However many tokens: what was spent is told once, before the next call."""
     async with house([*[Text("word ")] * 40, "hang"], WELL) as made:
-        here = made.process()
-        first = await ask(here, "word " * 40)
+        app = made.process()
+        first = await ask(app, "word " * 40)
         run = first[0][0].rpartition("-")[0]
-        assert "usage" not in await kinds(here.log, run)
+        assert "usage" not in await kinds(app.log, run)
         await go_on(made.process(), first)
-        assert (await kinds(here.log, run)).count("usage") == 2
+        assert (await kinds(app.log, run)).count("usage") == 2

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from services.streaming.events import (
     KINDS,
     TERMINAL_KINDS,
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Notice,
     Partial,
@@ -24,14 +24,14 @@ from services.streaming.events import (
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Token,
     Usage,
+    UsageEvent,
     clean,
     payload,
     read_event,
-    wire,
+    to_wire,
 )
 
 FRAMES = Path(__file__).parents[2] / "corpus" / "frames.json"
@@ -67,8 +67,10 @@ EVENTS: dict[str, Event] = {
     "a token of half a surrogate pair, made clean": Token(clean("\ud83d")),
     "sources": Sources((SOURCE,)),
     "no sources": Sources(()),
-    "the usage with a price": Spent(Usage(input_tokens=10, output_tokens=20, cost_usd=0.00125)),
-    "the usage without a price": Spent(Usage(input_tokens=10, output_tokens=20)),
+    "the usage with a price": UsageEvent(
+        Usage(input_tokens=10, output_tokens=20, cost_usd=0.00125)
+    ),
+    "the usage without a price": UsageEvent(Usage(input_tokens=10, output_tokens=20)),
     "a notice": Notice("retry", "The provider was busy; trying again."),
     "a reset": Reset("The provider broke off; starting again."),
     "a final with every field": Final(
@@ -88,7 +90,7 @@ EVENTS: dict[str, Event] = {
     ),
     "a final with only what it needs": Final(Result(answer="Hello world")),
     "a final of a run that was stopped": Final(Result(answer="Hel", finish_reason="cancelled")),
-    "an error with every field": Failure(
+    "an error with every field": ErrorEvent(
         error="The provider is busy.",
         code="provider_throttled",
         retryable=True,
@@ -99,8 +101,8 @@ EVENTS: dict[str, Event] = {
         hint="Ask again in a moment.",
         cursor="0123456789abcdef0123456789abcdef-4",
     ),
-    "an error with only what it needs": Failure(error="No.", code="internal"),
-    "an error about fields": Failure(
+    "an error with only what it needs": ErrorEvent(error="No.", code="internal"),
+    "an error about fields": ErrorEvent(
         error="query: is required",
         code="validation_error",
         details=({"field": "query", "message": "is required"},),
@@ -136,7 +138,7 @@ def test_the_type_comes_first_and_decides_whether_it_is_the_end(event: Event) ->
     """A line reader may look at the first bytes only."""
     kind = KINDS[type(event)]
     assert payload(event).startswith(b'{"type":"%b"' % kind.encode())
-    assert (kind in TERMINAL_KINDS) == isinstance(event, Final | Failure)
+    assert (kind in TERMINAL_KINDS) == isinstance(event, Final | ErrorEvent)
 
 
 @given(st.text())
@@ -198,18 +200,18 @@ def test_clean_text_can_be_written_and_clean_text_stays(text: str) -> None:
 
 def test_the_names_on_the_wire_are_the_contracts() -> None:
     """camelCase, and absent fields are absent, not null."""
-    assert set(wire(EVENTS["a status with every field"])["status"]) == {
+    assert set(to_wire(EVENTS["a status with every field"])["status"]) == {
         "step", "description", "status", "timestamp", "name", "totalSteps", "progress",
         "elapsedMs", "etaMs", "data",
     }  # fmt: skip
-    assert set(wire(EVENTS["a final with every field"])["result"]) == {
+    assert set(to_wire(EVENTS["a final with every field"])["result"]) == {
         "answer", "success", "finishReason", "steps", "toolsUsed", "executionTimeMs", "sessionId",
         "sources", "usage", "model", "runId", "metadata", "truncated",
     }  # fmt: skip
-    assert set(wire(EVENTS["an error with every field"])) == {
+    assert set(to_wire(EVENTS["an error with every field"])) == {
         "type", "error", "code", "retryable", "retryAfterMs", "runId", "step", "partial", "hint",
         "cursor",
     }  # fmt: skip
-    assert wire(EVENTS["an error with only what it needs"]) == {
+    assert to_wire(EVENTS["an error with only what it needs"]) == {
         "type": "error", "error": "No.", "code": "internal", "retryable": False,
     }  # fmt: skip

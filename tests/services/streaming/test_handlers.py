@@ -16,9 +16,9 @@ from starlette.responses import Response
 from services.runs.memory import KEEP_RUNS, MemoryLog
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
     Final,
-    Installation,
     Question,
     Result,
     Status,
@@ -45,11 +45,11 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[Installation]:
+async def app() -> AsyncIterator[App]:
     """An installation that serves nobody when the test is over."""
-    installation = Installation(Settings())
-    yield installation
-    assert installation.streams == 0
+    app = App(Settings())
+    yield app
+    assert app.streams == 0
 
 
 async def chunks_of(response: Response) -> list[bytes]:
@@ -64,9 +64,9 @@ def told(chunks: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(event.data) for event in EventStreamParser().feed(b"".join(chunks))]
 
 
-async def ask(here: Installation, producer: Any, **more: Any) -> list[dict[str, Any]]:
+async def ask(app: App, producer: Any, **more: Any) -> list[dict[str, Any]]:
     """The events of a new run."""
-    response = await handle_streaming_request(ASK, producer=producer, installation=here, **more)
+    response = await handle_streaming_request(ASK, producer=producer, app=app, **more)
     assert response.status_code == 200
     return told(await chunks_of(response))
 
@@ -126,16 +126,14 @@ class CallableObject:
     ],
     ids=["function", "generator", "class", "function of a class", "iterator", "callable object"],
 )
-async def test_any_async_generator_can_be_handed_in(
-    make: Callable[[], Any], here: Installation
-) -> None:
+async def test_any_async_generator_can_be_handed_in(make: Callable[[], Any], app: App) -> None:
     """Or a function of the question that makes one, or a class that can be iterated over."""
-    *tokens, final = await ask(here, make())
+    *tokens, final = await ask(app, make())
     assert [event["text"] for event in tokens] == ["Hello", ", ", "world"]
     assert final["result"]["answer"] == "Hello, world"
 
 
-async def test_a_producer_is_given_the_question(here: Installation) -> None:
+async def test_a_producer_is_given_the_question(app: App) -> None:
     """Checked, and with what only the caller knew."""
     heard: list[Question] = []
 
@@ -144,7 +142,7 @@ async def test_a_producer_is_given_the_question(here: Installation) -> None:
         yield "x"
 
     asked = Question(query="q", metadata={"a": "b"}, owner="ann")
-    response = await handle_streaming_request(asked, producer=producer, installation=here)
+    response = await handle_streaming_request(asked, producer=producer, app=app)
     *_, final = told(await chunks_of(response))
     assert heard == [asked]
     assert final["result"]["metadata"] == {"a": "b"}
@@ -152,7 +150,7 @@ async def test_a_producer_is_given_the_question(here: Installation) -> None:
 
 @pytest.mark.parametrize("handle", [handle_streaming_request, handle_request])
 async def test_what_cannot_produce_is_refused_where_it_is_handed_in(
-    handle: Callable[..., Any], here: Installation
+    handle: Callable[..., Any], app: App
 ) -> None:
     """A sync generator by mistake; the message says what to write instead."""
 
@@ -161,11 +159,11 @@ async def test_what_cannot_produce_is_refused_where_it_is_handed_in(
 
     for mistake in (sync, ["x"], "x", 5):
         with pytest.raises(TypeError, match="async generator"):
-            await handle(ASK, producer=mistake, installation=here)
+            await handle(ASK, producer=mistake, app=app)
 
 
 async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
-    here: Installation, recwarn: pytest.WarningsRecorder
+    app: App, recwarn: pytest.WarningsRecorder
 ) -> None:
     """`async def` without `yield`: refused with the same words, and closed."""
 
@@ -173,12 +171,12 @@ async def test_a_coroutine_function_by_mistake_leaves_no_coroutine(
         return "x"
 
     with pytest.raises(TypeError, match="async generator"):
-        await handle_streaming_request(ASK, producer=forgot_to_yield, installation=here)  # type: ignore[arg-type]  # on purpose
+        await handle_streaming_request(ASK, producer=forgot_to_yield, app=app)  # type: ignore[arg-type]  # on purpose
     gc.collect()
     assert not recwarn.list
 
 
-async def test_a_class_whose_iterator_is_a_generator_is_closed_too(here: Installation) -> None:
+async def test_a_class_whose_iterator_is_a_generator_is_closed_too(app: App) -> None:
     """When its reader leaves, as any other."""
     closed: list[bool] = []
 
@@ -191,13 +189,13 @@ async def test_a_class_whose_iterator_is_a_generator_is_closed_too(here: Install
                 await asyncio.sleep(0.1)
                 closed.append(True)
 
-    response: Any = await handle_streaming_request(ASK, producer=Source(), installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=Source(), app=app)
     await anext(response.body_iterator)
     await response.body_iterator.aclose()
     assert closed == [True]
 
 
-async def test_a_generator_that_is_never_begun_is_not_missed(here: Installation) -> None:
+async def test_a_generator_that_is_never_begun_is_not_missed(app: App) -> None:
     """Neither when the request is refused, nor when the response is dropped unread."""
     begun: list[bool] = []
 
@@ -205,19 +203,19 @@ async def test_a_generator_that_is_never_begun_is_not_missed(here: Installation)
         begun.append(True)
         yield "x"
 
-    refused = await handle_streaming_request({}, producer=producer(), installation=here)
+    refused = await handle_streaming_request({}, producer=producer(), app=app)
     assert refused.status_code == 422
     assert begun == []
-    response: Any = await handle_streaming_request(ASK, producer=producer(), installation=here)
-    assert here.streams == 1
+    response: Any = await handle_streaming_request(ASK, producer=producer(), app=app)
+    assert app.streams == 1
     await response._entries.aclose()
-    assert (here.streams, here.productions) == (0, {})
+    assert (app.streams, app.run_tasks) == (0, {})
 
 
 # One run, many readers.
 
 
-async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(here: Installation) -> None:
+async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(app: App) -> None:
     """k + 1 to n, byte for byte, for every k; after the end there is nothing."""
 
     async def producer(_question: Question) -> AsyncIterator[Event | str]:
@@ -225,17 +223,17 @@ async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(here: Inst
         for number in range(20):
             yield f"{number}\u2028 "
 
-    response = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response = await handle_streaming_request(ASK, producer=producer, app=app)
     run_id = response.headers["x-run-id"]
     whole = await chunks_of(response)
     for seen in range(len(whole)):
-        rest = await handle_resume(Cursor(run_id, seen), installation=here)
+        rest = await handle_resume(Cursor(run_id, seen), app=app)
         assert await chunks_of(rest) == whole[seen:]
-    after_the_end = await handle_resume(Cursor(run_id, len(whole)), installation=here)
+    after_the_end = await handle_resume(Cursor(run_id, len(whole)), app=app)
     assert after_the_end.status_code == 204
 
 
-async def test_one_key_is_one_run_however_many_ask(here: Installation) -> None:
+async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
     """While it runs and after the end: one producer, and everybody gets the same bytes."""
     begun = 0
 
@@ -250,7 +248,7 @@ async def test_one_key_is_one_run_however_many_ask(here: Installation) -> None:
 
     async def asked(after: float) -> list[bytes]:
         await asyncio.sleep(after)
-        response = await handle_streaming_request(question, producer=producer, installation=here)
+        response = await handle_streaming_request(question, producer=producer, app=app)
         return await chunks_of(response)
 
     first, *others = await asyncio.gather(*(asked(0.37 * number) for number in range(20)))
@@ -258,18 +256,16 @@ async def test_one_key_is_one_run_however_many_ask(here: Installation) -> None:
     assert others == [first] * 19
 
     other = await handle_streaming_request(
-        replace(question, query="another"), producer=producer, installation=here
+        replace(question, query="another"), producer=producer, app=app
     )
     assert other.status_code == 409
     stranger = await handle_streaming_request(
-        replace(question, owner="bob"), producer=words, installation=here
+        replace(question, owner="bob"), producer=words, app=app
     )
     assert await chunks_of(stranger) != first
 
 
-async def test_a_failed_run_is_joined_as_it_was(
-    here: Installation, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """The same key gets the same error: it was one run."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -277,8 +273,8 @@ async def test_a_failed_run_is_joined_as_it_was(
         raise ValueError
 
     question = Question(query="q", idempotency_key="k")
-    first = await handle_streaming_request(question, producer=producer, installation=here)
-    again = await handle_streaming_request(question, producer=words, installation=here)
+    first = await handle_streaming_request(question, producer=producer, app=app)
+    again = await handle_streaming_request(question, producer=words, app=app)
     assert await chunks_of(first) == await chunks_of(again)
     caplog.clear()
 
@@ -286,12 +282,12 @@ async def test_a_failed_run_is_joined_as_it_was(
 async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> None:
     """Status, headers and body, whatever is asked of them."""
     clock = [0.0]
-    here = Installation(Settings())
-    here.__dict__["log"] = MemoryLog(now=lambda: clock[0])
+    app = App(Settings())
+    app.__dict__["log"] = MemoryLog(now=lambda: clock[0])
     question = Question(query="q", owner="ann")
     runs = []
     for _ in range(2):
-        response = await handle_streaming_request(question, producer=words, installation=here)
+        response = await handle_streaming_request(question, producer=words, app=app)
         await chunks_of(response)
         runs.append(response.headers["x-run-id"])
         clock[0] += 3000
@@ -299,21 +295,21 @@ async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> No
     for run_id in (*runs, "0" * 32):
         for owner in ("bob", None):
             for answer in (
-                await handle_resume(Cursor(run_id, 1), owner=owner, installation=here),
-                await handle_state(run_id, owner=owner, installation=here),
-                await handle_stop(run_id, owner=owner, installation=here),
+                await handle_resume(Cursor(run_id, 1), owner=owner, app=app),
+                await handle_state(run_id, owner=owner, app=app),
+                await handle_stop(run_id, owner=owner, app=app),
             ):
                 answers.add((answer.status_code, bytes(answer.body), tuple(answer.raw_headers)))
     assert len(answers) == 1
     assert answers.pop()[0] == 404
-    gone = await handle_state(runs[0], owner="ann", installation=here)
+    gone = await handle_state(runs[0], owner="ann", app=app)
     assert gone.status_code == 410
 
 
 # The end, seen from outside.
 
 
-async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(here: Installation) -> None:
+async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(app: App) -> None:
     """What was said is kept, and the producer is closed at that moment."""
     closed: list[float] = []
 
@@ -324,23 +320,21 @@ async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(here: Inst
         finally:
             closed.append(asyncio.get_running_loop().time())
 
-    response = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response = await handle_streaming_request(ASK, producer=producer, app=app)
     run_id = response.headers["x-run-id"]
     reading = asyncio.create_task(chunks_of(response))
     await asyncio.sleep(1)
-    joined = asyncio.create_task(
-        chunks_of(await handle_resume(Cursor(run_id, 0), installation=here))
-    )
+    joined = asyncio.create_task(chunks_of(await handle_resume(Cursor(run_id, 0), app=app)))
     await asyncio.sleep(2)
     for _ in range(2):
-        assert (await handle_stop(run_id, installation=here)).status_code == 202
+        assert (await handle_stop(run_id, app=app)).status_code == 202
     first, second = told(await reading), told(await joined)
     assert first == second
     assert first[-1]["result"]["finishReason"] == "cancelled"
     assert closed == [3]
 
 
-async def test_the_deadline_of_the_invocation_is_kept(here: Installation) -> None:
+async def test_the_deadline_of_the_invocation_is_kept(app: App) -> None:
     """In a stream and in JSON mode, with a provider that is blocked."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -350,21 +344,19 @@ async def test_the_deadline_of_the_invocation_is_kept(here: Installation) -> Non
     loop = asyncio.get_running_loop()
     asked = Question(query="q", seconds_left=20.0)
     began = loop.time()
-    response = await handle_streaming_request(asked, producer=producer, installation=here)
+    response = await handle_streaming_request(asked, producer=producer, app=app)
     chunks = await chunks_of(response)
     assert loop.time() - began <= 19
     assert told(chunks)[-1]["code"] == "deadline"
     assert b": ping\n" in chunks
     began = loop.time()
-    answer = await handle_request(asked, producer=producer, installation=here)
+    answer = await handle_request(asked, producer=producer, app=app)
     assert loop.time() - began <= 19
     assert answer.status_code == 504
 
 
 @pytest.mark.parametrize("leave_after", [0, 1, 3, 40])
-async def test_a_reader_who_leaves_leaves_nothing_running(
-    leave_after: int, here: Installation
-) -> None:
+async def test_a_reader_who_leaves_leaves_nothing_running(leave_after: int, app: App) -> None:
     """The generator and what it holds are closed; the run's end is in its log."""
     closed: list[str] = []
 
@@ -382,20 +374,20 @@ async def test_a_reader_who_leaves_leaves_nothing_running(
             async for piece in pieces:
                 yield piece
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
     for _ in range(leave_after):
         await anext(response.body_iterator)
     await response.body_iterator.aclose()
     await response._entries.aclose()
     assert closed == ["provider"]
-    assert here.streams == 0
-    answer = await handle_state(response.headers["x-run-id"], installation=here)
+    assert app.streams == 0
+    answer = await handle_state(response.headers["x-run-id"], app=app)
     state = json.loads(bytes(answer.body))
     assert state["state"] == "failed"
     assert state["error"]["code"] == "cancelled"
 
 
-async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
+async def test_a_slow_reader_does_not_grow_memory(app: App) -> None:
     """What is made ahead of the reader is bounded, however fast the producer is."""
     made = 0
 
@@ -405,7 +397,7 @@ async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
             made += 1
             yield "x" * 8000
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
     body = response.body_iterator
     await anext(body)
     tracemalloc.start()
@@ -421,7 +413,7 @@ async def test_a_slow_reader_does_not_grow_memory(here: Installation) -> None:
     await body.aclose()
 
 
-async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(here: Installation) -> None:
+async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(app: App) -> None:
     """The three-event stream of the user's own clients."""
 
     async def producer(_question: Question) -> AsyncIterator[Event | str]:
@@ -431,14 +423,14 @@ async def test_what_was_not_asked_for_is_not_said_and_ids_have_no_gap(here: Inst
         yield Final(Result(answer="ab"))
 
     asked = {**ASK, "include": []}
-    response = await handle_streaming_request(asked, producer=producer, installation=here)
+    response = await handle_streaming_request(asked, producer=producer, app=app)
     events = EventStreamParser().feed(b"".join(await chunks_of(response)))
     assert [json.loads(event.data)["type"] for event in events] == ["status", "final"]
     assert [event.id.rpartition("-")[2] for event in events] == ["1", "2"]
 
 
 async def test_observers_hear_everything_and_break_nothing(
-    here: Installation, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that raises is for the log."""
     heard: list[Event] = []
@@ -446,7 +438,7 @@ async def test_observers_hear_everything_and_break_nothing(
     def broken(_event: Event) -> None:
         raise ValueError
 
-    events = await ask(here, words, observers=(broken, heard.append))
+    events = await ask(app, words, observers=(broken, heard.append))
     assert len(heard) == len(events) == 4
     caplog.clear()
 
@@ -454,7 +446,7 @@ async def test_observers_hear_everything_and_break_nothing(
 # Many.
 
 
-async def test_a_thousand_runs_and_more_leave_a_bounded_house(here: Installation) -> None:
+async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
     """Every way to end, over and over: no task, generator, future or place is left."""
 
     async def failing(_question: Question) -> AsyncIterator[str]:
@@ -472,7 +464,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(here: Installation
             query="q", idempotency_key=str(number) if number % 2 else None, seconds_left=10.0
         )
         response: Any = await handle_streaming_request(
-            question, producer=producers[number % 3], installation=here
+            question, producer=producers[number % 3], app=app
         )
         if number % 5 == 0:
             await anext(response.body_iterator)
@@ -486,7 +478,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(here: Installation
             await asyncio.gather(*(one(number) for number in range(start, start + 100)))
     finally:
         logging.disable(logging.NOTSET)
-    log: Any = here.log
+    log: Any = app.log
     await log.start(owner=None, key=None, fingerprint="f")
     assert len(log._running) == 1
     assert len(log._ended) <= KEEP_RUNS
@@ -497,7 +489,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(here: Installation
     assert len(pending) < 10
 
 
-async def test_a_hundred_runs_at_once_do_not_mix(here: Installation) -> None:
+async def test_a_hundred_runs_at_once_do_not_mix(app: App) -> None:
     """Each reader gets its own answer, whole."""
 
     async def producer(question: Question) -> AsyncIterator[str]:
@@ -506,9 +498,7 @@ async def test_a_hundred_runs_at_once_do_not_mix(here: Installation) -> None:
             yield f"{question.query}:{number} "
 
     async def one(name: str) -> str:
-        response = await handle_streaming_request(
-            {"query": name}, producer=producer, installation=here
-        )
+        response = await handle_streaming_request({"query": name}, producer=producer, app=app)
         answer: str = told(await chunks_of(response))[-1]["result"]["answer"]
         return answer
 

@@ -6,18 +6,18 @@ import pytest
 
 from services.errors import SetupError
 from services.settings import Settings
+from services.streaming.app import App
 from services.streaming.health import handle_health
-from services.streaming.installation import Installation
 from tests.functions.asgi import call
 
 CANARY = "canary-55 /var/index"
 
 
-def installation(**parts: object) -> Installation:
-    here = Installation(Settings())
+def make_app(**parts: object) -> App:
+    app = App(Settings())
     # A cached property is whatever its place in the instance holds.
-    here.__dict__.update({"log": object(), "context": Looked(), "chat": object()} | parts)
-    return here
+    app.__dict__.update({"log": object(), "context": Looked(), "chat": object()} | parts)
+    return app
 
 
 class Looked:
@@ -35,7 +35,7 @@ class Looked:
 @pytest.mark.anyio
 async def test_a_process_whose_parts_open_is_ready() -> None:
     """200, and each part by name."""
-    answer = await call(await handle_health(installation=installation()))
+    answer = await call(await handle_health(app=make_app()))
     assert answer.status == 200
     assert answer.json() == {
         "status": "ok",
@@ -49,15 +49,15 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
     fault: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 with Retry-After; the log has the cause."""
-    here = installation()
-    del here.__dict__["context"]
+    app = make_app()
+    del app.__dict__["context"]
 
     def broken(_settings: Settings) -> object:
         raise fault
 
     monkeypatch.setattr("services.context.open_context", broken)
     with caplog.at_level(logging.ERROR, "riverrun"):
-        answer = await call(await handle_health(installation=here))
+        answer = await call(await handle_health(app=app))
     assert answer.status == 503
     assert int(answer.header("Retry-After") or "0") > 0
     assert answer.json()["status"] == "unavailable"
@@ -69,8 +69,8 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
 @pytest.mark.anyio
 async def test_a_distant_index_that_is_not_there_is_not_ready() -> None:
     """It opens without a look at it, so it is looked at."""
-    here = installation(context=Looked(SetupError(CANARY)))
-    answer = await call(await handle_health(installation=here))
+    app = make_app(context=Looked(SetupError(CANARY)))
+    answer = await call(await handle_health(app=app))
     assert answer.status == 503
     assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}
     assert "canary" not in answer.body.decode()

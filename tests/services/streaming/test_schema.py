@@ -6,8 +6,8 @@ import pytest
 
 from services.streaming.events import (
     KINDS,
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Grounding,
     Notice,
@@ -17,14 +17,14 @@ from services.streaming.events import (
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Token,
     Unmatched,
     Usage,
+    UsageEvent,
     payload,
-    plain,
     read_event,
+    to_plain,
 )
 from services.streaming.schema import EVENTS, ChatResponse
 
@@ -42,7 +42,7 @@ SAID: list[Event] = [
     Status(step=1, description="d", status="executing", timestamp=7),
     Token("é\n\u2028"),
     Sources((SOURCE,)),
-    Spent(USAGE),
+    UsageEvent(USAGE),
     Notice("c", "m"),
     Reset("r"),
     Paused(reason="deadline", cursor="r-1", resume_after_ms=1),
@@ -53,7 +53,7 @@ SAID: list[Event] = [
             grounding=GROUNDING,
         )
     ),
-    Failure(
+    ErrorEvent(
         error="e", code="c", retryable=True, retry_after_ms=1, run_id="r", step=1, hint="h",
         cursor="r-1", partial=Partial(answer="a", sources=(SOURCE,), steps=(STATUS,)),
         details=({"field": "f", "message": "m"},),
@@ -81,4 +81,4 @@ def test_no_kind_of_event_is_missing() -> None:
 def test_a_json_reply_is_the_bare_result() -> None:
     """The same object as in a `final`."""
     final = next(event for event in SAID if isinstance(event, Final))
-    ChatResponse.model_validate(plain(final.result))
+    ChatResponse.model_validate(to_plain(final.result))

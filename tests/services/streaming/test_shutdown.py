@@ -10,17 +10,17 @@ from services.runs import RunLog, RunLogError
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_request,
     handle_resume,
     handle_streaming_request,
     shut_down,
-    wound_up,
+    wait_closed,
 )
-from services.streaming.readers.tail import is_free
+from services.streaming.readers.tail import is_claimable
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -58,22 +58,22 @@ def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> 
 
 
 async def test_a_process_that_is_ended_lets_its_runs_go(
-    here: Installation, elsewhere: Installation, chat: Words
+    app: App, elsewhere: App, chat: Words
 ) -> None:
     """Within 0.3 s, though a provider takes its time; every reader is told; nobody is let in."""
     chat.stubborn = 30.0
-    reading = asyncio.create_task(ask(here, left=900.0))
+    reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
-    (run,) = here.productions
-    second = asyncio.create_task(resume(here, run, 0, left=900.0))
+    (run,) = app.run_tasks
+    second = asyncio.create_task(resume(app, run, 0, left=900.0))
     await asyncio.sleep(1.3)
     began = asyncio.get_running_loop().time()
-    shut_down(here)
+    shut_down(app)
     first, joined = await reading, await second
     assert asyncio.get_running_loop().time() - began <= 0.3
     assert first[-1][1]["reason"] == joined[-1][1]["reason"] == "shutdown"
     assert first[:-1] == joined[:-1]
-    refused = await handle_streaming_request({"query": "go"}, installation=here)
+    refused = await handle_streaming_request({"query": "go"}, app=app)
     assert refused.status_code == 503
     chat.stubborn = 0.0
     whole = await to_the_end(elsewhere, first, left=900.0)
@@ -81,18 +81,18 @@ async def test_a_process_that_is_ended_lets_its_runs_go(
     await asyncio.sleep(60)
 
 
-async def paused(here: Installation) -> Told:
+async def paused(app: App) -> Told:
     """An answer that was let go in the middle: what a reader has of it."""
-    return await ask(here, left=8.0)
+    return await ask(app, left=8.0)
 
 
-async def begun(here: Installation, told_so_far: Told | None) -> Any:
+async def begun(app: App, told_so_far: Told | None) -> Any:
     """A new run, or an old one that is gone on with: its response."""
     if told_so_far is None:
         question = Question(query="go", resume=True, idempotency_key="k")
-        return await handle_streaming_request(question, installation=here)
+        return await handle_streaming_request(question, app=app)
     reader = Reader(resume=True)
-    return await handle_resume(Cursor(*place(told_so_far)), reader=reader, installation=here)
+    return await handle_resume(Cursor(*place(told_so_far)), reader=reader, app=app)
 
 
 MOMENTS = [("start", False), ("claim", True), ("append", True), ("read", True)]
@@ -100,110 +100,104 @@ MOMENTS = [("start", False), ("claim", True), ("append", True), ("read", True)]
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
 async def test_what_is_about_to_begin_is_let_go_before_it_is_paid_for(
-    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
+    moment: tuple[str, bool], app: App, elsewhere: App, chat: Words
 ) -> None:
     """Notice comes while a run is started or taken over: its reader is told, its lease is over."""
-    name, goes_on = moment
-    first = await paused(elsewhere) if goes_on else None
+    name, resumable = moment
+    first = await paused(elsewhere) if resumable else None
     asked = len(chat.asked)
-    once(here.log, name, lambda: shut_down(here))
-    response = await begun(here, first)
+    once(app.log, name, lambda: shut_down(app))
+    response = await begun(app, first)
     last = (await told(response))[-1][1]
     assert (last["type"], last["reason"]) == ("paused", "shutdown")
     assert len(chat.asked) == asked
-    assert is_free(await here.log.find(response.headers["x-run-id"], None))
+    assert is_claimable(await app.log.find(response.headers["x-run-id"], None))
     rest = await told(await begun(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment[0])
 async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
-    moment: tuple[str, bool], here: Installation, elsewhere: Installation, chat: Words
+    moment: tuple[str, bool], app: App, elsewhere: App, chat: Words
 ) -> None:
     """The host loses patience between the lease and the producer."""
-    name, goes_on = moment
-    first = await paused(elsewhere) if goes_on else None
+    name, resumable = moment
+    first = await paused(elsewhere) if resumable else None
     asked = len(chat.asked)
 
     async def lose_patience() -> None:
-        shut_down(here)
+        shut_down(app)
         beginning.cancel()
         await asyncio.sleep(0.05)
 
-    once(here.log, name, lose_patience)
-    beginning = asyncio.create_task(begun(here, first))
+    once(app.log, name, lose_patience)
+    beginning = asyncio.create_task(begun(app, first))
     with pytest.raises(asyncio.CancelledError):
         await beginning
-    await wound_up(1.0, here)
+    await wait_closed(1.0, app)
     assert len(chat.asked) == asked
-    (summary,) = await here.log.recent()
-    assert is_free(summary.run)
+    (summary,) = await app.log.list_recent()
+    assert is_claimable(summary.run)
     rest = await told(await begun(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
-async def test_a_run_that_could_not_be_taken_over_is_free_again(
-    here: Installation, log: MemoryLog
-) -> None:
+async def test_a_run_that_could_not_be_taken_over_is_free_again(app: App, log: MemoryLog) -> None:
     """The log fails after the claim: nobody has to wait for the lease of somebody who gave up."""
-    first = await paused(here)
+    first = await paused(app)
 
     def fail() -> None:
         raise RunLogError("The log is busy.")
 
     once(log, "claim", lambda: once(log, "read", fail))
-    assert (await begun(here, first)).status_code == 503
-    assert is_free(await log.find(place(first)[0], None))
-    whole = await to_the_end(here, first, left=900.0)
+    assert (await begun(app, first)).status_code == 503
+    assert is_claimable(await log.find(place(first)[0], None))
+    whole = await to_the_end(app, first, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert whole[-1][1]["result"]["sources"]
 
 
-async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(
-    here: Installation, log: MemoryLog
-) -> None:
+async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(app: App, log: MemoryLog) -> None:
     """Also where the last words of a run cannot be written."""
     hangs = asyncio.Event()
-    reading = asyncio.create_task(ask(here, left=900.0))
+    reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(5)
     once(log, "append", lambda: _wait(hangs))
     await asyncio.sleep(1)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    shut_down(here)
+    shut_down(app)
     events = await reading
     assert loop.time() - began <= 0.3
     assert events[-1][1]["reason"] == "shutdown"
     hangs.set()
-    await wound_up(1.0, here)
+    await wait_closed(1.0, app)
 
 
 async def test_who_is_let_in_at_the_last_moment_is_told_too(
-    here: Installation, elsewhere: Installation, log: MemoryLog
+    app: App, elsewhere: App, log: MemoryLog
 ) -> None:
     """They came to read what another process writes."""
     reading = asyncio.create_task(ask(elsewhere, left=900.0))
     await asyncio.sleep(5)
-    (run,) = elsewhere.productions
-    once(log, "last", lambda: shut_down(here))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
+    (run,) = elsewhere.run_tasks
+    once(log, "read_last", lambda: shut_down(app))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
     refused = response.status_code
     assert refused == 503
-    here.closing = False
-    once(log, "find", lambda: once(log, "find", lambda: shut_down(here)))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), installation=here)
+    app.is_closing = False
+    once(log, "find", lambda: once(log, "find", lambda: shut_down(app)))
+    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
     assert (await told(response))[-1][1]["reason"] == "shutdown"
     assert (await reading)[-1][1]["result"]["answer"] == WHOLE
 
 
-async def test_who_does_not_come_back_gets_what_there_was(
-    here: Installation, elsewhere: Installation
-) -> None:
+async def test_who_does_not_come_back_gets_what_there_was(app: App, elsewhere: App) -> None:
     """An error that may be retried, in no log, with a cursor; in JSON too, with 504."""
-    streaming = asyncio.create_task(ask(here, resume=False, left=900.0))
-    whole = asyncio.create_task(handle_request(Question(query="go"), installation=here))
+    streaming = asyncio.create_task(ask(app, resume=False, left=900.0))
+    whole = asyncio.create_task(handle_request(Question(query="go"), app=app))
     await asyncio.sleep(5.5)
-    shut_down(here)
+    shut_down(app)
     events, answer = await streaming, await whole
     id_, error = events[-1]
     assert (id_, error["code"], error["retryable"]) == ("", "deadline", True)
@@ -216,11 +210,11 @@ async def test_who_does_not_come_back_gets_what_there_was(
 
 async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(chat: Words) -> None:
     """Half an answer is no whole one: an error that may be retried, with what there was."""
-    here = Installation(Settings())
-    here.__dict__.update(chat=chat, context=Documents())
-    reading = asyncio.create_task(ask(here, left=900.0))
+    app = App(Settings())
+    app.__dict__.update(chat=chat, context=Documents())
+    reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(5.5)
-    shut_down(here)
+    shut_down(app)
     id_, error = (await reading)[-1]
     assert id_
     assert (error["code"], error["retryable"]) == ("interrupted", True)
@@ -228,17 +222,17 @@ async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(cha
 
 
 async def test_what_nobody_reads_is_let_go_before_the_process_is_gone(
-    here: Installation, elsewhere: Installation, log: MemoryLog
+    app: App, elsewhere: App, log: MemoryLog
 ) -> None:
     """Whoever ends the loop waits for it."""
-    response: Any = await begun(here, None)
+    response: Any = await begun(app, None)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert here.productions
-    shut_down(here)
-    await wound_up(1.0, here)
-    assert not here.productions
-    assert is_free(await log.find(response.headers["x-run-id"], None))
+    assert app.run_tasks
+    shut_down(app)
+    await wait_closed(1.0, app)
+    assert not app.run_tasks
+    assert is_claimable(await log.find(response.headers["x-run-id"], None))
     assert (await told(await begun(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
 
 

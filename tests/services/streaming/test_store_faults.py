@@ -13,7 +13,7 @@ from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import Settings
-from services.streaming import Installation, Question, handle_request, handle_streaming_request
+from services.streaming import App, Question, handle_request, handle_streaming_request
 from tests.services.runs.dynamodb.test_table import Service, error, service
 
 __all__ = ["service"]
@@ -38,14 +38,14 @@ def producer(calls: list[str]) -> Callable[[Question], AsyncIterator[str]]:
     return said
 
 
-async def refused(here: Installation, producer: Any) -> list[dict[str, Any]]:
+async def refused(app: App, producer: Any) -> list[dict[str, Any]]:
     """What both modes say; they must refuse with a status, before the first byte."""
     told = []
     for handle in (handle_streaming_request, handle_request):
-        response = await handle({"query": "q"}, producer=producer, installation=here)
+        response = await handle({"query": "q"}, producer=producer, app=app)
         assert response.media_type == "application/json"
         told.append({"status": response.status_code, **json.loads(bytes(response.body))})
-    assert here.streams == 0
+    assert app.streams == 0
     return told
 
 
@@ -60,16 +60,16 @@ async def test_a_file_that_is_no_database(tmp_path: Path, producer: Any, calls: 
     """It is left as it is."""
     file = tmp_path / "runs.sqlite"
     file.write_bytes(b"something else" * 100)
-    told = await refused(Installation(Settings(log=f"sqlite://{file}")), producer)
+    told = await refused(App(Settings(log=f"sqlite://{file}")), producer)
     check_private(told, str(tmp_path))
     assert (calls, file.read_bytes()) == ([], b"something else" * 100)
 
 
 async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> None:
     """What was written is read as before, and when there is room it goes on."""
-    here = Installation(Settings(log=f"sqlite://{tmp_path}/runs.sqlite"))
-    kept = await handle_request({"query": "q"}, producer=producer, installation=here)
-    log = here.log
+    app = App(Settings(log=f"sqlite://{tmp_path}/runs.sqlite"))
+    kept = await handle_request({"query": "q"}, producer=producer, app=app)
+    log = app.log
     assert isinstance(log, SQLiteLog)
     connection = log._file._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -77,12 +77,12 @@ async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> N
     paid, full = -1, kept
     while paid < len(calls):  # the last pages fill up with runs, and then there is no more room
         paid = len(calls)
-        full = await handle_request({"query": "x" * 8000}, producer=producer, installation=here)
+        full = await handle_request({"query": "x" * 8000}, producer=producer, app=app)
     check_private([{"status": full.status_code, **json.loads(bytes(full.body))}], str(tmp_path))
     read = await log.read(kept.headers["x-run-id"], 0)
     assert read[-1].terminal
     connection.execute(f"PRAGMA max_page_count={2**30}")
-    again = await handle_request({"query": "q"}, producer=producer, installation=here)
+    again = await handle_request({"query": "q"}, producer=producer, app=app)
     assert (again.status_code, len(calls)) == (200, paid + 1)
     assert await log.read(kept.headers["x-run-id"], 0) == read
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -91,16 +91,16 @@ async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> N
 
 async def test_a_locked_database(tmp_path: Path, producer: Any, calls: list[str]) -> None:
     """503, which may be tried again; then it works."""
-    here = Installation(Settings())
+    app = App(Settings())
     log = SQLiteLog(tmp_path / "runs.sqlite", busy=0.05)
-    here.__dict__["log"] = log
+    app.__dict__["log"] = log
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for one in await refused(here, producer):
+        for one in await refused(app, producer):
             assert (one["status"], one["code"], one["retryable"]) == (503, "overloaded", True)
         assert calls == []
         other.execute("ROLLBACK")
-    answer = await handle_request({"query": "q"}, producer=producer, installation=here)
+    answer = await handle_request({"query": "q"}, producer=producer, app=app)
     assert (answer.status_code, calls) == (200, ["q"])
     await log.close()
 
@@ -113,8 +113,8 @@ async def test_a_missing_table_or_wrong_credentials(
 ) -> None:
     """500 without the table's name or what AWS said."""
     service.script = [error(code)] * 20
-    here = Installation(Settings())
-    here.__dict__["log"] = DynamoLog(Table("secret-table"))
-    check_private(await refused(here, producer), "secret", "arn:")
+    app = App(Settings())
+    app.__dict__["log"] = DynamoLog(Table("secret-table"))
+    check_private(await refused(app, producer), "secret", "arn:")
     assert calls == []
-    await here.log.close()
+    await app.log.close()

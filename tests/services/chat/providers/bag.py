@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chat.words import content_stems
+from services.chat.words import collect_stems
 from services.passages import Passage, Sentence
 
 DIMENSION = 512
@@ -18,7 +18,7 @@ DIMENSION = 512
 def vector(text: str) -> NDArray[np.float32]:
     """The unit vector of `text`."""
     counts = np.full(DIMENSION, 1e-6, dtype=np.float32)
-    for word in content_stems(text):
+    for word in collect_stems(text):
         counts[zlib.crc32(word.encode()) % DIMENSION] += 1
     unit: NDArray[np.float32] = (counts / np.linalg.norm(counts)).astype(np.float32)
     return unit

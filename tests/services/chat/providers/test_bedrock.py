@@ -17,7 +17,7 @@ from services import aws
 from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat.providers import bedrock as module
 from services.chat.providers import read_pacing
-from services.chat.providers.bedrock import Bedrock, Guardrail
+from services.chat.providers.bedrock import BedrockProvider, Guardrail
 from services.errors import SetupError
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
@@ -59,8 +59,8 @@ def other_client(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[Non
         aws.forget()
 
 
-def model(**more: Any) -> Bedrock:
-    return Bedrock(model="vendor.model-v1:0", **more)
+def model(**more: Any) -> BedrockProvider:
+    return BedrockProvider(model="vendor.model-v1:0", **more)
 
 
 async def test_it_keeps_every_promise_of_a_provider(service: Fake) -> None:
@@ -133,8 +133,8 @@ async def test_a_guardrail_and_cache_points_are_passed_on(service: Fake) -> None
 
 async def test_cached_tokens_count_as_read(service: Fake) -> None:
     """Bedrock counts them apart; the bill needs both."""
-    counted = fake.usage(10, 2, cacheReadInputTokens=100, cacheWriteInputTokens=7)
-    service.play(fake.stream(fake.START, fake.text("a"), fake.stop(), counted))
+    count_stream = fake.usage(10, 2, cacheReadInputTokens=100, cacheWriteInputTokens=7)
+    service.play(fake.stream(fake.START, fake.text("a"), fake.stop(), count_stream))
     usage = [piece for piece in await collect(model(), PROMPT) if isinstance(piece, Usage)]
     assert usage == [Usage(117, 2, None, cached_tokens=100, stored_tokens=7)]
 
@@ -173,7 +173,7 @@ async def test_a_window_that_the_question_fills_is_too_long(service: Fake) -> No
     assert error.code == "context_too_long"
 
 
-async def test_an_end_nobody_knows_is_told(service: Fake) -> None:
+async def test_an_unknown_end_is_reported(service: Fake) -> None:
     """The answer stands; a note says so."""
     service.play(fake.whole("text", reason="bored"))
     *_, note, stop = await collect(model(), PROMPT)
@@ -278,7 +278,7 @@ async def test_refusals_before_the_stream(
     assert len(service.calls) == 1
 
 
-async def test_nobody_at_the_endpoint_may_be_asked_again(
+async def test_an_endpoint_that_does_not_answer_may_be_asked_again(
     service: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refused connection has cost nothing."""
@@ -365,7 +365,7 @@ SAID = "The sky is blue "
 async def test_a_model_that_takes_a_prefill_goes_on_with_its_own_message(service: Fake) -> None:
     """Without the white space at its end, which such models refuse."""
     service.play(fake.whole(" because", " of air."))
-    claude = Bedrock(model="eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    claude = BedrockProvider(model="eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     prompt = Prompt("Why?", PROMPT.passages, so_far=SAID)
     assert SAID + text_of(await collect(claude, prompt)) == "The sky is blue because of air."
     last = service.calls[0].body["messages"][-1]
@@ -380,7 +380,7 @@ async def test_any_other_model_is_asked_to_go_on(service: Fake, name: str) -> No
     """It repeats its last words, as asked; they are shown once."""
     service.play(fake.whole("The sky is blue", " because", " of air."))
     prompt = Prompt("Why?", PROMPT.passages, so_far=SAID)
-    assert SAID + text_of(await collect(Bedrock(model=name), prompt)) == (
+    assert SAID + text_of(await collect(BedrockProvider(model=name), prompt)) == (
         "The sky is blue because of air."
     )
     roles = [message["role"] for message in service.calls[0].body["messages"]]
@@ -392,11 +392,11 @@ async def test_a_crowd_does_read_so(service: Fake, monkeypatch: pytest.MonkeyPat
     """boto3's answers come through the file that lets bytes gather; the words are the same."""
     waits: list[float] = []
 
-    def gather() -> float:
+    def get_read_pause() -> float:
         waits.append(0.001)
         return 0.001
 
-    monkeypatch.setattr(read_pacing, "gather", gather)
+    monkeypatch.setattr(read_pacing, "get_read_pause", get_read_pause)
     service.play(fake.whole("a ", "b ", "c"))
     assert text_of(await collect(model(), PROMPT)) == "a b c"
     assert waits

@@ -13,7 +13,7 @@ from fakes.steps import Fake
 from services import aws
 from services.chat import Prompt, answer
 from services.chat.providers import read_pacing
-from services.chat.providers.bedrock import Bedrock
+from services.chat.providers.bedrock import BedrockProvider
 from tests.services.chat.conformance import collect, text_of
 from tests.services.tls import certificate, door
 
@@ -44,10 +44,10 @@ async def test_an_answer_is_whole(
     service: Fake, monkeypatch: pytest.MonkeyPatch, gathered: float
 ) -> None:
     """Read as it comes, and let gather as in a read_pacing."""
-    monkeypatch.setattr(read_pacing, "gather", lambda: gathered)
+    monkeypatch.setattr(read_pacing, "get_read_pause", lambda: gathered)
     words = [f"word{number} " for number in range(200)]
     service.play(fake.whole(*words))
-    assert text_of(await collect(Bedrock(model="m"), PROMPT)) == "".join(words)
+    assert text_of(await collect(BedrockProvider(model="m"), PROMPT)) == "".join(words)
 
 
 @pytest.mark.parametrize("seen", [0, 1], ids=["before the first byte", "in the middle"])
@@ -56,9 +56,9 @@ async def test_a_stop_closes_the_connection(
     service: Fake, monkeypatch: pytest.MonkeyPatch, gathered: float, seen: int
 ) -> None:
     """Which the service sees; the promise is 250 ms, a busy machine has two seconds."""
-    monkeypatch.setattr(read_pacing, "gather", lambda: gathered)
+    monkeypatch.setattr(read_pacing, "get_read_pause", lambda: gathered)
     service.play(fake.stream(*[fake.START, fake.text("a ")] * seen, "hang"))
-    stream = answer(Bedrock(model="m"), PROMPT)
+    stream = answer(BedrockProvider(model="m"), PROMPT)
     for _ in range(seen):
         await anext(stream)
     waiting = asyncio.create_task(anext(stream))

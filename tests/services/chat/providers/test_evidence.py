@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.chat.providers.evidence import Evidence, sufficient, weigh
+from services.chat.providers.evidence import Evidence, select_sufficient, weigh
 from services.passages import Passage, Sentence
 from tests.services.chat.providers.bag import passage, vector
 
@@ -18,7 +18,7 @@ def at(passage: Passage, similarity: float, score: float) -> Passage:
 
 def answered(question: str, *found: Passage) -> list[Evidence]:
     """The evidence left to answer `question` from."""
-    return sufficient(question, found, weigh(question, found))
+    return select_sufficient(question, found, weigh(question, found))
 
 
 TOKYO = passage("", "Tokyo › Eating", "Tokyo has sushi restaurants.", "Ramen needs no booking.")

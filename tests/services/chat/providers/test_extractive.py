@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import Anew, Prompt, Stop, Text, Usage
-from services.chat.providers.extractive import NOT_SAID, Extractive, choose, compose, quotable
-from services.chat.word_pieces import pieces_of
+from services.chat import Prompt, Restart, Stop, Text, Usage
+from services.chat.providers.extractive import (
+    NOT_SAID,
+    ExtractiveProvider,
+    choose,
+    clean_quote,
+    compose,
+)
+from services.chat.word_pieces import split_into_pieces
 from services.progress import Progress
 from tests.services.chat.conformance import check_provider, collect, text_of
 from tests.services.chat.providers.bag import passage, passages
@@ -48,7 +54,7 @@ TOKYO = prompt("What are the best restaurants in Tokyo?")
 
 async def say(prompt: Prompt) -> str:
     """The whole answer."""
-    return text_of(await collect(Extractive(), prompt))
+    return text_of(await collect(ExtractiveProvider(), prompt))
 
 
 def cited(text: str) -> list[int]:
@@ -59,8 +65,8 @@ def cited(text: str) -> list[int]:
 @pytest.mark.anyio
 async def test_it_keeps_the_rules_of_providers() -> None:
     """The suite every provider runs, for an answer and for the lack of one."""
-    await check_provider(Extractive(), TOKYO)
-    await check_provider(Extractive(), prompt("How do I fix a leaking tap?"))
+    await check_provider(ExtractiveProvider(), TOKYO)
+    await check_provider(ExtractiveProvider(), prompt("How do I fix a leaking tap?"))
 
 
 @pytest.mark.anyio
@@ -104,7 +110,7 @@ async def test_a_narrow_question_gets_fewer_sentences_than_a_broad_one() -> None
 )
 async def test_what_the_documents_do_not_say_is_not_answered(question: str) -> None:
     """An honest line, no citation, a normal stop."""
-    pieces = await collect(Extractive(), prompt(question))
+    pieces = await collect(ExtractiveProvider(), prompt(question))
     assert text_of(pieces) == NOT_SAID
     assert "the documents do not say" in NOT_SAID
     assert pieces[-1] == Stop("stop")
@@ -131,7 +137,7 @@ async def test_orders_in_a_passage_are_text_like_any_other() -> None:
 async def test_it_reports_what_it_reads_and_what_it_quotes() -> None:
     """Two lines for a person; numbers agree with the answer."""
     heard: list[Progress] = []
-    async for _ in Extractive().stream(TOKYO, report=heard.append):
+    async for _ in ExtractiveProvider().stream(TOKYO, report=heard.append):
         pass
     chosen = choose(TOKYO)
     assert [progress.description for progress in heard] == [
@@ -143,9 +149,9 @@ async def test_it_reports_what_it_reads_and_what_it_quotes() -> None:
 @pytest.mark.anyio
 async def test_an_answer_is_cut_at_the_tokens_allowed_and_says_so() -> None:
     """A token is a word; usage counts the same words."""
-    whole = list(pieces_of(await say(TOKYO)))
+    whole = list(split_into_pieces(await say(TOKYO)))
     for allowed in (0, 1, 5, len(whole), len(whole) + 1):
-        pieces = await collect(Extractive(), replace(TOKYO, max_tokens=allowed))
+        pieces = await collect(ExtractiveProvider(), replace(TOKYO, max_tokens=allowed))
         said = [piece.text for piece in pieces if isinstance(piece, Text)]
         assert said == whole[:allowed]
         assert isinstance(pieces[-2], Usage)
@@ -167,7 +173,7 @@ async def test_other_tasks_run_between_two_words() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(tick)
-        words = len(list(pieces_of(await say(TOKYO))))
+        words = len(list(split_into_pieces(await say(TOKYO))))
         group.cancel_scope.cancel()
     assert turns >= words // 2
 
@@ -186,7 +192,7 @@ async def test_other_tasks_run_between_two_words() -> None:
 )
 def test_a_quotation_is_one_closed_line_without_foreign_citations(text: str, quoted: str) -> None:
     """A footnote mark of the document would point at the wrong source."""
-    assert quotable(text) == quoted
+    assert clean_quote(text) == quoted
 
 
 def test_a_sentence_that_leans_on_another_is_not_quoted_without_it() -> None:
@@ -233,10 +239,10 @@ async def test_it_goes_on_after_any_character() -> None:
     """The same answer, of which it says the rest; a limit counts from its beginning."""
     for limit in (1024, 12):
         asked = replace(TOKYO, max_tokens=limit)
-        whole = await collect(Extractive(), asked)
+        whole = await collect(ExtractiveProvider(), asked)
         text = text_of(whole)
         for length in range(0, len(text) + 1, 7):
-            rest = await collect(Extractive(), replace(asked, so_far=text[:length]))
+            rest = await collect(ExtractiveProvider(), replace(asked, so_far=text[:length]))
             assert text[:length] + text_of(rest) == text
             assert rest[-1] == whole[-1]
 
@@ -244,6 +250,6 @@ async def test_it_goes_on_after_any_character() -> None:
 @pytest.mark.anyio
 async def test_an_answer_that_has_become_another_is_told_from_its_beginning() -> None:
     """As when the documents have changed."""
-    first, *rest = await collect(Extractive(), replace(TOKYO, so_far="Something else."))
-    assert first == Anew("The documents have changed.")
-    assert text_of(rest) == text_of(await collect(Extractive(), TOKYO))
+    first, *rest = await collect(ExtractiveProvider(), replace(TOKYO, so_far="Something else."))
+    assert first == Restart("The documents have changed.")
+    assert text_of(rest) == text_of(await collect(ExtractiveProvider(), TOKYO))

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chat.providers.gguf import Model, read_model
+from services.chat.providers.gguf import GgufModel, read_model
 from services.errors import SetupError
 from tests.services.chat.providers.small_gguf import small_gguf
 
 
 def test_it_says_which_words_steer_and_how_much_is_read(tmp_path: Path) -> None:
     """Control, unknown and user defined; white space steers nothing, and letters are text."""
-    assert read_model(small_gguf(tmp_path / "m.gguf")) == Model(
+    assert read_model(small_gguf(tmp_path / "m.gguf")) == GgufModel(
         ("<unk>", "<|im_start|>", "<|im_end|>", "<think>"), 2048
     )
 
 
 def test_a_window_may_be_missing(tmp_path: Path) -> None:
-    """Then whoever loads the model decides."""
+    """Then the code that loads the model decides."""
     assert read_model(small_gguf(tmp_path / "m.gguf", window=None)).window is None
 
 

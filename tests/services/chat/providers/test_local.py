@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.chat import Prompt, Stop, Text, Turn, Usage, answer
-from services.chat.providers.local import LINE, Local
+from services.chat.providers.local import MAX_WAITING, LocalProvider
 from services.errors import RiverrunError, SetupError
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air scatters light."),))
 
-OPENED: list[Local] = []
+OPENED: list[LocalProvider] = []
 
 
 @pytest.fixture
@@ -53,15 +53,15 @@ def weights(tmp_path: Path) -> Path:
     return small_gguf(tmp_path / "tiny.gguf")
 
 
-def local(weights: Path, **more: Any) -> Local:
-    OPENED.append(Local(model="tiny", weights=weights, threads=3, **more))
+def local(weights: Path, **more: Any) -> LocalProvider:
+    OPENED.append(LocalProvider(model="tiny", weights=weights, threads=3, **more))
     return OPENED[-1]
 
 
 async def test_it_keeps_every_promise_of_a_provider(runtime: Runtime, weights: Path) -> None:
     """The conformance suite; two hundred at once are answered one after the other."""
     runtime.play = lambda _: whole("Light ", "scatters ", "[1].")
-    await check_provider(local(weights, line=200), PROMPT)
+    await check_provider(local(weights, max_waiting=200), PROMPT)
     assert runtime.most_together == 1
     assert len(runtime.params) == 1
 
@@ -276,7 +276,7 @@ async def test_leaving_ends_the_computing(runtime: Runtime, weights: Path, play:
 def held(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
     """An answer that begins when `gate` opens."""
 
-    def play(_request: Any) -> Iterator[Chunk]:
+    def play(_build_request: Any) -> Iterator[Chunk]:
         gate.wait(10)
         yield from whole("a")
 
@@ -284,7 +284,7 @@ def held(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
 
 
 async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: Path) -> None:
-    """Nothing is computed for nobody."""
+    """Nothing is computed without a reader."""
     gate = threading.Event()
     runtime.play = held(gate)
     provider = local(weights)
@@ -306,7 +306,7 @@ async def test_the_line_has_an_end(runtime: Runtime, weights: Path) -> None:
     gate = threading.Event()
     runtime.play = held(gate)
     provider = local(weights)
-    waiting = [asyncio.create_task(collect(provider, PROMPT)) for _ in range(LINE + 1)]
+    waiting = [asyncio.create_task(collect(provider, PROMPT)) for _ in range(MAX_WAITING + 1)]
     assert await asyncio.to_thread(runtime.asked.wait, 10)
     with pytest.raises(RiverrunError) as refused:
         await collect(provider, PROMPT)

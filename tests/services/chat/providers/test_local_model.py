@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from services.chat import Prompt, Stop, Text, Usage
-from services.chat.providers.local import Local
+from services.chat.providers.local import LocalProvider
 from services.chat.providers.weights import MODEL, find_weights
 from tests.services.chat.conformance import collect, outcome, text_of
 
@@ -21,14 +21,14 @@ pytestmark = [
 
 
 @pytest.fixture
-async def model() -> AsyncIterator[Local]:
+async def model() -> AsyncIterator[LocalProvider]:
     """The model as it is installed."""
-    opened = Local(model=MODEL, weights=find_weights(), threads=1)
+    opened = LocalProvider(model=MODEL, weights=find_weights(), threads=1)
     yield opened
     await opened.close()
 
 
-async def test_it_streams_goes_on_stops_and_refuses(model: Local) -> None:
+async def test_it_streams_goes_on_stops_and_refuses(model: LocalProvider) -> None:
     """Real tokens with their count; its own words continued; free after a stop; a full window."""
     pieces = await collect(model, Prompt("Say hello.", (), max_tokens=4))
     assert len([piece for piece in pieces if isinstance(piece, Text)]) > 1

@@ -15,7 +15,7 @@ from fakes.steps import Call, Fake, Reply, Step
 from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat.providers import openai as module
 from services.chat.providers import read_pacing
-from services.chat.providers.openai import OpenAI
+from services.chat.providers.openai import OpenAIProvider
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
 
@@ -38,7 +38,7 @@ def service(running: Fake) -> Fake:
     return running
 
 
-OPENED: list[OpenAI] = []
+OPENED: list[OpenAIProvider] = []
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +49,8 @@ async def closed() -> AsyncIterator[None]:
         await OPENED.pop().close()
 
 
-def model(service: Fake, **more: Any) -> OpenAI:
-    OPENED.append(OpenAI(model="tiny", base_url=f"{service.url}/v1", **more))
+def model(service: Fake, **more: Any) -> OpenAIProvider:
+    OPENED.append(OpenAIProvider(model="tiny", base_url=f"{service.url}/v1", **more))
     return OPENED[-1]
 
 
@@ -106,7 +106,7 @@ async def test_the_request(service: Fake) -> None:
 
 async def test_a_key_is_not_shown_by_accident() -> None:
     """A provider in a log line has none."""
-    assert "sk-1" not in repr(OpenAI(model="m", api_key="sk-1"))
+    assert "sk-1" not in repr(OpenAIProvider(model="m", api_key="sk-1"))
 
 
 async def test_an_endpoint_that_counts_nothing_is_asked_without(service: Fake) -> None:
@@ -126,8 +126,8 @@ async def test_an_endpoint_that_counts_nothing_is_asked_without(service: Fake) -
 
 async def test_cached_tokens_are_told(service: Fake) -> None:
     """They cost less."""
-    counted = fake.usage(100, 2, cached=64)
-    service.play(fake.stream(fake.text("a"), fake.stop(), counted, fake.DONE))
+    count_stream = fake.usage(100, 2, cached=64)
+    service.play(fake.stream(fake.text("a"), fake.stop(), count_stream, fake.DONE))
     assert Usage(100, 2, None, cached_tokens=64) in await collect(model(service), PROMPT)
 
 
@@ -176,7 +176,7 @@ async def test_a_refusal_in_words_is_one(service: Fake) -> None:
     assert error.code == "content_filtered"
 
 
-async def test_an_end_nobody_knows_is_told(service: Fake) -> None:
+async def test_an_unknown_end_is_reported(service: Fake) -> None:
     """The answer stands; a note says so."""
     service.play(fake.whole("text", reason="bored"))
     *_, note, stop = await collect(model(service), PROMPT)
@@ -258,9 +258,9 @@ async def test_refusals_before_the_stream(
     assert len(service.calls) == 1
 
 
-async def test_nobody_at_the_endpoint_may_be_asked_again() -> None:
+async def test_an_endpoint_that_does_not_answer_may_be_asked_again() -> None:
     """A refused connection has cost nothing."""
-    provider = OpenAI(model="m", base_url="http://127.0.0.1:9/v1")
+    provider = OpenAIProvider(model="m", base_url="http://127.0.0.1:9/v1")
     _, error = await outcome(provider, PROMPT)
     await provider.close()
     assert error is not None
@@ -362,7 +362,7 @@ async def test_streams_that_begin_together_begin_one_a_turn(
         began.append(turns[0])
         raise OSError("enough was seen")
 
-    monkeypatch.setattr(module, "_posted", posted)
+    monkeypatch.setattr(module, "_post", posted)
     async with turns_of_the_loop() as turns:
         await asyncio.gather(*(outcome(provider, PROMPT) for _ in range(20)))
     assert len(began) == len(set(began)) == 20
@@ -384,11 +384,11 @@ async def test_a_crowd_lets_its_bytes_gather(
     """After a read and not after each of its chunks; the words are the same."""
     reads: list[float] = []
 
-    def gather() -> float:
+    def get_read_pause() -> float:
         reads.append(0.001)
         return 0.001
 
-    monkeypatch.setattr(read_pacing, "gather", gather)
+    monkeypatch.setattr(read_pacing, "get_read_pause", get_read_pause)
     words = [f"{number} " for number in range(50)]
     together = b"".join(map(fake.text, words))
     gate = threading.Event()
@@ -403,7 +403,7 @@ async def test_a_crowd_lets_its_bytes_gather(
 
 
 async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a line of a file of settings that nobody filled in."""
+    """As a line of a file of settings that was left empty."""
     monkeypatch.setenv("OPENAI_BASE_URL", "")
-    async with OpenAI(model="m")._connect() as client:
+    async with OpenAIProvider(model="m")._make_client() as client:
         assert client.base_url.host == "api.openai.com"

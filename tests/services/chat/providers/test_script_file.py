@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.chat.provider import Stop, Usage
-from services.chat.providers.script import BreakOff, Entry, Fail, Hang, Say, Script, Spend, Wait
+from services.chat.providers.script import (
+    BreakOffStep,
+    Entry,
+    FailStep,
+    HangStep,
+    SayStep,
+    Script,
+    SpendStep,
+    WaitStep,
+)
 from services.chat.providers.script_file import parse_script, read_script
 from services.errors import SetupError
 
@@ -43,16 +52,16 @@ def test_a_script_with_every_step_is_read_as_written(tmp_path: Path) -> None:
             Entry(
                 "Tokyo",
                 (
-                    Say("Hello "),
-                    Say("", 3),
-                    Wait(0.5),
-                    Spend(Usage(9, 4, 0.5)),
-                    Spend(Usage(0, 0, None)),
+                    SayStep("Hello "),
+                    SayStep("", 3),
+                    WaitStep(0.5),
+                    SpendStep(Usage(9, 4, 0.5)),
+                    SpendStep(Usage(0, 0, None)),
                     Stop("length"),
                 ),
             ),
-            Entry("*", (Fail("throttlingException", 20),)),
-            Entry("?", (Hang(), BreakOff())),
+            Entry("*", (FailStep("throttlingException", 20),)),
+            Entry("?", (HangStep(), BreakOffStep())),
             Entry("empty", ()),
         )
     )

@@ -6,15 +6,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.chat import Anew, ChatError, Prompt, Stop, Text, Usage, answer
+from services.chat import ChatError, Prompt, Restart, Stop, Text, Usage, answer
 from services.chat.providers.script_file import parse_script
-from services.chat.providers.scripted import Scripted
+from services.chat.providers.scripted import ScriptedProvider
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 
 
-def play(*steps: dict[str, object]) -> Scripted:
+def play(*steps: dict[str, object]) -> ScriptedProvider:
     """A provider that plays these steps for every question."""
-    return Scripted(parse_script([{"when": "*", "steps": list(steps)}]))
+    return ScriptedProvider(parse_script([{"when": "*", "steps": list(steps)}]))
 
 
 ANY = Prompt("Anything?", ())
@@ -55,7 +55,7 @@ async def test_waiting_asks_the_sleeper_for_seconds() -> None:
         slept.append(seconds)
 
     script = play({"waitMs": 500}, {"text": "a"}, {"waitMs": 1.5}).script
-    assert text_of(await collect(Scripted(script, sleep), ANY)) == "a"
+    assert text_of(await collect(ScriptedProvider(script, sleep), ANY)) == "a"
     assert slept == [0.5, 0.0015]
 
 
@@ -84,7 +84,7 @@ async def test_ending_without_stop_is_a_truncated_answer() -> None:
 @pytest.mark.anyio
 async def test_a_question_without_an_entry_says_so() -> None:
     """The hint tells the author of the script what to add."""
-    provider = Scripted(parse_script([{"when": "tokyo", "steps": []}]))
+    provider = ScriptedProvider(parse_script([{"when": "tokyo", "steps": []}]))
     with pytest.raises(ChatError, match="no answer for this question") as caught:
         await collect(provider, Prompt("Paris?", ()))
     assert caught.value.code == "provider_error"
@@ -157,7 +157,7 @@ async def test_it_goes_on_after_any_character(length: int) -> None:
         slept.append(seconds)
 
     pieces = await collect(
-        Scripted(play(*LONG).script, sleep), Prompt("Anything?", (), so_far=WHOLE[:length])
+        ScriptedProvider(play(*LONG).script, sleep), Prompt("Anything?", (), so_far=WHOLE[:length])
     )
     assert WHOLE[:length] + text_of(pieces) == WHOLE
     waits = [1.0] * (length == 0) + [2.0] * (length <= 4) + [3.0] * (length <= 16)
@@ -169,4 +169,4 @@ async def test_it_goes_on_after_any_character(length: int) -> None:
 async def test_a_script_that_has_changed_is_told_from_its_beginning() -> None:
     """What was said is taken back first."""
     pieces = await collect(play({"text": "new"}), Prompt("Anything?", (), so_far="old"))
-    assert pieces == [Anew("The script has changed."), Text("new"), Stop("stop")]
+    assert pieces == [Restart("The script has changed."), Text("new"), Stop("stop")]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runs import Entry, Run, Summary
-from services.runs.cli.formatting import entry_line, query_of, run_line, run_lines, shown, state_of
+from services.runs.cli.formatting import entry_line, escape, query_of, run_line, run_lines, state_of
 
 
 def run(query: str = "What?", lease_until: float = 0.0) -> Run:
@@ -49,8 +49,8 @@ def test_nothing_that_was_written_reaches_the_terminal_as_a_command(text: str) -
 
 def test_an_escape_is_spelled_out() -> None:
     """And what turns the direction of writing."""
-    assert shown("a\x1b[2Jb\u202ec\n") == "a\\x1b[2Jb\\u202ec\\n"
-    assert shown("Zürich 東京 🗼") == "Zürich 東京 🗼"
+    assert escape("a\x1b[2Jb\u202ec\n") == "a\\x1b[2Jb\\u202ec\\n"
+    assert escape("Zürich 東京 🗼") == "Zürich 東京 🗼"
 
 
 def test_the_state_is_one_word() -> None:

@@ -20,7 +20,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def write() -> list[str]:
         clock = Clock()
-        log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, keep=1e9)
+        log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, retention=1e9)
         ids = []
         for number in (1, 2):
             question = json.dumps({"query": f"Question {number}?\x1b[2J", "sessionId": "s"})
@@ -44,7 +44,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_runs_are_listed_newest_first(kept: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each in a line, whoever owns it, with nothing in it that a terminal obeys."""
+    """Each in a line, of every owner, with nothing in it that a terminal obeys."""
     assert main([]) == 0
     heading, newer, older = capsys.readouterr().out.splitlines()
     assert "question" in heading

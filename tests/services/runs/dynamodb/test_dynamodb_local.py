@@ -60,8 +60,8 @@ async def test_a_table_that_is_not_there_is_told(client: Any) -> None:
         log.start(owner="ann", key="k", fingerprint="f"),
         log.start(owner=None, key=None, fingerprint="f"),
         log.find("0" * 32, None),
-        log.turns("ann", "s", 5),
-        log.recent(),
+        log.read_turns("ann", "s", 5),
+        log.list_recent(),
     ):
         with pytest.raises(SetupError, match="no DynamoDB table 'not-there'"):
             await call

@@ -39,7 +39,7 @@ def test_a_batch_from_before_times_were_taken_has_none() -> None:
 
 
 def test_a_run_comes_back_from_its_item() -> None:
-    """With and without an owner; nobody in particular is not the owner called nothing."""
+    """With and without an owner; no owner is not the owner called nothing."""
     for owner in ("ann", "", None):
         run = Run(id=RUN.id, owner=owner, created=RUN.created, fingerprint="f")
         assert items.run_of(items.meta_item(run, 5.0)) == run
@@ -49,15 +49,15 @@ def test_a_run_comes_back_from_its_item() -> None:
 @given(st.lists(st.tuples(st.none() | st.text(), st.text()), unique=True, max_size=20))
 def test_no_two_names_are_one(names: list[tuple[str | None, str]]) -> None:
     """However owners and keys are cut, whatever is in them."""
-    assert len({items.named("key", *name) for name in names}) == len(names)
+    assert len({items.hash_key("key", *name) for name in names}) == len(names)
 
 
 def test_names_that_could_be_cut_in_two_ways_are_two() -> None:
     """And a name is short, and tells nothing."""
-    assert items.named("key", "a", "b#c") != items.named("key", "a#b", "c")
-    assert items.named("key", None, "=a") != items.named("key", "a", "")
-    assert len(items.named("key", "x" * 5000, "y" * 5000)) < 100
-    assert "ann" not in items.named("key", "ann", "k")
+    assert items.hash_key("key", "a", "b#c") != items.hash_key("key", "a#b", "c")
+    assert items.hash_key("key", None, "=a") != items.hash_key("key", "a", "")
+    assert len(items.hash_key("key", "x" * 5000, "y" * 5000)) < 100
+    assert "ann" not in items.hash_key("key", "ann", "k")
 
 
 def test_batches_are_in_the_order_of_their_numbers() -> None:

@@ -51,12 +51,12 @@ async def test_every_item_goes_away_by_itself(client: Any) -> None:
     """With the table's TTL attribute, whole seconds, never before what it belongs to is over."""
     clock = Clock()
     name = new_table(client)
-    log = DynamoLog(Table(name, client=Kept(client)), keep=100.5, now=clock)
+    log = DynamoLog(Table(name, client=Kept(client)), retention=100.5, now=clock)
     run = await begun(log, "ann", "k")
     await log.append(run.id, [token(1)])
     await log.add_turn("ann", "s", "q", "a")
     await log.renew(run)
-    await log.attend(run.id, 12.0)
+    await log.mark_read(run.id, 12.0)
     items = client.scan(TableName=name)["Items"]
     kinds = {item["pk"]["S"].partition("#")[0] for item in items}
     assert kinds == {"run", "key", "runs", "session"}
@@ -74,11 +74,11 @@ async def test_a_sign_of_a_reader_is_small_however_long_the_question(client: Any
     run, _ = await log.start(owner=None, key=None, fingerprint="f", question=b"q" * 250_000)
     calls.clear()
     for _ in range(3):
-        await log.attend(run.id, 12.0)
-    await log.unattended(run.id)
+        await log.mark_read(run.id, 12.0)
+    await log.seconds_unread(run.id)
     assert calls == {"put_item": 3, "get_item": 1}
     there = client.scan(TableName=name)["Items"]
-    (item,) = [one for one in there if one["sk"] == {"S": "attended"}]
+    (item,) = [one for one in there if one["sk"] == {"S": "read_mark"}]
     assert len(str(item)) < 400
     await log.close()
 

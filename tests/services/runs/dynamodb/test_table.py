@@ -11,9 +11,9 @@ import pytest
 from moto import mock_aws
 
 from services.errors import RiverrunError, SetupError
-from services.runs import NotNextError, RunLogError
+from services.runs import RunLogError, SequenceConflictError
 from services.runs.dynamodb import table as dynamodb_table
-from services.runs.dynamodb.faults import RefusedError, told
+from services.runs.dynamodb.faults import RefusedError, translate_error
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
 from tests.services.runs.conformance import Clock, begun, final, token
@@ -104,7 +104,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Service]]:
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """A machine without any AWS set up."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -161,7 +161,7 @@ async def test_tries_pause_longer_and_longer_and_never_in_step(service: type[Ser
 
 
 async def test_tries_end_with_the_budget(service: type[Service]) -> None:
-    """With an error that says: later. Nobody waits for longer than they have."""
+    """With an error that says: later. No caller waits for longer than it has."""
     service.script = [error("ThrottlingException")] * 1000
     table = Table("runs", budget=0.2)
     begun_at = asyncio.get_running_loop().time()
@@ -187,7 +187,7 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(
     await table.close()
 
 
-async def test_nobody_there_is_told_as_busy(
+async def test_a_service_that_is_away_is_busy(
     service: type[Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused connections, until the budget is spent."""
@@ -224,7 +224,7 @@ async def test_an_installation_at_fault_is_told_at_once(
     await log.close()
 
 
-async def test_what_nobody_has_heard_of_is_told_without_details(service: type[Service]) -> None:
+async def test_an_unknown_failure_is_reported_without_details(service: type[Service]) -> None:
     """Not tried again, and nothing of it is told to the client."""
     service.script = [error("SomethingNewException")] * 10
     table = Table("runs", sleep=at_once)
@@ -237,7 +237,7 @@ async def test_what_nobody_has_heard_of_is_told_without_details(service: type[Se
     await table.close()
 
 
-async def test_no_region_is_told(nobody: None) -> None:
+async def test_no_region_is_told(no_account: None) -> None:
     """By the name of the variable."""
     log = DynamoLog(Table("runs"))
     with pytest.raises(SetupError, match="AWS_REGION"):
@@ -245,7 +245,7 @@ async def test_no_region_is_told(nobody: None) -> None:
     await log.close()
 
 
-async def test_no_credentials_are_told(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_credentials_are_told(no_account: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to give."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     log = DynamoLog(Table("runs"))
@@ -267,8 +267,8 @@ async def test_an_append_whose_answer_was_lost_is_accepted_once() -> None:
         await log.append(run.id, [final(4)])
         await log.add_turn("ann", "s", "q", "a")
         assert [entry.seq for entry in await log.read(run.id, 0)] == [1, 2, 3, 4]
-        assert await log.turns("ann", "s", 5) == [("q", "a")]
-        with pytest.raises(NotNextError):
+        assert await log.read_turns("ann", "s", 5) == [("q", "a")]
+        with pytest.raises(SequenceConflictError):
             await log.append(run.id, [token(2)])
         assert lossy.lost > 4
         await log.close()
@@ -285,7 +285,7 @@ async def test_a_claim_whose_answer_was_lost_is_a_claim() -> None:
         claimed = await log.claim(run, lease=5.0)
         assert claimed.epoch == 2
         assert await log.find(run.id, None) == claimed
-        with pytest.raises(NotNextError):
+        with pytest.raises(SequenceConflictError):
             await log.claim(run, lease=5.0)
         await log.close()
 
@@ -335,7 +335,9 @@ def test_a_transaction_is_refused_or_busy_or_broken() -> None:
 
     def cancelled(*codes: str) -> Exception:
         reasons = [{"Code": code} for code in codes]
-        return told(refusal("TransactionCanceledException", CancellationReasons=reasons), "runs")
+        return translate_error(
+            refusal("TransactionCanceledException", CancellationReasons=reasons), "runs"
+        )
 
     assert isinstance(cancelled("None", "ConditionalCheckFailed"), RefusedError)
     assert isinstance(cancelled("TransactionConflict", "ConditionalCheckFailed"), RefusedError)
@@ -351,7 +353,7 @@ def test_a_transaction_is_refused_or_busy_or_broken() -> None:
 def test_what_is_not_of_aws_stays_what_it_is() -> None:
     """A fault of ours is not hidden."""
     fault = KeyError("ours")
-    assert told(fault, "runs") is fault
+    assert translate_error(fault, "runs") is fault
 
 
 async def test_a_log_that_is_never_used_costs_nothing() -> None:

@@ -126,7 +126,7 @@ async def test_a_transaction_that_fails_is_told_to_all_of_it(file: File) -> None
     assert await file.write(say("again")) == "again"
 
 
-async def test_somebody_elses_lock_is_waited_for_and_then_told(file: File) -> None:
+async def test_a_foreign_lock_is_waited_for_and_then_reported(file: File) -> None:
     """As something that will pass; then it does."""
     with closing(sqlite3.connect(file._path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -138,7 +138,7 @@ async def test_somebody_elses_lock_is_waited_for_and_then_told(file: File) -> No
     assert await file.write(say("late")) == "late"
 
 
-async def test_who_gave_up_waiting_disturbs_nobody(file: File) -> None:
+async def test_a_caller_that_gave_up_disturbs_no_other(file: File) -> None:
     """Its write may be kept, and the others are told of theirs."""
     tasks = [asyncio.create_task(file.write(say(str(n)))) for n in range(20)]
     await asyncio.sleep(0)

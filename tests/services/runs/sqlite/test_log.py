@@ -47,7 +47,7 @@ test_it_keeps_them_between_processes = shared_conformance(open_logs)
 
 pytestmark = pytest.mark.anyio
 
-TABLES = ("runs", "keys", "entries", "turns", "gone", "attended")
+TABLES = ("runs", "keys", "entries", "turns", "gone", "read_marks")
 
 
 def rows_in(log: SQLiteLog) -> dict[str, int]:
@@ -61,12 +61,12 @@ def rows_in(log: SQLiteLog) -> dict[str, int]:
 async def test_what_is_over_is_dropped_a_few_at_a_time(tmp_path: Path) -> None:
     """With its entries, its key and its sessions; who owned it is told for as long again."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", keep=100.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock)
     runs = [await begun(log, "ann", f"k{n}") for n in range(3 * SWEEP_RUNS)]
     for run in runs:
         await log.append(run.id, [token(1), final(2)])
         await log.add_turn("ann", run.id, "q", "a")
-        await log.attend(run.id, 1000.0)
+        await log.mark_read(run.id, 1000.0)
     clock.seconds += 101
     await begun(log)
     assert rows_in(log)["gone"] == SWEEP_RUNS
@@ -89,7 +89,7 @@ async def test_what_is_over_is_dropped_a_few_at_a_time(tmp_path: Path) -> None:
 async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path) -> None:
     """It was taken over before the first run was swept away."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", keep=100.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock)
     first = await begun(log, "ann", "k")
     log._swept = clock() + 100.5
     clock.seconds += 100.5
@@ -103,7 +103,7 @@ async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path
 async def test_the_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
     """Room that was freed is used again."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", keep=30.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=30.0, now=clock)
     sizes = []
     for turn in range(300):
         clock.seconds += 1
@@ -120,7 +120,7 @@ async def test_a_session_keeps_its_last_turns_only(tmp_path: Path) -> None:
     for turn in range(3 * KEEP_TURNS):
         await log.add_turn("ann", "s", str(turn), "a")
         await log.add_turn("bob", "s", str(turn), "a")
-    said = await log.turns("ann", "s", 1000)
+    said = await log.read_turns("ann", "s", 1000)
     assert [int(question) for question, _ in said] == [*range(2 * KEEP_TURNS, 3 * KEEP_TURNS)]
     assert rows_in(log)["turns"] == 2 * KEEP_TURNS
     await log.close()
@@ -138,6 +138,6 @@ async def test_a_sign_of_a_reader_waits_for_no_disk(tmp_path: Path) -> None:
     for seq in (1, 2):
         await log.append(run.id, [token(seq)])
         assert mode() == 2
-        await log.attend(run.id, 12.0)
+        await log.mark_read(run.id, 12.0)
         assert mode() == 1
     await log.close()

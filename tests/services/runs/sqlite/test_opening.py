@@ -52,7 +52,7 @@ def refusal(path: Path, busy: float = 5.0) -> str:
 
 @contextmanager
 def unprivileged(path: Path) -> Iterator[None]:
-    """Be nobody for a while, if we are root: root may write what is read-only."""
+    """Run as the user `nobody` for a while, if we are root: root may write what is read-only."""
     if os.geteuid() == 0:
         os.seteuid(65534)
         try:
@@ -65,7 +65,7 @@ def unprivileged(path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that anybody may enter: pytest's own are for their owner alone."""
+    """A folder that every user may enter: pytest's own are for their owner alone."""
     folder = Path(tempfile.mkdtemp(prefix="riverrun-"))
     folder.chmod(0o777)
     yield folder
@@ -73,7 +73,7 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_a_new_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_a_new_file_is_private(tmp_path: Path) -> None:
     """It is made with its folder, for its owner, and says whose it is."""
     path = tmp_path / "a" / "b" / "runs.sqlite"
     asyncio.run(written(path))
@@ -145,7 +145,7 @@ def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
             older.execute("UPDATE runs SET last = 5")
             older.commit()
         await log.append(run_id, [Entry(6, "final", b"x", terminal=True)])
-        times = [last for last, _ in await log.appended(run_id)]
+        times = [last for last, _ in await log.read_append_times(run_id)]
         await log.close()
         return times
 
@@ -163,8 +163,8 @@ def test_a_file_from_before_readers_left_signs_goes_on(tmp_path: Path) -> None:
 
     async def goes_on() -> float:
         log = SQLiteLog(path)
-        await log.attend(run_id, 12.0)
-        unattended = await log.unattended(run_id)
+        await log.mark_read(run_id, 12.0)
+        unattended = await log.seconds_unread(run_id)
         await log.close()
         return unattended
 
@@ -209,7 +209,7 @@ def test_a_folder_that_may_not_be_written_is_told(open_folder: Path) -> None:
 
 
 def test_a_locked_file_is_waited_for_and_then_told(tmp_path: Path) -> None:
-    """Somebody writes and does not end; when it does, all is well."""
+    """Another process writes and does not end; when it does, all is well."""
     path = tmp_path / "runs.sqlite"
     run_id = asyncio.run(written(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

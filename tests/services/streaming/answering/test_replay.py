@@ -13,10 +13,10 @@ from services.errors import RiverrunError, SetupError
 from services.runs import Entry, Run
 from services.runs.recordings import Recording, record_lines
 from services.settings import Settings
-from services.streaming.answering.replay import open_recordings, recording_for, replayed
-from services.streaming.events import Event, Source, Sources, Spent, Status, Token, Usage
+from services.streaming.answering.replay import find_recording, open_recordings, replay
+from services.streaming.app import App
+from services.streaming.events import Event, Source, Sources, Status, Token, Usage, UsageEvent
 from services.streaming.handlers import handle_request, handle_streaming_request
-from services.streaming.installation import Installation
 from services.streaming.question import Question
 from services.streaming.run.transcript import Transcript
 
@@ -32,7 +32,7 @@ async def said(_question: Question) -> AsyncGenerator[Event, None]:
     yield Sources((Source(id="a#1", title="A", uri="a.md", score=0.5, snippet="words"),))
     for word in ("The ", "Louvre ", "é🗼\n"):
         yield Token(word)
-    yield Spent(Usage(input_tokens=3, output_tokens=4))
+    yield UsageEvent(Usage(input_tokens=3, output_tokens=4))
 
 
 async def broken(question: Question) -> AsyncGenerator[Event, None]:
@@ -47,14 +47,14 @@ def forbidden(*_any: object) -> Any:
     raise AssertionError("a replay calls nothing")
 
 
-def installed(folder: Path, **settings: Any) -> Installation:
+def default_app(folder: Path, **settings: Any) -> App:
     """An installation on a file, whose provider and context must not be used."""
-    return Installation(Settings(log=f"sqlite://{folder}/runs.sqlite", **settings))
+    return App(Settings(log=f"sqlite://{folder}/runs.sqlite", **settings))
 
 
-async def log_of(here: Installation, run_id: str) -> tuple[Run, list[Entry]]:
+async def log_of(app: App, run_id: str) -> tuple[Run, list[Entry]]:
     """A run and all that it said."""
-    return await here.log.find(run_id, None), await here.log.read(run_id, 0, 10_000)
+    return await app.log.find(run_id, None), await app.log.read(run_id, 0, 10_000)
 
 
 async def body(response: Response) -> bytes:
@@ -62,21 +62,21 @@ async def body(response: Response) -> bytes:
     return b"".join([bytes(part) async for part in response.body_iterator])  # type: ignore[attr-defined]  # it streams
 
 
-async def record(here: Installation, producer: Callable[..., Any], query: str, path: Path) -> str:
+async def record(app: App, producer: Callable[..., Any], query: str, path: Path) -> str:
     """Ask once and keep the recording; the run's id."""
     response = await handle_streaming_request(
         {"query": query, "sessionId": "old", "metadata": {"a": "b"}},
         producer=producer,
-        installation=here,
+        app=app,
     )
     await body(response)
-    run, _ = await log_of(here, response.headers["x-run-id"])
-    lines = [line async for line in record_lines(here.log, run)]
+    run, _ = await log_of(app, response.headers["x-run-id"])
+    lines = [line async for line in record_lines(app.log, run)]
     path.write_bytes(b"".join(lines))  # noqa: ASYNC240 - a test may wait for a file
     return run.id
 
 
-def plain(entries: list[Entry]) -> list[Any]:
+def to_plain(entries: list[Entry]) -> list[Any]:
     """The events without what belongs to one run alone."""
 
     def strip(value: Any) -> Any:
@@ -93,17 +93,17 @@ async def test_a_replay_says_what_was_said(
     tmp_path: Path, producer: Callable[..., Any], speed: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Event by event, in a new run with its own id, session and metadata; also as JSON."""
-    before = installed(tmp_path)
+    before = default_app(tmp_path)
     old = await record(before, producer, "What is there?", tmp_path / "one.ndjson")
-    here = installed(tmp_path, replay=tmp_path / "one.ndjson", replay_speed=speed)
+    app = default_app(tmp_path, replay=tmp_path / "one.ndjson", replay_speed=speed)
     monkeypatch.setattr("services.streaming.run.start.answer_question", forbidden)
     data = {"query": " what IS there? ", "sessionId": "new", "metadata": {"c": "d"}}
-    response = await handle_streaming_request(data, installation=here)
-    wire = await body(response)
-    new, entries = await log_of(here, response.headers["x-run-id"])
+    response = await handle_streaming_request(data, app=app)
+    to_wire = await body(response)
+    new, entries = await log_of(app, response.headers["x-run-id"])
     assert new.id != old
-    assert plain(entries) == plain((await log_of(here, old))[1])
-    assert old.encode() not in wire
+    assert to_plain(entries) == to_plain((await log_of(app, old))[1])
+    assert old.encode() not in to_wire
     end = from_json(entries[-1].payload)
     if producer is said:
         assert end["result"]["sessionId"] == "new"
@@ -111,10 +111,10 @@ async def test_a_replay_says_what_was_said(
         assert end["result"]["runId"] == new.id
         stamps = [one["timestamp"] / 1000 for one in end["result"]["steps"]]
         assert all(stamp >= new.created - 0.01 for stamp in stamps)
-    answer = await handle_request(data, installation=here)
+    answer = await handle_request(data, app=app)
     assert answer.status_code == (200 if producer is said else 503)
     await before.log.close()
-    await here.log.close()
+    await app.log.close()
 
 
 async def test_a_replay_keeps_the_time() -> None:
@@ -143,7 +143,7 @@ async def test_a_replay_keeps_the_time() -> None:
         heard = []
         question = Question(query="x", so_far=so_far, earlier=earlier if so_far else None)
         with pytest.raises(RiverrunError, match="interrupted") as ended:  # noqa: PT012 - it ends so
-            async for event in replayed(question, [recording], speed, sleep=sleep):
+            async for event in replay(question, [recording], speed, sleep=sleep):
                 heard.append(event)  # noqa: PERF401 - it ends by raising
         assert ended.value.code == "interrupted"
         assert heard == [Token(str(n)) for n in (1, 2, 3)[len(so_far) :]]
@@ -159,10 +159,10 @@ def test_a_question_finds_its_recording() -> None:
 
     paris, tokyo = one("In Paris?", 2.0), one("in tokyo?", 3.0)
     recordings = [tokyo, paris, one("in  PARIS?", 1.0)]
-    assert recording_for("in\nparis?", recordings) is paris
-    assert recording_for("Anything", [tokyo]) is tokyo
+    assert find_recording("in\nparis?", recordings) is paris
+    assert find_recording("Anything", [tokyo]) is tokyo
     with pytest.raises(RiverrunError) as refused:
-        recording_for("Anything", recordings)
+        find_recording("Anything", recordings)
     assert refused.value.code == "not_found"
 
 

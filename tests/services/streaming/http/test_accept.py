@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.streaming.http.accept import explicit, quality
+from services.streaming.http.accept import explicit_quality, quality
 
 STREAM = "text/event-stream"
 
@@ -52,7 +52,7 @@ def test_how_welcome_a_stream_is(accept: str, expected: float) -> None:
 @pytest.mark.parametrize("accept", ["", "*/*", "text/*", "text/html, */*;q=0.8"])
 def test_a_wildcard_names_nothing(accept: str) -> None:
     """Every browser and client sends `*/*`; only the type itself asks for a stream."""
-    assert explicit(accept, STREAM) == 0
+    assert explicit_quality(accept, STREAM) == 0
 
 
 @settings(deadline=None)
@@ -60,4 +60,4 @@ def test_a_wildcard_names_nothing(accept: str) -> None:
 def test_any_header_has_an_answer(accept: str) -> None:
     """No header makes the reading of it fail or leave the range."""
     assert 0 <= quality(accept, STREAM) <= 1
-    assert 0 <= explicit(accept, STREAM) <= 1
+    assert 0 <= explicit_quality(accept, STREAM) <= 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.streaming.http.request_model import MOST_DETAILS
+from services.streaming.http.request_model import DETAILS_LIMIT
 from services.streaming.http.responses import error_response
 from services.streaming.question import (
     INCLUDE_ALL,
@@ -167,7 +167,7 @@ def test_the_first_fault_is_the_sentence() -> None:
 def test_a_body_full_of_faults_gets_a_short_answer() -> None:
     """Neither the number of faults nor a long name is given back in full."""
     answer = error_response(refusal({"query": "x", "include": [1] * 30_000}))
-    assert len(refusal({"query": "x", "include": [1] * 30_000}).details) == MOST_DETAILS
+    assert len(refusal({"query": "x", "include": [1] * 30_000}).details) == DETAILS_LIMIT
     assert len(answer.body) < 4096
     assert len(error_response(refusal({"query": "x", "metadata": {"n" * 60_000: 1}})).body) < 1024
 

@@ -475,8 +475,8 @@ def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
     signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request, …"
     signed = {"Authorization": signature.encode().decode("latin-1")}
     beside = {"X-Riverrun-Authorization": "Bearer alpha"}
-    plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
-    assert read_owner(request(headers=signed | beside), KEYS) == plain
+    to_plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
+    assert read_owner(request(headers=signed | beside), KEYS) == to_plain
     for headers in (signed, beside, signed | {"X-Riverrun-Authorization": "Bearer no"}):
         with pytest.raises(RequestError):
             read_owner(request(headers=headers), KEYS)
@@ -545,7 +545,7 @@ async def test_a_client_that_repeats_its_post_to_read_on_is_understood(
 def test_resume_is_no_part_of_a_question() -> None:
     """The same question with and without it has one key."""
     assert fingerprint(Question(query="x")) == fingerprint(
-        Question(query="x", resume=True, so_far="y", front_left=1.0)
+        Question(query="x", resume=True, so_far="y", response_seconds_left=1.0)
     )
 
 
@@ -586,5 +586,7 @@ async def test_what_stands_in_front_may_have_a_cap() -> None:
     settings = read_settings({"RIVERRUN_RESPONSE_SECONDS": "26"})
     assert settings.response_seconds == 26.0
     assert read_settings({}).response_seconds is None
-    assert (await read_question(request(target="/api/chat?query=x"), settings)).front_left == 26.0
-    assert (await read_reader(request(), settings)).front_left == 26.0
+    assert (
+        await read_question(request(target="/api/chat?query=x"), settings)
+    ).response_seconds_left == 26.0
+    assert (await read_reader(request(), settings)).response_seconds_left == 26.0

@@ -12,12 +12,12 @@ from starlette.types import Message
 
 from services.errors import RiverrunError, SetupError
 from services.settings import Settings
+from services.streaming.app import App
 from services.streaming.events import Event, Final, Result, Source, Sources, Status
 from services.streaming.handlers import Producer, handle_request, handle_streaming_request
 from services.streaming.http.responses import StreamingAnswer, error_response
-from services.streaming.installation import Installation
 from services.streaming.question import Question
-from services.streaming.run.stages import Said
+from services.streaming.run.stages import Output
 from tests.functions.asgi import Answer, call, exchange, scope_of
 
 CANARY = "canary-91 /home/secret arn:aws:bedrock:model/claude"
@@ -56,12 +56,12 @@ STATUSES = {
 
 
 @pytest.fixture
-def here() -> Installation:
-    return Installation(Settings())
+def app() -> App:
+    return App(Settings())
 
 
-def failing(error: Exception, *before: Said) -> AsyncGenerator[Said, None]:
-    async def produce() -> AsyncGenerator[Said, None]:
+def failing(error: Exception, *before: Output) -> AsyncGenerator[Output, None]:
+    async def produce() -> AsyncGenerator[Output, None]:
         for event in before:
             yield event
         raise error
@@ -69,29 +69,29 @@ def failing(error: Exception, *before: Said) -> AsyncGenerator[Said, None]:
     return produce()
 
 
-async def one_word(_question: object = None) -> AsyncGenerator[Said, None]:
+async def one_word(_question: object = None) -> AsyncGenerator[Output, None]:
     yield "word"
 
 
-async def stream(producer: Producer, here: Installation, **data: Any) -> Answer:
+async def stream(producer: Producer, app: App, **data: Any) -> Answer:
     asked = {"query": "x", "streaming": True} | data
-    return await call(await handle_streaming_request(asked, producer=producer, installation=here))
+    return await call(await handle_streaming_request(asked, producer=producer, app=app))
 
 
-async def one_object(producer: Producer, here: Installation, **data: Any) -> Answer:
+async def one_object(producer: Producer, app: App, **data: Any) -> Answer:
     asked = {"query": "x"} | data
-    return await call(await handle_request(asked, producer=producer, installation=here))
+    return await call(await handle_request(asked, producer=producer, app=app))
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("code", "status"), STATUSES.items())
 async def test_a_code_has_one_status_before_a_run_and_in_json_mode(
-    code: str, status: int, here: Installation
+    code: str, status: int, app: App
 ) -> None:
     """And the same error object in both."""
     error = RiverrunError("No.", code=code, retryable=True, retry_after_ms=2500, hint="Wait.")
     before = await call(error_response(error))
-    after = await one_object(failing(error), here)
+    after = await one_object(failing(error), app)
     for answer in (before, after):
         assert (answer.status, answer.header("Content-Type")) == (status, "application/json")
         assert answer.header("Cache-Control") == "no-store"
@@ -128,27 +128,27 @@ async def test_an_installation_at_fault_is_told_to_the_log_alone(
 @pytest.mark.anyio
 @pytest.mark.parametrize("fault", [RuntimeError(CANARY), SetupError(CANARY), KeyError(CANARY)])
 async def test_no_exception_text_reaches_the_wire(
-    fault: Exception, here: Installation, caplog: pytest.LogCaptureFixture
+    fault: Exception, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in the stream nor in JSON mode; the log has it, with the run's id."""
     with caplog.at_level(logging.INFO, "riverrun"):
-        streamed = await stream(failing(fault, "Hel", "lo"), here)
-        whole = await one_object(failing(fault), here)
-    for answer in (streamed, whole):
-        wire = str(answer.headers) + answer.body.decode()
-        assert not any(secret in wire for secret in CANARY.split())
-        assert "Traceback" not in wire
+        stream_response = await stream(failing(fault, "Hel", "lo"), app)
+        whole = await one_object(failing(fault), app)
+    for answer in (stream_response, whole):
+        to_wire = str(answer.headers) + answer.body.decode()
+        assert not any(secret in to_wire for secret in CANARY.split())
+        assert "Traceback" not in to_wire
     assert caplog.text.count("canary-91") >= 2
-    run_id = streamed.header("X-Run-Id") or ""
+    run_id = stream_response.header("X-Run-Id") or ""
     assert run_id in caplog.text
-    last = streamed.events()[-1]
+    last = stream_response.events()[-1]
     assert (last["type"], last["code"], last["partial"]["answer"]) == ("error", "internal", "Hello")
 
 
 @pytest.mark.anyio
-async def test_a_stream_has_the_headers_that_keep_it_flowing(here: Installation) -> None:
+async def test_a_stream_has_the_headers_that_keep_it_flowing(app: App) -> None:
     """Every proxy's own reason to hold it back is answered; no length, no encoding."""
-    answer = await stream(failing(RuntimeError(), "x"), here)
+    answer = await stream(failing(RuntimeError(), "x"), app)
     run_id = answer.header("X-Run-Id") or ""
     assert answer.status == 200
     assert len(run_id) == 32
@@ -163,15 +163,15 @@ async def test_a_stream_has_the_headers_that_keep_it_flowing(here: Installation)
 
 
 @pytest.mark.anyio
-async def test_every_event_is_one_write(here: Installation) -> None:
+async def test_every_event_is_one_write(app: App) -> None:
     """The user's fetch client loses an event that is cut over two reads."""
 
-    async def produce(_question: object) -> AsyncGenerator[Said, None]:
+    async def produce(_question: object) -> AsyncGenerator[Output, None]:
         yield Status(step=1, description="é\U0001f5fc" * 100, status="executing")
         for piece in ("a", "\n\n", "b" * 9000, "\u2028"):
             yield piece
 
-    answer = await stream(produce, here)
+    answer = await stream(produce, app)
     assert len(answer.chunks) == len(answer.events()) > 5
     for chunk in answer.chunks:
         assert chunk.endswith(b"\n\n")
@@ -180,7 +180,7 @@ async def test_every_event_is_one_write(here: Installation) -> None:
 
 
 @pytest.mark.anyio
-async def test_json_mode_says_what_the_stream_says(here: Installation) -> None:
+async def test_json_mode_says_what_the_stream_says(app: App) -> None:
     """The bare result, byte for byte what `final` holds."""
     metadata = {"a\r\nX-Evil: 1": 'data: \n\nid: 7"}</script>'}
 
@@ -188,27 +188,27 @@ async def test_json_mode_says_what_the_stream_says(here: Installation) -> None:
         yield Final(Result(answer='"result":{} é\u2028'))
 
     asked = {"query": "x", "metadata": metadata}
-    answer = await one_object(produce, here, **asked)
+    answer = await one_object(produce, app, **asked)
     assert answer.status == 200
     assert answer.json()["answer"] == '"result":{} é\u2028'
     assert answer.json()["metadata"] == metadata
     assert answer.json()["runId"] == answer.header("X-Run-Id")
-    entry = await here.log.last(answer.header("X-Run-Id") or "")
+    entry = await app.log.read_last(answer.header("X-Run-Id") or "")
     assert entry is not None
     assert entry.payload == b'{"type":"final","result":' + answer.body + b"}"
 
 
 @pytest.mark.anyio
-async def test_no_value_can_add_a_line_or_a_header(here: Installation) -> None:
+async def test_no_value_can_add_a_line_or_a_header(app: App) -> None:
     """What strangers and models write stays inside its JSON."""
     evil = "x\r\nX-Evil: 1\r\n\r\ndata: {}\n\nid: 7\nretry: 1\nevent: final\n\u2028\x85\0"
 
-    async def produce(_question: object) -> AsyncGenerator[Said, None]:
+    async def produce(_question: object) -> AsyncGenerator[Output, None]:
         yield Status(step=1, description=evil, status="executing", name=evil, data={evil: evil})
         yield Sources((Source(id=evil, title=evil, uri=evil, score=1, snippet=evil),))
         yield evil
 
-    answer = await stream(produce, here, metadata={evil: evil}, query=evil.replace("\0", ""))
+    answer = await stream(produce, app, metadata={evil: evil}, query=evil.replace("\0", ""))
     assert not any("evil" in name + value for name, value in answer.headers)
     assert [event["type"] for event in answer.events()] == [
         "status", "sources", "token", "final",
@@ -231,11 +231,11 @@ class Shelf:
 
 
 @pytest.mark.anyio
-async def test_the_first_status_is_on_its_way_before_retrieval_begins(here: Installation) -> None:
+async def test_the_first_status_is_on_its_way_before_retrieval_begins(app: App) -> None:
     """Whoever waits knows at once that somebody is at work."""
     shelf = Shelf()
-    here.__dict__.update(context=shelf, chat=object())
-    response = await handle_streaming_request({"query": "x", "streaming": True}, installation=here)
+    app.__dict__.update(context=shelf, chat=object())
+    response = await handle_streaming_request({"query": "x", "streaming": True}, app=app)
     async with exchange(response, "/api/chat") as talk:
         shelf.sent = talk.sent
         while (await talk.message()).get("more_body") is not False:
@@ -253,7 +253,7 @@ class Held:
     def __init__(self) -> None:
         self.closed = anyio.Event()
 
-    async def __call__(self, _question: object) -> AsyncGenerator[Said, None]:
+    async def __call__(self, _question: object) -> AsyncGenerator[Output, None]:
         try:
             yield "word"
             await anyio.sleep_forever()
@@ -262,28 +262,26 @@ class Held:
 
 
 @pytest.mark.anyio
-async def test_a_reader_that_leaves_lets_the_producer_clean_up(here: Installation) -> None:
+async def test_a_reader_that_leaves_lets_the_producer_clean_up(app: App) -> None:
     """Its `finally` has run by the time the response is over, and the reader is counted out."""
     held = Held()
     response = await handle_streaming_request(
-        {"query": "x", "streaming": True}, producer=held, installation=here
+        {"query": "x", "streaming": True}, producer=held, app=app
     )
     async with exchange(response, "/api/chat") as talk:
         await talk.frame()
         assert not held.closed.is_set()
     assert held.closed.is_set()
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("survives", [0, 1])
-async def test_a_host_whose_send_fails_lets_the_producer_clean_up(
-    survives: int, here: Installation
-) -> None:
+async def test_a_host_whose_send_fails_lets_the_producer_clean_up(survives: int, app: App) -> None:
     """ASGI 2.4 hosts say so by an error, at the first byte or later."""
     held = Held()
     response = await handle_streaming_request(
-        {"query": "x", "streaming": True}, producer=held, installation=here
+        {"query": "x", "streaming": True}, producer=held, app=app
     )
     scope = scope_of("GET", "/api/chat", {})
     scope["asgi"]["spec_version"] = "2.4"
@@ -300,60 +298,60 @@ async def test_a_host_whose_send_fails_lets_the_producer_clean_up(
 
     with anyio.fail_after(10):
         await response(scope, receive, send)
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
-async def test_a_response_that_is_never_sent_can_be_closed(here: Installation) -> None:
+async def test_a_response_that_is_never_sent_can_be_closed(app: App) -> None:
     """A host that is cancelled between handler and body leaves nothing behind."""
     held = Held()
     response = await handle_streaming_request(
-        {"query": "x", "streaming": True}, producer=held, installation=here
+        {"query": "x", "streaming": True}, producer=held, app=app
     )
     assert isinstance(response, StreamingAnswer)
-    assert here.streams == 1
+    assert app.streams == 1
     with anyio.CancelScope() as scope:
         scope.cancel()
         async with exchange(response, "/api/chat"):
             pass
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
 async def test_a_full_house_is_429_and_asks_no_producer() -> None:
     """With Retry-After; a place that is given back is taken."""
-    here = Installation(Settings(max_streams=1))
+    app = App(Settings(max_streams=1))
     asked: list[object] = []
 
-    async def produce(question: object) -> AsyncGenerator[Said, None]:
+    async def produce(question: object) -> AsyncGenerator[Output, None]:
         asked.append(question)
         yield "x"
 
     held = Held()
     first = await handle_streaming_request(
-        {"query": "x", "streaming": True}, producer=held, installation=here
+        {"query": "x", "streaming": True}, producer=held, app=app
     )
     async with exchange(first, "/api/chat") as talk:
         await talk.frame()
-        for refused in (await stream(produce, here), await one_object(produce, here)):
+        for refused in (await stream(produce, app), await one_object(produce, app)):
             assert (refused.status, refused.json()["code"]) == (429, "rate_limited")
             assert refused.header("Retry-After") == "1"
     assert asked == []
-    assert (await stream(produce, here)).status == 200
+    assert (await stream(produce, app)).status == 200
     assert len(asked) == 1
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
 async def test_a_refused_run_gives_its_place_back() -> None:
     """A conflict is no reader."""
-    here = Installation(Settings(max_streams=1))
+    app = App(Settings(max_streams=1))
     for query, status in [("x", 200), ("y", 409), ("y", 409), ("x", 200)]:
         response = await handle_streaming_request(
-            Question(query=query, idempotency_key="k"), producer=one_word, installation=here
+            Question(query=query, idempotency_key="k"), producer=one_word, app=app
         )
         assert (await call(response)).status == status
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
@@ -361,32 +359,32 @@ async def test_a_log_that_cannot_be_reached_leaves_nothing_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The generator that came with the question is closed, and its place is free."""
-    here = Installation(Settings(max_streams=1))
+    app = App(Settings(max_streams=1))
     given = one_word()
 
     async def broken(**_known: object) -> object:
         raise ConnectionError
 
-    monkeypatch.setattr(here.log, "start", broken)
+    monkeypatch.setattr(app.log, "start", broken)
     with pytest.raises(ConnectionError):
-        await handle_streaming_request({"query": "x"}, producer=given, installation=here)
+        await handle_streaming_request({"query": "x"}, producer=given, app=app)
     with pytest.raises(StopAsyncIteration):
         await anext(given)
-    assert here.streams == 0
+    assert app.streams == 0
 
 
 @pytest.mark.anyio
 async def test_a_refused_question_closes_the_generator_that_came_with_it(
-    here: Installation,
+    app: App,
 ) -> None:
     """Whoever is handed a generator closes it."""
 
-    async def produce() -> AsyncGenerator[Said, None]:
+    async def produce() -> AsyncGenerator[Output, None]:
         yield "x"
 
     for handle in (handle_request, handle_streaming_request):
         given = produce()
-        answer = await call(await handle({"query": " "}, producer=given, installation=here))
+        answer = await call(await handle({"query": " "}, producer=given, app=app))
         assert answer.status == 422
         with pytest.raises(StopAsyncIteration):
             await anext(given)
@@ -394,7 +392,7 @@ async def test_a_refused_question_closes_the_generator_that_came_with_it(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("data", [None, [], "x", 7, {"query": None}])
-async def test_the_facade_answers_whatever_it_is_handed(data: Any, here: Installation) -> None:
+async def test_the_facade_answers_whatever_it_is_handed(data: Any, app: App) -> None:
     """A handler may pass on a body that nobody has looked at."""
-    response: Response = await handle_streaming_request(data, installation=here)
+    response: Response = await handle_streaming_request(data, app=app)
     assert (await call(response)).status == 422

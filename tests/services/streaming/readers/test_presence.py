@@ -12,23 +12,23 @@ from services.runs import RunLogError, UnknownRunError
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_resume,
     handle_streaming_request,
     shut_down,
 )
-from services.streaming.readers.presence import HOLD, RENEW, RETURN
+from services.streaming.readers.presence import PRESENCE_TTL, RECONNECT_GRACE, RENEW_INTERVAL
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
     Documents,
     Words,
     ask,
-    installation,
     kinds,
+    make_app,
     place,
     resume,
     told,
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 POLICIES = ["pause", "stop"]
 
 # When a run is given up whose last reader was elsewhere: the sign was renewed at most so long ago.
-LATEST, SOONEST = HOLD, HOLD - RENEW
+LATEST, SOONEST = PRESENCE_TTL, PRESENCE_TTL - RENEW_INTERVAL
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ class Signs(MemoryLog):
         self.looked: list[float] = []
         self.broken = False
 
-    async def attend(self, run_id: str, seconds: float) -> None:
+    async def mark_read(self, run_id: str, seconds: float) -> None:
         self.left.append(asyncio.get_running_loop().time())
         self._check()
-        await super().attend(run_id, seconds)
+        await super().mark_read(run_id, seconds)
 
-    async def unattended(self, run_id: str) -> float:
+    async def seconds_unread(self, run_id: str) -> float:
         self.looked.append(asyncio.get_running_loop().time())
         self._check()
-        return await super().unattended(run_id)
+        return await super().seconds_unread(run_id)
 
     def _check(self) -> None:
         if self.broken:
@@ -82,18 +82,18 @@ async def signs() -> Signs:
     return Signs()
 
 
-async def begun(here: Installation) -> Any:
+async def begun(app: App) -> Any:
     """An answer that was asked for, and read so far."""
     asked = Question(query="go", resume=True)
-    response: Any = await handle_streaming_request(asked, installation=here)
+    response: Any = await handle_streaming_request(asked, app=app)
     await anext(response.body_iterator)
     return response
 
 
-async def joined(here: Installation, run: str) -> Any:
+async def joined(app: App, run: str) -> Any:
     """The same answer, read from its beginning, through this process."""
     reader = Reader(resume=True, seconds_left=900.0)
-    response: Any = await handle_resume(Cursor(run, 0), reader=reader, installation=here)
+    response: Any = await handle_resume(Cursor(run, 0), reader=reader, app=app)
     await anext(response.body_iterator)
     return response
 
@@ -103,26 +103,26 @@ async def leave(response: Any) -> None:
     await response.body_iterator.aclose()
 
 
-def alone(log: Signs, chat: Words, **settings: Any) -> Installation:
+def alone(log: Signs, chat: Words, **settings: Any) -> App:
     """A process whose log is its memory, as far as it knows."""
-    here = Installation(Settings(**settings))
-    here.__dict__.update(log=log, chat=chat, context=Documents())
-    return here
+    app = App(Settings(**settings))
+    app.__dict__.update(log=log, chat=chat, context=Documents())
+    return app
 
 
 @asynccontextmanager
-async def idle(*processes: Installation) -> AsyncIterator[None]:
+async def idle(*processes: App) -> AsyncIterator[None]:
     """A minute later nobody looks after anybody in these."""
     yield
     await asyncio.sleep(60)
-    for here in processes:
-        assert (here.streams, here.readers, here.productions, here.lookouts) == (0, {}, {}, {})
+    for app in processes:
+        assert (app.streams, app.readers, app.run_tasks, app.presence_tasks) == (0, {}, {}, {})
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_a_reader_elsewhere_keeps_the_run(policy: str, signs: Signs, chat: Words) -> None:
     """To its end, though whoever asked has gone and nobody reads where it is produced."""
-    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
@@ -136,7 +136,7 @@ async def test_a_reader_elsewhere_keeps_a_run_that_says_nothing(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """Whether anything comes says nothing of who waits for it."""
-    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
 
     chat.words, chat.pace = ["said"], 300.0
     async with idle(one, two):
@@ -151,7 +151,7 @@ async def test_a_reader_elsewhere_who_takes_nothing_keeps_the_run(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """As one here does: their line is slow, and they are there."""
-    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
         first = await begun(one)
@@ -168,9 +168,7 @@ async def test_the_time_without_readers_counts_from_the_last_one_anywhere(
     policy: str, after: float, signs: Signs, chat: Words
 ) -> None:
     """One elsewhere is gone when their sign has run out; then the installation's time begins."""
-    one, two = (
-        installation(signs, chat, on_abandoned=policy, abandoned_after=after) for _ in range(2)
-    )
+    one, two = (make_app(signs, chat, on_abandoned=policy, abandoned_after=after) for _ in range(2))
     chat.words = ["x "] * 200
     async with idle(one, two):
         first = await begun(one)
@@ -190,9 +188,7 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
     signs: Signs, chat: Words
 ) -> None:
     """A sign that ran out long ago delays nothing."""
-    one, two = (
-        installation(signs, chat, on_abandoned="stop", abandoned_after=3.0) for _ in range(2)
-    )
+    one, two = (make_app(signs, chat, on_abandoned="stop", abandoned_after=3.0) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
         first = await begun(one)
@@ -205,17 +201,17 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
         assert chat.open == 0
 
 
-@pytest.mark.parametrize("process", [installation, alone])
+@pytest.mark.parametrize("process", [make_app, alone])
 async def test_whoever_comes_back_and_goes_again_is_waited_for_anew(
-    process: Callable[..., Installation], signs: Signs, chat: Words
+    process: Callable[..., App], signs: Signs, chat: Words
 ) -> None:
     """What was begun when they left the first time does not count for the second."""
-    here = process(signs, chat, on_abandoned="stop", abandoned_after=10.0)
-    async with idle(here):
-        first = await begun(here)
+    app = process(signs, chat, on_abandoned="stop", abandoned_after=10.0)
+    async with idle(app):
+        first = await begun(app)
         await leave(first)
         await asyncio.sleep(5)
-        again = await joined(here, first.headers["x-run-id"])
+        again = await joined(app, first.headers["x-run-id"])
         await asyncio.sleep(4)
         await leave(again)
         await asyncio.sleep(9.9)
@@ -229,7 +225,7 @@ async def test_a_reader_who_is_sent_off_elsewhere_has_a_moment_to_come_back(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """Also where a run that nobody reads is given up at once, and without a word on leaving."""
-    one, two = (installation(signs, chat, on_abandoned=policy) for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
@@ -240,7 +236,7 @@ async def test_a_reader_who_is_sent_off_elsewhere_has_a_moment_to_come_back(
         paused = await leaving
         assert paused[-1][1]["reason"] == "deadline"
         said = len(signs.left)
-        await asyncio.sleep(RETURN - 0.1)
+        await asyncio.sleep(RECONNECT_GRACE - 0.1)
         assert len(signs.left) == said
         rest = await resume(two, *place(paused), left=900.0)
         assert rest[-1][1]["type"] == "final"
@@ -251,10 +247,10 @@ async def test_a_reader_who_is_sent_off_here_may_come_back_elsewhere(
     signs: Signs, chat: Words
 ) -> None:
     """Where the next request lands is the front's choice."""
-    one, two = (installation(signs, chat, on_abandoned="pause") for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned="pause") for _ in range(2))
     async with idle(one, two):
-        first = await ask(one, left=900.0, front_left=6.0)
-        await asyncio.sleep(RETURN - 1)
+        first = await ask(one, left=900.0, response_seconds_left=6.0)
+        await asyncio.sleep(RECONNECT_GRACE - 1)
         rest = await resume(two, *place(first), left=900.0)
         assert rest[-1][1]["result"]["answer"] == WHOLE
         assert len(chat.asked) == 1
@@ -262,13 +258,13 @@ async def test_a_reader_who_is_sent_off_here_may_come_back_elsewhere(
 
 async def test_a_run_is_signed_for_once_however_many_read_it(signs: Signs, chat: Words) -> None:
     """A write every two seconds for a process, not for a reader, and none when all have gone."""
-    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         others = [await joined(two, first.headers["x-run-id"]) for _ in range(5)]
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(9)
-        assert signs.left == pytest.approx([began + RENEW * n for n in range(5)])
+        assert signs.left == pytest.approx([began + RENEW_INTERVAL * n for n in range(5)])
         for other in others:
             await leave(other)
         await asyncio.sleep(9)
@@ -279,10 +275,10 @@ async def test_a_run_is_signed_for_once_however_many_read_it(signs: Signs, chat:
 
 async def test_who_reads_where_the_run_is_produced_needs_no_sign(signs: Signs, chat: Words) -> None:
     """Nor is one looked for while they are there, or when the run is at its end."""
-    here = installation(signs, chat, on_abandoned="stop")
-    async with idle(here):
-        first = await begun(here)
-        second = await joined(here, first.headers["x-run-id"])
+    app = make_app(signs, chat, on_abandoned="stop")
+    async with idle(app):
+        first = await begun(app)
+        second = await joined(app, first.headers["x-run-id"])
         await leave(second)
         assert (await told(first))[-1][1]["type"] == "final"
         assert (signs.left, signs.looked) == ([], [])
@@ -290,14 +286,14 @@ async def test_who_reads_where_the_run_is_produced_needs_no_sign(signs: Signs, c
 
 async def test_where_runs_are_finished_the_store_is_not_asked(signs: Signs, chat: Words) -> None:
     """The default costs nothing more: no sign, no look, no task."""
-    one, two = (installation(signs, chat, abandoned_after=3.0) for _ in range(2))
+    one, two = (make_app(signs, chat, abandoned_after=3.0) for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
-        assert (one.lookouts, two.lookouts) == ({}, {})
+        assert (one.presence_tasks, two.presence_tasks) == ({}, {})
         await leave(first)
         await asyncio.sleep(5)
-        assert one.lookouts == {}
+        assert one.presence_tasks == {}
         await leave(second)
     assert (await kinds(signs, first.headers["x-run-id"]))[-1] == "final"
     assert (signs.left, signs.looked) == ([], [])
@@ -308,14 +304,14 @@ async def test_a_memory_of_this_process_is_not_asked_either(
     after: float, signs: Signs, chat: Words
 ) -> None:
     """Nobody else can read it."""
-    here = alone(signs, chat, on_abandoned="stop", abandoned_after=after)
-    async with idle(here):
-        first = await begun(here)
-        await leave(await joined(here, first.headers["x-run-id"]))
+    app = alone(signs, chat, on_abandoned="stop", abandoned_after=after)
+    async with idle(app):
+        first = await begun(app)
+        await leave(await joined(app, first.headers["x-run-id"]))
         await leave(first)
         await asyncio.sleep(after + 0.1)
         assert chat.open == 0
-        again = await joined(here, first.headers["x-run-id"])
+        again = await joined(app, first.headers["x-run-id"])
         await asyncio.sleep(5)
         await leave(again)
     assert (signs.left, signs.looked) == ([], [])
@@ -325,7 +321,7 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
     signs: Signs, chat: Words, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning, however long it lasts; and the next sign that is kept counts."""
-    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
@@ -333,7 +329,7 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
         second = await joined(two, first.headers["x-run-id"])
         await asyncio.sleep(20)
         signs.broken = False
-        await asyncio.sleep(RENEW)
+        await asyncio.sleep(RENEW_INTERVAL)
         await leave(first)
         assert (await told(second))[-1][1]["type"] == "final"
     warned = [record for record in caplog.records if "are not seen" in record.message]
@@ -342,21 +338,21 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
 
 async def test_a_store_that_fails_for_a_moment_loses_nobody(signs: Signs, chat: Words) -> None:
     """A sign holds for longer than it takes to renew it a few times in vain."""
-    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(1)
-        real = signs.attend
+        real = signs.mark_read
 
-        async def attend(run_id: str, seconds: float) -> None:
+        async def mark_read(run_id: str, seconds: float) -> None:
             raise RunLogError("The run log is busy.")
 
-        signs.attend = attend  # type: ignore[method-assign]  # on one side only
-        await asyncio.sleep(RETURN - 1.5)
-        signs.attend = real  # type: ignore[method-assign]
+        signs.mark_read = mark_read  # type: ignore[method-assign]  # on one side only
+        await asyncio.sleep(RECONNECT_GRACE - 1.5)
+        signs.mark_read = real  # type: ignore[method-assign]
         assert (await told(second))[-1][1]["type"] == "final"
 
 
@@ -365,18 +361,20 @@ async def test_a_producer_who_cannot_look_gives_nothing_up(
     policy: str, signs: Signs, chat: Words
 ) -> None:
     """It looks again soon, until the store answers."""
-    here = installation(signs, chat, on_abandoned=policy)
+    app = make_app(signs, chat, on_abandoned=policy)
     chat.words = ["x "] * 100
-    async with idle(here):
-        first = await begun(here)
+    async with idle(app):
+        first = await begun(app)
         signs.broken = True
         left = asyncio.get_running_loop().time()
         await leave(first)
         await asyncio.sleep(20)
         assert chat.open == 1
-        assert signs.looked == pytest.approx([left + RENEW * n for n in range(11)], abs=0.1)
+        assert signs.looked == pytest.approx(
+            [left + RENEW_INTERVAL * n for n in range(11)], abs=0.1
+        )
         signs.broken = False
-        await asyncio.sleep(RENEW + 0.1)
+        await asyncio.sleep(RENEW_INTERVAL + 0.1)
         assert chat.open == 0
 
 
@@ -384,18 +382,18 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
     signs: Signs, chat: Words, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its reader nor its producer is kept by it, and nobody is warned."""
-    one, two = (installation(signs, chat, on_abandoned="stop") for _ in range(2))
+    one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
 
     async def unknown(*_: Any) -> None:
         raise UnknownRunError
 
     async with idle(one, two):
         first = await begun(one)
-        for method in ("attend", "unattended"):
+        for method in ("mark_read", "seconds_unread"):
             monkeypatch.setattr(signs, method, unknown)
         second = await joined(two, first.headers["x-run-id"])
         await asyncio.sleep(1)
-        assert two.lookouts == {}
+        assert two.presence_tasks == {}
         await leave(first)
         assert chat.open == 0
         last = (await told(second))[-1][1]
@@ -407,19 +405,19 @@ async def test_a_reader_who_comes_while_it_is_looked_keeps_the_run(
     signs: Signs, chat: Words
 ) -> None:
     """The store was slow, and they were in time; whoever left does not wait for the end."""
-    here = installation(signs, chat, on_abandoned="stop")
-    real = signs.unattended
+    app = make_app(signs, chat, on_abandoned="stop")
+    real = signs.seconds_unread
 
-    async def unattended(run_id: str) -> float:
+    async def seconds_unread(run_id: str) -> float:
         await asyncio.sleep(3)
         return await real(run_id)
 
-    signs.unattended = unattended  # type: ignore[method-assign]  # slow
-    async with idle(here):
-        first = await begun(here)
+    signs.seconds_unread = seconds_unread  # type: ignore[method-assign]  # slow
+    async with idle(app):
+        first = await begun(app)
         leaving = asyncio.create_task(leave(first))
         await asyncio.sleep(1)
-        again = await joined(here, first.headers["x-run-id"])
+        again = await joined(app, first.headers["x-run-id"])
         await leaving
         assert chat.open == 1
         assert (await told(again))[-1][1]["result"]["answer"] == WHOLE
@@ -429,18 +427,16 @@ async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
     signs: Signs, chat: Words
 ) -> None:
     """It lets the run go, and who reads it elsewhere has it go on there."""
-    one, two = (
-        installation(signs, chat, on_abandoned="stop", abandoned_after=5.0) for _ in range(2)
-    )
+    one, two = (make_app(signs, chat, on_abandoned="stop", abandoned_after=5.0) for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(2)
-        assert one.lookouts
+        assert one.presence_tasks
         shut_down(one)
         await asyncio.sleep(0.3)
-        assert (one.productions, one.lookouts) == ({}, {})
+        assert (one.run_tasks, one.presence_tasks) == ({}, {})
         events = await told(second)
         assert events[-1][1]["reason"] == "shutdown"
         rest = await resume(two, *place(events), left=900.0)

@@ -11,14 +11,14 @@ from services.runs import Entry
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming import (
-    Installation,
+    App,
     Question,
     handle_streaming_request,
     shut_down,
 )
 from services.streaming.events import Paused
 from services.streaming.question import Reader
-from services.streaming.readers.session import LAST_CALL, Seat
+from services.streaming.readers.session import BODY_MARGIN, ReaderSession
 from services.streaming.run.errors import PausedError
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
@@ -26,8 +26,8 @@ from tests.services.streaming.invocations import (
     Documents,
     Words,
     ask,
-    installation,
     kinds,
+    make_app,
     place,
     resume,
     told,
@@ -44,30 +44,30 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 async def test_a_memory_that_ends_with_the_process_pauses_nothing(chat: Words) -> None:
     """Its run ends in the log, as somebody who comes back could not find it."""
-    here = Installation(Settings())
-    here.__dict__.update(chat=chat, context=Documents())
-    events = await ask(here)
+    app = App(Settings())
+    app.__dict__.update(chat=chat, context=Documents())
+    events = await ask(app)
     assert events[-1][0].endswith(f"-{len(events)}")
     assert (events[-1][1]["code"], "cursor" in events[-1][1]) == ("deadline", False)
-    assert await resume(here, events[-1][0][:32], len(events)) == []
+    assert await resume(app, events[-1][0][:32], len(events)) == []
 
 
 @pytest.mark.parametrize("resuming", [True, False])
 async def test_a_provider_that_will_not_end_delays_nobody(
-    resuming: bool, here: Installation, chat: Words
+    resuming: bool, app: App, chat: Words
 ) -> None:
     """The last word is out more than a second before the platform ends us."""
     chat.stubborn = 30.0
     loop = asyncio.get_running_loop()
     began = loop.time()
-    events = await ask(here, resume=resuming, left=10.0)
+    events = await ask(app, resume=resuming, left=10.0)
     assert loop.time() - began <= 10.0 - 1.0
     assert events[-1][1]["type"] == ("paused" if resuming else "error")
     await asyncio.sleep(60)
 
 
 async def test_a_log_that_hangs_delays_nobody_either(
-    here: Installation, chat: Words, monkeypatch: pytest.MonkeyPatch
+    app: App, chat: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not acknowledged was not shown."""
     hangs = asyncio.Event()
@@ -81,15 +81,15 @@ async def test_a_log_that_hangs_delays_nobody_either(
     monkeypatch.setattr(MemoryLog, "append", append)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    events = await ask(here, left=10.0)
+    events = await ask(app, left=10.0)
     assert loop.time() - began <= 10.0 - 1.0
     assert (events[-1][1]["type"], events[-2][1].get("text")) == ("paused", "0 ")
     hangs.set()
-    await here.finished(place(events)[0])
+    await app.wait_finished(place(events)[0])
 
 
 async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
-    here: Installation, chat: Words, monkeypatch: pytest.MonkeyPatch
+    app: App, chat: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who read all that was written up to the pause is told it from memory."""
     chat.stubborn = 30.0
@@ -98,7 +98,7 @@ async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(MemoryLog, "find", find)
-    events = await ask(here, resume=False, left=10.0)
+    events = await ask(app, resume=False, left=10.0)
     error = events[-1][1]
     said = "".join(event.get("text", "") for _, event in events)
     assert (error["code"], error["partial"]["answer"]) == ("deadline", said)
@@ -107,11 +107,11 @@ async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
     await asyncio.sleep(60)
 
 
-async def test_the_front_cuts_a_body_and_not_the_run(here: Installation, chat: Words) -> None:
+async def test_the_front_cuts_a_body_and_not_the_run(app: App, chat: Words) -> None:
     """The next request joins it where it is."""
-    first = await ask(here, left=900.0, front_left=6.0)
+    first = await ask(app, left=900.0, response_seconds_left=6.0)
     assert first[-1][1]["reason"] == "front"
-    rest = await resume(here, *place(first), left=900.0)
+    rest = await resume(app, *place(first), left=900.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 1
 
@@ -121,9 +121,9 @@ async def test_what_becomes_of_a_run_that_nobody_reads(
     policy: str, log: MemoryLog, chat: Words
 ) -> None:
     """It is finished, paused after a while, or stopped after a while."""
-    here = installation(log, chat, on_abandoned=policy, abandoned_after=3.0)
+    app = make_app(log, chat, on_abandoned=policy, abandoned_after=3.0)
     asked = Question(query="go", resume=True)
-    response: Any = await handle_streaming_request(asked, installation=here)
+    response: Any = await handle_streaming_request(asked, app=app)
     run = response.headers["x-run-id"]
     await anext(response.body_iterator)
     await response.body_iterator.aclose()
@@ -135,25 +135,25 @@ async def test_what_becomes_of_a_run_that_nobody_reads(
     last = (await kinds(log, run))[-1]
     assert last == {"finish": "final", "pause": "token", "stop": "error"}[policy]
     if policy == "pause":
-        whole = await resume(here, run, 0, left=900.0)
+        whole = await resume(app, run, 0, left=900.0)
         assert whole[-1][1]["result"]["answer"] == WHOLE
 
 
 async def test_a_reader_who_came_back_keeps_the_run(log: MemoryLog, chat: Words) -> None:
     """The time without readers is counted anew."""
-    here = installation(log, chat, on_abandoned="pause", abandoned_after=3.0)
-    response: Any = await handle_streaming_request(Question(query="go"), installation=here)
+    app = make_app(log, chat, on_abandoned="pause", abandoned_after=3.0)
+    response: Any = await handle_streaming_request(Question(query="go"), app=app)
     run = response.headers["x-run-id"]
     await response.body_iterator.aclose()
     await response._entries.aclose()
     await asyncio.sleep(1)
-    whole = await resume(here, run, 0, left=900.0)
+    whole = await resume(app, run, 0, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 1
 
 
 async def test_a_reader_who_does_not_read_does_not_lose_the_run(
-    log: MemoryLog, chat: Words, here: Installation
+    log: MemoryLog, chat: Words, app: App
 ) -> None:
     """Its lease is held for as long as the producer waits for them."""
     chat.words = ["x" * 20_000] * 9
@@ -165,16 +165,16 @@ async def test_a_reader_who_does_not_read_does_not_lose_the_run(
         await renew(*args, **more)
 
     log.renew = noted  # type: ignore[method-assign]  # watched
-    response: Any = await handle_streaming_request(Question(query="go"), installation=here)
+    response: Any = await handle_streaming_request(Question(query="go"), app=app)
     run = response.headers["x-run-id"]
     await asyncio.sleep(100)
     assert len(held) >= 18
-    assert here.producing(run) is not None
+    assert app.find_task(run) is not None
     assert (await told(response))[-1][1]["type"] == "final"
 
 
 async def test_the_front_of_a_run_that_nobody_can_go_on_with_is_no_end_either(
-    here: Installation,
+    app: App,
 ) -> None:
     """Somebody writes it, so who comes back finds it."""
 
@@ -182,13 +182,13 @@ async def test_the_front_of_a_run_that_nobody_can_go_on_with_is_no_end_either(
         await asyncio.sleep(30)
         yield "said"
 
-    asked = Question(query="go", resume=True, front_left=6.0)
-    response = await handle_streaming_request(asked, producer=producer, installation=here)
+    asked = Question(query="go", resume=True, response_seconds_left=6.0)
+    response = await handle_streaming_request(asked, producer=producer, app=app)
     first = await told(response)
     assert [event["type"] for _, event in first] == ["paused"]
     assert first[0][1]["resumeAfterMs"] == 1000
     run = response.headers["x-run-id"]
-    rest = await resume(here, run, 0, left=900.0)
+    rest = await resume(app, run, 0, left=900.0)
     assert rest[-1][1]["result"]["answer"] == "said"
 
 
@@ -200,12 +200,12 @@ async def waits() -> AsyncIterator[Entry | None]:
 
 async def test_whoever_is_sent_off_is_told_what_for() -> None:
     """While they wait and before they wait; the first word counts."""
-    seat = Seat(Reader(seconds_left=10.0))
+    seat = ReaderSession(Reader(seconds_left=10.0))
     with pytest.raises(PausedError) as over:
         await seat.next(waits())
     assert over.value is seat.limit
-    assert asyncio.get_running_loop().time() == pytest.approx(10.0 - LAST_CALL)
-    seat.send_off(PausedError("shutdown"))
+    assert asyncio.get_running_loop().time() == pytest.approx(10.0 - BODY_MARGIN)
+    seat.disconnect(PausedError("shutdown"))
     with pytest.raises(PausedError) as again:
         await seat.next(waits())
     assert again.value is seat.limit
@@ -213,36 +213,36 @@ async def test_whoever_is_sent_off_is_told_what_for() -> None:
 
 async def test_whoever_is_cancelled_is_cancelled_though_they_are_sent_off_too() -> None:
     """At the same moment; a host that ends a request means it."""
-    seat = Seat(Reader())
+    seat = ReaderSession(Reader())
     reading = asyncio.create_task(seat.next(waits()))
     await asyncio.sleep(1)
     reading.cancel()
-    seat.send_off(PausedError("shutdown"))
+    seat.disconnect(PausedError("shutdown"))
     with pytest.raises(asyncio.CancelledError):
         await reading
-    other = Seat(Reader())
+    other = ReaderSession(Reader())
     reading = asyncio.create_task(other.next(waits()))
     await asyncio.sleep(1)
-    other.send_off(PausedError("shutdown"))
+    other.disconnect(PausedError("shutdown"))
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
 
 
-async def test_what_there_was_is_what_that_reader_has_seen(here: Installation) -> None:
+async def test_what_there_was_is_what_that_reader_has_seen(app: App) -> None:
     """Or whoever shows it and reads on from the cursor would show some of it twice."""
-    asked = Question(query="go", front_left=8.0)
-    response: Any = await handle_streaming_request(asked, installation=here)
+    asked = Question(query="go", response_seconds_left=8.0)
+    response: Any = await handle_streaming_request(asked, app=app)
     run = response.headers["x-run-id"]
     for _ in range(7):
         await anext(response.body_iterator)
     await asyncio.sleep(60)
     ((id_, error),) = await told(response)
     assert (id_, error["cursor"]) == ("", f"{run}-7")
-    entries = await here.log.read(run, 0, 7)
+    entries = await app.log.read(run, 0, 7)
     said = [json.loads(entry.payload).get("text", "") for entry in entries]
     assert error["partial"]["answer"] == "".join(said) != WHOLE
-    rest = await resume(here, run, 7, left=900.0)
+    rest = await resume(app, run, 7, left=900.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
@@ -250,43 +250,41 @@ async def test_a_reader_who_was_sent_off_has_a_moment_to_come_back(
     log: MemoryLog, chat: Words
 ) -> None:
     """Also where a run that nobody reads is paused at once: they are on their way."""
-    here = installation(log, chat, on_abandoned="pause")
-    first = await ask(here, left=900.0, front_left=6.0)
+    app = make_app(log, chat, on_abandoned="pause")
+    first = await ask(app, left=900.0, response_seconds_left=6.0)
     await asyncio.sleep(5)
     assert chat.open == 1
-    rest = await resume(here, *place(first), left=900.0)
+    rest = await resume(app, *place(first), left=900.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 1
 
 
 async def test_a_reader_who_does_not_read_keeps_nobody_from_letting_go(
-    here: Installation, chat: Words
+    app: App, chat: Words
 ) -> None:
     """The run is free within 0.3 s, and the reader finds the rest in the log."""
     chat.words = ["x" * 20_000] * 40
     asked = Question(query="go", resume=True)
-    response: Any = await handle_streaming_request(asked, installation=here)
+    response: Any = await handle_streaming_request(asked, app=app)
     run = response.headers["x-run-id"]
     for _ in range(7):  # the statuses and the sources, then no more
         await anext(response.body_iterator)
     await asyncio.sleep(60)
-    production = here.producing(run)
+    production = app.find_task(run)
     assert production is not None
-    shut_down(here)
+    shut_down(app)
     await asyncio.sleep(0.3)
     assert production.task.done()
-    assert here.producing(run) is None
+    assert app.find_task(run) is None
     assert (await told(response))[-1][1]["reason"] == "shutdown"
 
 
-async def test_a_producer_cannot_say_that_it_is_paused(here: Installation) -> None:
+async def test_a_producer_cannot_say_that_it_is_paused(app: App) -> None:
     """That is no event of a run."""
 
     async def producer(_question: Question) -> AsyncIterator[Any]:
         yield "a"
         yield Paused(reason="deadline", cursor="x-1")
 
-    response = await handle_streaming_request(
-        Question(query="go"), producer=producer, installation=here
-    )
+    response = await handle_streaming_request(Question(query="go"), producer=producer, app=app)
     assert [event["type"] for _, event in await told(response)] == ["token", "error"]

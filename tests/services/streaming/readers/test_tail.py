@@ -7,30 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runs.memory import MemoryLog
-from services.streaming.events import Event, Sources, Spent, Status, Token, Usage
-from services.streaming.question import Question, kept_question
-from services.streaming.readers.tail import handed_back, let_go, transcript_of
+from services.streaming.events import Event, Sources, Status, Token, Usage, UsageEvent
+from services.streaming.question import Question, dump_question
+from services.streaming.readers.tail import (
+    make_interrupted_checkpoint,
+    pause_reason,
+    read_transcript,
+)
 from services.streaming.run.log_writer import as_entries
-from services.streaming.run.start import _checkpoint
-from services.streaming.run.transcript import REACH, Transcript
-from tests.services.streaming.invocations import Words, installation
+from services.streaming.run.start import _make_checkpoint
+from services.streaming.run.transcript import RESUMED_AT, Transcript
+from tests.services.streaming.invocations import Words, make_app
 
-GOING_ON = Status(step=3, name="answer", description="d", status="executing", data={REACH: 0})
+RESUMED_DESCRIPTION = Status(
+    step=3, name="answer", description="d", status="executing", data={RESUMED_AT: 0}
+)
 ENDED = Status(step=3, name="answer", description="d", status="completed")
 
 
 def events() -> st.SearchStrategy[list[Event]]:
     """What a run may say in some invocations; what it spent only grows."""
     tokens = st.text("ab", min_size=1, max_size=4).map(Token)
-    spent = st.integers(1, 99).map(lambda n: Spent(Usage(input_tokens=n)))
-    return st.lists(st.one_of(tokens, tokens, spent, st.sampled_from([GOING_ON, ENDED])))
+    spent = st.integers(1, 99).map(lambda n: UsageEvent(Usage(input_tokens=n)))
+    return st.lists(st.one_of(tokens, tokens, spent, st.sampled_from([RESUMED_DESCRIPTION, ENDED])))
 
 
 @pytest.mark.anyio
 @given(
     before=events(),
     after=events(),
-    unwanted=st.frozensets(st.sampled_from([Token, Spent, Sources])),
+    unwanted=st.frozensets(st.sampled_from([Token, UsageEvent, Sources])),
     handed=st.booleans(),
 )
 async def test_whoever_goes_on_knows_what_the_last_producer_knew(
@@ -41,26 +47,26 @@ async def test_whoever_goes_on_knows_what_the_last_producer_knew(
     Also where somebody in between took the run over and `handed` it back without a word.
     """
     log = MemoryLog()
-    here = installation(log, Words())
+    app = make_app(log, Words())
     run, _ = await log.start(
-        owner=None, key=None, fingerprint="f", question=kept_question(Question(query="q"))
+        owner=None, key=None, fingerprint="f", question=dump_question(Question(query="q"))
     )
     known = Transcript(run_id=run.id, started=run.created)
     said = [event for event in before if type(event) not in unwanted]
     for event in before:
         known.note(event)
     await log.append(run.id, as_entries(0, said))
-    await log.release(run, checkpoint=_checkpoint(run, known, unwanted, "deadline", len(said)))
+    await log.release(run, checkpoint=_make_checkpoint(run, known, unwanted, "deadline", len(said)))
     if handed:
         left = await log.find(run.id, None)
         claimed = await log.claim(left)
-        await log.release(claimed, checkpoint=handed_back(left, claimed))
-        assert let_go(await log.find(run.id, None)) == "interrupted"
+        await log.release(claimed, checkpoint=make_interrupted_checkpoint(left, claimed))
+        assert pause_reason(await log.find(run.id, None)) == "interrupted"
     logged = [event for event in after if type(event) not in unwanted]
     await log.append(run.id, as_entries(len(said), logged))
-    found, _ = await transcript_of(await log.find(run.id, None), here)
+    found, _ = await read_transcript(await log.find(run.id, None), app)
     for event in logged:
         known.note(event)
     assert found.text == known.text
     assert found.usage == known.usage
-    assert found.account() == known.account()
+    assert found.billing_state() == known.billing_state()

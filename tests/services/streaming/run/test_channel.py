@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.errors import RiverrunError
 from services.streaming.run import channel as subject
-from services.streaming.run.channel import CLEANUP_BUDGET, Channel, pumped
+from services.streaming.run.channel import CLEANUP_SECONDS, Channel, run_pump
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -124,7 +124,7 @@ async def test_taken_waits_until_the_reader_asks_for_more() -> None:
 
     async def write() -> None:
         await channel.put("a")
-        await channel.taken()
+        await channel.wait_taken()
         order.append("writer goes on")
         channel.close()
 
@@ -156,7 +156,7 @@ async def test_items_arrive_once_in_order_and_within_bounds(
             await asyncio.sleep(pauses[index % len(pauses)])
             yield item
 
-    async with pumped(produce(), channel):
+    async with run_pump(produce(), channel):
         while (batch := await channel.take(timeout=3)) is not None:
             assert sum(batch) <= limit - 1 + max(items)
             got += batch
@@ -168,7 +168,7 @@ async def test_pumped_brings_a_generator_to_its_reader() -> None:
     """All of it, then the end."""
     channel: Channel[int] = Channel(limit=3)
     got: list[int] = []
-    async with pumped(numbers(10), channel):
+    async with run_pump(numbers(10), channel):
         while (batch := await channel.take()) is not None:
             got += batch
     assert got == list(range(10))
@@ -182,7 +182,7 @@ async def test_an_exception_is_raised_where_the_channel_is_read() -> None:
         raise KeyError("here")
 
     channel: Channel[int] = Channel()
-    async with pumped(failing(), channel):
+    async with run_pump(failing(), channel):
         assert await channel.take() == [1]
         with pytest.raises(KeyError, match="here"):
             await channel.take()
@@ -202,7 +202,7 @@ async def test_leaving_runs_the_generators_finally_to_its_end() -> None:
                 order.append(f"tidied {step}")
 
     channel: Channel[int] = Channel()
-    async with pumped(tidy(), channel) as task:
+    async with run_pump(tidy(), channel) as task:
         assert await channel.take() == [1]
         channel.close()
         task.cancel()  # as a stop does, just before the reader leaves
@@ -224,7 +224,7 @@ async def test_a_generator_held_up_by_a_full_channel_is_closed_too() -> None:
             closed.append(True)
 
     channel: Channel[int] = Channel(limit=2)
-    async with pumped(endless(), channel):
+    async with run_pump(endless(), channel):
         assert await channel.take() == [1, 1]
         await asyncio.sleep(1)
     assert closed == [True]
@@ -245,14 +245,14 @@ async def test_one_that_will_not_end_is_left_with_a_warning(
     channel: Channel[int] = Channel()
     began = now()
     with caplog.at_level(logging.WARNING, "riverrun.run"):
-        async with pumped(stubborn(), channel) as task:
+        async with run_pump(stubborn(), channel) as task:
             await channel.take()
             await channel.take(timeout=1)
     ended = now()
     released.set()
     task.cancel()
     await asyncio.wait({task})
-    assert ended - began == pytest.approx(1 + CLEANUP_BUDGET + subject.LAST_CALL)
+    assert ended - began == pytest.approx(1 + CLEANUP_SECONDS + subject.SECOND_CANCEL_SECONDS)
     assert "has not ended" in caplog.text
 
 
@@ -273,7 +273,7 @@ async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
             ended.append(True)
 
     channel: Channel[int] = Channel()
-    async with pumped(retrying(), channel) as task:
+    async with run_pump(retrying(), channel) as task:
         await channel.take(timeout=1)
     assert ended == [True]
     assert task.done()
@@ -293,7 +293,7 @@ async def test_nobody_waits_for_a_cleanup_past_the_given_time() -> None:
 
     channel: Channel[int] = Channel()
     began = now()
-    async with pumped(slow(), channel, until=lambda: began + 0.4) as task:
+    async with run_pump(slow(), channel, until=lambda: began + 0.4) as task:
         await channel.take()
         await channel.take(timeout=0.1)
     assert now() - began == pytest.approx(0.4)
@@ -312,7 +312,7 @@ async def test_a_failure_while_closing_is_only_logged(caplog: pytest.LogCaptureF
             raise ValueError("while closing")
 
     channel: Channel[int] = Channel()
-    async with pumped(clumsy(), channel):
+    async with run_pump(clumsy(), channel):
         await channel.take()
         await channel.take(timeout=1)
     assert "failed while it was being closed" in caplog.text
@@ -331,7 +331,7 @@ async def test_one_that_goes_on_after_it_was_closed_is_only_logged(
             yield 2
 
     channel: Channel[int] = Channel(limit=1)
-    async with pumped(rude(), channel, handshake=lambda _item: True):
+    async with run_pump(rude(), channel, handshake=lambda _item: True):
         assert await channel.take() == [1]
     assert "ignored GeneratorExit" in caplog.text
     caplog.clear()  # a traceback holds it, and it cannot be closed a second time
@@ -348,7 +348,7 @@ async def test_one_that_cancels_itself_or_exits_was_interrupted(
         raise leaving
 
     channel: Channel[int] = Channel()
-    async with pumped(gone(), channel):
+    async with run_pump(gone(), channel):
         assert await channel.take() == [1]
         with pytest.raises(RiverrunError) as told:
             await channel.take()
@@ -370,7 +370,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing_behind() -> None:
 
     async def read() -> None:
         channel: Channel[int] = Channel()
-        async with pumped(endless(), channel):
+        async with run_pump(endless(), channel):
             while await channel.take() is not None:
                 pass
 

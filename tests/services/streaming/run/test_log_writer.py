@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from services.errors import RiverrunError
-from services.runs import Entry, ExpiredRunError, NotNextError, Run, follow
+from services.runs import Entry, ExpiredRunError, Run, SequenceConflictError, follow
 from services.runs.memory import MemoryLog
 from services.settings import Settings
+from services.streaming.app import App
 from services.streaming.events import Event, Final, Result, Status, Token, payload
-from services.streaming.installation import Installation
 from services.streaming.question import Reader
-from services.streaming.readers.session import attended, started
-from services.streaming.run.log_writer import Entries, Recorded, record
+from services.streaming.readers.session import prime, serve_reader
+from services.streaming.run.log_writer import Entries, EntryBatches, record
 from services.streaming.run.transcript import Transcript
 from tests.services.streaming.instant import instant
 
@@ -31,11 +31,11 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def here() -> Installation:
+def app() -> App:
     """An installation that serves one reader."""
-    installation = Installation(Settings())
-    installation.admit()
-    return installation
+    app = App(Settings())
+    app.admit()
+    return app
 
 
 class FailingLog(MemoryLog):
@@ -73,7 +73,7 @@ async def begun(log: MemoryLog) -> tuple[Run, Transcript]:
 FINAL = Final(Result(answer="ab"))
 
 
-async def flat(recorded: Recorded) -> Entries:
+async def flat(recorded: EntryBatches) -> Entries:
     """Entry by entry what was recorded batch by batch."""
     async with aclosing(recorded):
         async for batch in recorded:
@@ -125,34 +125,34 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
     assert b'"timestamp":7000' in kept[-2].payload
 
 
-async def readers_view(entries: Entries, here: Installation) -> list[Entry | None]:
+async def readers_view(entries: Entries, app: App) -> list[Entry | None]:
     """What one reader gets."""
-    async with aclosing(await started(attended(entries, here, RUN, Reader()))) as shown:
+    async with aclosing(await prime(serve_reader(entries, app, RUN, Reader()))) as shown:
         return [entry async for entry in shown]
 
 
 @pytest.mark.parametrize("after", range(3))
 async def test_a_log_that_fails_ends_the_stream_with_an_error_that_has_no_place(
-    after: int, here: Installation, caplog: pytest.LogCaptureFixture
+    after: int, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was not kept is not shown; the reader is told, and the producer closed."""
     log, closed = FailingLog(after), list[bool]()
     run, transcript = await begun(log)
     said = batches([Token("a")], [Token("b")], [FINAL], closed=closed)
     entries = flat(record(said, run, log, transcript))
-    *shown, last = await readers_view(entries, here)
+    *shown, last = await readers_view(entries, app)
     assert shown == await log.read(run.id, 0)
     assert last is not None
     assert (last.seq, last.kind, last.terminal) == (0, "error", True)
     assert b'"code":"internal"' in last.payload
     assert b"secret" not in last.payload
     assert "disk full at /secret" in caplog.text
-    assert (closed, here.streams) == ([True], 0)
+    assert (closed, app.streams) == ([True], 0)
     caplog.clear()
 
 
 async def test_a_log_that_fails_once_is_ended_with_that_error(
-    here: Installation, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Other readers of the run are told as well, as soon as the log can be written again."""
 
@@ -167,12 +167,12 @@ async def test_a_log_that_fails_once_is_ended_with_that_error(
     log = Flaky(1)
     run, transcript = await begun(log)
     said = batches([Token("a")], [Token("b")])
-    await readers_view(flat(record(said, run, log, transcript)), here)
+    await readers_view(flat(record(said, run, log, transcript)), app)
     assert [entry.kind for entry in await log.read(run.id, 0)] == ["token", "error"]
     caplog.clear()
 
 
-async def test_a_run_that_is_dropped_under_its_reader_is_told_as_such(here: Installation) -> None:
+async def test_a_run_that_is_dropped_under_its_reader_is_told_as_such(app: App) -> None:
     """A typed error of the log keeps its code."""
     log = MemoryLog()
     run, _ = await begun(log)
@@ -183,36 +183,34 @@ async def test_a_run_that_is_dropped_under_its_reader_is_told_as_such(here: Inst
             yield await anext(entries)
         raise ExpiredRunError
 
-    first, last = await readers_view(dropped(), here)
+    first, last = await readers_view(dropped(), app)
     assert first is not None
     assert last is not None
     assert (first.seq, last.seq, last.terminal) == (1, 0, True)
     assert b'"code":"expired"' in last.payload
-    assert here.streams == 0
+    assert app.streams == 0
 
 
-async def test_nothing_follows_a_terminal_entry(
-    here: Installation, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_follows_a_terminal_entry(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """A failure on the way out is for the log."""
 
     async def clumsy() -> Entries:
         yield Entry(1, "final", payload(FINAL), terminal=True)
         raise RiverrunError("late")
 
-    assert [entry and entry.seq for entry in await readers_view(clumsy(), here)] == [1]
+    assert [entry and entry.seq for entry in await readers_view(clumsy(), app)] == [1]
     caplog.clear()
 
 
-async def test_a_reader_is_counted_out_though_it_never_read(here: Installation) -> None:
+async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
     """A response may be dropped before its first byte."""
     log = MemoryLog()
     run, transcript = await begun(log)
     inner = flat(record(batches([FINAL]), run, log, transcript))
-    entries = await started(attended(inner, here, run, Reader()))
-    assert (here.streams, list(here.readers)) == (1, [run.id])
+    entries = await prime(serve_reader(inner, app, run, Reader()))
+    assert (app.streams, list(app.readers)) == (1, [run.id])
     await entries.aclose()
-    assert (here.streams, here.readers) == (0, {})
+    assert (app.streams, app.readers) == (0, {})
 
 
 async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
@@ -238,7 +236,7 @@ async def test_whoever_writes_an_entry_first_has_the_word() -> None:
             await anext(recorded)
             ending = Entry(2, "final", payload(FINAL), terminal=True)
             await log.append(run.id, [ending])
-            with pytest.raises(NotNextError):
+            with pytest.raises(SequenceConflictError):
                 await anext(recorded)
         assert closed == [True]
         assert (await log.read(run.id, 1)) == [ending]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from services.chat import Piece, Prompt, Stop, Text, Usage
-from services.runs import Entry, NotNextError, Run
+from services.runs import Entry, Run, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
-    Installation,
+    App,
     Question,
     Reader,
     handle_request,
@@ -31,8 +31,8 @@ from tests.services.streaming.invocations import (
     Words,
     ask,
     ids,
-    installation,
     kinds,
+    make_app,
     passage,
     place,
     resume,
@@ -50,10 +50,10 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 async def test_time_runs_out_and_the_next_invocation_goes_on(
-    here: Installation, chat: Words, log: MemoryLog
+    app: App, chat: Words, log: MemoryLog
 ) -> None:
     """One gapless stream with one end, each word asked for once."""
-    first = await ask(here)
+    first = await ask(app)
     assert [kind for _, kind in first][-1] == {
         "type": "paused", "reason": "deadline", "cursor": first[-2][0], "resumeAfterMs": 0,
     }  # fmt: skip
@@ -61,7 +61,7 @@ async def test_time_runs_out_and_the_next_invocation_goes_on(
     assert chat.open == 0
     run, _ = place(first)
     assert "final" not in await kinds(log, run)
-    whole = await to_the_end(here, first)
+    whole = await to_the_end(app, first)
     assert ids(whole) == [f"{run}-{n}" for n in range(1, len(whole) + 1)]
     result = whole[-1][1]["result"]
     assert result["answer"] == WHOLE
@@ -84,7 +84,7 @@ async def _entries(log: MemoryLog, run: str) -> AsyncIterator[dict[str, Any]]:
         yield json.loads(entry.payload)
 
 
-async def test_what_it_cost_adds_up(here: Installation, chat: Words, log: MemoryLog) -> None:
+async def test_what_it_cost_adds_up(app: App, chat: Words, log: MemoryLog) -> None:
     """Also where the first invocation had paid already; the time counts from its beginning."""
 
     class Paying(Words):
@@ -95,9 +95,9 @@ async def test_what_it_cost_adds_up(here: Installation, chat: Words, log: Memory
                 await asyncio.sleep(1e6)
             yield Stop("stop")
 
-    here.__dict__["chat"] = Paying()
+    app.__dict__["chat"] = Paying()
     began = time.time()
-    whole = await to_the_end(here, await ask(here))
+    whole = await to_the_end(app, await ask(app))
     result = whole[-1][1]["result"]
     assert result["answer"] == "ab"
     assert result["usage"] == {"inputTokens": 20, "outputTokens": 2, "costUsd": 0.5}
@@ -105,10 +105,10 @@ async def test_what_it_cost_adds_up(here: Installation, chat: Words, log: Memory
 
 
 async def test_a_reader_who_does_not_come_back_is_told_an_error_that_can_be_tried_again(
-    here: Installation, chat: Words, log: MemoryLog
+    app: App, chat: Words, log: MemoryLog
 ) -> None:
     """It has no id, all there was, and where to read on; nothing of it is kept."""
-    events = await ask(here, resume=False)
+    events = await ask(app, resume=False)
     id_, error = events[-1]
     run, seq = place(events)
     assert (id_, error["code"], error["retryable"]) == ("", "deadline", True)
@@ -117,23 +117,21 @@ async def test_a_reader_who_does_not_come_back_is_told_an_error_that_can_be_trie
     assert error["runId"] == run
     assert seq == len(events) - 1
     assert "error" not in await kinds(log, run)
-    state = json.loads(bytes((await handle_state(run, installation=here)).body))
+    state = json.loads(bytes((await handle_state(run, app=app)).body))
     assert (state["state"], state["partial"]["answer"]) == ("paused", "".join(tokens))
     asked = len(chat.asked)
-    again = await resume(here, run, 0, resume=False)
+    again = await resume(app, run, 0, resume=False)
     assert (again[:-1], again[-1][1]["code"]) == (events[:-1], "deadline")
     assert len(chat.asked) == asked
 
 
-async def test_one_object_is_a_504_and_the_same_request_goes_on(
-    here: Installation, chat: Words
-) -> None:
+async def test_one_object_is_a_504_and_the_same_request_goes_on(app: App, chat: Words) -> None:
     """With its key; each time a little further."""
     question = Question(query="go", idempotency_key="k", seconds_left=8.0, session_id="")
     statuses = []
     body: dict[str, Any] = {}
     for _ in range(9):
-        response = await handle_request(question, installation=here)
+        response = await handle_request(question, app=app)
         body = json.loads(bytes(response.body))
         statuses.append(response.status_code)
         if response.status_code == 200:
@@ -144,28 +142,28 @@ async def test_one_object_is_a_504_and_the_same_request_goes_on(
     assert statuses[-1] == 200
     assert body["answer"] == WHOLE
     assert len(chat.asked) == len(statuses)
-    once_more = await handle_request(question, installation=here)
+    once_more = await handle_request(question, app=app)
     assert json.loads(bytes(once_more.body)) == body
     assert len(chat.asked) == len(statuses)
 
 
 async def test_the_same_request_goes_on_though_it_does_not_say_resume(
-    here: Installation, chat: Words
+    app: App, chat: Words
 ) -> None:
     """Its key and its body say enough; the whole answer is told from its beginning."""
-    events = await ask(here, resume=False, idempotency_key="k")
+    events = await ask(app, resume=False, idempotency_key="k")
     run, _ = place(events)
-    events = await ask(here, resume=False, left=60.0, idempotency_key="k")
+    events = await ask(app, resume=False, left=60.0, idempotency_key="k")
     assert ids(events) == [f"{run}-{n}" for n in range(1, len(events) + 1)]
     assert events[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 2
 
 
-async def test_citations_keep_their_numbers(here: Installation, chat: Words) -> None:
+async def test_citations_keep_their_numbers(app: App, chat: Words) -> None:
     """The passages that were shown, in that order, though the documents have changed."""
-    first = await ask(here)
-    here.__dict__["context"] = Documents((passage("c"), passage("b")))
-    whole = await to_the_end(here, first, left=60.0)
+    first = await ask(app)
+    app.__dict__["context"] = Documents((passage("c"), passage("b")))
+    whole = await to_the_end(app, first, left=60.0)
     again = chat.asked[-1].passages
     assert [one.id for one in again] == ["a", "b"]
     assert again[0].text == "About a."
@@ -174,10 +172,10 @@ async def test_citations_keep_their_numbers(here: Installation, chat: Words) -> 
 
 @pytest.mark.parametrize("include", [frozenset(), frozenset({"usage"}), frozenset({"tokens"})])
 async def test_what_a_run_was_asked_not_to_say_is_not_lost(
-    include: Any, here: Installation, chat: Words
+    include: Any, app: App, chat: Words
 ) -> None:
     """The checkpoint has it, so nothing is written twice."""
-    whole = await to_the_end(here, await ask(here, include=include))
+    whole = await to_the_end(app, await ask(app, include=include))
     result = whole[-1][1]["result"]
     assert (result["answer"], len(result["sources"])) == (WHOLE, 2)
     assert len({prompt.so_far for prompt in chat.asked}) == len(chat.asked) > 1
@@ -195,38 +193,36 @@ async def counting(question: Question) -> AsyncIterator[str]:
             yield word
 
 
-async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(here: Installation) -> None:
+async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(app: App) -> None:
     """Its run ends as it always did, with what there was."""
     asked = Question(query="go", resume=True, seconds_left=8.0)
-    response = await handle_streaming_request(asked, producer=counting, installation=here)
+    response = await handle_streaming_request(asked, producer=counting, app=app)
     events = await told(response)
     assert events[-1][0] != ""
     assert events[-1][1]["code"] == "deadline"
 
 
-async def test_a_producer_that_says_so_is_gone_on_with(here: Installation, chat: Words) -> None:
+async def test_a_producer_that_says_so_is_gone_on_with(app: App, chat: Words) -> None:
     """By whoever knows it; the pipeline does not answer in its place."""
     asked = Question(query="go", resume=True, seconds_left=8.0)
-    response = await handle_streaming_request(
-        asked, producer=counting, goes_on=True, installation=here
-    )
+    response = await handle_streaming_request(asked, producer=counting, resumable=True, app=app)
     first = await told(response)
     assert first[-1][1]["type"] == "paused"
-    other = await resume(here, *place(first))
+    other = await resume(app, *place(first))
     assert [event["type"] for _, event in other] == ["error"]
     assert chat.asked == []
-    whole = await to_the_end(here, first, producer=counting)
+    whole = await to_the_end(app, first, producer=counting)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert ids(whole) == [f"{place(first)[0]}-{n + 1}" for n in range(len(whole))]
 
 
 async def test_of_many_who_come_back_one_goes_on_and_all_read(
-    here: Installation, elsewhere: Installation, chat: Words
+    app: App, elsewhere: App, chat: Words
 ) -> None:
     """In two processes; losing the race is following."""
-    first = await ask(here)
+    first = await ask(app)
     run, seq = place(first)
-    readers = [resume(one, run, seq, left=60.0) for one in (here, elsewhere) * 5]
+    readers = [resume(one, run, seq, left=60.0) for one in (app, elsewhere) * 5]
     rests = await asyncio.gather(*readers)
     assert all(rest == rests[0] for rest in rests)
     assert rests[0][-1][1]["result"]["answer"] == WHOLE
@@ -236,10 +232,10 @@ async def test_of_many_who_come_back_one_goes_on_and_all_read(
 async def _dead(log: MemoryLog, said: list[Any], question: bytes | None = None) -> Run:
     """A run whose producer is gone, with what it said."""
     kept = Question(query="go")
-    from services.streaming.question import kept_question
+    from services.streaming.question import dump_question
 
     run, _ = await log.start(
-        owner=None, key=None, fingerprint="f", question=question or kept_question(kept),
+        owner=None, key=None, fingerprint="f", question=question or dump_question(kept),
         lease=-60.0,
     )  # fmt: skip
     kind = {Token: "token", Status: "status", Sources: "sources"}
@@ -250,54 +246,54 @@ async def _dead(log: MemoryLog, said: list[Any], question: bytes | None = None) 
 
 SAID = [
     Status(step=1, description="Reading the question", status="completed", timestamp=1),
-    Status(step=3, description="Writing the answer", status="executing", timestamp=1),
+    Status(step=3, description="AnswerCollector the answer", status="executing", timestamp=1),
     Token(WORDS[0]),
 ]
 
 
 async def test_a_dead_producer_is_replaced_by_who_says_resume(
-    here: Installation, chat: Words, log: MemoryLog
+    app: App, chat: Words, log: MemoryLog
 ) -> None:
     """Where it broke off."""
     run = await _dead(log, SAID)
-    rest = await resume(here, run.id, 2, left=60.0)
+    rest = await resume(app, run.id, 2, left=60.0)
     assert ids(rest) == [f"{run.id}-{n}" for n in range(3, 3 + len(rest))]
     assert rest[-1][1]["result"]["answer"] == WHOLE
     assert [prompt.so_far for prompt in chat.asked] == [WORDS[0]]
 
 
-async def test_for_who_does_not_it_is_closed(here: Installation, log: MemoryLog) -> None:
+async def test_for_who_does_not_it_is_closed(app: App, log: MemoryLog) -> None:
     """As interrupted, for everybody, with an id."""
     run = await _dead(log, SAID)
-    rest = await resume(here, run.id, 3, resume=False)
+    rest = await resume(app, run.id, 3, resume=False)
     assert rest[-1][1]["code"] == "interrupted"
     assert rest[-1][0] == f"{run.id}-{3 + len(rest)}"
 
 
 async def test_a_reader_whose_producer_dies_under_them_comes_back_to_go_on(
-    here: Installation, log: MemoryLog, chat: Words
+    app: App, log: MemoryLog, chat: Words
 ) -> None:
     """`paused`, because it is interrupted; the next request is the new producer."""
     run = await _dead(log, SAID)
     await log.claim(run, lease=1.0)
-    reading = asyncio.create_task(resume(here, run.id, 0, left=900.0))
+    reading = asyncio.create_task(resume(app, run.id, 0, left=900.0))
     await asyncio.sleep(5)
     log._running[run.id].run = replace(log._running[run.id].run, lease_until=0.0)
     first = await reading
     assert first[-1][1]["reason"] == "interrupted"
     assert first[:-1]
-    whole = await to_the_end(here, first, left=60.0)
+    whole = await to_the_end(app, first, left=60.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert len(chat.asked) == 1
 
 
 async def test_an_old_producer_that_wakes_up_is_shut_out(
-    here: Installation, elsewhere: Installation, chat: Words, log: MemoryLog
+    app: App, elsewhere: App, chat: Words, log: MemoryLog
 ) -> None:
     """Frozen past its lease, it writes no more, its provider is closed, its reader goes on."""
-    old = asyncio.create_task(ask(here, left=900.0))
+    old = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
-    (run,) = here.productions
+    (run,) = app.run_tasks
     log._running[run].run = replace(log._running[run].run, lease_until=0.0)
     rest = await resume(elsewhere, run, 0, left=900.0)
     assert rest == await old
@@ -307,7 +303,7 @@ async def test_an_old_producer_that_wakes_up_is_shut_out(
 
 
 async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
-    here: Installation, chat: Words
+    app: App, chat: Words
 ) -> None:
     """The fence does not fit, so what came is read; nothing was paid for yet."""
 
@@ -323,15 +319,15 @@ async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
             await super().append(run_id, entries)
 
     log = Haunted()
-    here.__dict__["log"] = log
+    app.__dict__["log"] = log
     run = await _dead(log, SAID)
-    rest = await resume(here, run.id, 0, left=60.0)
+    rest = await resume(app, run.id, 0, left=60.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
     assert [prompt.so_far for prompt in chat.asked] == ["".join(WORDS[:3])]
 
 
 async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
-    here: Installation, chat: Words, log: MemoryLog
+    app: App, chat: Words, log: MemoryLog
 ) -> None:
     """It ends in the log, with what there was."""
     chat.words = [WORDS[0], "never"]
@@ -343,7 +339,7 @@ async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
         await asyncio.sleep(1e6)
 
     chat.stream = stuck  # type: ignore[method-assign]  # one that never goes on
-    whole = await to_the_end(here, await ask(here))
+    whole = await to_the_end(app, await ask(app))
     id_, error = whole[-1]
     assert error["code"] == "deadline"
     assert error["partial"]["answer"] == WORDS[0]
@@ -353,70 +349,66 @@ async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
 
 async def test_a_run_is_gone_on_with_for_so_long_and_no_longer(log: MemoryLog, chat: Words) -> None:
     """Counted from its beginning."""
-    here = installation(log, chat, max_run_seconds=0.0001)
-    first = await ask(here)
+    app = make_app(log, chat, max_run_seconds=0.0001)
+    first = await ask(app)
     await asyncio.to_thread(time.sleep, 0.001)
-    rest = await resume(here, *place(first))
+    rest = await resume(app, *place(first))
     assert rest[-1][1]["code"] == "deadline"
     assert rest[-1][0] != ""
     assert len(chat.asked) == 1
 
 
-async def test_a_paused_run_can_be_stopped(here: Installation, chat: Words) -> None:
+async def test_a_paused_run_can_be_stopped(app: App, chat: Words) -> None:
     """What was said is kept, and nobody goes on with it."""
-    first = await ask(here)
+    first = await ask(app)
     run, seq = place(first)
-    assert (await handle_stop(run, installation=here)).status_code == 202
-    rest = await resume(here, run, seq)
+    assert (await handle_stop(run, app=app)).status_code == 202
+    rest = await resume(app, run, seq)
     result = rest[-1][1]["result"]
     assert (result["finishReason"], len(chat.asked)) == ("cancelled", 1)
     assert WHOLE.startswith(result["answer"])
 
 
-async def test_a_stop_elsewhere_reaches_who_goes_on(
-    here: Installation, elsewhere: Installation, chat: Words
-) -> None:
+async def test_a_stop_elsewhere_reaches_who_goes_on(app: App, elsewhere: App, chat: Words) -> None:
     """Within one look at the log, also when the provider is silent."""
     chat.words = [WORDS[0], *["x" * 9] * 900]
-    first = await ask(here)
+    first = await ask(app)
     run, seq = place(first)
-    reading = asyncio.create_task(resume(here, run, seq, left=900.0))
+    reading = asyncio.create_task(resume(app, run, seq, left=900.0))
     await asyncio.sleep(2.2)
     assert chat.open == 1
-    await handle_stop(run, installation=elsewhere)
+    await handle_stop(run, app=elsewhere)
     await asyncio.sleep(1.2)
     assert chat.open == 0
     assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
 
 
-async def test_a_run_that_is_produced_cannot_be_taken(
-    here: Installation, elsewhere: Installation
-) -> None:
+async def test_a_run_that_is_produced_cannot_be_taken(app: App, elsewhere: App) -> None:
     """Neither here nor from elsewhere, nor when it is over."""
-    reading = asyncio.create_task(ask(here, left=900.0))
+    reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(2)
-    (production,) = here.productions.values()
-    for one in (here, elsewhere):
+    (production,) = app.run_tasks.values()
+    for one in (app, elsewhere):
         assert await take_over(production.run, one, Reader(resume=True)) is None
     await reading
     assert await take_over(production.run, elsewhere, Reader(resume=True)) is None
 
 
 async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
-    here: Installation, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+    app: App, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then somebody else goes on."""
     run = await _dead(log, SAID)
 
     async def claim(*_: Any, **__: Any) -> Run:
-        raise NotNextError
+        raise SequenceConflictError
 
     monkeypatch.setattr(log, "claim", claim)
-    assert await take_over(run, here, Reader(resume=True)) is None
+    assert await take_over(run, app, Reader(resume=True)) is None
 
 
 async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
-    here: Installation, chat: Words
+    app: App, chat: Words
 ) -> None:
     """Between the look and the last word somebody went on with it."""
 
@@ -433,53 +425,53 @@ async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
             await super().append(run_id, entries)
 
     log = Racing()
-    here.__dict__["log"] = log
+    app.__dict__["log"] = log
     run = await _dead(log, SAID)
-    reading = asyncio.create_task(resume(here, run.id, 0, resume=False, left=900.0))
+    reading = asyncio.create_task(resume(app, run.id, 0, resume=False, left=900.0))
     await asyncio.sleep(5)
     assert log.raced
     assert (await kinds(log, run.id))[-1] == "status"
-    await handle_stop(run.id, installation=here)
+    await handle_stop(run.id, app=app)
     assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
 
 
-async def test_a_stop_keeps_also_what_was_not_to_be_said(here: Installation) -> None:
+async def test_a_stop_keeps_also_what_was_not_to_be_said(app: App) -> None:
     """The session and the metadata of the question too."""
-    first = await ask(here, include=frozenset(), metadata={"k": "v"}, session_id="s")
+    first = await ask(app, include=frozenset(), metadata={"k": "v"}, session_id="s")
     run, seq = place(first)
-    await handle_stop(run, installation=here)
-    result = (await resume(here, run, seq))[-1][1]["result"]
+    await handle_stop(run, app=app)
+    result = (await resume(app, run, seq))[-1][1]["result"]
     assert WHOLE.startswith(result["answer"])
     assert (result["metadata"], result["sessionId"]) == ({"k": "v"}, "s")
     assert result["answer"]
 
 
-async def test_a_conversation_remembers_an_answer_once(here: Installation, log: MemoryLog) -> None:
+async def test_a_conversation_remembers_an_answer_once(app: App, log: MemoryLog) -> None:
     """Whole, whoever wrote how much of it."""
-    await to_the_end(here, await ask(here, session_id="s"))
-    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+    await to_the_end(app, await ask(app, session_id="s"))
+    assert await log.read_turns(None, "s", 9) == [("go", WHOLE)]
 
 
 async def test_a_turn_that_was_remembered_already_is_not_remembered_twice(
-    here: Installation, log: MemoryLog
+    app: App, log: MemoryLog
 ) -> None:
     """An invocation may end between the last word and the end."""
-    first = await ask(here, session_id="s")
+    first = await ask(app, session_id="s")
     await log.add_turn(None, "s", "go", WHOLE)
-    await to_the_end(here, first, left=60.0)
-    assert await log.turns(None, "s", 9) == [("go", WHOLE)]
+    await to_the_end(app, first, left=60.0)
+    assert await log.read_turns(None, "s", 9) == [("go", WHOLE)]
 
 
 @pytest.mark.parametrize("seconds", [0.1, 3.5])
 async def test_a_production_that_is_cancelled_lets_its_run_go(
-    seconds: float, here: Installation, chat: Words
+    seconds: float, app: App, chat: Words
 ) -> None:
     """As when a runtime ends what an invocation left behind, at its beginning or in the middle."""
-    reading = asyncio.create_task(ask(here, left=900.0))
+    reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(seconds)
-    (production,) = here.productions.values()
+    (production,) = app.run_tasks.values()
     production.task.cancel()
     first = await reading
     assert first[-1][1]["reason"] == "shutdown"
-    whole = await to_the_end(here, first, left=900.0)
+    whole = await to_the_end(app, first, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE

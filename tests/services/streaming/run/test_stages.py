@@ -14,30 +14,30 @@ from hypothesis import strategies as st
 
 from services.errors import RiverrunError, SetupError
 from services.streaming.events import (
+    ErrorEvent,
     Event,
-    Failure,
     Final,
     Notice,
     Reset,
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Token,
     Usage,
+    UsageEvent,
 )
 from services.streaming.run import stages as subject
-from services.streaming.run.channel import CLEANUP_BUDGET
+from services.streaming.run.channel import CLEANUP_SECONDS
 from services.streaming.run.errors import StoppedError
 from services.streaming.run.stages import (
     DEADLINE_MARGIN,
     Batches,
-    Said,
+    Output,
     complete,
-    interruptible,
+    drop_kinds,
+    make_interruptible,
     observe,
-    without,
 )
 from services.streaming.run.transcript import EVENT_LIMIT, TOKEN_LIMIT, Transcript
 from tests.services.streaming.instant import instant
@@ -61,7 +61,7 @@ def now() -> float:
 def stages(said: Producer, **options: Any) -> Batches:
     """A run as the facade puts it together, at the loop's time."""
     transcript = Transcript(run_id="run", started=0.0)
-    return complete(interruptible(said, **options), transcript, now=now)
+    return complete(make_interruptible(said, **options), transcript, now=now)
 
 
 async def run(said: Producer, **options: Any) -> list[Event]:
@@ -90,15 +90,15 @@ def answer_of(events: list[Event]) -> str:
 
 def final_of(events: list[Event]) -> Result:
     """The result of a run that worked; there is exactly one terminal event, and it is last."""
-    assert [event for event in events if isinstance(event, Final | Failure)] == events[-1:]
+    assert [event for event in events if isinstance(event, Final | ErrorEvent)] == events[-1:]
     assert isinstance(events[-1], Final)
     return events[-1].result
 
 
-def failure_of(events: list[Event]) -> Failure:
+def make_error_event(events: list[Event]) -> ErrorEvent:
     """The error of a run that failed; there is exactly one terminal event, and it is last."""
-    assert [event for event in events if isinstance(event, Final | Failure)] == events[-1:]
-    assert isinstance(events[-1], Failure)
+    assert [event for event in events if isinstance(event, Final | ErrorEvent)] == events[-1:]
+    assert isinstance(events[-1], ErrorEvent)
     return events[-1]
 
 
@@ -122,7 +122,7 @@ async def test_a_producer_that_says_how_it_ended_is_believed() -> None:
         step(1),
         Sources((source,)),
         "text",
-        Spent(usage),
+        UsageEvent(usage),
         step(1, "completed"),
         Final(Result(finish_reason="length", model="m", tools_used=("search",))),
     )
@@ -171,7 +171,7 @@ async def test_a_reset_starts_the_answer_again() -> None:
 )
 async def test_an_empty_answer_is_an_error(said: Callable[[], Producer]) -> None:
     """A `final` always holds a usable answer."""
-    failure = failure_of(await run(said()))
+    failure = make_error_event(await run(said()))
     assert failure.code == "provider_truncated"
     assert failure.run_id == "run"
 
@@ -181,7 +181,7 @@ async def test_an_exception_becomes_an_error_that_says_nothing_of_it(
     before: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Before or after tokens; what was said is kept; the log has the rest, with the run id."""
-    failure = failure_of(await run(play(*before, error=ValueError("secret/path"))))
+    failure = make_error_event(await run(play(*before, error=ValueError("secret/path"))))
     assert failure.code == "internal"
     assert failure.error == "Something went wrong on our side."
     assert (failure.partial.answer if failure.partial else "") == "".join(before)
@@ -200,7 +200,7 @@ async def test_a_typed_error_is_told_as_it_is() -> None:
         retry_after_ms=2000,
         hint="Wait a little.",
     )
-    failure = failure_of(await run(play("x", error=error)))
+    failure = make_error_event(await run(play("x", error=error)))
     assert failure.error == "Too many people ask."
     assert (failure.code, failure.retryable) == ("provider_throttled", True)
     assert (failure.retry_after_ms, failure.hint) == (2000, "Wait a little.")
@@ -216,15 +216,15 @@ async def test_a_typed_error_in_a_task_group_is_told_as_it_is(
         async with anyio.create_task_group(), anyio.create_task_group():
             raise RiverrunError("Refused.", code="content_filtered")
 
-    assert failure_of(await run(grouped())).code == "content_filtered"
+    assert make_error_event(await run(grouped())).code == "content_filtered"
     two = ExceptionGroup("two", [RiverrunError("a", code="deadline"), ValueError("b")])
-    assert failure_of(await run(play(error=two))).code == "internal"
+    assert make_error_event(await run(play(error=two))).code == "internal"
     caplog.clear()
 
 
 async def test_an_installation_at_fault_keeps_its_secrets(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever asked cannot mend it, and its paths are none of their business."""
-    failure = failure_of(await run(play(error=SetupError("/etc/model.onnx is missing"))))
+    failure = make_error_event(await run(play(error=SetupError("/etc/model.onnx is missing"))))
     assert failure.code == "internal"
     assert "onnx" not in repr(failure)
     assert "/etc/model.onnx is missing" in caplog.text
@@ -236,28 +236,32 @@ async def test_a_failure_is_told_with_the_step_that_failed() -> None:
     events = await run(play(step(1, "completed"), step(2), "x", error=RiverrunError("no")))
     assert isinstance(events[-2], Status)
     assert (events[-2].step, events[-2].status) == (2, "failed")
-    failure = failure_of(events)
+    failure = make_error_event(events)
     assert failure.step == 2
     assert failure.partial is not None
     assert [status.status for status in failure.partial.steps] == ["completed", "failed"]
-    assert failure_of(await run(play(step(1, "completed"), error=RiverrunError("no")))).step is None
+    assert (
+        make_error_event(await run(play(step(1, "completed"), error=RiverrunError("no")))).step
+        is None
+    )
 
 
 async def test_a_failure_that_is_said_is_an_error_too() -> None:
     """A producer may say how it failed instead of raising."""
-    failure = failure_of(await run(play("x", Failure(error="Full.", code="overloaded"))))
+    failure = make_error_event(await run(play("x", ErrorEvent(error="Full.", code="overloaded"))))
     assert (failure.error, failure.code, failure.run_id) == ("Full.", "overloaded", "run")
     assert failure.partial is not None
     assert failure.partial.answer == "x"
 
 
 @pytest.mark.parametrize(
-    "late", ["text", Token("t"), step(9), Final(Result(answer="b")), Failure(error="b", code="c")]
+    "late",
+    ["text", Token("t"), step(9), Final(Result(answer="b")), ErrorEvent(error="b", code="c")],
 )
 @pytest.mark.parametrize(
-    "terminal", [Final(Result(answer="a")), Failure(error="a", code="overloaded")]
+    "terminal", [Final(Result(answer="a")), ErrorEvent(error="a", code="overloaded")]
 )
-async def test_nothing_follows_a_terminal_event(terminal: Event, late: Said) -> None:
+async def test_nothing_follows_a_terminal_event(terminal: Event, late: Output) -> None:
     """The producer stands still at that `yield` and is closed there."""
     went_on: list[bool] = []
     closed: list[bool] = []
@@ -271,7 +275,7 @@ async def test_nothing_follows_a_terminal_event(terminal: Event, late: Said) -> 
             closed.append(True)
 
     events = await run(said())
-    assert sum(isinstance(event, Final | Failure) for event in events) == 1
+    assert sum(isinstance(event, Final | ErrorEvent) for event in events) == 1
     assert type(events[-1]) is type(terminal)
     assert late not in events
     assert (went_on, closed) == ([], [True])
@@ -282,7 +286,7 @@ async def test_a_producer_that_cancels_itself_was_interrupted(
     leaving: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The same for one that exits: no other answer of this process hears of it."""
-    failure = failure_of(await run(play("x", error=leaving())))
+    failure = make_error_event(await run(play("x", error=leaving())))
     assert failure.code == "interrupted"
     assert failure.partial is not None
     assert failure.partial.answer == "x"
@@ -294,7 +298,7 @@ async def test_what_is_no_event_is_a_fault_of_the_producer(
     thing: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reader gets an error and what came before; the log says what was wrong."""
-    failure = failure_of(await run(play("before", thing, "after")))
+    failure = make_error_event(await run(play("before", thing, "after")))
     assert failure.code == "internal"
     assert failure.partial is not None
     assert failure.partial.answer == "before"
@@ -312,7 +316,7 @@ async def test_an_event_that_cannot_be_written_is_a_fault_of_the_producer(
         Final(Result(answer="x", metadata=no_text)),
         Token(5),  # type: ignore[arg-type]  # on purpose
     ):
-        failure = failure_of(await run(play("before", poison)))
+        failure = make_error_event(await run(play("before", poison)))
         assert failure.code == "internal"
         assert failure.partial is not None
         assert failure.partial.answer == "before"
@@ -406,7 +410,7 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
                 step, st.integers(1, 4), st.sampled_from(["executing", "completed", "failed"])
             ),
             st.just(Final(Result(answer="said"))),
-            st.just(Failure(error="said", code="overloaded")),
+            st.just(ErrorEvent(error="said", code="overloaded")),
             st.sampled_from([ValueError("v"), RiverrunError("r"), asyncio.CancelledError()]),
             st.just(None),
         ),
@@ -428,12 +432,12 @@ async def test_whatever_is_said_exactly_one_terminal_event_ends_it(script: list[
     finally:
         logging.getLogger("riverrun.run").disabled = False
     last = events[-1]
-    assert [event for event in events if isinstance(event, Final | Failure)] == [last]
+    assert [event for event in events if isinstance(event, Final | ErrorEvent)] == [last]
     resets = [index for index, event in enumerate(events) if isinstance(event, Reset)]
     told = answer_of(events[resets[-1] if resets else 0 :])
     if isinstance(last, Final):
         assert last.result.answer == told != ""
-    elif isinstance(last, Failure):
+    elif isinstance(last, ErrorEvent):
         assert (last.partial.answer if last.partial else "") == told
 
 
@@ -596,7 +600,7 @@ async def test_a_stop_lets_the_producer_tidy_up_in_peace() -> None:
 
 async def test_a_stop_before_any_word_is_an_error_with_its_code() -> None:
     """There is no answer that a `final` could hold."""
-    assert failure_of(await run(blocked(step(1)), stop=stop_after(3))).code == "cancelled"
+    assert make_error_event(await run(blocked(step(1)), stop=stop_after(3))).code == "cancelled"
 
 
 async def test_a_run_that_is_stopped_before_it_began_never_begins() -> None:
@@ -609,8 +613,8 @@ async def test_a_run_that_is_stopped_before_it_began_never_begins() -> None:
 
     stop = asyncio.get_running_loop().create_future()
     stop.set_result(None)
-    assert failure_of(await run(said(), stop=stop)).code == "cancelled"
-    assert failure_of(await run(said(), seconds_left=DEADLINE_MARGIN)).code == "deadline"
+    assert make_error_event(await run(said(), stop=stop)).code == "cancelled"
+    assert make_error_event(await run(said(), seconds_left=DEADLINE_MARGIN)).code == "deadline"
     assert begun == []
 
 
@@ -661,7 +665,7 @@ async def test_the_stop_is_let_go_at_the_end() -> None:
 async def test_the_deadline_is_told_a_second_before_the_platform_ends_us() -> None:
     """With a provider that is blocked, and one that will not hear of it."""
     closed: list[float] = []
-    failure = failure_of(await run(blocked("so far", closed=closed), seconds_left=30.0))
+    failure = make_error_event(await run(blocked("so far", closed=closed), seconds_left=30.0))
     assert (failure.code, failure.retryable) == ("deadline", True)
     assert failure.partial is not None
     assert failure.partial.answer == "so far"
@@ -688,7 +692,7 @@ async def test_a_producer_that_ignores_the_deadline_does_not_delay_it(
     for task in left:
         task.cancel()
         await asyncio.wait({task})
-    assert failure_of(events).code == "deadline"
+    assert make_error_event(events).code == "deadline"
     assert told <= 30 - 1
     assert "has not ended" in caplog.text
 
@@ -720,7 +724,7 @@ async def test_a_producer_that_will_not_end_delays_a_stop_by_its_budget_at_most(
                 deaf += 1
 
     assert final_of(await run(stubborn(), stop=stop_after(1))).finish_reason == "cancelled"
-    assert now() == pytest.approx(1 + CLEANUP_BUDGET)
+    assert now() == pytest.approx(1 + CLEANUP_SECONDS)
     assert deaf == 2
 
 
@@ -792,7 +796,9 @@ async def test_an_observer_that_raises_is_only_logged(caplog: pytest.LogCaptureF
 async def test_what_was_not_asked_for_is_left_out_and_the_result_keeps_it() -> None:
     """The kinds go, the order stays, and the answer is whole."""
     unwanted = frozenset({Token, Reset})
-    async with aclosing(without(stages(play(step(1), "a", Reset("r"), "b")), unwanted)) as batches:
+    async with aclosing(
+        drop_kinds(stages(play(step(1), "a", Reset("r"), "b")), unwanted)
+    ) as batches:
         told = [event async for batch in batches for event in batch]
     assert [type(event) for event in told] == [Status, Final]
     assert final_of(told).answer == "b"
@@ -807,7 +813,7 @@ async def test_a_reader_of_a_long_answer_without_tokens_hears_a_heartbeat() -> N
             yield "x"
 
     seen = []
-    quiet = without(
+    quiet = drop_kinds(
         stages(talking(), heartbeat=10.0), frozenset({Token}), heartbeat=10.0, clock=now
     )
     async with aclosing(quiet) as batches:
@@ -825,7 +831,7 @@ async def test_a_stop_is_a_typed_error() -> None:
 
 async def test_a_stage_holds_nothing_of_what_it_passed_on() -> None:
     """While the next is waited for, a thousand runs would hold a thousand last batches."""
-    said: list[Said] = [Token("a"), "b"]
+    said: list[Output] = [Token("a"), "b"]
     shown: list[Event] = [Token("a"), Reset("r")]
 
     async def before(batch: list[Any]) -> AsyncGenerator[list[Any], None]:
@@ -834,5 +840,5 @@ async def test_a_stage_holds_nothing_of_what_it_passed_on() -> None:
     transcript = Transcript(run_id="run", started=0.0)
     async with aclosing(complete(before(said), transcript, now=now)) as after:
         assert (await anext(after), said) == ([Token("a"), Token("b")], [])
-    async with aclosing(without(before(shown), frozenset({Reset}))) as after:
+    async with aclosing(drop_kinds(before(shown), frozenset({Reset}))) as after:
         assert (await anext(after), shown) == ([Token("a")], [])

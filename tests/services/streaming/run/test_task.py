@@ -15,8 +15,8 @@ from services.runs.dynamodb.table import Table
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import Settings
 from services.streaming import (
+    App,
     Cursor,
-    Installation,
     Question,
     Reader,
     handle_request,
@@ -34,22 +34,22 @@ ASK = {"query": "go"}
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Installation]:
+async def app(tmp_path: Path) -> AsyncIterator[App]:
     """An installation whose log is a file."""
-    installation = _another(tmp_path)
-    yield installation
-    for production in list(installation.productions.values()):
-        production.give_up()
+    app = _another(tmp_path)
+    yield app
+    for production in list(app.run_tasks.values()):
+        production.abandon()
         await production.ended()
-    await installation.log.close()
+    await app.log.close()
 
 
-def _another(folder: Path) -> Installation:
-    return Installation(Settings(log=f"sqlite://{folder}/runs.sqlite", heartbeat=0.2))
+def _another(folder: Path) -> App:
+    return App(Settings(log=f"sqlite://{folder}/runs.sqlite", heartbeat=0.2))
 
 
-async def _state(here: Installation, run: str) -> dict[str, Any]:
-    answer = await handle_state(run, installation=here)
+async def _state(app: App, run: str) -> dict[str, Any]:
+    answer = await handle_state(run, app=app)
     state: dict[str, Any] = json.loads(bytes(answer.body))
     return state
 
@@ -59,7 +59,7 @@ async def _read(response: Any) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
 
 
-async def test_an_answer_goes_on_without_its_reader(here: Installation) -> None:
+async def test_an_answer_goes_on_without_its_reader(app: App) -> None:
     """Whoever comes back finds the rest, byte for byte."""
     go_on = asyncio.Event()
 
@@ -68,24 +68,22 @@ async def test_an_answer_goes_on_without_its_reader(here: Installation) -> None:
         await go_on.wait()
         yield "after"
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
     first = await anext(response.body_iterator)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert here.streams == 0
+    assert app.streams == 0
     run = response.headers["x-run-id"]
-    production = here.productions[run]
-    assert (await _state(here, run))["state"] == "running"
+    production = app.run_tasks[run]
+    assert (await _state(app, run))["state"] == "running"
     go_on.set()
-    again = await _read(await handle_resume(Cursor(run, 0), installation=here))
+    again = await _read(await handle_resume(Cursor(run, 0), app=app))
     assert json.loads(first.decode().split("data: ")[1]) == again[0]
     assert again[-1]["result"]["answer"] == "before after"
     await production.ended()
 
 
-async def test_a_stop_from_another_process_keeps_what_was_said(
-    here: Installation, tmp_path: Path
-) -> None:
+async def test_a_stop_from_another_process_keeps_what_was_said(app: App, tmp_path: Path) -> None:
     """It writes the end; the producer hears of it in its silence and is closed."""
     closed = asyncio.Event()
 
@@ -96,12 +94,12 @@ async def test_a_stop_from_another_process_keeps_what_was_said(
         finally:
             closed.set()
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
     await anext(response.body_iterator)
     run = response.headers["x-run-id"]
     elsewhere = _another(tmp_path)
     for _ in range(2):
-        assert (await handle_stop(run, installation=elsewhere)).status_code == 202
+        assert (await handle_stop(run, app=elsewhere)).status_code == 202
     await elsewhere.log.close()
     *_, last = await _read(response)
     assert (last["type"], last["result"]["finishReason"]) == ("final", "cancelled")
@@ -110,22 +108,22 @@ async def test_a_stop_from_another_process_keeps_what_was_said(
 
 
 async def test_a_reader_who_finds_the_producer_gone_ends_the_run(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As interrupted, with what there was; nobody waits for the rest."""
-    run, _ = await here.log.start(owner=None, key=None, fingerprint="f", lease=0.01)
+    run, _ = await app.log.start(owner=None, key=None, fingerprint="f", lease=0.01)
     said = Entry(1, "token", b'{"type":"token","text":"half"}')
-    await here.log.append(run.id, [said])
-    monkeypatch.setattr("services.streaming.readers.tail.GRACE", 0.0)
+    await app.log.append(run.id, [said])
+    monkeypatch.setattr("services.streaming.readers.tail.CLOCK_SKEW", 0.0)
     await asyncio.sleep(0.02)  # the lease runs out by the wall clock
-    *_, last = await _read(await handle_resume(Cursor(run.id, 0), installation=here))
+    *_, last = await _read(await handle_resume(Cursor(run.id, 0), app=app))
     assert (last["type"], last["code"], last["retryable"]) == ("error", "interrupted", True)
     assert last["partial"]["answer"] == "half"
-    resumed = await handle_resume(Cursor(run.id, 2), installation=here)
+    resumed = await handle_resume(Cursor(run.id, 2), app=app)
     assert resumed.status_code == 204
 
 
-async def test_tokens_that_come_together_are_kept_together(here: Installation) -> None:
+async def test_tokens_that_come_together_are_kept_together(app: App) -> None:
     """A thousand of them cost tens of entries, and joined they are the answer."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -133,14 +131,14 @@ async def test_tokens_that_come_together_are_kept_together(here: Installation) -
             yield f"{number} "
             await asyncio.sleep(0)
 
-    events = await _read(await handle_streaming_request(ASK, producer=producer, installation=here))
+    events = await _read(await handle_streaming_request(ASK, producer=producer, app=app))
     tokens = [event["text"] for event in events if event["type"] == "token"]
     assert len(tokens) < 100
     assert "".join(tokens) == events[-1]["result"]["answer"]
 
 
 async def test_a_run_can_be_read_by_another_process_while_it_is_written(
-    here: Installation, tmp_path: Path
+    app: App, tmp_path: Path
 ) -> None:
     """Both readers get the same entries."""
     proceed = asyncio.Event()
@@ -150,26 +148,24 @@ async def test_a_run_can_be_read_by_another_process_while_it_is_written(
         await proceed.wait()
         yield "two"
 
-    response: Any = await handle_streaming_request(ASK, producer=producer, installation=here)
+    response: Any = await handle_streaming_request(ASK, producer=producer, app=app)
     run = response.headers["x-run-id"]
     elsewhere = _another(tmp_path)
-    reading = asyncio.create_task(
-        _read(await handle_resume(Cursor(run, 0), installation=elsewhere))
-    )
+    reading = asyncio.create_task(_read(await handle_resume(Cursor(run, 0), app=elsewhere)))
     proceed.set()
     assert await _read(response) == await reading
     await elsewhere.log.close()
 
 
-async def test_json_mode_answers_from_the_same_run(here: Installation) -> None:
+async def test_json_mode_answers_from_the_same_run(app: App) -> None:
     """An idempotency key joins it, in either mode."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
         yield "said once"
 
     question = Question(query="go", idempotency_key="k")
-    first = await handle_request(question, producer=producer, installation=here)
-    second = await handle_request(question, producer=producer, installation=here)
+    first = await handle_request(question, producer=producer, app=app)
+    second = await handle_request(question, producer=producer, app=app)
     assert bytes(first.body) == bytes(second.body)
     assert first.headers["x-run-id"] == second.headers["x-run-id"]
 
@@ -209,30 +205,30 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
                 await asyncio.sleep(0.1)
                 yield word
 
-    def process() -> Installation:
-        here = Installation(Settings(log="sqlite:///shared", heartbeat=0.2))
-        here.__dict__["log"] = logs()
-        return here
+    def process() -> App:
+        app = App(Settings(log="sqlite:///shared", heartbeat=0.2))
+        app.__dict__["log"] = logs()
+        return app
 
     reader = Reader(resume=True, seconds_left=2.2)
     question = Question(query="go", resume=True, seconds_left=2.2)
-    here = process()
+    app = process()
     response: Any = await handle_streaming_request(
-        question, producer=producer, goes_on=True, installation=here
+        question, producer=producer, resumable=True, app=app
     )
     run = response.headers["x-run-id"]
     events = await _read(response)
     while events[-1]["type"] == "paused":
-        await here.finished(run)
-        assert (here.streams, here.productions) == (0, {})
-        here = process()
+        await app.wait_finished(run)
+        assert (app.streams, app.run_tasks) == (0, {})
+        app = process()
         cursor = parse_cursor(events.pop()["cursor"])
         assert cursor == Cursor(run, len(events))
-        response = await handle_resume(cursor, reader=reader, producer=producer, installation=here)
+        response = await handle_resume(cursor, reader=reader, producer=producer, app=app)
         events += await _read(response)
     assert events[-1]["result"]["answer"] == "".join(words)
     assert "".join(event.get("text", "") for event in events) == "".join(words)
     assert len(begun) > 2
     assert sorted(set(begun), key=len) == begun
-    kept = await here.log.read(run, 0)
+    kept = await app.log.read(run, 0)
     assert [json.loads(entry.payload) for entry in kept] == events

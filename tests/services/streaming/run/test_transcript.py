@@ -8,27 +8,27 @@ from hypothesis import strategies as st
 
 from services.errors import RiverrunError, SetupError
 from services.streaming.events import (
-    Failure,
+    ErrorEvent,
     Final,
     Partial,
     Reset,
     Result,
     Source,
     Sources,
-    Spent,
     Status,
     Token,
     Usage,
+    UsageEvent,
     payload,
 )
 from services.streaming.run.transcript import (
     EVENT_LIMIT,
     TOKEN_LIMIT,
     Transcript,
-    failure_of,
-    fit,
-    pieces,
-    slim,
+    make_error_event,
+    split_tokens,
+    trim_answer,
+    trim_event,
 )
 
 USAGE = Usage(input_tokens=1, output_tokens=2)
@@ -48,13 +48,20 @@ def size(said: Result | Partial) -> int:
     """The bytes of the event that carries `said`."""
     if isinstance(said, Result):
         return len(payload(Final(said)))
-    return len(payload(Failure(error="", code="", partial=said)))
+    return len(payload(ErrorEvent(error="", code="", partial=said)))
 
 
 def transcript(**known: str) -> Transcript:
     """One that has heard a bit of everything."""
     heard = Transcript(run_id="run", started=100.0, metadata={"a": "b"}, **known)  # type: ignore[arg-type]  # only the session
-    for event in (step(1), Sources((source(),)), Token("a"), Reset("r"), Token("b"), Spent(USAGE)):
+    for event in (
+        step(1),
+        Sources((source(),)),
+        Token("a"),
+        Reset("r"),
+        Token("b"),
+        UsageEvent(USAGE),
+    ):
         heard.note(event)
     return heard
 
@@ -115,17 +122,19 @@ def test_its_size_grows_with_everything_it_holds() -> None:
 
 def test_a_setup_error_is_told_without_its_words() -> None:
     """Over HTTP the client is told `internal` and the log gets the rest."""
-    told = failure_of(SetupError("/secret/path", hint="Set /secret/path.", code="own"))
+    told = make_error_event(SetupError("/secret/path", hint="Set /secret/path.", code="own"))
     assert "secret" not in repr(told)
-    shown = failure_of(RiverrunError("m", code="c", retryable=True, retry_after_ms=1, hint="h"))
-    assert shown == Failure(error="m", code="c", retryable=True, retry_after_ms=1, hint="h")
+    shown = make_error_event(
+        RiverrunError("m", code="c", retryable=True, retry_after_ms=1, hint="h")
+    )
+    assert shown == ErrorEvent(error="m", code="c", retryable=True, retry_after_ms=1, hint="h")
 
 
 def test_a_result_that_fits_is_left_alone() -> None:
     """Up to the limit, to the byte."""
     result = Result(answer="a" * 1000, sources=(source("s" * 1000),))
-    assert fit(result, size(result)) is result
-    assert fit(result, size(result) - 1).truncated
+    assert trim_answer(result, size(result)) is result
+    assert trim_answer(result, size(result) - 1).truncated
 
 
 def large() -> Result:
@@ -141,7 +150,11 @@ def large() -> Result:
 def test_snippets_go_first_then_the_data_of_steps_then_the_rest() -> None:
     """As much as is needed, in the contract's order; the answer is never cut."""
     whole = large()
-    no_snippets, no_data, no_metadata = fit(whole, 80_000), fit(whole, 50_000), fit(whole, 20_000)
+    no_snippets, no_data, no_metadata = (
+        trim_answer(whole, 80_000),
+        trim_answer(whole, 50_000),
+        trim_answer(whole, 20_000),
+    )
     assert (no_snippets.sources[0].snippet, no_snippets.steps) == ("", whole.steps)
     assert (no_data.sources[0].snippet, no_data.steps[0].data) == ("", None)
     assert no_data.metadata == whole.metadata
@@ -157,15 +170,15 @@ def test_a_trimmed_result_is_under_its_limit(limit: int, count: int) -> None:
     """Also one with thousands of steps or sources, none of which has anything to trim."""
     many = Result(answer="a", steps=tuple(map(step, range(count))), sources=(source(""),) * count)
     assert size(many) > 2 * limit
-    for result in (large(), many, fit(many, limit)):
-        assert size(fit(result, limit)) <= limit
+    for result in (large(), many, trim_answer(many, limit)):
+        assert size(trim_answer(result, limit)) <= limit
     partial = Partial(answer="a", steps=many.steps, sources=many.sources)
-    assert size(fit(partial, limit)) <= limit
+    assert size(trim_answer(partial, limit)) <= limit
 
 
 def test_an_answer_too_large_for_any_trimming_keeps_its_sources() -> None:
     """To drop them would help nobody."""
-    result = fit(Result(answer="a" * 100_000, sources=(source("s"),), steps=(step(1),)))
+    result = trim_answer(Result(answer="a" * 100_000, sources=(source("s"),), steps=(step(1),)))
     assert result.answer == "a" * 100_000
     assert (result.sources[0].snippet, len(result.steps)) == ("", 1)
     assert result.truncated
@@ -180,7 +193,7 @@ def test_the_last_word_of_any_run_is_trimmed() -> None:
         heard.ending(Final(Result()), 0.0),
         heard.stopped(0.0),
         heard.failed(RiverrunError("no"), 0.0),
-        heard.ending(Failure(error="no", code="overloaded"), 0.0),
+        heard.ending(ErrorEvent(error="no", code="overloaded"), 0.0),
     ):
         assert len(payload(ending[-1])) <= EVENT_LIMIT
 
@@ -188,16 +201,16 @@ def test_the_last_word_of_any_run_is_trimmed() -> None:
 def test_an_event_too_large_goes_without_what_it_can_spare() -> None:
     """Data of a status, snippets of sources; one that fits is the very same."""
     fits = step(1, {"x": 1})
-    assert slim(fits) is fits
-    slimmed = slim(Sources((source("s" * EVENT_LIMIT),)))
+    assert trim_event(fits) is fits
+    slimmed = trim_event(Sources((source("s" * EVENT_LIMIT),)))
     assert slimmed == Sources((source(""),))
-    assert slim(step(1, {"x": "y" * EVENT_LIMIT})) == step(1)
+    assert trim_event(step(1, {"x": "y" * EVENT_LIMIT})) == step(1)
 
 
 @given(st.text(max_size=40).map(lambda text: text * 700))
 def test_pieces_are_the_text(text: str) -> None:
     """In order, none of them empty or over the limit."""
-    cut = pieces(text)
+    cut = split_tokens(text)
     assert "".join(piece.text for piece in cut) == text
     assert all(0 < len(piece.text) <= TOKEN_LIMIT for piece in cut)
 

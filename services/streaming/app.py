@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ..chat import ChatProvider
     from ..context import Library
     from ..runs.recordings import Recording
-    from .readers.session import Seat
+    from .readers.session import ReaderSession
     from .run.errors import PausedError
-    from .run.task import Production
+    from .run.task import RunTask
 
 
 # How long the readers of a run that was let go have to read its last entries, in seconds.
-NOTICE = 0.05
+PAUSE_NOTICE = 0.05
 
 
 class BusyError(RiverrunError):
@@ -35,24 +35,24 @@ class BusyError(RiverrunError):
 
 
 @dataclass
-class Installation:
+class App:
     """One process's parts.
 
-    `streams` counts the readers it serves now, `readers` are their seats, for each run;
-    `productions` are the runs that are being produced here. `lookouts` are the tasks that tell
-    other processes of the readers here, or look for theirs, one for a run. Once `closing`, nobody
-    is let in.
+    `streams` counts the readers it serves now, `readers` are their seats, for each run; `run_tasks`
+    are the runs that are being produced here. `presence_tasks` are the tasks that tell other
+    processes of the readers here, or look for theirs, one for a run. Once `is_closing`, nobody is
+    let in.
     """
 
     settings: Settings
     streams: int = field(default=0, init=False)
-    closing: bool = field(default=False, init=False)
-    readers: "dict[str, set[Seat]]" = field(default_factory=dict, init=False)
-    productions: "dict[str, Production]" = field(default_factory=dict, init=False)
-    lookouts: "dict[str, asyncio.Task[None]]" = field(default_factory=dict, init=False)
+    is_closing: bool = field(default=False, init=False)
+    readers: "dict[str, set[ReaderSession]]" = field(default_factory=dict, init=False)
+    run_tasks: "dict[str, RunTask]" = field(default_factory=dict, init=False)
+    presence_tasks: "dict[str, asyncio.Task[None]]" = field(default_factory=dict, init=False)
 
     @property
-    def durable(self) -> bool:
+    def is_durable(self) -> bool:
         """Whether the log outlives this process."""
         return not self.settings.log.startswith("memory://")
 
@@ -84,7 +84,7 @@ class Installation:
 
     def admit(self) -> None:
         """Count a reader in. Raises `BusyError` when there is no room, or no time any more."""
-        if self.closing:
+        if self.is_closing:
             raise BusyError(
                 "This service is being ended.",
                 code="overloaded",
@@ -99,33 +99,33 @@ class Installation:
             )
         self.streams += 1
 
-    def producing(self, run_id: str) -> "Production | None":
+    def find_task(self, run_id: str) -> "RunTask | None":
         """Who writes that run here; None also for a production that has just let it go."""
-        production = self.productions.get(run_id)
-        return production if production is not None and production.paused is None else None
+        run_task = self.run_tasks.get(run_id)
+        return run_task if run_task is not None and run_task.paused is None else None
 
-    def let_go(self, run_id: str, paused: "PausedError") -> None:
+    def disconnect_readers(self, run_id: str, paused: "PausedError") -> None:
         """A run was let go here: whoever still waits for it in a moment is told so."""
         loop = asyncio.get_running_loop()
-        for seat in self.readers.get(run_id, ()):
-            loop.call_later(NOTICE, seat.send_off, paused)
+        for session in self.readers.get(run_id, ()):
+            loop.call_later(PAUSE_NOTICE, session.disconnect, paused)
 
-    def over(self, production: "Production") -> None:
+    def remove_task(self, run_task: "RunTask") -> None:
         """A production has ended here."""
-        if self.productions.get(production.run.id) is production:
-            del self.productions[production.run.id]
+        if self.run_tasks.get(run_task.run.id) is run_task:
+            del self.run_tasks[run_task.run.id]
 
-    async def finished(self, run_id: str) -> None:
+    async def wait_finished(self, run_id: str) -> None:
         """Wait until a run is not produced here any more."""
-        if (production := self.productions.get(run_id)) is not None:
-            await production.ended()
+        if (run_task := self.run_tasks.get(run_id)) is not None:
+            await run_task.ended()
 
-    def dismiss(self) -> None:
+    def release(self) -> None:
         """Count a reader out."""
         self.streams -= 1
 
 
 @cache
-def installed() -> Installation:
+def default_app() -> App:
     """The installation of this process, from its environment."""
-    return Installation(read_settings(os.environ))
+    return App(read_settings(os.environ))

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...errors import RiverrunError
 from ...settings import Settings
-from ..installation import installed
+from ..app import default_app
 from .requests import RequestError, check_url
 from .responses import error_response
 
@@ -55,8 +55,8 @@ def http_app(
             _route(base + path, endpoints) for base in BASES for path, endpoints in routes.items()
         ],
         exception_handlers={
-            HTTPException: _not_served,
-            Exception: _broken,
+            HTTPException: _answer_not_found,
+            Exception: _answer_internal_error,
         },
         middleware=[
             Middleware(GatewayOnly, settings=settings),
@@ -95,13 +95,13 @@ def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
     return route
 
 
-async def _not_served(_request: Request, error: Exception) -> Response:
+async def _answer_not_found(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
     return error_response(RequestError("There is nothing here.", code=code), headers=error.headers)
 
 
-async def _broken(_request: Request, _error: Exception) -> Response:
+async def _answer_internal_error(_request: Request, _error: Exception) -> Response:
     # Starlette raises the error again after this response, so the host logs its traceback.
     return error_response(RiverrunError(_OURS))
 
@@ -119,7 +119,7 @@ class GatewayOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""
-        if scope["type"] == "http" and not self._knows(Request(scope)):
+        if scope["type"] == "http" and not self._knows_secret(Request(scope)):
             refused = RequestError("This address is for its gateway only.", code="unauthorized")
             # The scheme tells the gateway that it is meant, not the visitor it speaks for.
             challenge = {"WWW-Authenticate": "Gateway"}
@@ -127,8 +127,8 @@ class GatewayOnly:
             return
         await self._app(scope, receive, send)
 
-    def _knows(self, request: Request) -> bool:
-        secrets = (self._settings or installed().settings).gateway_secrets
+    def _knows_secret(self, request: Request) -> bool:
+        secrets = (self._settings or default_app().settings).gateway_secrets
         if not secrets:
             return True
         given = request.headers.get("x-riverrun-gateway", "").encode("latin-1")
@@ -169,7 +169,7 @@ class Origins:
             await self._app(scope, receive, _marked(send, origin))
 
     def _allows(self, origin: str | None, request: Request) -> bool:
-        settings = self._settings or installed().settings
+        settings = self._settings or default_app().settings
         if "*" in settings.allowed_origins:
             return True
         if origin is None:

@@ -1,18 +1,18 @@
 """What the pieces of a provider become on the wire."""
 
-from services.chat import Anew, Note, Stop, Text, Usage
-from services.streaming.answering.writing import Writing
-from services.streaming.events import Notice, Reset, Spent, Token
+from services.chat import Note, Restart, Stop, Text, Usage
+from services.streaming.answering.collector import AnswerCollector
+from services.streaming.events import Notice, Reset, Token, UsageEvent
 from services.streaming.question import Question
 
 
 def test_pieces_become_events() -> None:
     """A note is a notice, usage is spent, text is a token; the end is kept for the result."""
-    writing = Writing.after(Question(query="q"))
+    writing = AnswerCollector.after(Question(query="q"))
     assert writing.event(Text("a")) == Token("a")
     assert writing.event(Note("fallback", "m")) == Notice("fallback", "m")
     spent = writing.event(Usage(3, 2, 0.5))
-    assert isinstance(spent, Spent)
+    assert isinstance(spent, UsageEvent)
     assert (spent.usage.input_tokens, spent.usage.cost_usd) == (3, 0.5)
     assert writing.event(Stop("budget", "other")) is None
     assert (writing.finish_reason, writing.model) == ("budget", "other")
@@ -20,8 +20,8 @@ def test_pieces_become_events() -> None:
 
 def test_an_answer_told_anew_drops_what_was_said() -> None:
     """The result then has the second telling only, as the reader does."""
-    writing = Writing()
+    writing = AnswerCollector()
     writing.event(Text("wrong"))
-    assert writing.event(Anew("It broke off.")) == Reset("It broke off.")
+    assert writing.event(Restart("It broke off.")) == Reset("It broke off.")
     writing.event(Text("right"))
     assert writing.said == b"right"

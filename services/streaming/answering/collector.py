@@ -6,27 +6,27 @@ Keeps what was said and spent, for the result. Knows no provider, and nothing of
 from dataclasses import dataclass, field
 from typing import Self
 
-from ...chat import NOTHING, Anew, Note, Piece, Stop, Text
+from ...chat import ZERO_USAGE, Note, Piece, Restart, Stop, Text
 from ...chat import Usage as Bill
 from ..events import (
     Event,
     FinishReason,
     Notice,
     Reset,
-    Spent,
     Token,
     Usage,
+    UsageEvent,
     clean,
 )
 from ..question import Question
 
 
 @dataclass(slots=True)
-class Writing:
+class AnswerCollector:
     """What a provider has `said` so far, in UTF-8; `spent` is what is known of others' cost."""
 
     said: bytearray = field(default_factory=bytearray)
-    spent: Bill = NOTHING
+    spent: Bill = ZERO_USAGE
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
     model: str | None = None
@@ -57,7 +57,7 @@ class Writing:
             return None
         if isinstance(piece, Note):
             return Notice(piece.code, piece.message)
-        if isinstance(piece, Anew):
+        if isinstance(piece, Restart):
             self.said.clear()
             return Reset(piece.reason)
         total = self.spent + piece
@@ -66,4 +66,4 @@ class Writing:
             output_tokens=total.output_tokens,
             cost_usd=total.cost_usd,
         )
-        return Spent(self.usage)
+        return UsageEvent(self.usage)
