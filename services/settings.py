@@ -19,6 +19,14 @@ from .environment import (
     read_seconds,
 )
 from .errors import SetupError
+from .public_settings import (
+    AccessSettings,
+    LimitSettings,
+    TelemetrySettings,
+    read_access,
+    read_limits,
+    read_telemetry,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_INDEX = ROOT / "knowledge" / "index"
@@ -79,6 +87,9 @@ class Settings:
     deadline: float = 900.0
     response_seconds: float | None = None
     max_run_seconds: float = 3600.0
+    access: AccessSettings = field(default_factory=AccessSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -123,6 +134,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         deadline=read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
         response_seconds=read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None,
         max_run_seconds=read_seconds(environ, "RIVERRUN_MAX_RUN_SECONDS", default.max_run_seconds),
+        access=read_access(environ),
+        limits=read_limits(environ),
+        telemetry=read_telemetry(environ),
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")

@@ -19,7 +19,8 @@ def _read(*parts: str) -> str:
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     """docs/settings.md and settings.py name the same variables."""
-    code = set(re.findall(r'"(RIVERRUN_[A-Z_]+|PORT|HOST)"', _read("services", "settings.py")))
+    source = _read("services", "settings.py") + _read("services", "public_settings.py")
+    code = set(re.findall(r'"(RIVERRUN_[A-Z_]+|PORT|HOST)"', source))
     documented = set(re.findall(r"`(RIVERRUN_[A-Z_]+|PORT|HOST)`", _read("docs", "settings.md")))
     assert code == documented
 

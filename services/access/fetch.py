@@ -1,0 +1,51 @@
+"""Fetch a small JSON document: https (or this machine), no redirect, bounded in size and time."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import RiverrunError
+
+TIMEOUT = 3.0
+LARGEST = 256 * 1024
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class FetchError(RiverrunError):
+    """The document could not be fetched; the request that needs it is refused."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("Credentials cannot be checked at the moment.", retry_after_ms=2000)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow nothing: a redirect could lead to an address of this network."""
+
+
+def fetch_json(url: str, form: Mapping[str, str] | None = None) -> Any:
+    """Get `url`, or post `form` to it, and read the answer as JSON. Blocks.
+
+    Raises `FetchError`.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise FetchError
+    data = urllib.parse.urlencode(form).encode() if form is not None else None
+    request = urllib.request.Request(url, data, {"Accept": "application/json"})  # noqa: S310 - checked above
+    # Without the proxies of the environment: they would see the secret of a challenge.
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT) as response:
+            body = response.read(LARGEST + 1)
+        if len(body) > LARGEST:
+            raise FetchError
+        return json.loads(body)
+    except (OSError, ValueError, RecursionError) as error:
+        raise FetchError from error

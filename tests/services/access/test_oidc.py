@@ -1,0 +1,164 @@
+"""Tokens of an identity provider: the good one, and every way to forge one."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from services.access import Access, AccessError
+from services.access.fetch import FetchError
+from services.access.oidc import AGAIN, FRESH, STALE, Issuer
+from services.ledger.memory import MemoryLedger
+from services.public_settings import AccessSettings
+
+pytestmark = pytest.mark.anyio
+ISSUER, AUDIENCE = "https://id.example", "riverrun"
+NOW = 1_900_000_000.0
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u1"}
+
+
+def claims(**change: Any) -> dict[str, Any]:
+    """What a token says; PyJWT asks the wall clock, so it is made for today."""
+    said = {**CLAIMS, "exp": int(time.time()) + 600, **change}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def public(key: Any, kid: str) -> dict[str, Any]:
+    kind = jwt.algorithms.RSAAlgorithm if hasattr(key, "decrypt") else jwt.algorithms.ECAlgorithm
+    said = json.loads(kind.to_jwk(key.public_key()))
+    return {**said, "kid": kid, "use": "sig"}
+
+
+@pytest.fixture
+def jwks(tmp_path: Path) -> Path:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public(RSA_KEY, "r"), public(EC_KEY, "e")]}))
+    return path
+
+
+@pytest.fixture
+def access(jwks: Path) -> Access:
+    settings = AccessSettings(oidc_issuer=ISSUER, oidc_audience=AUDIENCE, oidc_jwks=str(jwks))
+    return Access(settings, (), MemoryLedger)
+
+
+def signed(key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "r", **change: Any) -> str:
+    headers = {"kid": kid} if kid is not None else None
+    return jwt.encode(claims(**change), key, algorithm=alg, headers=headers)
+
+
+def part(said: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
+
+
+def forged(header: dict[str, Any], secret: bytes = b"") -> str:
+    """A token whose header says what it likes, signed with HMAC."""
+    body = f"{part(header)}.{part(claims())}"
+    mac = hmac.new(secret, body.encode(), hashlib.sha256).digest()
+    return f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+PEM = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+BAD = {
+    "nothing": "",
+    "two dots": "..",
+    "alg none": f"{part({'alg': 'none', 'kid': 'r'})}.{part(claims())}.",
+    "alg NoNe": f"{part({'alg': 'NoNe', 'kid': 'r'})}.{part(claims())}.",
+    "the public key as a secret": forged({"alg": "HS256", "kid": "r"}, PEM),
+    "an empty secret": forged({"alg": "HS256", "kid": "r"}),
+    "another alg than pinned": signed(alg="RS512"),
+    "RS256 with a key of EC": signed(kid="e"),
+    "ES256 with a key of RSA": signed(EC_KEY, "ES256", "r"),
+    "another key": signed(OTHER),
+    "an unknown kid": signed(kid="x"),
+    "no kid where there are two keys": signed(kid=None),
+    "a kid that is a path": signed(kid="../../dev/null"),
+    "a kid that is a list": forged({"alg": "RS256", "kid": ["r"]}),
+    "another issuer": signed(iss="https://evil.example"),
+    "no issuer": signed(iss=None),
+    "another audience": signed(aud="other"),
+    "no audience": signed(aud=None),
+    "no subject": signed(sub=None),
+    "no end": signed(exp=None),
+    "expired": signed(exp=1_000_000_000),
+    "not yet": signed(nbf=4_000_000_000),
+    "an end that is a word": forged({"alg": "RS256", "kid": "r"}),
+    "its signature cut": signed()[:-4],
+    "its claims changed": ".".join(
+        [signed().split(".")[0], part(claims(sub="admin")), signed().split(".")[2]]
+    ),
+    "a key of its own in the header": jwt.encode(
+        claims(), OTHER, algorithm="RS256", headers={"kid": "r", "jwk": public(OTHER, "r")}
+    ),
+    "an address of keys in the header": jwt.encode(
+        claims(), OTHER, algorithm="RS256", headers={"kid": "r", "jku": "https://evil.example"}
+    ),
+    "a critical header": jwt.encode(
+        claims(), RSA_KEY, algorithm="RS256", headers={"kid": "r", "crit": ["x"], "x": 1}
+    ),
+    "a megabyte": f"{part({'alg': 'RS256', 'kid': 'r'})}.{'A' * 1_000_000}.x",
+    "deep JSON": f"{base64.urlsafe_b64encode(b'[' * 5000).decode()}.e30.x",
+    "not ASCII": signed() + "é",
+}
+
+
+async def test_a_good_token_names_its_subject(access: Access) -> None:
+    """The same at each sign-in, another for another subject; RSA and EC."""
+    one = await access.identify(signed())
+    assert one.kind == "token"
+    assert one == await access.identify(signed(EC_KEY, "ES256", "e"))
+    assert one != await access.identify(signed(sub="u2"))
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_forged_token_is_refused_in_one_shape(access: Access, name: str) -> None:
+    """Always the same error, so that it tells nothing about how far it came."""
+    with pytest.raises(AccessError) as caught:
+        await access.identify(BAD[name])
+    assert (caught.value.code, caught.value.hint) == ("unauthorized", None)
+
+
+async def test_the_providers_keys_are_cached_rotated_and_kept_while_it_is_away(
+    jwks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of unknown key ids asks the provider once a minute."""
+    now, asked = NOW, 0
+    settings = AccessSettings(oidc_issuer=ISSUER, oidc_audience=AUDIENCE, oidc_jwks=str(jwks))
+    issuer = Issuer(settings, clock=lambda: now)
+    read = issuer._read
+
+    def count() -> list[Any]:
+        nonlocal asked
+        asked += 1
+        return read()
+
+    monkeypatch.setattr(issuer, "_read", count)
+    assert await issuer.verify(signed())
+    for kid in range(50):
+        assert await issuer.verify(signed(kid=f"x{kid}")) is None
+    assert asked == 1
+    jwks.write_text(  # noqa: ASYNC240 - a test waits for its own file
+        json.dumps({"keys": [public(OTHER, "new"), {"kty": "oct", "k": "AA", "kid": "o"}]})
+    )
+    assert await issuer.verify(signed(OTHER, kid="new")) is None
+    now += AGAIN + 1
+    assert await issuer.verify(signed(OTHER, kid="new"))
+    assert await issuer.verify(signed()) is None
+    jwks.unlink()  # noqa: ASYNC240
+    now += FRESH + 1
+    assert await issuer.verify(signed(OTHER, kid="new"))
+    now += STALE
+    with pytest.raises(FetchError):
+        await issuer.verify(signed(OTHER, kid="new"))
