@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.cloudformation import EmulatorSetupError
+from emulator.json_input import parse_json
 
 KINDS = {
     "cut": "close after `at` bytes of the body, without the last chunk",
@@ -138,7 +139,7 @@ def read_faults(path: Path) -> list[Fault]:
 def parse_faults(text: bytes) -> list[Fault]:
     """Rules from JSON: one object, a list, or {"faults": list}. Raises `EmulatorSetupError`."""
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError as error:
         raise EmulatorSetupError(f"The faults are not JSON: {error}") from error
     if isinstance(document, dict) and "faults" in document:

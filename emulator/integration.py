@@ -6,12 +6,12 @@ its own words for that. Knows nothing of sockets.
 
 import base64
 import binascii
-import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from emulator.invocation import PAYLOAD_LIMIT, Response
+from emulator.json_input import parse_json
 
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
 DELIMITER = b"\0" * 8
@@ -89,7 +89,7 @@ async def read_buffered(
         prelude = _object(content.partition(DELIMITER)[0])
         return HttpAnswer(_status(prelude), _headers(prelude, remapped, multi=True), once(b""))
     try:
-        document = json.loads(content)
+        document = parse_json(content)
     except ValueError as error:
         raise MalformedError("not JSON") from error
     if version == "2.0" and not (isinstance(document, dict) and "statusCode" in document):
@@ -119,7 +119,7 @@ async def once(body: bytes) -> AsyncGenerator[bytes, None]:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError as error:
         raise MalformedError("the prelude is not JSON") from error
     if not isinstance(document, dict):

@@ -22,6 +22,7 @@ from emulator.fronts import FrontOptions, refuse_by_fault
 from emulator.function import Answer, Call, Function, ThrottledError
 from emulator.http1 import Reply, Request
 from emulator.invocation import PAYLOAD_LIMIT, BrokenResponseError, FunctionError, new_trace_id
+from emulator.json_input import parse_json
 from emulator.server import Handler
 from emulator.stages import INNER, CutError, Stream, spoil, throttle
 
@@ -98,7 +99,7 @@ async def _call(request: Request, limit: int) -> Call:
         message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
         raise _RefusedError(413, "RequestTooLargeException", message) from None
     try:
-        json.loads(payload or b"{}")
+        parse_json(payload or b"{}")
     except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise _RefusedError(400, "InvalidRequestContentException", message) from error

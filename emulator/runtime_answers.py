@@ -16,6 +16,7 @@ from emulator.invocation import (
     failure,
     normalize_error_type,
 )
+from emulator.json_input import parse_json
 
 REQUEST_ID = "Lambda-Runtime-Aws-Request-Id"
 INVOCATION_ID = "Lambda-Runtime-Invocation-Id"
@@ -89,7 +90,7 @@ async def read_error_report(request: Request) -> FunctionError:
         return too_large()
     if request.header("content-type") == ERROR_WITH_CAUSE:
         try:
-            document = json.loads(body)
+            document = parse_json(body)
             body = json.dumps({key: document[key] for key in _KEPT if key in document}).encode()
         except (ValueError, TypeError):
             body = b'"Invalid error body"'

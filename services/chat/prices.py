@@ -4,7 +4,6 @@ The shipped table is `prices.json` beside this module; an installation may have 
 that no line fits has no price; none is guessed.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SetupError
+from ..json_input import parse_json
 from .provider import Usage
 
 SHIPPED_PRICES = Path(__file__).with_name("prices.json")
@@ -62,7 +62,7 @@ def read_prices(path: Path | None = None) -> Prices:
     """
     path = path or SHIPPED_PRICES
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(path.read_text(encoding="utf-8"))
         return Prices(tuple((str(line["model"]), _parse_price(line)) for line in table["models"]))
     except OSError as error:
         raise SetupError(f"RIVERRUN_PRICES: {path} cannot be read: {error.strerror}.") from error

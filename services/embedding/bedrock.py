@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import aws
 from ..errors import RiverrunError, SetupError
+from ..json_input import parse_json
 from .bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
 from .provider import EmbeddingError, Kind
 from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
@@ -130,7 +131,7 @@ class BedrockEmbedder:
         except Exception as error:
             raise _translate_error(error, self.model) from error
         try:
-            vectors = self._family.vectors(json.loads(raw))
+            vectors = self._family.vectors(parse_json(raw))
         except (ValueError, KeyError, TypeError) as error:
             raise invalid_answer("another format than its model's") from error
         return unit_rows(vectors, len(texts), self.dimension)

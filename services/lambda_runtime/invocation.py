@@ -3,7 +3,6 @@
 It reads headers and JSON; it knows neither sockets nor the application.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from . import wire
 from .errors import LambdaRuntimeError
+from .json_input import parse_json
 from .reply import Reply
 
 MAX_SECONDS = 900.0  # seconds; no Lambda function may run longer
@@ -162,7 +162,7 @@ def _object(text: str | None) -> dict[str, Any] | None:
     if not text:
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None

@@ -25,6 +25,7 @@ from .connection import Connection
 from .delivery import Delivery, RuntimeConfig
 from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
+from .json_input import parse_json
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ class InvocationHandler:
     async def answer(self) -> None:
         """Answer it. Raises `OSError` or `ProtocolError` when the answer cannot be delivered."""
         try:
-            payload = json.loads(self._invocation.payload)
-        except (ValueError, RecursionError) as error:
+            payload = parse_json(self._invocation.payload)
+        except ValueError as error:
             problem = f"Unable to unmarshal input: {error}"
             await self._delivery.report(wire.Failure("Runtime.UnmarshalError", problem))
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import aws
 from ..errors import SetupError
+from ..json_input import parse_json
 from .protocol import LedgerError, Record
 
 # Seconds: a question waits for the ledger before anything is said.
@@ -41,7 +42,7 @@ class DynamoLedger:
         item = await self._item(key)
         if item is None or "value" not in item:
             return None
-        return Record(json.loads(item["value"]["S"]), int(item["version"]["N"]))
+        return Record(parse_json(item["value"]["S"]), int(item["version"]["N"]))
 
     async def write(
         self, key: str, value: Mapping[str, Any], *, version: int, expires: float

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import SetupError
+from ..json_input import parse_json
 from .protocol import LedgerError, Record
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ class SQLiteLedger:
             "SELECT value, version FROM records WHERE key = ? AND expires > ?",
             (key, self._clock()),
         ).fetchone()
-        return Record(json.loads(row[0]), row[1]) if row else None
+        return Record(parse_json(row[0]), row[1]) if row else None
 
     def _counters(self, key: str) -> dict[str, int]:
         query = "SELECT name, value FROM counters WHERE key = ? AND expires > ?"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SetupError
+from ..json_input import parse_json
 from .log import Entry, Run, RunLog
 
 VERSION = 1
@@ -67,7 +68,7 @@ async def record_lines(log: RunLog, run: Run) -> AsyncGenerator[bytes, None]:
                     "seq": seq,
                     "at": round((at - run.created) * 1000),
                     "terminal": entry.terminal,
-                    "event": json.loads(entry.payload),
+                    "event": parse_json(entry.payload),
                 }
             )
 
@@ -79,7 +80,7 @@ def read_recording(path: Path) -> Recording:
         if path.stat().st_size > LONGEST_FILE:
             raise SetupError(f"{path} is too long for a recording.")
         with path.open("rb") as file:
-            header = json.loads(file.readline(LONGEST_LINE))
+            header = parse_json(file.readline(LONGEST_LINE))
             if header["recording"] != VERSION:
                 raise SetupError(
                     f"{path} is a recording of version {header['recording']!r}; this Riverrun "
@@ -97,7 +98,7 @@ def read_recording(path: Path) -> Recording:
         )
     except OSError as error:
         raise SetupError(f"Cannot read the recording {path}: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(
             f"{path} is not a recording (line {number}). Make one with: "
             "make runs RUN=id EXPORT=file"
@@ -115,7 +116,7 @@ def read_recordings(place: Path) -> tuple[Recording, ...]:
 
 def _public_question(question: bytes) -> Any:
     try:
-        kept = json.loads(question)
+        kept = parse_json(question)
     except ValueError:
         return None
     if isinstance(kept, dict):
@@ -126,7 +127,7 @@ def _public_question(question: bytes) -> Any:
 
 
 def _entry(line: bytes, before: list[tuple[float, Entry]]) -> tuple[float, Entry]:
-    value = json.loads(line)
+    value = parse_json(line)
     seq, at, event, terminal = (value[name] for name in ("seq", "at", "event", "terminal"))
     earlier = before[-1][0] if before else 0.0
     if seq != len(before) + 1 or terminal not in (True, False) or len(line) > LONGEST_LINE:

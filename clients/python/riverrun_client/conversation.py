@@ -9,7 +9,6 @@ A shell holds at most one response, and closes it before the next `SendRequest`,
 `CloseConnection` and at the end.
 """
 
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import GaveUpError, ProtocolError, RiverrunError, RunFailedError
 from riverrun_client.events import Event, RetryNotice
+from riverrun_client.json_input import parse_json
 from riverrun_client.requests import Endpoint, Question, Request
 from riverrun_client.response_check import BODY_LIMIT, Head, check_response
 from riverrun_client.retry_policy import LostError, RetryCounter, RetryPolicy
@@ -135,7 +135,7 @@ def read_state(parts: ClientParts, cursor: RunCursor) -> Conversation[Mapping[st
     request = parts.endpoint.get_state(cursor.run_id)
     body = yield from _retry(lambda: _fetch_body(request, cursor, retries), cursor, retries)
     try:
-        state = json.loads(body)
+        state = parse_json(body)
     except ValueError:
         state = None
     if not isinstance(state, dict):

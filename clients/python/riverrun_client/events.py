@@ -5,10 +5,11 @@ field that is not known is in `raw`: a newer server must not break an older clie
 of how events travel.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from riverrun_client.json_input import parse_json
 
 JSON = Mapping[str, Any]
 
@@ -146,8 +147,8 @@ class InvalidEventError(ValueError):
 def read_json(data: str) -> dict[str, Any]:
     """The JSON object in `data`. Raises `InvalidEventError`."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = parse_json(data)
+    except ValueError:
         raise InvalidEventError("not JSON") from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise InvalidEventError("not an object with a type")

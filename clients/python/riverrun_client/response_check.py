@@ -3,7 +3,6 @@
 One table of statuses. Knows nothing of events, and does not wait.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from riverrun_client.errors import (
     RiverrunError,
     read_error_fields,
 )
+from riverrun_client.json_input import parse_json
 from riverrun_client.retry_policy import LostError
 from riverrun_client.sse import CONTENT_TYPE
 
@@ -107,8 +107,8 @@ def _is_transient(status: int, error: Mapping[str, Any]) -> bool:
 
 def _read_error_object(body: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -5,7 +5,6 @@ one model once: the caller decides about another try.
 """
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -16,6 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from ... import aws
+from ...json_input import parse_json
 from ...progress import Report, no_report
 from ...threads import iterate_in_thread
 from ..continuation import Continuation
@@ -179,7 +179,7 @@ def _read_events(stream: Any) -> Generator[dict[str, Any], None, None]:
             if headers.get(":message-type") != "event":
                 name = headers.get(":exception-type") or headers.get(":error-code", "")
                 raise StreamFaultError(str(name), message.payload)
-            yield {headers[":event-type"]: json.loads(message.payload)}
+            yield {headers[":event-type"]: parse_json(message.payload)}
 
 
 _CACHE_POINT = {"cachePoint": {"type": "default"}}

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from ...errors import SetupError
+from ...json_input import DepthError, parse_json
 from ..provider import Stop, StopReason, Usage
 from ..provider_errors import is_error_name, list_error_names
 from .script import (
@@ -63,16 +64,15 @@ def read_script(path: Path) -> Script:
             f"The script {path} is not UTF-8 (byte {error.start}). Save it as UTF-8."
         ) from error
     try:
-        value = json.loads(text, object_pairs_hook=_build_object, parse_constant=_refuse_constant)
+        value = parse_json(text, object_pairs_hook=_build_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise SetupError(
             f"The script {path} is not JSON: {error.msg} at line {error.lineno}, "
             f"column {error.colno}."
         ) from error
-    except (ValueError, RecursionError) as error:
-        reason = (
-            str(error) if isinstance(error, _SlipError) else "it is nested or numbered absurdly"
-        )
+    except ValueError as error:
+        is_plain = isinstance(error, _SlipError | DepthError)
+        reason = str(error) if is_plain else "a number in it is too long"
         raise SetupError(f"The script {path} is not usable: {reason}.") from error
     return parse_script(value, name=str(path))
 

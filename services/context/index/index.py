@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...errors import SetupError
+from ...json_input import parse_json
 from ..ingest.chunks import ARROW, Chunk
 from .manifest import (
     AGAIN,
@@ -181,5 +182,5 @@ def _quote(word: str) -> str:
 
 def _row(values: tuple[Any, ...]) -> Row:
     row, name, uri, title, document, text, spans = values
-    cuts = tuple((int(start), int(end)) for start, end in json.loads(spans))
+    cuts = tuple((int(start), int(end)) for start, end in parse_json(spans))
     return Row(row, Chunk(name, uri, title, document, text, cuts))

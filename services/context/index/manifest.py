@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import SetupError
+from ...json_input import parse_json
 
 FORMAT = 1
 """The version of the files below. An index of another version is refused, never guessed at."""
@@ -88,7 +89,7 @@ def parse_manifest(text: bytes, place: Path | str) -> Manifest:
     """
     again = AGAIN.format(path=place)
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise SetupError(f"The manifest of the index in {place} is damaged. {again}") from error
     version = data.get("format") if isinstance(data, dict) else None

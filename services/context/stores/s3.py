@@ -20,6 +20,7 @@ from typing import Any
 
 from ... import aws
 from ...errors import SetupError
+from ...json_input import parse_json
 from ..index.manifest import (
     MANIFEST,
     Manifest,
@@ -236,7 +237,7 @@ def _download(s3: Any, location: Location, manifest: Manifest, folder: Path) -> 
 def _recall(room: Path) -> tuple[str, str]:
     """Return the ETag and digest of what was fetched last, empty when it is not all there."""
     try:
-        kept = json.loads((room / "current.json").read_bytes())
+        kept = parse_json((room / "current.json").read_bytes())
         etag, digest = str(kept["etag"]), str(kept["digest"])
         text = (room / digest / MANIFEST).read_bytes()
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,12 +6,12 @@ questions are answered, and one write of the record turns all of it over.
 """
 
 import base64
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SetupError
+from ...json_input import parse_json
 from .store import Facts
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def read_record(client: Any, location: VectorLocation) -> Record | None:
     if not found:
         return None
     try:
-        said = json.loads(found[0]["metadata"]["text"])
+        said = parse_json(found[0]["metadata"]["text"])
         known = {FORMAT: Record}[said.pop("format")]
         return known(**{**said, "titles": frozenset(said["titles"])})
     except (KeyError, TypeError, ValueError) as error:

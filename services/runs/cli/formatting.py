@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ...json_input import parse_json
 from ..log import Entry, Run, Summary
 
 WIDTH = 60
@@ -26,7 +27,7 @@ def escape(text: str) -> str:
 def query_of(run: Run) -> str:
     """The words of a run's question, "" when they were not kept."""
     try:
-        kept = json.loads(run.question)
+        kept = parse_json(run.question)
     except ValueError:
         return ""
     query = kept.get("query") if isinstance(kept, dict) else None
@@ -117,7 +118,7 @@ _DESCRIPTIONS = {
 
 def _object(payload: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(payload)
+        value = parse_json(payload)
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"payload": payload.decode("utf-8", "replace")}

@@ -55,7 +55,8 @@ def _inspect(path: Path, busy: float) -> None:
     # A connection that may write moves what is in the write-ahead log into the file when it is
     # closed. This one leaves what is not ours, or not sound, as it was.
     unclean = _size(path.with_name(path.name + "-wal")) > 0
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", busy, uri=True)) as file:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, timeout=busy, uri=True)) as file:
         _check_format(file, path)
         if unclean and file.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise SetupError(_damage_message(path))

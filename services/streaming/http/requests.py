@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from ...errors import RiverrunError
+from ...json_input import parse_json
 from ...settings import Settings
 from ..app import default_app
 from ..encoders import DIALECTS
@@ -220,8 +221,8 @@ def _read_parameters(request: Request) -> dict[str, Any]:
         data["include"] = [name.strip() for name in listed if name.strip()]
     if "metadata" in data:
         try:
-            data["metadata"] = json.loads(data["metadata"])
-        except (ValueError, RecursionError):
+            data["metadata"] = parse_json(data["metadata"])
+        except ValueError:
             data["metadata"] = data["metadata"] or None
     return data
 
@@ -251,14 +252,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     included.
     """
     try:
-        data = json.loads(
+        data = parse_json(
             body.decode("utf-8"),
             object_pairs_hook=_reject_duplicates,
             parse_constant=_reject_constant,
         )
     except UnicodeDecodeError as error:
         raise RequestError("The body is not UTF-8.", code="invalid_json") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError("The body is not JSON.", code="invalid_json") from error
     if not isinstance(data, dict):
         raise RequestError("The body must be a JSON object.", code="invalid_request")
