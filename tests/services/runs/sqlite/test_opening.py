@@ -135,7 +135,7 @@ def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     run_id = asyncio.run(written(path))
     with closing(sqlite3.connect(path)) as file:
-        file.execute("DROP TABLE appended")
+        file.execute("DROP TABLE append_times")
 
     async def goes_on() -> list[int]:
         log = SQLiteLog(path)
@@ -158,7 +158,7 @@ def test_a_file_from_before_readers_left_signs_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     run_id = asyncio.run(written(path))
     with closing(sqlite3.connect(path)) as file:
-        file.execute("DROP TABLE attended")
+        file.execute("DROP TABLE read_marks")
         assert file.execute("PRAGMA user_version").fetchone() == (1,)
 
     async def goes_on() -> float:
