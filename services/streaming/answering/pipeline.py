@@ -100,7 +100,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     yield steps.end(_describe_passages(passages), passages=len(passages))
     yield Sources(sources)
 
-    yield steps.begin(ANSWER_STEP, "AnswerCollector the answer")
+    yield steps.begin(ANSWER_STEP, "Writing the answer")
     writing = AnswerCollector.after(question)
     prompt = Prompt(
         question=question.query,

@@ -246,7 +246,7 @@ async def _dead(log: MemoryLog, said: list[Any], question: bytes | None = None) 
 
 SAID = [
     Status(step=1, description="Reading the question", status="completed", timestamp=1),
-    Status(step=3, description="AnswerCollector the answer", status="executing", timestamp=1),
+    Status(step=3, description="Writing the answer", status="executing", timestamp=1),
     Token(WORDS[0]),
 ]
 
