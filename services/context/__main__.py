@@ -2,8 +2,9 @@
 
 A place is a folder, ``s3://bucket/prefix`` or ``s3vectors://bucket/index``.
 
-Exit status: 0 when every document was read, 1 when some were refused, 2 when the command was
-misused, nothing could be read or the installation is at fault, 130 when it was stopped.
+Exit status: 0 when an index was made, also when some documents were refused (the report names
+them), 2 when the command was misused, nothing could be read or the installation is at fault, 130
+when it was stopped.
 """
 
 import argparse
@@ -23,12 +24,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..embedding import open_embedder
 from ..errors import RiverrunError, SetupError
 from ..settings import SHIPPED_INDEX, Settings, read_settings
-from .ingest.build import DocumentCount, DocumentRead, EmbeddingProgress, IndexWritten
+from .ingest.build import (
+    DocumentCount,
+    DocumentDoubted,
+    DocumentRead,
+    EmbeddingProgress,
+    IndexWritten,
+)
 from .ingest.discover import DocumentRefused, FileSkipped
 from .ingest.publish import IndexPublished, IndexUpload, Step, ingest_to
 
 MOST_NAMES = 10
 """Files passed over are named up to here, then counted."""
+
+MOST_LINES = 50
+"""The same for refused and doubtful documents, a line each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,9 +86,6 @@ async def _ingest(docs: Path, index: str, settings: Settings) -> int:
                 match step:
                     case DocumentCount(documents):
                         bar.update(task, total=documents)
-                    case DocumentRefused(source, reason):
-                        line = f"Refused {escape(source)}: {escape(reason)}"
-                        bar.console.print(line, highlight=False, soft_wrap=True)
                     case EmbeddingProgress(source, fraction):
                         part = tally.done + fraction
                         bar.update(task, completed=part, description=escape(source))
@@ -88,10 +95,11 @@ async def _ingest(docs: Path, index: str, settings: Settings) -> int:
                         bar.update(task, completed=tally.done)
     if tally.written is None:
         print(f"No document could be read in {docs}, so nothing was written.", file=sys.stderr)
+        print(*tally.report(), sep="\n", file=sys.stderr)
         return 2
     print(tally.summary(time.monotonic() - started))
     print(f"Now: {_next_command(index, settings)}")
-    return 1 if tally.refused else 0
+    return 0
 
 
 class _Tally:
@@ -100,22 +108,25 @@ class _Tally:
     def __init__(self) -> None:
         self.read = 0
         self.reused = 0
-        self.refused = 0
+        self.refused: list[str] = []
+        self.doubted: list[str] = []
         self.passed_over: list[str] = []
         self.written: IndexWritten | None = None
         self.place = ""
 
     @property
     def done(self) -> int:
-        return self.read + self.refused
+        return self.read + len(self.refused)
 
     def count(self, step: Step) -> None:
         match step:
             case DocumentRead(_, _, reused):
                 self.read += 1
                 self.reused += reused
-            case DocumentRefused():
-                self.refused += 1
+            case DocumentRefused(source, reason):
+                self.refused.append(f"{source} {reason}")
+            case DocumentDoubted(source, reason):
+                self.doubted.append(f"{source} {reason}")
             case FileSkipped(source, _):
                 self.passed_over.append(source)
             case IndexWritten(path, _):
@@ -132,14 +143,23 @@ class _Tally:
         assert self.written is not None
         manifest = self.written.manifest
         indexed = f"Indexed {manifest.passages:,} passages of {self.read:,} documents"
-        lines = [f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.place}"]
-        if self.refused:
-            lines.append(f"Refused {self.refused:,}, named above.")
+        first = f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.place}"
+        return "\n".join([first, *self.report()])
+
+    def report(self) -> list[str]:
+        """Return the lines that say what was not read, or may have been read wrongly."""
+        lines: list[str] = []
+        for title, found in (("Refused", self.refused), ("Doubtful", self.doubted)):
+            if found:
+                lines.append(f"{title} {len(found):,}:")
+                lines.extend(f"  {line}" for line in found[:MOST_LINES])
+                if len(found) > MOST_LINES:
+                    lines.append(f"  and {len(found) - MOST_LINES:,} more")
         if self.passed_over:
             names = ", ".join(self.passed_over[:MOST_NAMES])
             more = len(self.passed_over) - MOST_NAMES
             lines.append(f"Not documents: {names}" + (f" and {more:,} more" if more > 0 else ""))
-        return "\n".join(lines)
+        return lines
 
 
 def _progress_bar(console: Console) -> Progress:

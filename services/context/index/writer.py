@@ -199,33 +199,39 @@ def swap(new: Path, index: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def keep(folder: Path, key: str, embedded: EmbeddedDocument) -> None:
-    """Keep the vectors of one document for the next run, should this one be cut short."""
-    load_kept = folder / "kept"
-    load_kept.mkdir(exist_ok=True)
-    draft = load_kept / "draft"
+def keep(folder: Path, key: str, embedded: EmbeddedDocument, done: int) -> None:
+    """Keep the vectors of one document for the next run, should this one be cut short.
+
+    `done` of its texts are embedded: its passages first, then its sentences.
+    """
+    kept = folder / "kept"
+    kept.mkdir(exist_ok=True)
+    draft = kept / "draft"
     with draft.open("wb") as file:
         np.savez(
             file,
             vectors=embedded.vectors.astype("<f4"),
             sentences=embedded.sentences.astype("<f2"),
+            done=np.int64(done),
         )
-    draft.replace(load_kept / f"{key}.npz")
+    draft.replace(kept / f"{key}.npz")
 
 
 def load_kept(
     folder: Path, key: str, chunks: Sequence[Chunk], dimension: int
-) -> EmbeddedDocument | None:
-    """Return what `keep` kept under `key`, if it is whole and fits `chunks`."""
+) -> tuple[EmbeddedDocument, int] | None:
+    """Return what `keep` kept under `key` and how much is done, if it fits `chunks`."""
     path = folder / "kept" / f"{key}.npz"
     if not path.exists():
         return None
     with suppress(Exception):  # whatever is wrong with it, embedding again is right
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             vectors, sentences = arrays["vectors"], arrays["sentences"]
+            done = int(arrays["done"])
         count = sum(len(chunk.spans) for chunk in chunks)
-        if vectors.shape == (len(chunks), dimension) and sentences.shape == (count, dimension):
-            return EmbeddedDocument(chunks, vectors, sentences)
+        fits = vectors.shape == (len(chunks), dimension) and sentences.shape == (count, dimension)
+        if fits and 0 < done <= len(vectors) + len(sentences):
+            return EmbeddedDocument(chunks, vectors, sentences), done
     return None
 
 

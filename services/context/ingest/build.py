@@ -7,7 +7,7 @@ and the rest goes on. It knows nothing of terminals.
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -38,11 +38,15 @@ from .discover import (
     discover,
     printable,
 )
-from .documents import UnreadableError, title_from_name
+from .documents import Document, UnreadableError, title_from_name
+from .furniture import Furniture, find_furniture, remove_furniture, sample
 from .readers import READERS
 
 BATCH = 32
 """Texts embedded between two steps of a progress bar."""
+
+KEEP_EVERY = 2_000
+"""Texts after which the vectors of a document are kept, should the ingest be cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,14 @@ class DocumentRead:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentDoubted:
+    """A document that was read, and what may have gone wrong with it."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexWritten:
     """The new index is in place; the last step."""
 
@@ -78,7 +90,13 @@ class IndexWritten:
 
 
 Step = (
-    DocumentCount | FileSkipped | DocumentRefused | EmbeddingProgress | DocumentRead | IndexWritten
+    DocumentCount
+    | FileSkipped
+    | DocumentRefused
+    | EmbeddingProgress
+    | DocumentDoubted
+    | DocumentRead
+    | IndexWritten
 )
 
 
@@ -104,8 +122,9 @@ async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[
         _open_reusable(index, embedder) as old,
         IndexWriter(folder, embedder.model, embedder.dimension, RECIPE) as writer,
     ):
+        run = _IngestRun(embedder, old, folder, writer, _find_furniture(docs, sources))
         for source in sources:
-            async for step in _add(docs, source, _IngestRun(embedder, old, folder, writer)):
+            async for step in _add(docs, source, run):
                 yield step
         if not writer.passages:
             return
@@ -122,6 +141,7 @@ class _IngestRun:
     old: Index | None
     folder: Path
     writer: IndexWriter
+    furniture: Furniture
 
 
 def _check_target(index: Path) -> Path:
@@ -158,19 +178,27 @@ async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[Step,
             writer.add(source, digest, document)
             yield DocumentRead(source, len(document.chunks), reused=True)
             return
-        chunks = _read_chunks(source, data)
+        chunks, doubts = _read_chunks(source, data, run.furniture)
     except UnreadableError as error:
         yield DocumentRefused(source, error.message)
         return
+    for doubt in doubts:
+        yield DocumentDoubted(source, doubt)
     key = key_of(embedder.model, chunks)
-    before = load_kept(folder, key, chunks, embedder.dimension)
-    document = before or EmbeddedDocument(chunks, *_allocate(chunks, embedder.dimension))
-    if before is None:
-        async for fraction in _embed(document, embedder):
-            yield EmbeddingProgress(source, fraction)
-        keep(folder, key, document)
+    document, kept = load_kept(folder, key, chunks, embedder.dimension) or (
+        EmbeddedDocument(chunks, *_allocate(chunks, embedder.dimension)),
+        0,
+    )
+    total = len(document.vectors) + len(document.sentences)
+    reused = kept == total
+    async for done in _embed(document, kept, embedder):
+        yield EmbeddingProgress(source, done / total)
+        # A large document that is cut short goes on from here.
+        if done == total or done - kept >= KEEP_EVERY:
+            keep(folder, key, document, done)
+            kept = done
     writer.add(source, digest, document)
-    yield DocumentRead(source, len(chunks), reused=before is not None)
+    yield DocumentRead(source, len(chunks), reused=reused)
 
 
 def _read_file(path: Path) -> bytes:
@@ -182,21 +210,40 @@ def _read_file(path: Path) -> bytes:
         raise UnreadableError(f"cannot be opened ({error.strerror})") from error
 
 
-def _read_chunks(source: str, data: bytes) -> list[Chunk]:
+def _find_furniture(docs: Path, sources: Sequence[str]) -> Furniture:
+    """Look at some pages of the folder for what they all repeat."""
+    documents = []
+    for source in sample([source for source in sources if not source.lower().endswith(".pdf")]):
+        with suppress(UnreadableError):
+            documents.append(_read_document(source, _read_file(docs / source)))
+    return find_furniture(documents)
+
+
+def _read_document(source: str, data: bytes) -> Document:
     if not data.strip():
         raise UnreadableError("is empty")
     path = Path(source)
     read = READERS[path.suffix.lower()]
     try:
-        document = read(data, title_from_name(path.stem))
+        return read(data, title_from_name(path.stem))
     except UnreadableError:
         raise
     except Exception as error:
         raise UnreadableError(f"could not be parsed ({type(error).__name__})") from error
+
+
+def _read_chunks(source: str, data: bytes, furniture: Furniture) -> tuple[list[Chunk], list[str]]:
+    """Return the passages of a document, and what is doubtful about them."""
+    document = _read_document(source, data)
+    document = remove_furniture(document, furniture, title_from_name(Path(source).stem))
     chunks = chunk(document, quote(source, safe="/"))
     if not chunks:
         raise UnreadableError("holds no text")
-    return chunks
+    lost = sum(chunk.text.count("\ufffd") for chunk in chunks)
+    doubts = list(document.doubts)
+    if lost:
+        doubts.append(f"holds {lost:,} characters that were lost before it came here")
+    return chunks, doubts
 
 
 def _allocate(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.ndarray]:
@@ -205,18 +252,21 @@ def _allocate(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.n
     return np.empty((len(chunks), dimension), "<f4"), np.empty((count, dimension), "<f2")
 
 
-async def _embed(document: EmbeddedDocument, embedder: Embedder) -> AsyncGenerator[float, None]:
-    """Fill the arrays of `document`, yielding the fraction that is done."""
+async def _embed(
+    document: EmbeddedDocument, done: int, embedder: Embedder
+) -> AsyncGenerator[int, None]:
+    """Fill the arrays of `document` from text number `done` on; yield how many are done."""
     meanings = [chunk.meaning for chunk in document.chunks]
     sentences = [text for chunk in document.chunks for text in chunk.statements]
-    total = len(meanings) + len(sentences)
-    done = 0
-    for texts, vectors in ((meanings, document.vectors), (sentences, document.sentences)):
-        for start in range(0, len(texts), BATCH):
+    for texts, vectors, before in (
+        (meanings, document.vectors, 0),
+        (sentences, document.sentences, len(meanings)),
+    ):
+        for start in range(max(0, done - before), len(texts), BATCH):
             part = texts[start : start + BATCH]
             vectors[start : start + len(part)] = await embedder.embed(part)
-            done += len(part)
-            yield done / total
+            done = before + start + len(part)
+            yield done
 
 
 @contextmanager

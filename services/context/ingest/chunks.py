@@ -5,14 +5,15 @@ always: incremental ingest stands on that. A change to what this module (or a
 reader) makes of a document raises `RECIPE`, and every index is then made anew.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from .documents import Document, Section
+from .documents import Document, Section, Verbatim
 from .sentences import split_sentences
 
-RECIPE = 1
+RECIPE = 2
 """The version of reading and chunking, recorded in the index."""
 
 LONGEST = 180
@@ -20,6 +21,12 @@ LONGEST = 180
 
 LETTERS_PER_WORD = 7
 """For scripts without spaces, and for code: so many characters weigh as a word."""
+
+LONGEST_CODE = 120
+"""The same weight for one listing, so that the sentence before it fits beside it."""
+
+LONGEST_LINE = 600
+"""Characters of a line of code; a longer one is data, and cut."""
 
 ARROW = " › "
 
@@ -51,36 +58,70 @@ class Chunk:
         "The old town is walled" says of which town; measured, it finds the right passage
         first for 84 questions of 100 instead of 78.
         """
-        return tuple(f"{self.document}: {sentence}" for sentence in self.sentences)
+        return tuple(f"{self.document}: {sentence.replace('`', '')}" for sentence in self.sentences)
 
     @property
     def meaning(self) -> str:
         """What is embedded: the text behind its headings, which often name its subject."""
-        return f"{self.title.replace(ARROW, ', ')}: {self.text}"
+        return f"{self.title.replace(ARROW, ', ')}: {self.text}".replace("`", "")
 
 
 def chunk(document: Document, path: str) -> list[Chunk]:
     """Return the passages of `document`; `path` is its percent-encoded path, the root of URIs."""
-    return [piece for section in document.sections for piece in _pieces(document, section, path)]
+    given: Counter[str] = Counter()
+    return [
+        piece for section in document.sections for piece in _pieces(document, section, path, given)
+    ]
 
 
-def _pieces(document: Document, section: Section, path: str) -> Iterator[Chunk]:
+def _pieces(
+    document: Document, section: Section, path: str, given: Counter[str]
+) -> Iterator[Chunk]:
+    """Yield the passages of a section; `given` counts those of the document by their URI."""
     uri = f"{path}#{section.anchor}" if section.anchor else path
     title = ARROW.join(dict.fromkeys(section.headings))
-    for number, sentences in enumerate(_pack(_sentences(section)), 1):
+    for sentences in _pack(_sentences(section)):
         text, spans = _lay_out(sentences)
-        name = uri if number == 1 else f"{uri}:{number}"
+        given[uri] += 1
+        # Sections without an anchor of their own share the one above them.
+        name = uri if given[uri] == 1 else f"{uri}:{given[uri]}"
         yield Chunk(name, uri, title, document.title, text, spans)
 
 
 def _sentences(section: Section) -> list[tuple[str, bool]]:
     """Return (sentence, begins a line) in order."""
-    return [
-        (sentence, position == 0)
-        for block in section.blocks
-        for line in block.split("\n")
-        for position, sentence in enumerate(split_sentences(line))
-    ]
+    found: list[tuple[str, bool]] = []
+    for block in section.blocks:
+        if isinstance(block, Verbatim):
+            found.extend((part, True) for part in _parts_of_code(block))
+            continue
+        for line in block.split("\n"):
+            found.extend(
+                (sentence, position == 0) for position, sentence in enumerate(split_sentences(line))
+            )
+    return found
+
+
+def _parts_of_code(code: Verbatim) -> Iterator[str]:
+    """Yield a listing whole, or in parts of whole lines when it is longer than a passage."""
+    part: list[str] = []
+    weight = 0
+    for line in code.split("\n"):
+        for piece in _pieces_of_line(line):
+            more = _weight(piece)
+            if part and weight + more > LONGEST_CODE:
+                yield "\n".join(part)
+                part, weight = [], 0
+            if part or piece.strip():
+                part.append(piece)
+                weight += more
+    if any(line.strip() for line in part):
+        yield "\n".join(part).rstrip()
+
+
+def _pieces_of_line(line: str) -> Iterator[str]:
+    for start in range(0, max(1, len(line)), LONGEST_LINE):
+        yield line[start : start + LONGEST_LINE]
 
 
 def _weight(text: str) -> int:

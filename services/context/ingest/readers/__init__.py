@@ -22,6 +22,12 @@ def _html(data: bytes, title: str) -> Document:
     return read_html(data, title)
 
 
+def _notebook(data: bytes, title: str) -> Document:
+    from .notebook import read_notebook
+
+    return read_notebook(data, title)
+
+
 def _pdf(data: bytes, title: str) -> Document:
     from .pdf import read_pdf
 
@@ -41,6 +47,10 @@ READERS: dict[str, Reader] = {
     ".markdown": _markdown,
     ".mdown": _markdown,
     ".mkd": _markdown,
+    ".mdx": _markdown,
+    ".qmd": _markdown,
+    ".rmd": _markdown,
+    ".ipynb": _notebook,
     ".txt": _text,
     ".text": _text,
     ".html": _html,
@@ -49,7 +59,9 @@ READERS: dict[str, Reader] = {
     ".pdf": _pdf,
 }
 
-# Kinds a person would expect to be read. They are refused by name; a picture is passed over.
+# Kinds that one would expect to be read. They are refused by name; a picture is passed over.
 FOREIGN_DOCUMENTS = word_set(
-    """.doc .docx .odt .rtf .epub .pages .ppt .pptx .odp .xls .xlsx .ods .tex .rst .adoc"""
+    """.doc .docx .odt .rtf .epub .pages .ppt .pptx .odp .xls .xlsx .ods .tex .rst .adoc
+    .asciidoc .org .textile .wiki .mediawiki .dbk .docbook .djvu .mobi .azw3 .fb2 .numbers .msg
+    .eml .mht .mhtml"""
 )

@@ -65,7 +65,7 @@ async def test_a_code_is_found_among_two_hundred_that_look_alike(
 async def test_coverage_is_the_share_of_rare_words(index: Index, embedder: Any) -> None:
     """Everything, nothing, or something between; common words do not count."""
     assert dict(ask(index, embedder, "Where is the fish market of Bergen?"))[
-        "cities/bergen.html#bergen"
+        "cities/bergen.html"
     ] == pytest.approx(1.0)
     assert {coverage for _, coverage in ask(index, embedder, "zzz qqq")} == {0.0}
     assert {coverage for _, coverage in ask(index, embedder, "what is it?")} == {0.0}

@@ -65,7 +65,7 @@ async def test_a_folder_becomes_an_index(run: Run, tmp_path: Path) -> None:
         check_hashes(tmp_path / "index", index.manifest)
         rows = index.rows(range(index.manifest.passages))
         assert [row.chunk.uri for row in rows] == [
-            "cities/bergen.html#bergen",
+            "cities/bergen.html",
             "cities/bergen.html#rain",
             "cities/oslo.md#oslo",
             "cities/oslo.md#museums",

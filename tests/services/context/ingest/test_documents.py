@@ -65,7 +65,6 @@ def test_a_long_heading_is_shortened() -> None:
     ("data", "reason"),
     [
         ("é".encode("latin-1"), "not UTF-8 .byte 1"),
-        ("hi".encode("utf-16"), "not UTF-8"),
         (b"a\0b", "NUL"),
     ],
 )
@@ -76,6 +75,20 @@ def test_other_encodings_are_refused_not_guessed(data: bytes, reason: str) -> No
     assert "save it as UTF-8" in raised.value.message
 
 
+def test_a_text_that_is_not_what_it_declares_is_refused() -> None:
+    """By its mark, or by what its format says."""
+    with pytest.raises(UnreadableError, match="is not utf-16, which it says it is"):
+        decode(b"\xff\xfeh\x00i")
+    with pytest.raises(UnreadableError, match="unknown encoding"):
+        decode(b"hi", "klingon")
+
+
 def test_a_byte_order_mark_is_no_text() -> None:
     """Windows editors write one."""
     assert decode(b"\xef\xbb\xbfhello") == "hello"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_declares_its_encoding(encoding: str) -> None:
+    """What Windows programs call "Unicode" is read."""
+    assert decode("Zürich, 8 °C".encode(encoding)) == "Zürich, 8 °C"

@@ -6,7 +6,7 @@ from services.context.ingest.documents import Section
 from services.context.ingest.readers.markdown import read_markdown
 
 PAGE = """---
-title: not this
+title: Paris and more
 tags: [a, b]
 ---
 Before any heading.
@@ -54,7 +54,7 @@ def test_a_page_becomes_its_sections() -> None:
     assert document.title == title
     assert document.sections == (
         Section((title,), "", ("Before any heading.",)),
-        Section((title,), "paris-and-more", ("A link and code & bold a picture. A soft break.",)),
+        Section((title,), "paris-and-more", ("A link and `code` & bold a picture. A soft break.",)),
         Section(
             (title, "Sights"),
             "sights",
@@ -94,3 +94,57 @@ def test_headings_between_others_do_not_inherit() -> None:
         ("A", "C"),
         ("A", "D"),
     ]
+
+
+@pytest.mark.parametrize(
+    "matter",
+    ["---\ntitle: Bread\n---\n", '+++\ntitle = "Bread"\n+++\n', "---\nTitle: Bread\n...\n"],
+)
+def test_front_matter_names_the_page(matter: str) -> None:
+    """YAML or TOML; a first heading then is a section like any other."""
+    document = read_markdown(f"{matter}# Dough\nFlour.".encode(), "stem")
+    assert document.title == "Bread"
+    assert document.sections == (Section(("Bread", "Dough"), "dough", ("Flour.",)),)
+
+
+def test_a_page_that_is_only_front_matter_is_its_description() -> None:
+    """Lists of pages are often made so."""
+    document = read_markdown(b"---\ntitle: Bread\ndescription: How to bake.\n---\n", "stem")
+    assert document.sections == (Section(("Bread",), "", ("How to bake.",)),)
+
+
+def test_a_heading_may_say_its_own_anchor() -> None:
+    """It is not part of the title."""
+    document = read_markdown("# T\n## Größe { #size .big }\nx\n## Plain {#own}\ny".encode(), "stem")
+    assert [(s.headings[-1], s.anchor) for s in document.sections] == [
+        ("Größe", "size"),
+        ("Plain", "own"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("> [!WARNING]\n> Hot.", ("Hot.",)),
+        ('!!! note "Mind"\n    Hot.\n\nAfter.', ("Mind.", "Hot.", "After.")),
+        (":::tip Mind\nHot.\n:::", ("Mind.", "Hot.")),
+        ("/// warning | Mind\nHot.\n///", ("Mind.", "Hot.")),
+        ('=== "Python"\n\n    Hot.', ("Python.", "Hot.")),
+        ("{{< figure src='x' >}}\nHot.", ("Hot.",)),
+        ("import X from './x'\n\n<Tabs value='a'>Hot.</Tabs>", ("Hot.",)),
+        ("::: package.module.Class\n    options:\n      x: 1\n\nHot.", ("Hot.",)),
+        ("- [a](#a)\n- [b](#b)\n- [c](#c)\n- [d](#d)\n\nHot.", ("Hot.",)),
+    ],
+)
+def test_what_generators_add_to_markdown_is_no_text(text: str, said: tuple[str, ...]) -> None:
+    """Admonitions, tabs, short codes, components, generated parts, tables of contents."""
+    assert [b for s in read_markdown(text.encode(), "stem").sections for b in s.blocks] == list(
+        said
+    )
+
+
+def test_code_is_kept_as_it_stands() -> None:
+    """Also where it looks like something that is taken off elsewhere."""
+    code = "!!! note\n    import x from 'y'\n{{< z >}}"
+    (section,) = read_markdown(f"```\n{code}\n```".encode(), "stem").sections
+    assert section.blocks == (code,)
