@@ -1,0 +1,10 @@
+"""Say what happened: one line a run, metrics, traces. No question, answer, key or address is said.
+
+Start reading at `services.telemetry.record`. Knows neither runs nor HTTP: it is told plain figures.
+"""
+
+from .metrics import Metrics
+from .record import RunRecord
+from .reporter import Reporter
+
+__all__ = ["Metrics", "Reporter", "RunRecord"]

@@ -1,0 +1,41 @@
+"""Log records as one line each, however they were filled: escaped and cut.
+
+A message, an exception's text and a traceback may hold what a stranger sent. A line break in them
+cannot begin a record, an escape sequence cannot reach a terminal, and none is much over `LONGEST`.
+"""
+
+import logging
+import re
+
+LONGEST = 8 * 1024
+
+# Control characters of both sets, and the marks that some viewers break or turn a line at.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class LineFormatter(logging.Formatter):
+    """Level, logger and message; a traceback follows on the same line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record as one line."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - an argument that does not fit its format
+            message = str(record.msg)
+        if record.exc_info and record.exc_info[0] is not None:
+            message += "\n" + self.formatException(record.exc_info)
+        return escape_line(f"{record.levelname} {record.name}: {message}")
+
+
+def escape_line(text: str, longest: int = LONGEST) -> str:
+    """Make one bounded line of `text`: what could end, hide or turn it becomes visible."""
+    # A long text keeps its end, where a traceback says what happened.
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} … {len(text) - longest} left out … {text[-longest // 2 :]}"
+    return _UNSAFE.sub(lambda found: _NAMED.get(found[0]) or _code(found[0]), text)
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
