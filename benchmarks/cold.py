@@ -47,14 +47,14 @@ def mark(stage):
 import functions.chat
 mark("the function is imported")
 import asyncio
-from services.streaming import installed
-here = installed()
-here.log, here.context
+from services.streaming import default_app
+app = default_app()
+app.log, app.context
 mark("log and documents are opened")
-asyncio.run(here.context.check())
+asyncio.run(app.context.check())
 mark("boto3 has read the manifest in S3")
 async def ask():
-    await here.context.retrieve("What are the best museums in Paris?", 5)
+    await app.context.retrieve("What are the best museums in Paris?", 5)
 asyncio.run(ask())
 mark("a first question has its passages")
 """

@@ -221,8 +221,8 @@ _START = """
 import sys, time
 began = time.perf_counter()
 import functions.chat
-from services.streaming.app import installed
-installed().chat
+from services.streaming.app import default_app
+default_app().chat
 imported = time.perf_counter() - began
 early = "boto3" in sys.modules or "openai" in sys.modules
 # Not what `resource` says: that begins with the peak of whoever started this process.

@@ -65,8 +65,7 @@ def main() -> int:
 def _open_parts() -> Settings:
     # Opened before the first question, so that a fault of the installation is told at once.
     app = default_app()
-    _ = app.log, app.chat, app.recordings
-    asyncio.run(app.context.prepare())
+    asyncio.run(app.prepare())
     return app.settings
 
 

@@ -5,7 +5,9 @@ neither imports the other.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from .progress import Report, no_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,3 +43,20 @@ class Passage:
     score: float
     coverage: float
     sentences: tuple[Sentence, ...]
+
+
+class Retriever(Protocol):
+    """A library that finds passages; `services.context.Library` is one."""
+
+    async def retrieve(
+        self,
+        question: str,
+        top_k: int,
+        *,
+        previous: str | None = None,
+        report: Report = no_report,
+    ) -> tuple[Passage, ...]:
+        """Return up to `top_k` passages for `question`, best first.
+
+        `previous` holds the earlier questions of the conversation, one a line, the newest last.
+        """

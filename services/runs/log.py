@@ -134,6 +134,9 @@ class RunLog(Protocol):
     installation is at fault: a full disk, a missing table, refused credentials.
     """
 
+    # Whether runs outlive this process, and other processes can read them.
+    is_durable: bool
+
     async def start(
         self,
         *,

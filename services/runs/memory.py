@@ -54,11 +54,19 @@ class _Record:
 
 
 class MemoryLog:
-    """`RunLog` in a dict. `retention` is in seconds; `now` gives epoch seconds."""
+    """`RunLog` in a dict. `retention` is in seconds; `now` gives epoch seconds.
+
+    A test says `is_durable` of one that stands for a log that other processes share.
+    """
 
     def __init__(
-        self, *, retention: float = MEMORY_RETENTION_SECONDS, now: Callable[[], float] = time.time
+        self,
+        *,
+        retention: float = MEMORY_RETENTION_SECONDS,
+        now: Callable[[], float] = time.time,
+        is_durable: bool = False,
     ) -> None:
+        self.is_durable = is_durable
         self._retention = retention
         self._now = now
         self._notifier = Notifier()

@@ -1,12 +1,12 @@
-"""Streaming answers: the facade and everything a function needs around it.
+"""Streaming answers: the handlers of requests, and everything a function needs around them.
 
-from . import handle_streaming_request
+from services.streaming import handle_streaming_request
 
 response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
 from ..progress import Progress
-from .app import App, default_app
+from .app import App, default_app, set_default_app, shut_down, wait_closed
 from .events import (
     ErrorEvent,
     Final,
@@ -20,8 +20,14 @@ from .events import (
     Usage,
     UsageEvent,
 )
-from .handlers import handle_request, handle_streaming_request
-from .health import handle_health
+from .handlers import (
+    handle_health,
+    handle_request,
+    handle_resume,
+    handle_state,
+    handle_stop,
+    handle_streaming_request,
+)
 from .http.asgi import http_app
 from .http.requests import (
     Cursor,
@@ -33,8 +39,6 @@ from .http.requests import (
     read_reader,
 )
 from .question import Question, Reader
-from .reading import handle_resume, handle_state, handle_stop
-from .shutdown import shut_down, wait_closed
 
 __all__ = [
     "App",
@@ -67,6 +71,7 @@ __all__ = [
     "read_owner",
     "read_question",
     "read_reader",
+    "set_default_app",
     "shut_down",
     "wait_closed",
 ]

@@ -1,131 +1,146 @@
-"""What this process is made of: its settings, run log, context and chat provider.
+"""The parts of a process: settings, run log, library, chat provider, recordings, live runs.
 
-Each part is opened when first used, so a cold start pays only for what it answers with, and an
-installation at fault says so before a model is paid.
+A program hands in the parts it has; each other part is opened by the settings when it is first
+used, so that a cold start pays only for what it answers with.
 """
 
-import asyncio
 import os
-from dataclasses import dataclass, field
-from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ..errors import RiverrunError
+from ..errors import SetupError
+from ..passages import Retriever
 from ..runs import RunLog, open_log
 from ..settings import Settings, read_settings
+from .events import read_event
+from .run.registry import LiveRuns
 
 if TYPE_CHECKING:
     from ..chat import ChatProvider
-    from ..context import Library
     from ..runs.recordings import Recording
-    from .readers.session import ReaderSession
-    from .run.errors import PausedError
-    from .run.task import RunTask
+
+_default: list["App"] = []
 
 
-# How long the readers of a run that was let go have to read its last entries, in seconds.
-PAUSE_NOTICE = 0.05
-
-
-class BusyError(RiverrunError):
-    """This process has as many streams open as it was told to."""
-
-    code = "rate_limited"
-    retryable = True
-
-
-@dataclass
 class App:
-    """One process's parts.
+    """The parts of one process.
 
-    `streams` counts the readers it serves now, `readers` are their seats, for each run; `run_tasks`
-    are the runs that are being produced here. `presence_tasks` are the tasks that tell other
-    processes of the readers here, or look for theirs, one for a run. Once `is_closing`, nobody is
-    let in.
+    `log` keeps the runs, `context` finds passages, `chat` writes answers, and `recordings` are
+    replayed instead of answering. `live` is the register of the runs that are live here.
     """
 
-    settings: Settings
-    streams: int = field(default=0, init=False)
-    is_closing: bool = field(default=False, init=False)
-    readers: "dict[str, set[ReaderSession]]" = field(default_factory=dict, init=False)
-    run_tasks: "dict[str, RunTask]" = field(default_factory=dict, init=False)
-    presence_tasks: "dict[str, asyncio.Task[None]]" = field(default_factory=dict, init=False)
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        log: RunLog | None = None,
+        context: Retriever | None = None,
+        chat: "ChatProvider | None" = None,
+        recordings: "tuple[Recording, ...] | None" = None,
+    ) -> None:
+        self.settings = settings if settings is not None else Settings()
+        self.live = LiveRuns(self.settings.max_streams)
+        self._log = log
+        self._context = context
+        self._chat = chat
+        self._recordings = recordings
 
     @property
-    def is_durable(self) -> bool:
-        """Whether the log outlives this process."""
-        return not self.settings.log.startswith("memory://")
-
-    @cached_property
     def log(self) -> RunLog:
-        """Where runs are kept."""
-        return open_log(self.settings)
+        """The log that keeps the runs."""
+        if self._log is None:
+            self._log = open_log(self.settings)
+        return self._log
 
-    @cached_property
-    def context(self) -> "Library":
-        """Where passages come from."""
-        from ..context import open_context
+    @property
+    def context(self) -> Retriever:
+        """The library that finds passages."""
+        if self._context is None:
+            from ..context import open_context
 
-        return open_context(self.settings)
+            self._context = open_context(self.settings)
+        return self._context
 
-    @cached_property
+    @property
     def chat(self) -> "ChatProvider":
-        """Who writes the answers."""
-        from ..chat import open_chat
+        """The provider that writes answers."""
+        if self._chat is None:
+            from ..chat import open_chat
 
-        return open_chat(self.settings)
+            self._chat = open_chat(self.settings)
+        return self._chat
 
-    @cached_property
+    @property
     def recordings(self) -> "tuple[Recording, ...]":
-        """What is replayed instead of answering; none where nothing is."""
-        from .answering.replay import open_recordings
+        """The recordings that are replayed instead of answering; none where none were chosen."""
+        if self._recordings is None:
+            self._recordings = _open_recordings(self.settings)
+        return self._recordings
 
-        return open_recordings(self.settings.replay) if self.settings.replay else ()
+    async def prepare(self) -> None:
+        """Open every part now, so that the first question need not wait.
 
-    def admit(self) -> None:
-        """Count a reader in. Raises `BusyError` when there is no room, or no time any more."""
-        if self.is_closing:
-            raise BusyError(
-                "This service is being ended.",
-                code="overloaded",
-                retry_after_ms=1000,
-                hint="Ask again in a moment.",
-            )
-        if self.streams >= self.settings.max_streams:
-            raise BusyError(
-                "Too many answers are being streamed at the moment.",
-                retry_after_ms=1000,
-                hint="Ask again in a moment.",
-            )
-        self.streams += 1
+        Raises `SetupError` for a part that cannot be opened.
+        """
+        _ = self.log, self.chat, self.recordings
+        if isinstance(self.context, _Preparable):
+            await self.context.prepare()
 
-    def find_task(self, run_id: str) -> "RunTask | None":
-        """Who writes that run here; None also for a production that has just let it go."""
-        run_task = self.run_tasks.get(run_id)
-        return run_task if run_task is not None and run_task.paused is None else None
-
-    def disconnect_readers(self, run_id: str, paused: "PausedError") -> None:
-        """A run was let go here: whoever still waits for it in a moment is told so."""
-        loop = asyncio.get_running_loop()
-        for session in self.readers.get(run_id, ()):
-            loop.call_later(PAUSE_NOTICE, session.disconnect, paused)
-
-    def remove_task(self, run_task: "RunTask") -> None:
-        """A production has ended here."""
-        if self.run_tasks.get(run_task.run.id) is run_task:
-            del self.run_tasks[run_task.run.id]
-
-    async def wait_finished(self, run_id: str) -> None:
-        """Wait until a run is not produced here any more."""
-        if (run_task := self.run_tasks.get(run_id)) is not None:
-            await run_task.ended()
-
-    def release(self) -> None:
-        """Count a reader out."""
-        self.streams -= 1
+    async def check_context(self) -> None:
+        """Check that the library can be searched, as far as it can tell without a search."""
+        if isinstance(self.context, _Checkable):
+            await self.context.check()
 
 
-@cache
+@runtime_checkable
+class _Preparable(Protocol):
+    async def prepare(self) -> None: ...
+
+
+@runtime_checkable
+class _Checkable(Protocol):
+    async def check(self) -> None: ...
+
+
 def default_app() -> App:
-    """The installation of this process, from its environment."""
-    return App(read_settings(os.environ))
+    """Return the app of this process: the one that was set, else one of its environment."""
+    if not _default:
+        _default.append(App(read_settings(os.environ)))
+    return _default[0]
+
+
+def set_default_app(app: App | None) -> None:
+    """Make `app` the app of this process; None makes the next one of its environment anew."""
+    _default[:] = [] if app is None else [app]
+
+
+def shut_down(app: App | None = None) -> None:
+    """End this process's streams within 0.2 s: pause every run, disconnect every reader.
+
+    No reader is admitted after this, and a run that is about to begin is paused before a model
+    is paid. Call it on the event loop, for instance from a signal handler; `wait_closed` waits
+    for what it set off.
+    """
+    (app or default_app()).live.close()
+
+
+async def wait_closed(seconds: float, app: App | None = None) -> None:
+    """Wait until no run is produced here any more, also none without readers; at most `seconds`."""
+    await (app or default_app()).live.wait_closed(seconds)
+
+
+def _open_recordings(settings: Settings) -> "tuple[Recording, ...]":
+    if settings.replay is None:
+        return ()
+    from ..runs.recordings import read_recordings
+
+    recordings = read_recordings(settings.replay)
+    for recording in recordings:
+        for _, entry in recording.entries:
+            try:
+                read_event(entry.payload)
+            except (LookupError, TypeError, ValueError, StopIteration, AttributeError) as error:
+                raise SetupError(
+                    f"Event {entry.seq} of the recording of run {recording.run_id} in "
+                    f"{settings.replay} is none that this Riverrun knows."
+                ) from error
+    return recordings

@@ -1,40 +1,47 @@
-"""The front door: a question in, a streaming response (or one JSON object) out.
+"""The handlers of requests: a question, a cursor or a run in, a response out.
 
     response = await handle_streaming_request({"query": "What is there to see in Paris?"})
 
 The question-answering pipeline is only the default producer. Any async generator of events, or
-of plain strings, can be handed in; everything else (one terminal event, heartbeats, the run
-log, resuming, stopping, cleaning up) comes with it.
+of plain strings, can be handed in; everything else (one terminal event, heartbeats, the run log,
+resuming, stopping, cleaning up) comes with it.
 """
 
-import secrets
-from collections.abc import AsyncGenerator, Mapping
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import anyio
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from ..errors import RiverrunError
-from ..runs import Run
+from ..runs import Entry, Run
+from .answering.producer import Producer
 from .app import App, default_app
-from .http.requests import fingerprint
-from .http.responses import error_response, stream_response, terminal_response
-from .question import Question, Reader, dump_question, parse_question
-from .readers.join import join_run
-from .readers.session import prime, serve_reader, start_uncancellable
+from .http.requests import Cursor, RequestError, make_fingerprint, parse_question
+from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
+from .question import Question, Reader
+from .readers.join import AnswerSource, join_run, start_run
+from .readers.session import start_uncancellable
+from .run.checkpoint import pause_reason
 from .run.log_writer import Entries
+from .run.resume import end_run
 from .run.stages import Observer
-from .run.start import Producer, open_producer, producer_name, start_run_task
-from .run.task import read_live
+from .run.transcript import Transcript
 
-__all__ = ["Producer", "handle_request", "handle_streaming_request"]
+logger = logging.getLogger("riverrun.health")
 
-# How long one JSON answer waits for a run that is let go, in seconds: a function that has answered
+# How long a JSON answer waits for its run to be paused, in seconds: a function that has answered
 # is frozen.
 LEASE_RELEASE_SECONDS = 0.2
+
+# A part that does not open now may open after a deploy: the advice for the next try, in seconds.
+RETRY_AFTER = "10"
 
 
 async def handle_streaming_request(
@@ -47,23 +54,20 @@ async def handle_streaming_request(
 ) -> Response:
     """Answer `data` as a stream of events.
 
-    `data` is a request's JSON object (docs/contract.md, section 2) or a checked `Question`.
-    `observers` are called with every event before it goes out. With `resumable`, `producer` (a
+    `data` is a request's JSON object (the contract, section 2) or a checked `Question`.
+    `observers` are called with every event before it goes out. A `resumable` producer (a
     function) says only what comes after `question.so_far`: then an answer that one invocation
     has no time for is finished by another. A request that cannot be served comes back as the
     contract's error object with its HTTP status.
     """
     app = app or default_app()
-    asked = _Answer(producer, producer_name(producer, resumable=resumable), observers, app)
+    source = AnswerSource(producer, resumable, observers)
     try:
-        question = _question(data)
-        run, entries = await start_uncancellable(asked.run(question, question.reader))
-    except BaseException as error:
-        await _close_producer(producer)
-        if isinstance(error, RiverrunError):
-            return error_response(error)
-        raise
-    return stream_response(entries, question.dialect, run.id, partial(app.wait_finished, run.id))
+        question = _read_question(data)
+        run, entries = await _start(question, question.reader, source, app)
+    except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
+        return await _refuse(producer, error)
+    return _stream(run, entries, question.dialect, app)
 
 
 async def handle_request(
@@ -74,87 +78,166 @@ async def handle_request(
     observers: tuple[Observer, ...] = (),
     app: App | None = None,
 ) -> Response:
-    """Answer `data` as one JSON object: the result, or the error with its HTTP status.
-
-    Time that runs out is such an error, with a cursor: the same request with the same
-    Idempotency-Key goes on. For the rest see `handle_streaming_request`.
-    """
+    """Answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
     app = app or default_app()
-    asked = _Answer(producer, producer_name(producer, resumable=resumable), observers, app)
+    source = AnswerSource(producer, resumable, observers)
     try:
-        question = _question(data)
-        run, entries = await start_uncancellable(
-            asked.run(question, replace(question.reader, resume=False))
-        )
-    except BaseException as error:
-        await _close_producer(producer)
-        if isinstance(error, RiverrunError):
-            return error_response(error)
-        raise
+        question = _read_question(data)
+        # A JSON answer cannot be read on from a cursor, so its reader is one that does not resume.
+        run, entries = await _start(question, replace(question.reader, resume=False), source, app)
+    except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
+        return await _refuse(producer, error)
     async with aclosing(entries):
         async for entry in entries:
             if entry is not None and entry.terminal:
                 if entry.seq == 0:
                     with anyio.move_on_after(LEASE_RELEASE_SECONDS):
-                        await app.wait_finished(run.id)
+                        await app.live.wait_finished(run.id)
                 return terminal_response(entry, run.id)
     raise AssertionError("a run always ends with a terminal entry")
 
 
-def _question(data: Question | Mapping[str, Any]) -> Question:
+async def handle_resume(
+    cursor: Cursor,
+    *,
+    owner: str | None = None,
+    dialect: str = "native",
+    reader: Reader | None = None,
+    producer: Producer | None = None,
+    app: App | None = None,
+) -> Response:
+    """Go on reading a run after `cursor`.
+
+    Never starts a run. A `reader` with `resume` makes a run go on that has no producer, if it
+    was started by the pipeline, or by `producer`, a function that says what comes after
+    `question.so_far`; no other reader ever makes a model work. 204 when nothing is left, which
+    also tells an `EventSource` to stop asking.
+    """
+    app = app or default_app()
+    reader = reader or Reader()
+    try:
+        run = await app.log.find(cursor.run_id, owner)
+        last = await app.log.read_last(run.id)
+        written = last.seq if last is not None else 0
+        if cursor.seq > written:
+            raise RequestError("The cursor is ahead of its run.")
+        if last is not None and last.terminal and cursor.seq == written:
+            return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        source = AnswerSource(producer, resumable=True)
+        _, entries = await start_uncancellable(join_run(run, cursor.seq, reader, source, app))
+    except RiverrunError as error:
+        return error_response(error)
+    return _stream(run, entries, dialect, app)
+
+
+async def handle_state(
+    run_id: str, *, owner: str | None = None, app: App | None = None
+) -> Response:
+    """Return the state of a run as JSON: `running` or `paused` with what it said, or its end."""
+    app = app or default_app()
+    try:
+        run = await app.log.find(run_id, owner)
+        state: dict[str, Any] = {"runId": run.id, "state": "running", "lastEventId": None}
+        answer: list[str] = []
+        after = 0
+        while entries := await app.log.read(run.id, after):
+            for entry in entries:
+                _add_to_state(state, answer, entry)
+            after = entries[-1].seq
+    except RiverrunError as error:
+        return error_response(error)
+    if state["state"] == "running":
+        if pause_reason(run) is not None:
+            state["state"] = "paused"
+        state["partial"] = {"answer": "".join(answer), "sources": state.pop("sources", [])}
+    state.pop("sources", None)
+    state["lastEventId"] = f"{run.id}-{after}"
+    return JSONAnswer(state)
+
+
+async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None = None) -> Response:
+    """Stop a run, and keep what it said. 202, however often it is asked."""
+    app = app or default_app()
+    try:
+        run = await app.log.find(run_id, owner)
+        task = app.live.find_task(run.id)
+        if task is not None:
+            task.stop()
+        else:
+            await end_run(run, app.log, Transcript.stopped)
+    except RiverrunError as error:
+        return error_response(error)
+    return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)
+
+
+async def handle_health(*, app: App | None = None) -> Response:
+    """Open what an answer needs, and call no model: 200, or 503 with the parts that do not open.
+
+    The answer names parts, never paths or causes: the logger gets those.
+    """
+    app = app or default_app()
+
+    parts: dict[str, Callable[[], object]] = {
+        "runs": lambda: app.log,
+        "context": app.check_context,
+        "chat": lambda: app.chat,
+    }
+    checks = {name: await _check_part(name, part) for name, part in parts.items()}
+    if all(state == "ok" for state in checks.values()):
+        return JSONAnswer({"status": "ok", "checks": checks})
+    unavailable = {"status": "unavailable", "checks": checks}
+    return JSONAnswer(unavailable, 503, {"Retry-After": RETRY_AFTER})
+
+
+def _read_question(data: Question | Mapping[str, Any]) -> Question:
     return data if isinstance(data, Question) else parse_question(data)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a question is answered with. `name` is who can go on with it (`producer_name`)."""
-
-    producer: Producer | None
-    name: str | None
-    observers: tuple[Observer, ...]
-    app: App
-
-    async def run(self, question: Question, reader: Reader) -> tuple[Run, Entries]:
-        """The run of `question`, new or joined, and its entries for `reader`."""
-        app = self.app
-        mark = fingerprint(question)
-        if question.session_id == "":
-            question = replace(question, session_id=secrets.token_urlsafe(16))
-        said = open_producer(self.producer, question, app)
-        app.admit()
-        try:
-            run, new = await app.log.start(
-                owner=question.owner,
-                key=question.idempotency_key,
-                fingerprint=mark,
-                question=dump_question(question, self.name),
-            )
-        except BaseException:
-            app.release()
-            raise
-        if not new:
-            await said.aclose()
-            # Whoever repeats the request wants its answer, so it goes on if it has to.
-            return await join_run(
-                run,
-                0,
-                reader,
-                app,
-                name=self.name,
-                producer=self.producer,
-                observers=self.observers,
-                may_resume=True,
-            )
-        pausable = app.is_durable and self.name is not None
-        run_task = start_run_task(
-            run, question, said, app, observers=self.observers, pausable=pausable
-        )
-        will_resume = reader.resume and pausable
-        entries = await prime(read_live(run_task, app, will_resume=will_resume))
-        return run, await prime(serve_reader(entries, app, run, reader, will_resume=will_resume))
+async def _start(
+    question: Question, reader: Reader, source: AnswerSource, app: App
+) -> tuple[Run, Entries]:
+    mark = make_fingerprint(question)
+    return await start_uncancellable(start_run(question, reader, source, app, fingerprint=mark))
 
 
-async def _close_producer(producer: Producer | None) -> None:
-    # A generator that was handed in is closed even when it was never begun.
+async def _refuse(producer: Producer | None, error: BaseException) -> Response:
+    """Close a generator that was handed in, and return `error` as a response, or raise it."""
     if isinstance(producer, AsyncGenerator):
-        await producer.aclose()
+        await producer.aclose()  # no stage closes one that was never begun
+    if isinstance(error, RiverrunError):
+        return error_response(error)
+    raise error
+
+
+def _stream(run: Run, entries: Entries, dialect: str, app: App) -> Response:
+    return stream_response(entries, dialect, run.id, partial(app.live.wait_finished, run.id))
+
+
+def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> None:
+    event = from_json(entry.payload)
+    if entry.kind == "token":
+        answer.append(event["text"])
+    elif entry.kind == "reset":
+        answer.clear()
+    elif entry.kind == "sources":
+        state["sources"] = event["sources"]
+    elif entry.kind == "status":
+        state["status"] = event["status"]
+    elif entry.kind == "final":
+        state.update(state="completed", result=event["result"])
+    elif entry.kind == "error":
+        state.update(state="failed", error=event)
+
+
+async def _check_part(name: str, part: Callable[[], object]) -> str:
+    try:
+        opened = part()
+        if inspect.isawaitable(opened):
+            await opened
+    except RiverrunError as error:
+        logger.error("%s is not ready: %s", name, error)
+    except Exception:
+        logger.exception("%s is not ready.", name)
+    else:
+        return "ok"
+    return "unavailable"

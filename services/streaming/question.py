@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from ..errors import RiverrunError
-
-if TYPE_CHECKING:
-    from .run.transcript import Transcript
+from .events import Source, Status, Usage
 
 Include = Literal["tokens", "sources", "usage"]
 INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
@@ -40,6 +38,28 @@ class Reader:
     response_seconds_left: float | None = None
 
 
+class UnbilledSegment(NamedTuple):
+    """What an earlier producer wrote after the run's last report of its usage.
+
+    The answer had `start` characters then, and `text` is what it added. `step` is the name of the
+    step it was at; "" where it was between two.
+    """
+
+    start: int
+    text: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What earlier producers of a run did, besides the text of its answer."""
+
+    sources: tuple[Source, ...] = ()
+    usage: Usage | None = None
+    last_step: Status | None = None
+    unbilled: tuple[UnbilledSegment, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What somebody asked, and how they want to be answered.
@@ -63,7 +83,7 @@ class Question:
     seconds_left: float | None = None
     response_seconds_left: float | None = None
     so_far: str = ""
-    earlier: "Transcript | None" = None
+    earlier: Earlier | None = None
 
     @property
     def reader(self) -> Reader:
@@ -73,18 +93,6 @@ class Question:
             seconds_left=self.seconds_left,
             response_seconds_left=self.response_seconds_left,
         )
-
-
-def parse_question(data: object, **known: Any) -> Question:
-    """Check `data`, the JSON of a body or query parameters of the same names.
-
-    `known` is what only the caller knows. Raises `InvalidQuestionError` with a `field` and a
-    `message` for each fault.
-    """
-    # When the first question comes: pydantic's models are half of what a cold start would pay.
-    from .http.request_model import read_request
-
-    return Question(**read_request(data), **known)
 
 
 def dump_question(question: Question, producer: str | None = "") -> bytes:

@@ -34,7 +34,8 @@ from services.runs.dynamodb.log import DynamoLog
 from services.runs.sqlite import log as sqlite_log
 from services.runs.sqlite import rows as sqlite_rows
 from services.runs.sqlite.log import SQLiteLog
-from services.streaming import default_app, handlers, reading
+from services.settings import read_settings
+from services.streaming import App, handlers, set_default_app
 from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
 from services.streaming.readers import session, tail
 from services.streaming.run import log_writer, task
@@ -133,8 +134,7 @@ def outspoken() -> None:
             traceback.print_exception(error, limit=-6)
         return error_response(error, **more)
 
-    for module in (handlers, reading):
-        put_into(module, "error_response", told)
+    put_into(handlers, "error_response", told)
 
 
 def loses(log: RunLog) -> None:
@@ -235,9 +235,9 @@ PROMISES: dict[str, Callable[[RunLog], None]] = {
 def main() -> int:
     """Serve until killed or ended. Returns the exit status."""
     options: dict[str, Any] = json.loads(os.environ["DEPLOYED"])
-    app = default_app()
-    app.__dict__["chat"] = Counted(Path(options["calls"]))
-    app.__dict__["context"] = Nothing()
+    counted = Counted(Path(options["calls"]))
+    app = App(read_settings(os.environ), chat=counted, context=Nothing())
+    set_default_app(app)
     kept_waiting = SQLiteLog.__init__.__kwdefaults__
     assert kept_waiting is not None
     kept_waiting["busy"] = options.get("busy", kept_waiting["busy"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from functions import chat
 from services.runs import Run
-from services.settings import ROOT
-from services.streaming import App, default_app
+from services.settings import ROOT, read_settings
+from services.streaming import App, set_default_app
 from services.streaming.encoders.sse import EventStreamParser
 from tests.functions.asgi import call, post
 from tests.functions.serving import Server
@@ -401,9 +402,8 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     """This process as a server, whose runs are counted."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    default_app.cache_clear()
-    counted = Counted(default_app())
-    counted.app.__dict__["context"] = Shelf()
+    counted = Counted(App(read_settings(os.environ), context=Shelf()))
+    set_default_app(counted.app)
     begin = counted.app.log.start
 
     async def start(**known: Any) -> tuple[Run, bool]:
@@ -413,7 +413,7 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
 
     monkeypatch.setattr(counted.app.log, "start", start)
     yield counted
-    default_app.cache_clear()
+    set_default_app(None)
 
 
 @pytest.mark.anyio
@@ -431,7 +431,7 @@ async def test_resuming_never_starts_a_run(app: Counted) -> None:
         named = await call(chat.app, f"/.netlify/functions/chat?query=y&lastEventId={cursor}")
         assert (get.status, posted.status, named.status) == (status, status, status)
     assert len(app.runs) == 1
-    assert app.app.streams == 0
+    assert app.app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -444,7 +444,7 @@ async def test_a_refused_request_starts_no_run(app: Counted) -> None:
     for method in ("OPTIONS", "PUT", "HEAD"):
         await call(chat.app, "/api/chat?query=x", method=method)
     assert app.runs == []
-    assert app.app.streams == 0
+    assert app.app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -454,7 +454,7 @@ async def test_a_broken_installation_is_500_with_no_word_of_why(
     """In a stream, in JSON and before either; the log says what to do."""
     nowhere = "/nowhere/canary-index"
     monkeypatch.setenv("RIVERRUN_INDEX", nowhere)
-    default_app.cache_clear()
+    set_default_app(None)
     streamed = await call(chat.app, **post({"query": "x", "streaming": True}))
     whole = await call(chat.app, **post({"query": "x"}))
     last = streamed.events()[-1]

@@ -21,10 +21,10 @@ os.environ.update(
     RIVERRUN_LOG="dynamodb://table",
 )
 importlib.import_module(sys.argv[1])
-from services.streaming import installed
-here = installed()
+from services.streaming import default_app
+app = default_app()
 if sys.argv[2] == "opened":
-    here.log, here.context
+    app.log, app.context
 print(json.dumps(sorted(set(sys.argv[3:]) & set(sys.modules))))
 """
 

@@ -49,6 +49,8 @@ class DynamoLog:
     `now` gives epoch seconds.
     """
 
+    is_durable = True
+
     def __init__(
         self,
         table: Table,

@@ -56,6 +56,8 @@ class SQLiteLog:
     file cannot be used.
     """
 
+    is_durable = True
+
     def __init__(
         self,
         path: Path | str,

@@ -24,10 +24,9 @@ from ..events import (
     Status,
     Unmatched,
 )
-from ..question import Question
+from ..question import Earlier, Question
 from ..run.channel import Channel, run_pump
 from ..run.stages import DEADLINE_MARGIN
-from ..run.transcript import Transcript
 from .collector import AnswerCollector
 from .steps import Steps
 
@@ -54,7 +53,7 @@ def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]
 
 
 async def _skip_earlier(
-    events: AsyncGenerator[Event, None], earlier: Transcript
+    events: AsyncGenerator[Event, None], earlier: Earlier
 ) -> AsyncGenerator[Event, None]:
     async with aclosing(events):
         async for event in events:
@@ -62,7 +61,7 @@ async def _skip_earlier(
                 yield event
 
 
-def _is_known(event: Event, earlier: Transcript) -> bool:
+def _is_known(event: Event, earlier: Earlier) -> bool:
     if isinstance(event, Sources):
         return bool(earlier.sources)
     last = earlier.last_step
@@ -180,9 +179,9 @@ def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
     """
     unbilled = question.earlier.unbilled if question.earlier is not None else ()
     return tuple(
-        UnbilledCall(question.so_far[: go.begun], go.answer)
-        for go in unbilled
-        if go.answer or go.step == ANSWER_STEP
+        UnbilledCall(question.so_far[: segment.start], segment.text)
+        for segment in unbilled
+        if segment.text or segment.step == ANSWER_STEP
     )
 
 

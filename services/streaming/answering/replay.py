@@ -9,10 +9,9 @@ import asyncio
 import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from ...errors import RiverrunError, SetupError
-from ...runs.recordings import Recording, read_recordings
+from ...errors import RiverrunError
+from ...runs.recordings import Recording
 from ..events import (
     ErrorEvent,
     Event,
@@ -24,24 +23,6 @@ from ..events import (
     read_event,
 )
 from ..question import Question
-
-
-def open_recordings(place: Path) -> tuple[Recording, ...]:
-    """The recordings in the file or folder `place`, the newest first.
-
-    Raises `SetupError` when one cannot be read, or holds what is no event.
-    """
-    recordings = read_recordings(place)
-    for recording in recordings:
-        for _, entry in recording.entries:
-            try:
-                read_event(entry.payload)
-            except (LookupError, TypeError, ValueError, StopIteration, AttributeError) as error:
-                raise SetupError(
-                    f"Event {entry.seq} of the recording of run {recording.run_id} in {place} is "
-                    "none that this Riverrun knows."
-                ) from error
-    return recordings
 
 
 async def replay(

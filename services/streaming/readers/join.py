@@ -1,55 +1,153 @@
-"""A reader comes to a run that exists: they follow it, or, where they may, make it go on.
+"""Give a reader the entries of a run: of a new one, or of one that exists.
 
 The one place where reading and producing meet. Knows nothing of requests and responses.
 """
 
+import secrets
+from dataclasses import dataclass, replace
+
 from ...runs import Run
+from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
-from ..question import Reader
+from ..question import Question, Reader, dump_question
 from ..run.log_writer import Entries
 from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
-from ..run.start import Producer, open_producer, start_run_task
-from ..run.task import read_live
+from ..run.start import start_run_task
+from ..run.task import RunTask
 from .session import prime, serve_reader
-from .tail import read_run
+from .tail import read_live, read_run
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSource:
+    """What answers a question: `producer`, else the pipeline, watched by `observers`.
+
+    A `resumable` producer says only what comes after `question.so_far`, so that another process
+    can go on with its run.
+    """
+
+    producer: Producer | None = None
+    resumable: bool = False
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The name by which a run knows who can go on with it; None where no producer can."""
+        return producer_name(self.producer, resumable=self.resumable)
+
+
+async def start_run(
+    question: Question, reader: Reader, source: AnswerSource, app: App, *, fingerprint: str
+) -> tuple[Run, Entries]:
+    """Start a run that answers `question`, or join the one of its idempotency key.
+
+    Returns the run, and its entries for `reader`. Raises `RiverrunError` when the reader cannot
+    be admitted or the log does not do it, `TypeError` for what is no producer.
+    """
+    if question.session_id == "":
+        question = replace(question, session_id=secrets.token_urlsafe(16))
+    output = open_producer(source.producer, question, app)
+    app.live.admit()
+    try:
+        run, is_new = await app.log.start(
+            owner=question.owner,
+            key=question.idempotency_key,
+            fingerprint=fingerprint,
+            question=dump_question(question, source.name),
+        )
+    except BaseException:
+        app.live.release()
+        raise
+    if not is_new:
+        await output.aclose()
+        # A client that repeats its request wants the answer, so a run without a producer goes on.
+        return await _read_existing(run, 0, reader, source, app, may_take_over=True)
+    can_pause = app.log.is_durable and source.name is not None
+    task = start_run_task(
+        run,
+        question,
+        output,
+        app.log,
+        app.live,
+        observers=source.observers,
+        can_pause=can_pause,
+        join_tokens=_joins_tokens(app),
+    )
+    return await _read_task(task, run, 0, reader, app, will_resume=reader.resume and can_pause)
 
 
 async def join_run(
-    run: Run,
-    after: int,
-    reader: Reader,
-    app: App,
-    *,
-    name: str | None,
-    producer: Producer | None = None,
-    observers: tuple[Observer, ...] = (),
-    may_resume: bool = False,
+    run: Run, after: int, reader: Reader, source: AnswerSource, app: App
 ) -> tuple[Run, Entries]:
-    """`run`, and its entries after `after` for a reader who was admitted; gives their place back.
+    """Return `run`, and its entries after `after` for `reader`.
 
-    Who `may_resume` a run makes it go on, here, if nobody produces it and `producer`, whose `name`
-    it must know, can. Nobody else ever calls a provider.
+    A reader with `resume` makes a run go on here that has no producer, if `source` can. No other
+    reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
-    able = app.is_durable and can_resume(run, name)
-    will_resume = reader.resume and able
+    app.live.admit()
+    return await _read_existing(run, after, reader, source, app, may_take_over=reader.resume)
+
+
+async def _read_existing(
+    run: Run, after: int, reader: Reader, source: AnswerSource, app: App, *, may_take_over: bool
+) -> tuple[Run, Entries]:
+    """Read a run for a reader who was admitted, who is released when that fails."""
+    is_able = app.log.is_durable and can_resume(run, source.name)
+    will_resume = reader.resume and is_able
     try:
-        ours = await take_over(run, app, reader) if may_resume and able else None
-        if ours is None:
-            entries = read_run(run, after, app, will_resume=will_resume)
-        else:
-            run_task = start_run_task(
-                ours.run,
-                ours.question,
-                open_producer(producer, ours.question, app),
-                app,
-                observers=observers,
-                pausable=True,
-                transcript=ours.transcript,
-                after=ours.after,
-            )
-            entries = await prime(read_live(run_task, app, after, will_resume=will_resume))
+        task = await _resume(run, reader, source, app) if may_take_over and is_able else None
     except BaseException:
-        app.release()
+        app.live.release()
         raise
+    if task is not None:
+        return await _read_task(task, run, after, reader, app, will_resume=will_resume)
+    entries = read_run(
+        run,
+        after,
+        app.log,
+        app.live,
+        heartbeat=app.settings.heartbeat,
+        will_resume=will_resume,
+    )
     return run, await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+
+
+async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> RunTask | None:
+    max_seconds = app.settings.max_run_seconds
+    resumed = await take_over(run, app.log, app.live, reader, max_seconds=max_seconds)
+    if resumed is None:
+        return None
+    return start_run_task(
+        resumed.run,
+        resumed.question,
+        open_producer(source.producer, resumed.question, app),
+        app.log,
+        app.live,
+        observers=source.observers,
+        can_pause=True,
+        join_tokens=_joins_tokens(app),
+        transcript=resumed.transcript,
+        after=resumed.after,
+    )
+
+
+async def _read_task(
+    task: RunTask, run: Run, after: int, reader: Reader, app: App, *, will_resume: bool
+) -> tuple[Run, Entries]:
+    entries = await prime(
+        read_live(
+            task,
+            app.log,
+            app.live,
+            after,
+            heartbeat=app.settings.heartbeat,
+            will_resume=will_resume,
+        )
+    )
+    return run, await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+
+
+def _joins_tokens(app: App) -> bool:
+    # Tokens of a recording were joined when it was made: replayed, they are the same events.
+    return app.log.is_durable and app.settings.replay is None

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
@@ -19,14 +19,12 @@ from ...runs import Entry, Run
 from ..app import App
 from ..events import Partial, Paused
 from ..question import Reader
+from ..run.checkpoint import read_transcript
 from ..run.errors import PausedError
 from ..run.log_writer import Entries, as_entry
+from ..run.registry import LiveTask
 from ..run.transcript import make_error_event
 from .presence import on_first_reader, on_last_reader_left
-from .tail import read_transcript
-
-if TYPE_CHECKING:
-    from ..run.task import RunTask
 
 logger = logging.getLogger("riverrun.run")
 
@@ -145,10 +143,8 @@ async def serve_reader(
     reader who `will_resume` to go on, else an error that may be retried. A log that fails under
     way, writing or reading, ends it with an error too: a reader who is told nothing waits for ever.
     """
-    session = _open_session(app, run.id, reader)
-    run_task = app.find_task(run.id)
-    if app.is_closing and run_task is None:
-        session.disconnect(PausedError("shutdown"))  # they were let in at the last moment
+    session = _open_session(app, run, reader)
+    run_task = app.live.find_task(run.id)
     seq = after
     ended = False
     pause: PausedError | None = None
@@ -179,10 +175,7 @@ async def serve_reader(
         if not ended:
             yield as_entry(0, make_error_event(error))
     finally:
-        session.close()
-        app.release()
-        with anyio.CancelScope(shield=True):
-            await _close_session(app, run.id, session, will_resume=pause is not None, ended=ended)
+        await _close_session(app, run, session, will_return=pause is not None, is_over=ended)
 
 
 def _make_paused_entry(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
@@ -192,7 +185,7 @@ def _make_paused_entry(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
 
 
 async def _make_error_entry(
-    pause: PausedError, run: Run, seq: int, app: App, run_task: "RunTask | None"
+    pause: PausedError, run: Run, seq: int, app: App, run_task: LiveTask | None
 ) -> Entry:
     failure = make_error_event(pause)
     try:
@@ -212,29 +205,29 @@ async def _make_error_entry(
     )
 
 
-async def _read_partial(run: Run, seq: int, app: App, run_task: "RunTask | None") -> Partial | None:
+async def _read_partial(run: Run, seq: int, app: App, run_task: LiveTask | None) -> Partial | None:
     """What there is of the answer up to entry `seq`, which is what this reader has read."""
-    if run_task is not None and run_task.paused is not None and run_task.seq == seq:
-        return run_task.transcript.partial()
+    if run_task is not None and run_task.pause is not None and run_task.seq == seq:
+        return run_task.read_partial()
     known = await app.log.find(run.id, run.owner)
-    transcript, _ = await read_transcript(known, app, seq)
+    transcript, _ = await read_transcript(known, app.log, seq)
     return transcript.partial()
 
 
-def _open_session(app: App, run_id: str, reader: Reader) -> ReaderSession:
+def _open_session(app: App, run: Run, reader: Reader) -> ReaderSession:
     session = ReaderSession(reader)
-    sessions = app.readers.setdefault(run_id, set())
-    if not sessions:
-        on_first_reader(app, run_id)
-    sessions.add(session)
+    if app.live.add_reader(run.id, session):
+        on_first_reader(app, run.id)
+    if app.live.is_closing and app.live.find_task(run.id) is None:
+        session.disconnect(PausedError("shutdown"))  # it was admitted at the last moment
     return session
 
 
 async def _close_session(
-    app: App, run_id: str, session: ReaderSession, *, will_resume: bool, ended: bool
+    app: App, run: Run, session: ReaderSession, *, will_return: bool, is_over: bool
 ) -> None:
-    sessions = app.readers[run_id]
-    sessions.discard(session)
-    if not sessions:
-        del app.readers[run_id]
-        await on_last_reader_left(app, run_id, will_resume=will_resume, ended=ended)
+    session.close()
+    app.live.release()
+    with anyio.CancelScope(shield=True):
+        if app.live.remove_reader(run.id, session):
+            await on_last_reader_left(app, run.id, will_return=will_return, is_over=is_over)

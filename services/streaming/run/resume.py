@@ -1,33 +1,33 @@
-"""Going on with a run that its last producer left unfinished, under the same numbers.
+"""Act on a run from outside its producer: take it over under the same numbers, or end it.
 
-Whoever goes on claims the run, reads what it said, and appends a status of their own before
+The process that takes a run over claims it, reads what it said, and appends a status before
 anything is paid for. That entry is the fence: an old producer that was thought dead finds its
-next number taken, writes no more and closes its provider. Says nothing of how the rest is made.
+next number taken, writes no more and closes its provider. Knows nothing of how the rest of the
+answer is made.
 """
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 
-from ...runs import Run, SequenceConflictError
-from ..app import App
+from ...runs import Run, RunLog, SequenceConflictError
 from ..events import Event, Status
 from ..question import Question, Reader, load_question, read_producer_name
-from ..readers.tail import (
-    APPEND_ATTEMPTS,
-    is_claimable,
-    make_interrupted_checkpoint,
-    read_transcript,
-)
+from .checkpoint import hand_back_checkpoint, is_claimable, read_transcript
 from .errors import DeadlineError
 from .log_writer import as_entries, release_lease
+from .registry import LiveRuns
 from .transcript import RESUMED_AT, Transcript
 
 logger = logging.getLogger("riverrun.run")
 
-# How often in a row a run may be gone on with without a word more of its answer.
+# Appends to a run that another process writes meanwhile: each lost one means that it wrote again.
+APPEND_ATTEMPTS = 50
+
+# How often in a row a run may be resumed without one more word of its answer.
 IDLE_LIMIT = 3
 
 RESUMED_DESCRIPTION = "Going on with the answer"
@@ -35,7 +35,7 @@ RESUMED_DESCRIPTION = "Going on with the answer"
 
 @dataclass(frozen=True, slots=True)
 class ResumedRun:
-    """A run that is ours now: what it said, up to and with entry `after`, and its question."""
+    """A run that this process produces now: what it said up to entry `after`, and its question."""
 
     run: Run
     question: Question
@@ -44,61 +44,90 @@ class ResumedRun:
 
 
 def can_resume(run: Run, producer: str | None) -> bool:
-    """Whether the producer of that name may go on with `run`. None may with none."""
+    """Return whether the producer of that name can go on with `run`; None names no producer."""
     return producer is not None and read_producer_name(run.question) == producer
 
 
-async def take_over(run: Run, app: App, reader: Reader) -> ResumedRun | None:
-    """Become the producer of `run`, if nobody is.
+async def take_over(
+    run: Run, log: RunLog, live: LiveRuns, reader: Reader, *, max_seconds: float
+) -> ResumedRun | None:
+    """Become the producer of `run`, if it has none.
 
-    None when somebody is, or was faster, or the run is over: then it is only to be read. A run that
-    is gone on with again and again and says nothing more is ended instead, as is one that began
-    more than `settings.max_run_seconds` seconds ago. One that could not be taken over is free
-    again.
+    None when it has one, when another process was faster, or when the run is over: then it is
+    only to be read. A run that is resumed again and again and says nothing more is ended instead,
+    as is one that began more than `max_seconds` ago. After a failure here the run can be claimed
+    again at once.
     """
-    if app.find_task(run.id) is not None:
+    if live.find_task(run.id) is not None:
         return None
-    known = await app.log.find(run.id, run.owner)
-    last = await app.log.read_last(run.id)
+    known = await log.find(run.id, run.owner)
+    last = await log.read_last(run.id)
     if (last is not None and last.terminal) or not is_claimable(known):
         return None
     try:
-        claimed = await app.log.claim(known)
+        claimed = await log.claim(known)
     except SequenceConflictError:
         return None
     try:
-        return await _append_fence(claimed, app, reader)
+        return await _append_fence(claimed, log, reader, max_seconds)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await release_lease(claimed, app.log, make_interrupted_checkpoint(known, claimed))
+            await release_lease(claimed, log, hand_back_checkpoint(known, claimed))
         raise
 
 
-async def _append_fence(run: Run, app: App, reader: Reader) -> ResumedRun | None:
+async def end_run(
+    run: Run,
+    log: RunLog,
+    ending: Callable[[Transcript, float], tuple[Event, ...]],
+    *,
+    orphan: bool = False,
+) -> None:
+    """End a run from outside its producer: the process that appends the next entry first decides.
+
+    An `orphan` is ended only while it has no producer: not when another process has resumed it.
+    """
     for _attempt in range(APPEND_ATTEMPTS):
-        transcript, last = await read_transcript(run, app)
+        transcript, last = await read_transcript(run, log)
+        if last is not None and last.terminal:
+            return
+        if orphan and not is_claimable(await log.find(run.id, run.owner)):
+            return
+        seq = last.seq if last is not None else 0
+        try:
+            await log.append(run.id, as_entries(seq, ending(transcript, time.time())))
+        except SequenceConflictError:
+            continue  # its producer was faster; try behind what it wrote
+        return
+
+
+async def _append_fence(
+    run: Run, log: RunLog, reader: Reader, max_seconds: float
+) -> ResumedRun | None:
+    for _attempt in range(APPEND_ATTEMPTS):
+        transcript, last = await read_transcript(run, log)
         if last is not None and last.terminal:
             return None
         after = last.seq if last is not None else 0
         now = time.time()
-        over = _is_over(transcript, now, app.settings.max_run_seconds)
-        said: tuple[Event, ...] = (
+        is_over = _is_over(transcript, now, max_seconds)
+        events: tuple[Event, ...] = (
             transcript.failed(DeadlineError(), now)
-            if over
+            if is_over
             else (_make_resumed_status(transcript, now),)
         )
-        entries = as_entries(after, said)
+        entries = as_entries(after, events)
         try:
-            await app.log.append(run.id, entries)
+            await log.append(run.id, entries)
         except SequenceConflictError:
-            # The old producer got one more in, or somebody ended it: read again. Or somebody
-            # claimed it after us, because we took so long.
-            if (await app.log.find(run.id, run.owner)).epoch != run.epoch:
+            # The old producer appended once more, or another process ended the run: read again.
+            # Or another process claimed it after this one, because this one took so long.
+            if (await log.find(run.id, run.owner)).epoch != run.epoch:
                 return None
             continue
-        if over:
+        if is_over:
             return None
-        transcript.note(said[0])
+        transcript.note(events[0])
         logger.info("Run %s goes on after entry %d.", run.id, after)
         question = load_question(
             run.question,
@@ -107,20 +136,15 @@ async def _append_fence(run: Run, app: App, reader: Reader) -> ResumedRun | None
             seconds_left=reader.seconds_left,
             response_seconds_left=reader.response_seconds_left,
             so_far=transcript.text,
-            earlier=replace(
-                transcript,
-                answer=bytearray(transcript.answer),
-                steps=dict(transcript.steps),
-                unbilled=list(transcript.unbilled),
-            ),
+            earlier=transcript.take_earlier(),
         )
         return ResumedRun(run, question, transcript, entries[-1].seq)
     return None
 
 
-def _is_over(transcript: Transcript, now: float, longest: float) -> bool:
+def _is_over(transcript: Transcript, now: float, max_seconds: float) -> bool:
     idle_resumes = transcript.idle_resumes if len(transcript.text) == transcript.resumed_at else 0
-    return idle_resumes >= IDLE_LIMIT or now - transcript.started > longest
+    return idle_resumes >= IDLE_LIMIT or now - transcript.started > max_seconds
 
 
 def _make_resumed_status(transcript: Transcript, now: float) -> Status:

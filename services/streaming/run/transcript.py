@@ -6,7 +6,7 @@ Also how large an event may be. Knows nothing of readers, logs or bytes on a soc
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import RiverrunError, SetupError
 from ..events import (
@@ -26,6 +26,7 @@ from ..events import (
     clean,
     payload,
 )
+from ..question import Earlier, UnbilledSegment
 
 logger = logging.getLogger("riverrun.run")
 
@@ -42,18 +43,6 @@ TOKEN_LIMIT = 8 * 1024
 
 # What a status has in its data that says that another invocation goes on with the answer.
 RESUMED_AT = "goesOnAt"
-
-
-class UnbilledSegment(NamedTuple):
-    """What a producer that is gone did after the last word of what the run cost.
-
-    The answer had `begun` characters then and it `answer` more; `step` is the name of the step
-    that it was at, "" where it was between two.
-    """
-
-    begun: int
-    answer: str
-    step: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,13 +108,12 @@ class Transcript:
             self.billed_bytes = 0
 
     def _close_segment(self) -> None:
-        """Whoever produced this run does so no more."""
         last = self.last_step
         busy = last is not None and last.status in ("pending", "executing")
         self.unbilled.append(
             UnbilledSegment(
-                begun=self._billed_length,
-                answer=self.answer[self.billed_bytes :].decode(),
+                start=self._billed_length,
+                text=self.answer[self.billed_bytes :].decode(),
                 step=(last.name or "") if last is not None and busy else "",
             )
         )
@@ -136,13 +124,22 @@ class Transcript:
         return len(self.answer[: self.billed_bytes].decode())
 
     def billing_state(self) -> dict[str, Any]:
-        """What cannot be seen from a log that lacks some events, as JSON. See `restore_billing`."""
-        return {"untold": self.unbilled, "told": self._billed_length}
+        """Return, as JSON, what a log that lacks some events does not show of the cost."""
+        return {"unbilled": self.unbilled, "billed": self._billed_length}
 
-    def restore_billing(self, billing_state: Mapping[str, Any]) -> None:
-        """Know what an `billing_state` of this very place of the run says."""
-        self.unbilled = [UnbilledSegment(*go) for go in billing_state["untold"]]
-        self.billed_bytes = len(self.text[: billing_state["told"]].encode())
+    def restore_billing(self, state: Mapping[str, Any]) -> None:
+        """Take over a `billing_state` that was made at this place of the run."""
+        self.unbilled = [UnbilledSegment(*segment) for segment in state["unbilled"]]
+        self.billed_bytes = len(self.text[: state["billed"]].encode())
+
+    def take_earlier(self) -> Earlier:
+        """Return a copy of what a producer needs that goes on with this answer."""
+        return Earlier(
+            sources=self.sources,
+            usage=self.usage,
+            last_step=self.last_step,
+            unbilled=tuple(self.unbilled),
+        )
 
     def ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
         """The last events of a run whose producer said (or implied) how it ended."""

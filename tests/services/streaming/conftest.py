@@ -51,7 +51,7 @@ async def chat() -> Words:
 @pytest.fixture
 async def log() -> MemoryLog:
     """What the processes share."""
-    return MemoryLog()
+    return MemoryLog(is_durable=True)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def app(log: MemoryLog, chat: Words) -> AsyncIterator[App]:
     """A process; at the end of a test it serves and produces nothing."""
     app = make_app(log, chat)
     yield app
-    assert (app.streams, app.readers, app.run_tasks) == (0, {}, {})
+    assert (app.live.streams, app.live.readers, app.live.tasks) == (0, {}, {})
 
 
 @pytest.fixture
@@ -67,4 +67,4 @@ async def elsewhere(log: MemoryLog, chat: Words) -> AsyncIterator[App]:
     """Another process with the same log."""
     app = make_app(log, chat)
     yield app
-    assert (app.streams, app.readers, app.run_tasks) == (0, {}, {})
+    assert (app.live.streams, app.live.readers, app.live.tasks) == (0, {}, {})

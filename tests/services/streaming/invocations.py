@@ -90,9 +90,7 @@ class Documents:
 
 def make_app(log: MemoryLog, chat: Words, **settings: Any) -> App:
     """A process whose log other processes share, as far as it knows."""
-    app = App(Settings(log="sqlite:///nowhere", **settings))
-    app.__dict__.update(log=log, chat=chat, context=Documents())
-    return app
+    return App(Settings(**settings), log=log, chat=chat, context=Documents())
 
 
 Told = list[tuple[str, dict[str, Any]]]

@@ -91,8 +91,8 @@ class House:
 
     def process(self) -> App:
         """Another process."""
-        app = App(Settings(log=f"sqlite://{self.folder}/runs.sqlite"))
-        app.__dict__.update(chat=self.chat(), context=Documents())
+        settings = Settings(log=f"sqlite://{self.folder}/runs.sqlite")
+        app = App(settings, chat=self.chat(), context=Documents())
         self.stack.push_async_callback(app.log.close)
         self.processes.append(app)
         return app
@@ -120,9 +120,9 @@ def house(tmp_path: Path) -> Callable[..., Any]:
             house = House(tmp_path, stack, Plays(list(calls)), Budget(**budget))
             yield house
             for app in house.processes:
-                for production in list(app.run_tasks.values()):
-                    await production.ended()
-                assert app.streams == 0
+                for production in list(app.live.tasks.values()):
+                    await production.wait()
+                assert app.live.streams == 0
 
     return made
 
@@ -132,12 +132,12 @@ Then = Callable[[App, str], Awaitable[object]]
 
 async def pause(app: App, run: str) -> None:
     """The invocation's time is over."""
-    app.run_tasks[run].end(PausedError("deadline"))
+    app.live.tasks[run].stop(PausedError("deadline"))
 
 
 async def expire(app: App, run: str) -> None:
     """The producer is thought dead: it says nothing and holds nothing any more."""
-    await app.log.renew(app.run_tasks[run].run, lease=-60.0)
+    await app.log.renew(app.live.tasks[run].run, lease=-60.0)
 
 
 async def read(response: Any, app: App, after: str = "", then: Then | None = None) -> Told:

@@ -49,7 +49,7 @@ async def app() -> AsyncIterator[App]:
     """An installation that serves nobody when the test is over."""
     app = App(Settings())
     yield app
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 async def chunks_of(response: Response) -> list[bytes]:
@@ -207,9 +207,9 @@ async def test_a_generator_that_is_never_begun_is_not_missed(app: App) -> None:
     assert refused.status_code == 422
     assert begun == []
     response: Any = await handle_streaming_request(ASK, producer=producer(), app=app)
-    assert app.streams == 1
+    assert app.live.streams == 1
     await response._entries.aclose()
-    assert (app.streams, app.run_tasks) == (0, {})
+    assert (app.live.streams, app.live.tasks) == (0, {})
 
 
 # One run, many readers.
@@ -282,8 +282,7 @@ async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCapt
 async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> None:
     """Status, headers and body, whatever is asked of them."""
     clock = [0.0]
-    app = App(Settings())
-    app.__dict__["log"] = MemoryLog(now=lambda: clock[0])
+    app = App(log=MemoryLog(now=lambda: clock[0]))
     question = Question(query="q", owner="ann")
     runs = []
     for _ in range(2):
@@ -380,7 +379,7 @@ async def test_a_reader_who_leaves_leaves_nothing_running(leave_after: int, app:
     await response.body_iterator.aclose()
     await response._entries.aclose()
     assert closed == ["provider"]
-    assert app.streams == 0
+    assert app.live.streams == 0
     answer = await handle_state(response.headers["x-run-id"], app=app)
     state = json.loads(bytes(answer.body))
     assert state["state"] == "failed"

@@ -1,23 +1,18 @@
 """Readiness: every part is opened, none is asked, and no cause leaves the process."""
 
 import logging
+from typing import Any
 
 import pytest
 
 from services.errors import SetupError
+from services.passages import Passage
 from services.settings import Settings
+from services.streaming import handle_health
 from services.streaming.app import App
-from services.streaming.health import handle_health
 from tests.functions.asgi import call
 
 CANARY = "canary-55 /var/index"
-
-
-def make_app(**parts: object) -> App:
-    app = App(Settings())
-    # A cached property is whatever its place in the instance holds.
-    app.__dict__.update({"log": object(), "context": Looked(), "chat": object()} | parts)
-    return app
 
 
 class Looked:
@@ -25,6 +20,10 @@ class Looked:
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault = fault
+
+    async def retrieve(self, *_: Any, **__: Any) -> tuple[Passage, ...]:
+        """Find nothing."""
+        return ()
 
     async def check(self) -> None:
         """Raise what is wrong with it."""
@@ -35,7 +34,7 @@ class Looked:
 @pytest.mark.anyio
 async def test_a_process_whose_parts_open_is_ready() -> None:
     """200, and each part by name."""
-    answer = await call(await handle_health(app=make_app()))
+    answer = await call(await handle_health(app=App(context=Looked())))
     assert answer.status == 200
     assert answer.json() == {
         "status": "ok",
@@ -49,8 +48,7 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
     fault: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 with Retry-After; the log has the cause."""
-    app = make_app()
-    del app.__dict__["context"]
+    app = App()
 
     def broken(_settings: Settings) -> object:
         raise fault
@@ -69,7 +67,7 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
 @pytest.mark.anyio
 async def test_a_distant_index_that_is_not_there_is_not_ready() -> None:
     """It opens without a look at it, so it is looked at."""
-    app = make_app(context=Looked(SetupError(CANARY)))
+    app = App(context=Looked(SetupError(CANARY)))
     answer = await call(await handle_health(app=app))
     assert answer.status == 503
     assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}

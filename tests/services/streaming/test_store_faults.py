@@ -45,7 +45,7 @@ async def refused(app: App, producer: Any) -> list[dict[str, Any]]:
         response = await handle({"query": "q"}, producer=producer, app=app)
         assert response.media_type == "application/json"
         told.append({"status": response.status_code, **json.loads(bytes(response.body))})
-    assert app.streams == 0
+    assert app.live.streams == 0
     return told
 
 
@@ -91,9 +91,8 @@ async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> N
 
 async def test_a_locked_database(tmp_path: Path, producer: Any, calls: list[str]) -> None:
     """503, which may be tried again; then it works."""
-    app = App(Settings())
     log = SQLiteLog(tmp_path / "runs.sqlite", busy=0.05)
-    app.__dict__["log"] = log
+    app = App(log=log)
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for one in await refused(app, producer):
@@ -113,8 +112,7 @@ async def test_a_missing_table_or_wrong_credentials(
 ) -> None:
     """500 without the table's name or what AWS said."""
     service.script = [error(code)] * 20
-    app = App(Settings())
-    app.__dict__["log"] = DynamoLog(Table("secret-table"))
+    app = App(log=DynamoLog(Table("secret-table")))
     check_private(await refused(app, producer), "secret", "arn:")
     assert calls == []
     await app.log.close()

@@ -13,12 +13,11 @@ from services.errors import RiverrunError, SetupError
 from services.runs import Entry, Run
 from services.runs.recordings import Recording, record_lines
 from services.settings import Settings
-from services.streaming.answering.replay import find_recording, open_recordings, replay
+from services.streaming.answering.replay import find_recording, replay
 from services.streaming.app import App
 from services.streaming.events import Event, Source, Sources, Status, Token, Usage, UsageEvent
 from services.streaming.handlers import handle_request, handle_streaming_request
-from services.streaming.question import Question
-from services.streaming.run.transcript import Transcript
+from services.streaming.question import Earlier, Question
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +46,7 @@ def forbidden(*_any: object) -> Any:
     raise AssertionError("a replay calls nothing")
 
 
-def default_app(folder: Path, **settings: Any) -> App:
+def make_app(folder: Path, **settings: Any) -> App:
     """An installation on a file, whose provider and context must not be used."""
     return App(Settings(log=f"sqlite://{folder}/runs.sqlite", **settings))
 
@@ -76,7 +75,7 @@ async def record(app: App, producer: Callable[..., Any], query: str, path: Path)
     return run.id
 
 
-def to_plain(entries: list[Entry]) -> list[Any]:
+def strip_run(entries: list[Entry]) -> list[Any]:
     """The events without what belongs to one run alone."""
 
     def strip(value: Any) -> Any:
@@ -93,17 +92,17 @@ async def test_a_replay_says_what_was_said(
     tmp_path: Path, producer: Callable[..., Any], speed: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Event by event, in a new run with its own id, session and metadata; also as JSON."""
-    before = default_app(tmp_path)
+    before = make_app(tmp_path)
     old = await record(before, producer, "What is there?", tmp_path / "one.ndjson")
-    app = default_app(tmp_path, replay=tmp_path / "one.ndjson", replay_speed=speed)
-    monkeypatch.setattr("services.streaming.run.start.answer_question", forbidden)
+    app = make_app(tmp_path, replay=tmp_path / "one.ndjson", replay_speed=speed)
+    monkeypatch.setattr("services.streaming.answering.producer.answer_question", forbidden)
     data = {"query": " what IS there? ", "sessionId": "new", "metadata": {"c": "d"}}
     response = await handle_streaming_request(data, app=app)
-    to_wire = await body(response)
+    wire = await body(response)
     new, entries = await log_of(app, response.headers["x-run-id"])
     assert new.id != old
-    assert to_plain(entries) == to_plain((await log_of(app, old))[1])
-    assert old.encode() not in to_wire
+    assert strip_run(entries) == strip_run((await log_of(app, old))[1])
+    assert old.encode() not in wire
     end = from_json(entries[-1].payload)
     if producer is said:
         assert end["result"]["sessionId"] == "new"
@@ -128,7 +127,7 @@ async def test_a_replay_keeps_the_time() -> None:
         question={},
         entries=tuple(zip((1.0, 1.5, 4.0), entries, strict=True)),
     )
-    earlier = Transcript(run_id="r", started=0.0)
+    earlier = Earlier()
     for speed, so_far, expected in (
         (1.0, "", [1.0, 1.5, 4.0]),
         (10.0, "", [0.1, 0.15, 0.4]),
@@ -173,4 +172,4 @@ def test_what_is_no_event_is_told_when_it_is_opened(tmp_path: Path) -> None:
         path = tmp_path / "r.ndjson"
         path.write_bytes(header + b'{"seq":1,"at":1,"terminal":false,"event":%b}\n' % event)
         with pytest.raises(SetupError, match="Event 1"):
-            open_recordings(path)
+            _ = App(Settings(replay=path)).recordings

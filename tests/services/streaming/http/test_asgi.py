@@ -127,9 +127,9 @@ async def test_a_fault_of_ours_is_told_to_the_log_and_not_to_the_asker(
         answer = await call(http_app(FAILURES, Settings()), path)
     assert (answer.status, answer.json()["code"]) == (500, "internal")
     assert answer.json()["error"]
-    to_wire = str(answer.headers) + answer.body.decode()
-    assert not any(secret in to_wire for secret in CANARY.split())
-    assert "Traceback" not in to_wire
+    wire = str(answer.headers) + answer.body.decode()
+    assert not any(secret in wire for secret in CANARY.split())
+    assert "Traceback" not in wire
     assert CANARY in caplog.text
     assert len(caplog.records) == 1
 

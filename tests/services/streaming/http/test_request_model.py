@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.streaming.http.request_model import DETAILS_LIMIT
+from services.streaming.http.requests import parse_question
 from services.streaming.http.responses import error_response
 from services.streaming.question import (
     INCLUDE_ALL,
     InvalidQuestionError,
     Question,
-    parse_question,
 )
 
 SENTENCE = "a string of 1 to 8,000 characters"

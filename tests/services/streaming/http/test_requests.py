@@ -17,7 +17,7 @@ from services.streaming.http.requests import (
     Cursor,
     RequestError,
     check_url,
-    fingerprint,
+    make_fingerprint,
     parse_cursor,
     parse_object,
     read_after,
@@ -227,7 +227,7 @@ async def test_a_url_says_what_a_body_says(query: str, expected: Question) -> No
     """The same names, spelled as a URL can."""
     question = await got(query)
     assert question.seconds_left == Settings().deadline
-    assert fingerprint(question) == fingerprint(expected)
+    assert make_fingerprint(question) == make_fingerprint(expected)
     assert question.streaming == expected.streaming
 
 
@@ -424,7 +424,7 @@ def test_the_same_question_has_the_same_fingerprint() -> None:
     """However it was written; how it is read does not matter."""
     one = Question(query="x", metadata={"a": "1", "b": "2"}, streaming=True)
     same = Question(query="x", metadata={"b": "2", "a": "1"}, streaming=False, dialect="ndjson")
-    assert fingerprint(one) == fingerprint(same)
+    assert make_fingerprint(one) == make_fingerprint(same)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_the_same_question_has_the_same_fingerprint() -> None:
 )
 def test_another_question_has_another_fingerprint(other: Question) -> None:
     """Whatever changes the answer changes it."""
-    assert fingerprint(other) != fingerprint(Question(query="x"))
+    assert make_fingerprint(other) != make_fingerprint(Question(query="x"))
 
 
 KEYS = Settings(api_keys=("alpha", "schlüssel"))
@@ -475,8 +475,8 @@ def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
     signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request, …"
     signed = {"Authorization": signature.encode().decode("latin-1")}
     beside = {"X-Riverrun-Authorization": "Bearer alpha"}
-    to_plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
-    assert read_owner(request(headers=signed | beside), KEYS) == to_plain
+    plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
+    assert read_owner(request(headers=signed | beside), KEYS) == plain
     for headers in (signed, beside, signed | {"X-Riverrun-Authorization": "Bearer no"}):
         with pytest.raises(RequestError):
             read_owner(request(headers=headers), KEYS)
@@ -544,7 +544,7 @@ async def test_a_client_that_repeats_its_post_to_read_on_is_understood(
 
 def test_resume_is_no_part_of_a_question() -> None:
     """The same question with and without it has one key."""
-    assert fingerprint(Question(query="x")) == fingerprint(
+    assert make_fingerprint(Question(query="x")) == make_fingerprint(
         Question(query="x", resume=True, so_far="y", response_seconds_left=1.0)
     )
 

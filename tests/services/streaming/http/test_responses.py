@@ -12,9 +12,10 @@ from starlette.types import Message
 
 from services.errors import RiverrunError, SetupError
 from services.settings import Settings
+from services.streaming.answering.producer import Producer
 from services.streaming.app import App
 from services.streaming.events import Event, Final, Result, Source, Sources, Status
-from services.streaming.handlers import Producer, handle_request, handle_streaming_request
+from services.streaming.handlers import handle_request, handle_streaming_request
 from services.streaming.http.responses import StreamingAnswer, error_response
 from services.streaming.question import Question
 from services.streaming.run.stages import Output
@@ -135,9 +136,9 @@ async def test_no_exception_text_reaches_the_wire(
         stream_response = await stream(failing(fault, "Hel", "lo"), app)
         whole = await one_object(failing(fault), app)
     for answer in (stream_response, whole):
-        to_wire = str(answer.headers) + answer.body.decode()
-        assert not any(secret in to_wire for secret in CANARY.split())
-        assert "Traceback" not in to_wire
+        wire = str(answer.headers) + answer.body.decode()
+        assert not any(secret in wire for secret in CANARY.split())
+        assert "Traceback" not in wire
     assert caplog.text.count("canary-91") >= 2
     run_id = stream_response.header("X-Run-Id") or ""
     assert run_id in caplog.text
@@ -231,10 +232,10 @@ class Shelf:
 
 
 @pytest.mark.anyio
-async def test_the_first_status_is_on_its_way_before_retrieval_begins(app: App) -> None:
+async def test_the_first_status_is_on_its_way_before_retrieval_begins() -> None:
     """Whoever waits knows at once that somebody is at work."""
     shelf = Shelf()
-    app.__dict__.update(context=shelf, chat=object())
+    app = App(context=shelf)
     response = await handle_streaming_request({"query": "x", "streaming": True}, app=app)
     async with exchange(response, "/api/chat") as talk:
         shelf.sent = talk.sent
@@ -272,7 +273,7 @@ async def test_a_reader_that_leaves_lets_the_producer_clean_up(app: App) -> None
         await talk.frame()
         assert not held.closed.is_set()
     assert held.closed.is_set()
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -298,7 +299,7 @@ async def test_a_host_whose_send_fails_lets_the_producer_clean_up(survives: int,
 
     with anyio.fail_after(10):
         await response(scope, receive, send)
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -309,12 +310,12 @@ async def test_a_response_that_is_never_sent_can_be_closed(app: App) -> None:
         {"query": "x", "streaming": True}, producer=held, app=app
     )
     assert isinstance(response, StreamingAnswer)
-    assert app.streams == 1
+    assert app.live.streams == 1
     with anyio.CancelScope() as scope:
         scope.cancel()
         async with exchange(response, "/api/chat"):
             pass
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -339,7 +340,7 @@ async def test_a_full_house_is_429_and_asks_no_producer() -> None:
     assert asked == []
     assert (await stream(produce, app)).status == 200
     assert len(asked) == 1
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -351,7 +352,7 @@ async def test_a_refused_run_gives_its_place_back() -> None:
             Question(query=query, idempotency_key="k"), producer=one_word, app=app
         )
         assert (await call(response)).status == status
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -370,7 +371,7 @@ async def test_a_log_that_cannot_be_reached_leaves_nothing_open(
         await handle_streaming_request({"query": "x"}, producer=given, app=app)
     with pytest.raises(StopAsyncIteration):
         await anext(given)
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio

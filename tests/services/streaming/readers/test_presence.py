@@ -10,7 +10,6 @@ import pytest
 
 from services.runs import RunLogError, UnknownRunError
 from services.runs.memory import MemoryLog
-from services.settings import Settings
 from services.streaming import (
     App,
     Cursor,
@@ -24,7 +23,6 @@ from services.streaming.readers.presence import PRESENCE_TTL, RECONNECT_GRACE, R
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
-    Documents,
     Words,
     ask,
     kinds,
@@ -56,7 +54,9 @@ class Signs(MemoryLog):
 
     def __init__(self) -> None:
         self.began = time.time() - asyncio.get_running_loop().time()
-        super().__init__(now=lambda: self.began + asyncio.get_running_loop().time())
+        super().__init__(
+            is_durable=True, now=lambda: self.began + asyncio.get_running_loop().time()
+        )
         self.left: list[float] = []
         self.looked: list[float] = []
         self.broken = False
@@ -105,9 +105,8 @@ async def leave(response: Any) -> None:
 
 def alone(log: Signs, chat: Words, **settings: Any) -> App:
     """A process whose log is its memory, as far as it knows."""
-    app = App(Settings(**settings))
-    app.__dict__.update(log=log, chat=chat, context=Documents())
-    return app
+    log.is_durable = False
+    return make_app(log, chat, **settings)
 
 
 @asynccontextmanager
@@ -116,7 +115,12 @@ async def idle(*processes: App) -> AsyncIterator[None]:
     yield
     await asyncio.sleep(60)
     for app in processes:
-        assert (app.streams, app.readers, app.run_tasks, app.presence_tasks) == (0, {}, {}, {})
+        assert (app.live.streams, app.live.readers, app.live.tasks, app.live.presence_tasks) == (
+            0,
+            {},
+            {},
+            {},
+        )
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -290,10 +294,10 @@ async def test_where_runs_are_finished_the_store_is_not_asked(signs: Signs, chat
     async with idle(one, two):
         first = await begun(one)
         second = await joined(two, first.headers["x-run-id"])
-        assert (one.presence_tasks, two.presence_tasks) == ({}, {})
+        assert (one.live.presence_tasks, two.live.presence_tasks) == ({}, {})
         await leave(first)
         await asyncio.sleep(5)
-        assert one.presence_tasks == {}
+        assert one.live.presence_tasks == {}
         await leave(second)
     assert (await kinds(signs, first.headers["x-run-id"]))[-1] == "final"
     assert (signs.left, signs.looked) == ([], [])
@@ -393,7 +397,7 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
             monkeypatch.setattr(signs, method, unknown)
         second = await joined(two, first.headers["x-run-id"])
         await asyncio.sleep(1)
-        assert two.presence_tasks == {}
+        assert two.live.presence_tasks == {}
         await leave(first)
         assert chat.open == 0
         last = (await told(second))[-1][1]
@@ -433,10 +437,10 @@ async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
         second = await joined(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(2)
-        assert one.presence_tasks
+        assert one.live.presence_tasks
         shut_down(one)
         await asyncio.sleep(0.3)
-        assert (one.run_tasks, one.presence_tasks) == ({}, {})
+        assert (one.live.tasks, one.live.presence_tasks) == ({}, {})
         events = await told(second)
         assert events[-1][1]["reason"] == "shutdown"
         rest = await resume(two, *place(events), left=900.0)

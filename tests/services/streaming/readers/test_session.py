@@ -9,7 +9,6 @@ import pytest
 
 from services.runs import Entry
 from services.runs.memory import MemoryLog
-from services.settings import Settings
 from services.streaming import (
     App,
     Question,
@@ -44,8 +43,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 async def test_a_memory_that_ends_with_the_process_pauses_nothing(chat: Words) -> None:
     """Its run ends in the log, as somebody who comes back could not find it."""
-    app = App(Settings())
-    app.__dict__.update(chat=chat, context=Documents())
+    app = App(chat=chat, context=Documents())
     events = await ask(app)
     assert events[-1][0].endswith(f"-{len(events)}")
     assert (events[-1][1]["code"], "cursor" in events[-1][1]) == ("deadline", False)
@@ -85,7 +83,7 @@ async def test_a_log_that_hangs_delays_nobody_either(
     assert loop.time() - began <= 10.0 - 1.0
     assert (events[-1][1]["type"], events[-2][1].get("text")) == ("paused", "0 ")
     hangs.set()
-    await app.wait_finished(place(events)[0])
+    await app.live.wait_finished(place(events)[0])
 
 
 async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
@@ -169,7 +167,7 @@ async def test_a_reader_who_does_not_read_does_not_lose_the_run(
     run = response.headers["x-run-id"]
     await asyncio.sleep(100)
     assert len(held) >= 18
-    assert app.find_task(run) is not None
+    assert app.live.find_task(run) is not None
     assert (await told(response))[-1][1]["type"] == "final"
 
 
@@ -270,12 +268,12 @@ async def test_a_reader_who_does_not_read_keeps_nobody_from_letting_go(
     for _ in range(7):  # the statuses and the sources, then no more
         await anext(response.body_iterator)
     await asyncio.sleep(60)
-    production = app.find_task(run)
+    production = app.live.find_task(run)
     assert production is not None
     shut_down(app)
     await asyncio.sleep(0.3)
     assert production.task.done()
-    assert app.find_task(run) is None
+    assert app.live.find_task(run) is None
     assert (await told(response))[-1][1]["reason"] == "shutdown"
 
 

@@ -34,7 +34,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 def app() -> App:
     """An installation that serves one reader."""
     app = App(Settings())
-    app.admit()
+    app.live.admit()
     return app
 
 
@@ -147,7 +147,7 @@ async def test_a_log_that_fails_ends_the_stream_with_an_error_that_has_no_place(
     assert b'"code":"internal"' in last.payload
     assert b"secret" not in last.payload
     assert "disk full at /secret" in caplog.text
-    assert (closed, app.streams) == ([True], 0)
+    assert (closed, app.live.streams) == ([True], 0)
     caplog.clear()
 
 
@@ -188,7 +188,7 @@ async def test_a_run_that_is_dropped_under_its_reader_is_told_as_such(app: App) 
     assert last is not None
     assert (first.seq, last.seq, last.terminal) == (1, 0, True)
     assert b'"code":"expired"' in last.payload
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 async def test_nothing_follows_a_terminal_entry(app: App, caplog: pytest.LogCaptureFixture) -> None:
@@ -208,9 +208,9 @@ async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
     run, transcript = await begun(log)
     inner = flat(record(batches([FINAL]), run, log, transcript))
     entries = await prime(serve_reader(inner, app, run, Reader()))
-    assert (app.streams, list(app.readers)) == (1, [run.id])
+    assert (app.live.streams, list(app.live.readers)) == (1, [run.id])
     await entries.aclose()
-    assert (app.streams, app.readers) == (0, {})
+    assert (app.live.streams, app.live.readers) == (0, {})
 
 
 async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:

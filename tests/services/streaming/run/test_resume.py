@@ -22,7 +22,7 @@ from services.streaming import (
     handle_streaming_request,
 )
 from services.streaming.events import Sources, Status, Token, payload
-from services.streaming.run.resume import IDLE_LIMIT, take_over
+from services.streaming.run.resume import IDLE_LIMIT, ResumedRun, take_over
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -84,7 +84,7 @@ async def _entries(log: MemoryLog, run: str) -> AsyncIterator[dict[str, Any]]:
         yield json.loads(entry.payload)
 
 
-async def test_what_it_cost_adds_up(app: App, chat: Words, log: MemoryLog) -> None:
+async def test_what_it_cost_adds_up(log: MemoryLog) -> None:
     """Also where the first invocation had paid already; the time counts from its beginning."""
 
     class Paying(Words):
@@ -95,7 +95,7 @@ async def test_what_it_cost_adds_up(app: App, chat: Words, log: MemoryLog) -> No
                 await asyncio.sleep(1e6)
             yield Stop("stop")
 
-    app.__dict__["chat"] = Paying()
+    app = make_app(log, Paying())
     began = time.time()
     whole = await to_the_end(app, await ask(app))
     result = whole[-1][1]["result"]
@@ -159,11 +159,11 @@ async def test_the_same_request_goes_on_though_it_does_not_say_resume(
     assert len(chat.asked) == 2
 
 
-async def test_citations_keep_their_numbers(app: App, chat: Words) -> None:
+async def test_citations_keep_their_numbers(app: App, chat: Words, log: MemoryLog) -> None:
     """The passages that were shown, in that order, though the documents have changed."""
     first = await ask(app)
-    app.__dict__["context"] = Documents((passage("c"), passage("b")))
-    whole = await to_the_end(app, first, left=60.0)
+    changed = Documents((passage("c"), passage("b")))
+    whole = await to_the_end(App(log=log, chat=chat, context=changed), first, left=60.0)
     again = chat.asked[-1].passages
     assert [one.id for one in again] == ["a", "b"]
     assert again[0].text == "About a."
@@ -293,7 +293,7 @@ async def test_an_old_producer_that_wakes_up_is_shut_out(
     """Frozen past its lease, it writes no more, its provider is closed, its reader goes on."""
     old = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
-    (run,) = app.run_tasks
+    (run,) = app.live.tasks
     log._running[run].run = replace(log._running[run].run, lease_until=0.0)
     rest = await resume(elsewhere, run, 0, left=900.0)
     assert rest == await old
@@ -318,8 +318,8 @@ async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
                 await super().append(run_id, [late])
             await super().append(run_id, entries)
 
-    log = Haunted()
-    app.__dict__["log"] = log
+    log = Haunted(is_durable=True)
+    app = make_app(log, chat)
     run = await _dead(log, SAID)
     rest = await resume(app, run.id, 0, left=60.0)
     assert rest[-1][1]["result"]["answer"] == WHOLE
@@ -383,15 +383,19 @@ async def test_a_stop_elsewhere_reaches_who_goes_on(app: App, elsewhere: App, ch
     assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
 
 
+async def _take(run: Run, app: App) -> ResumedRun | None:
+    return await take_over(run, app.log, app.live, Reader(resume=True), max_seconds=3600.0)
+
+
 async def test_a_run_that_is_produced_cannot_be_taken(app: App, elsewhere: App) -> None:
     """Neither here nor from elsewhere, nor when it is over."""
     reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(2)
-    (production,) = app.run_tasks.values()
+    (production,) = app.live.tasks.values()
     for one in (app, elsewhere):
-        assert await take_over(production.run, one, Reader(resume=True)) is None
+        assert await _take(production.run, one) is None
     await reading
-    assert await take_over(production.run, elsewhere, Reader(resume=True)) is None
+    assert await _take(production.run, elsewhere) is None
 
 
 async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
@@ -404,7 +408,7 @@ async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
         raise SequenceConflictError
 
     monkeypatch.setattr(log, "claim", claim)
-    assert await take_over(run, app, Reader(resume=True)) is None
+    assert await _take(run, app) is None
 
 
 async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
@@ -424,8 +428,8 @@ async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
                 await super().append(run_id, [fence])
             await super().append(run_id, entries)
 
-    log = Racing()
-    app.__dict__["log"] = log
+    log = Racing(is_durable=True)
+    app = make_app(log, chat)
     run = await _dead(log, SAID)
     reading = asyncio.create_task(resume(app, run.id, 0, resume=False, left=900.0))
     await asyncio.sleep(5)
@@ -469,7 +473,7 @@ async def test_a_production_that_is_cancelled_lets_its_run_go(
     """As when a runtime ends what an invocation left behind, at its beginning or in the middle."""
     reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(seconds)
-    (production,) = app.run_tasks.values()
+    (production,) = app.live.tasks.values()
     production.task.cancel()
     first = await reading
     assert first[-1][1]["reason"] == "shutdown"

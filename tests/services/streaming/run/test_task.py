@@ -38,9 +38,9 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     """An installation whose log is a file."""
     app = _another(tmp_path)
     yield app
-    for production in list(app.run_tasks.values()):
+    for production in list(app.live.tasks.values()):
         production.abandon()
-        await production.ended()
+        await production.wait()
     await app.log.close()
 
 
@@ -72,15 +72,15 @@ async def test_an_answer_goes_on_without_its_reader(app: App) -> None:
     first = await anext(response.body_iterator)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert app.streams == 0
+    assert app.live.streams == 0
     run = response.headers["x-run-id"]
-    production = app.run_tasks[run]
+    production = app.live.tasks[run]
     assert (await _state(app, run))["state"] == "running"
     go_on.set()
     again = await _read(await handle_resume(Cursor(run, 0), app=app))
     assert json.loads(first.decode().split("data: ")[1]) == again[0]
     assert again[-1]["result"]["answer"] == "before after"
-    await production.ended()
+    await production.wait()
 
 
 async def test_a_stop_from_another_process_keeps_what_was_said(app: App, tmp_path: Path) -> None:
@@ -206,9 +206,7 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
                 yield word
 
     def process() -> App:
-        app = App(Settings(log="sqlite:///shared", heartbeat=0.2))
-        app.__dict__["log"] = logs()
-        return app
+        return App(Settings(heartbeat=0.2), log=logs())
 
     reader = Reader(resume=True, seconds_left=2.2)
     question = Question(query="go", resume=True, seconds_left=2.2)
@@ -219,8 +217,8 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
     run = response.headers["x-run-id"]
     events = await _read(response)
     while events[-1]["type"] == "paused":
-        await app.wait_finished(run)
-        assert (app.streams, app.run_tasks) == (0, {})
+        await app.live.wait_finished(run)
+        assert (app.live.streams, app.live.tasks) == (0, {})
         app = process()
         cursor = parse_cursor(events.pop()["cursor"])
         assert cursor == Cursor(run, len(events))

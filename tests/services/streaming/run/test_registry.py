@@ -8,7 +8,6 @@ import pytest
 
 from services.runs import RunLog, RunLogError
 from services.runs.memory import MemoryLog
-from services.settings import Settings
 from services.streaming import (
     App,
     Cursor,
@@ -20,7 +19,7 @@ from services.streaming import (
     shut_down,
     wait_closed,
 )
-from services.streaming.readers.tail import is_claimable
+from services.streaming.run.checkpoint import is_claimable
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -64,7 +63,7 @@ async def test_a_process_that_is_ended_lets_its_runs_go(
     chat.stubborn = 30.0
     reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
-    (run,) = app.run_tasks
+    (run,) = app.live.tasks
     second = asyncio.create_task(resume(app, run, 0, left=900.0))
     await asyncio.sleep(1.3)
     began = asyncio.get_running_loop().time()
@@ -180,12 +179,12 @@ async def test_who_is_let_in_at_the_last_moment_is_told_too(
     """They came to read what another process writes."""
     reading = asyncio.create_task(ask(elsewhere, left=900.0))
     await asyncio.sleep(5)
-    (run,) = elsewhere.run_tasks
+    (run,) = elsewhere.live.tasks
     once(log, "read_last", lambda: shut_down(app))
     response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
     refused = response.status_code
     assert refused == 503
-    app.is_closing = False
+    app.live.is_closing = False
     once(log, "find", lambda: once(log, "find", lambda: shut_down(app)))
     response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
     assert (await told(response))[-1][1]["reason"] == "shutdown"
@@ -210,8 +209,7 @@ async def test_who_does_not_come_back_gets_what_there_was(app: App, elsewhere: A
 
 async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(chat: Words) -> None:
     """Half an answer is no whole one: an error that may be retried, with what there was."""
-    app = App(Settings())
-    app.__dict__.update(chat=chat, context=Documents())
+    app = App(chat=chat, context=Documents())
     reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(5.5)
     shut_down(app)
@@ -228,10 +226,10 @@ async def test_what_nobody_reads_is_let_go_before_the_process_is_gone(
     response: Any = await begun(app, None)
     await response.body_iterator.aclose()
     await response._entries.aclose()
-    assert app.run_tasks
+    assert app.live.tasks
     shut_down(app)
     await wait_closed(1.0, app)
-    assert not app.run_tasks
+    assert not app.live.tasks
     assert is_claimable(await log.find(response.headers["x-run-id"], None))
     assert (await told(await begun(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
 

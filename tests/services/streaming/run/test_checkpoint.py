@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from services.runs.memory import MemoryLog
 from services.streaming.events import Event, Sources, Status, Token, Usage, UsageEvent
 from services.streaming.question import Question, dump_question
-from services.streaming.readers.tail import (
-    make_interrupted_checkpoint,
+from services.streaming.run.checkpoint import (
+    hand_back_checkpoint,
+    make_checkpoint,
     pause_reason,
     read_transcript,
 )
 from services.streaming.run.log_writer import as_entries
-from services.streaming.run.start import _make_checkpoint
 from services.streaming.run.transcript import RESUMED_AT, Transcript
-from tests.services.streaming.invocations import Words, make_app
 
 RESUMED_DESCRIPTION = Status(
     step=3, name="answer", description="d", status="executing", data={RESUMED_AT: 0}
@@ -47,7 +46,6 @@ async def test_whoever_goes_on_knows_what_the_last_producer_knew(
     Also where somebody in between took the run over and `handed` it back without a word.
     """
     log = MemoryLog()
-    app = make_app(log, Words())
     run, _ = await log.start(
         owner=None, key=None, fingerprint="f", question=dump_question(Question(query="q"))
     )
@@ -56,15 +54,15 @@ async def test_whoever_goes_on_knows_what_the_last_producer_knew(
     for event in before:
         known.note(event)
     await log.append(run.id, as_entries(0, said))
-    await log.release(run, checkpoint=_make_checkpoint(run, known, unwanted, "deadline", len(said)))
+    await log.release(run, checkpoint=make_checkpoint(run, known, unwanted, "deadline", len(said)))
     if handed:
         left = await log.find(run.id, None)
         claimed = await log.claim(left)
-        await log.release(claimed, checkpoint=make_interrupted_checkpoint(left, claimed))
+        await log.release(claimed, checkpoint=hand_back_checkpoint(left, claimed))
         assert pause_reason(await log.find(run.id, None)) == "interrupted"
     logged = [event for event in after if type(event) not in unwanted]
     await log.append(run.id, as_entries(len(said), logged))
-    found, _ = await read_transcript(await log.find(run.id, None), app)
+    found, _ = await read_transcript(await log.find(run.id, None), log)
     for event in logged:
         known.note(event)
     assert found.text == known.text

@@ -13,11 +13,15 @@ from services.settings import Settings
 from services.streaming.app import App
 from services.streaming.encoders.sse import EventStreamParser
 from services.streaming.events import Final, Reset, Result, Source, Sources, Status, Token
-from services.streaming.handlers import handle_streaming_request
+from services.streaming.handlers import (
+    handle_resume,
+    handle_state,
+    handle_stop,
+    handle_streaming_request,
+)
 from services.streaming.http.requests import Cursor
 from services.streaming.http.responses import StreamingAnswer
 from services.streaming.question import Question
-from services.streaming.reading import handle_resume, handle_state, handle_stop
 from services.streaming.run.stages import Output
 from tests.functions.asgi import Answer, Exchange, call, exchange
 
@@ -63,7 +67,7 @@ async def test_a_resumed_reader_gets_exactly_the_rest(app: App) -> None:
         assert rest.status == 200
         assert rest.header("X-Run-Id") == run
         assert rest.chunks == whole.chunks[seq:]
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -117,8 +121,7 @@ async def test_a_foreign_run_looks_exactly_like_a_missing_one(app: App) -> None:
 async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
     """And still 404 to everybody else."""
     clock = [1_000_000.0]
-    app = App(Settings())
-    app.__dict__["log"] = MemoryLog(now=lambda: clock[0])
+    app = App(log=MemoryLog(now=lambda: clock[0]))
     run, _ = await finished(app, owner="a")
     clock[0] += MEMORY_RETENTION_SECONDS + 1
     expired = await resume(run, 1, app, owner="a")
@@ -211,7 +214,7 @@ async def test_a_second_reader_joins_and_both_see_the_same(app: App) -> None:
             gate.open.set()
             rest = await frames(second, 2)
             assert await frames(first, 2) == rest
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio
@@ -224,7 +227,7 @@ async def test_a_joined_reader_that_leaves_disturbs_nobody(app: App) -> None:
         await first.frame()
         async with exchange(await handle_resume(Cursor(run, 0), app=app), "/api/chat") as second:
             await second.frame()
-        assert app.streams == 1
+        assert app.live.streams == 1
         gate.open.set()
         await frames(first, 2)
     assert first.answer.events()[-1]["result"]["answer"] == "one two"
@@ -285,7 +288,7 @@ async def test_reading_takes_a_place_and_gives_it_back() -> None:
         await talk.frame()
         assert (await resume(run, 0, app)).status == 429
     assert (await resume(run, 0, app)).status == 200
-    assert app.streams == 0
+    assert app.live.streams == 0
 
 
 @pytest.mark.anyio

@@ -1,0 +1,159 @@
+"""The runs that are live in this process: which are produced here, and which readers are served.
+
+The bottom of the package: a run's task, a reader's session and the watch over readers all know
+this register, and it knows only what the two small protocols below say of them.
+"""
+
+import asyncio
+from typing import Protocol
+
+from ...errors import RiverrunError
+from ...runs import Run
+from ..events import Partial
+from .errors import PausedError
+
+# How long the readers of a run that was paused have to read its last entries, in seconds.
+PAUSE_NOTICE_SECONDS = 0.05
+
+# How long the readers of a run that is produced here wait for word of how it was paused when the
+# process is ended, in seconds; then they are disconnected without.
+SHUTDOWN_NOTICE_SECONDS = 0.17
+
+
+class BusyError(RiverrunError):
+    """This process serves as many streams as its settings allow."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class LiveTask(Protocol):
+    """A run that is produced in this process, as its readers and a shutdown see it.
+
+    `seq` is its last entry in the log. `pause` is why the task ended without its run, if it did.
+    `can_pause` says whether another process could go on with the run.
+    """
+
+    run: Run
+    seq: int
+    pause: PausedError | None
+    can_pause: bool
+    task: "asyncio.Task[None]"
+
+    def stop(self, error: RiverrunError | None = None) -> None:
+        """End the task with `error`; without one the run is stopped, and its answer kept."""
+
+    def abandon(self, *, pause: bool = False) -> None:
+        """End the task because no reader is left."""
+
+    async def wait(self) -> None:
+        """Wait until nothing of the task runs any more."""
+
+    def read_partial(self) -> Partial | None:
+        """Return the answer as far as entry `seq`; None when there is nothing of it."""
+
+
+class LiveReader(Protocol):
+    """A reader that is served by this process."""
+
+    def disconnect(self, reason: PausedError) -> None:
+        """End the reader's body now, and tell it why."""
+
+
+class LiveRuns:
+    """The register: `streams` counts the readers, `readers` has them by run, `tasks` the runs.
+
+    `presence_tasks` has, for each run, the task that tells other processes of readers here, or
+    looks for readers there. Once `is_closing`, no reader is admitted.
+    """
+
+    def __init__(self, max_streams: int) -> None:
+        self.streams = 0
+        self.is_closing = False
+        self.readers: dict[str, set[LiveReader]] = {}
+        self.tasks: dict[str, LiveTask] = {}
+        self.presence_tasks: dict[str, asyncio.Task[None]] = {}
+        self._max_streams = max_streams
+
+    def admit(self) -> None:
+        """Count a reader in. Raises `BusyError` when there is no room, or the process is ending."""
+        if self.is_closing:
+            raise BusyError(
+                "This service is being ended.",
+                code="overloaded",
+                retry_after_ms=1000,
+                hint="Ask again in a moment.",
+            )
+        if self.streams >= self._max_streams:
+            raise BusyError(
+                "Too many answers are being streamed at the moment.",
+                retry_after_ms=1000,
+                hint="Ask again in a moment.",
+            )
+        self.streams += 1
+
+    def release(self) -> None:
+        """Count a reader out."""
+        self.streams -= 1
+
+    def add_task(self, task: LiveTask) -> None:
+        """Register a task; one that is added while the process is closing is stopped at once."""
+        self.tasks[task.run.id] = task
+        if self.is_closing:
+            task.stop(PausedError("shutdown"))  # before its first step: no model is paid
+
+    def remove_task(self, task: LiveTask) -> None:
+        """Forget a task that has ended."""
+        if self.tasks.get(task.run.id) is task:
+            del self.tasks[task.run.id]
+
+    def find_task(self, run_id: str) -> LiveTask | None:
+        """Return the task that produces a run here; None also for one that has just paused it."""
+        task = self.tasks.get(run_id)
+        return task if task is not None and task.pause is None else None
+
+    async def wait_finished(self, run_id: str) -> None:
+        """Wait until a run is not produced here any more."""
+        if (task := self.tasks.get(run_id)) is not None:
+            await task.wait()
+
+    def add_reader(self, run_id: str, reader: LiveReader) -> bool:
+        """Register a reader of a run; return whether it is the first here."""
+        readers = self.readers.setdefault(run_id, set())
+        readers.add(reader)
+        return len(readers) == 1
+
+    def remove_reader(self, run_id: str, reader: LiveReader) -> bool:
+        """Forget a reader; return whether it was the last of its run here."""
+        readers = self.readers[run_id]
+        readers.discard(reader)
+        if readers:
+            return False
+        del self.readers[run_id]
+        return True
+
+    def disconnect_readers(self, run_id: str, reason: PausedError) -> None:
+        """Disconnect in a moment the readers that still wait for a run that was paused here."""
+        loop = asyncio.get_running_loop()
+        for reader in self.readers.get(run_id, ()):
+            loop.call_later(PAUSE_NOTICE_SECONDS, reader.disconnect, reason)
+
+    def close(self) -> None:
+        """Pause every run and disconnect every reader, within 0.2 s; admit no reader any more.
+
+        A run that cannot go on elsewhere ends as `interrupted`, and its answer so far is kept.
+        """
+        self.is_closing = True
+        for task in list(self.tasks.values()):
+            task.stop(PausedError("shutdown"))
+        loop = asyncio.get_running_loop()
+        for run_id, readers in self.readers.items():
+            # A log that hangs delays the end of a task, and not the word of it.
+            delay = 0.0 if self.find_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
+            for reader in readers:
+                loop.call_later(delay, reader.disconnect, PausedError("shutdown"))
+
+    async def wait_closed(self, seconds: float) -> None:
+        """Wait until no run is produced here any more, at most `seconds`."""
+        if tasks := {task.task for task in self.tasks.values()}:
+            await asyncio.wait(tasks, timeout=seconds)
