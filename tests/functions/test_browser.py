@@ -11,7 +11,7 @@ from tests.functions.serving import Server
 
 pytestmark = pytest.mark.browser
 
-# What the user's document does with an EventSource: `onmessage` by type, `close` at the end.
+# What a page does with an EventSource: `onmessage` by type, `close` at the end.
 # With `closes` false it stays open, as a client does that knows no terminal events.
 WATCH = """
 (url, closes) => {

@@ -26,7 +26,7 @@ ANSWER = "The Louvre, é\U0001f5fc."
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_both_bases_stream_by_post_and_by_get(server: Server, base: str, method: str) -> None:
-    """The user's law, from the first header to the last event."""
+    """The contract, section 3, from the first header to the last event."""
     if method == "POST":
         reply = server.stream("What is there in Paris?", base)
     else:

@@ -30,7 +30,7 @@ from ..question import Earlier, UnbilledSegment
 
 logger = logging.getLogger("riverrun.run")
 
-# The clients of the user's document lose an event that does not fit in one socket read of
+# The simplest clients (docs/clients.md) lose an event that does not fit in one socket read of
 # 64 KiB, so an event is trimmed before it gets there.
 EVENT_LIMIT = 60_000
 

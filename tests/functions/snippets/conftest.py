@@ -24,6 +24,6 @@ def server(
 
 @pytest.fixture(scope="module")
 def hear() -> Iterator[Ears]:
-    """What a client of the user's document heard."""
+    """What the clients of the documentation's snippets received."""
     with ears() as listening:
         yield listening

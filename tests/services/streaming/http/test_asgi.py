@@ -51,7 +51,7 @@ async def ask(
 @pytest.mark.parametrize("base", ["/api", "/.netlify/functions"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_both_bases_serve_every_route(base: str, method: str) -> None:
-    """The user's law: one endpoint, two addresses."""
+    """The contract, section 1: one endpoint, two addresses."""
     assert base in BASES
     answer = await ask(Endpoint(), method, f"{base}/thing")
     assert (answer.status, answer.json()) == (200, {"asked": 1})

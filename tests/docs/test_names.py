@@ -1,0 +1,180 @@
+"""The words of the house are plain, each has one meaning, and what is cited is there."""
+
+import ast
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.imports import find_circles, read_graph
+from tests.docs.names import PACKAGES, ROOT, is_bare_participle, names, parse, split_words
+
+# Under one name in a hundred is a bare participle or gerund; what a package may have until its
+# owner has renamed it stands here.
+MOST_BARE = 0.01
+ALLOWED_BARE = {
+    "tests": 0.11,
+    "benchmarks": 0.11,
+    "deploy": 0.07,
+    "fakes": 0.10,
+    "services": 0.02,
+    "services/access": 0.04,
+    "services/limits": 0.04,
+    "services/ledger": 0.03,
+    "services/streaming": 0.04,
+}
+
+BANNED = re.compile(r"\b(whoever|somebody|nobody|anybody|everybody|they who)\b", re.IGNORECASE)
+# Files that still say so, until their owner has rewritten them.
+ALLOWED_BANNED = re.compile(
+    r"(services|tests|deploy|docs|functions|benchmarks|netlify|emulator|fakes|clients)/|README|CHANGELOG"
+)
+
+# Names that several modules define for the same purpose: an entry point, a plug-in's hook, a type
+# variable, the parser that is copied because its packages share no code.
+SAME_BY_DESIGN = split_words(
+    """
+    CONTENT_TYPE T app encoder handler logger main parse_json run translate_error
+    """
+)
+# Homonyms that are left, until their owner has renamed one.
+ALLOWED_HOMONYMS = split_words(
+    """
+    AGAIN DAY DEADLINE_MARGIN Entry FORMAT FRESH Grounding KEEP_TURNS LARGEST LONGEST PACKAGE
+    Record SCHEMA SILENCE Source Step Usage batches chunk complete find_weights forget read_after
+    read_choice run_of state_of words write
+    """
+)
+
+LONGEST_MODULE = 300
+ALLOWED_LONG = {
+    "clients/javascript/src/stream.js",
+    "clients/python/riverrun_client/events.py",
+    "netlify/site/app.js",
+    "netlify/site/client/stream.js",
+    "netlify/site/words.js",
+    "services/runs/dynamodb/log.py",
+    "services/runs/sqlite/log.py",
+    "services/context/ingest/build.py",
+    "services/streaming/events.py",
+    "services/streaming/http/requests.py",
+    "services/streaming/run/stages.py",
+}
+ALLOWED_CIRCLES = [
+    {"services.streaming.http.request_model", "services.streaming.question"},
+    {
+        "services.streaming.app",
+        "services.streaming.readers.presence",
+        "services.streaming.readers.session",
+        "services.streaming.readers.tail",
+        "services.streaming.run.task",
+    },
+]
+
+TEXT = {".py", ".js", ".mjs", ".ts", ".tsx", ".jsx", ".md", ".yaml", ".toml", ".html", ".css", ""}
+# Not ours to word: the guide that answers are made from, lock files, other people's code.
+NOT_OURS = re.compile(r"^knowledge/|vendor/|LICENSE|/vocab\.txt|docs/decisions\.md|tests/docs/")
+
+
+def texts(*suffixes: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    paths = [Path(one) for one in listed.split("\0") if one and not NOT_OURS.search(one)]
+    return [path for path in paths if path.suffix in (suffixes or TEXT) and (ROOT / path).is_file()]
+
+
+def read(path: Path) -> str:
+    return (ROOT / path).read_text("utf-8", "replace")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_are_verbs_and_nouns(package: str) -> None:
+    """No bare participle or gerund names a function, method, class or module."""
+    all_names = [name for name in names() if name.package == package]
+    bare = [str(name) for name in all_names if is_bare_participle(name.name)]
+    assert all_names
+    share = len(bare) / len(all_names)
+    assert share <= ALLOWED_BARE.get(package, MOST_BARE), "\n".join(bare)
+
+
+def test_the_actor_is_named() -> None:
+    """A reader, a producer, a client or a process does something; nobody else does."""
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path in texts()
+        if not ALLOWED_BANNED.match(path.as_posix())
+        for number, line in enumerate(read(path).splitlines(), 1)
+        if BANNED.search(line)
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_no_text_speaks_of_a_document_that_is_not_here() -> None:
+    phrase = re.compile(r"\b(user|seed)'s (document|law)\b", re.IGNORECASE)
+    found = [str(path) for path in texts() if phrase.search(read(path))]
+    assert found == []
+
+
+def test_every_cited_section_of_the_contract_exists() -> None:
+    sections = set(
+        re.findall(r"^#+ (\d+(?:\.\d+)?)\.? ", read(Path("docs/contract.md")), re.MULTILINE)
+    )
+    assert sections
+    cited = re.compile(
+        r"sections? ([\d., and]*\d) of\s+(?:the|docs/|\[)?\s*(?:\[)?(?:the )?contract"
+        r"|contract(?:\.md)?(?:\]\([^)]*\))?,?\s+sections? ([\d., and]*\d)"
+    )
+    missing = [
+        f"{path}: section {number}"
+        for path in texts()
+        for match in cited.finditer(re.sub(r"\s*\n[\s#/*]*", " ", read(path)))
+        for number in re.findall(r"\d+(?:\.\d+)?", match[1] or match[2])
+        if number not in sections
+    ]
+    assert missing == []
+
+
+def exported(tree: ast.Module) -> Iterable[str]:
+    """The public names that a module defines at its top."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_a_name_that_others_import_has_one_meaning() -> None:
+    """Two modules of `services`, or of another package, never export the same name."""
+    graph = read_graph()
+    meanings: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module, path in graph.modules.items():
+        package = module.partition(".")[0]
+        if package in {"tests", "benchmarks", "examples", "fakes"}:
+            continue
+        for name in set(exported(parse(path))) & graph.taken[module]:
+            if not name.startswith("_") and name not in SAME_BY_DESIGN | ALLOWED_HOMONYMS:
+                meanings[package, name].append(module)
+    assert {key: found for key, found in meanings.items() if len(found) > 1} == {}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Not even one inside a function."""
+    circles = find_circles(read_graph().edges)
+    assert [circle for circle in circles if set(circle) not in ALLOWED_CIRCLES] == []
+
+
+def test_no_module_is_longer_than_a_few_screens() -> None:
+    long = {
+        path.as_posix()
+        for path in texts(".py", ".js", ".mjs", ".ts")
+        if not path.as_posix().startswith("tests/") and read(path).count("\n") > LONGEST_MODULE
+    }
+    assert long - ALLOWED_LONG == set()
