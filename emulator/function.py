@@ -116,7 +116,7 @@ class Function:
         Raises `ThrottledError`.
         """
         limit = self.spec.reserved  # counts sandboxes; one process for many invocations is one
-        if self.concurrency is None and limit is not None and self.busy >= limit:
+        if self.concurrency is None and limit is not None and self._occupied() >= limit:
             raise ThrottledError("ReservedFunctionConcurrentInvocationLimitExceeded")
         if self.busy >= (self.concurrency or ACCOUNT_CONCURRENCY):
             raise ThrottledError("ConcurrentInvocationLimitExceeded")
@@ -131,6 +131,11 @@ class Function:
                 await self._finish(answer)
         finally:
             self.busy -= 1
+
+    def _occupied(self) -> int:
+        """How many sandboxes are taken: also one that has answered and not asked for more."""
+        taken = sum(sandbox.alive for sandbox in self.sandboxes) - len(self._warm)
+        return max(self.busy, taken)
 
     def detach(self, call: Call) -> None:
         """Invoke without a caller, as an asynchronous invocation does."""

@@ -37,4 +37,4 @@ async def chat(request: Request) -> Response:
 
 # The runs are here too: a function URL, and `/.netlify/functions/chat/…`, reach this one only.
 app = http_app({"/chat": {"GET": chat, "POST": chat}, **runs.ROUTES})
-handler = export_handler(app, on_shutdown=shut_down)
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

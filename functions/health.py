@@ -13,4 +13,4 @@ async def health(_request: Request) -> Response:
 
 
 app = http_app({"/health": {"GET": health}})
-handler = export_handler(app)
+handler = export_handler(app, strict_cleanup=True)

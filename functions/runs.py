@@ -50,4 +50,4 @@ ROUTES = {
 }
 
 app = http_app(ROUTES)
-handler = export_handler(app, on_shutdown=shut_down)
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

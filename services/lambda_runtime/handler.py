@@ -36,6 +36,7 @@ class Application(NamedTuple):
     kind: Literal["asgi", "function"]
     lifespan: Lifespan = "auto"
     on_shutdown: Callable[[], object] | None = None
+    strict_cleanup: bool = False
 
 
 class Handler:
@@ -46,11 +47,17 @@ class Handler:
     """
 
     def __init__(
-        self, app: ASGIApp, lifespan: Lifespan, on_shutdown: Callable[[], object] | None = None
+        self,
+        app: ASGIApp,
+        lifespan: Lifespan,
+        on_shutdown: Callable[[], object] | None = None,
+        *,
+        strict_cleanup: bool = False,
     ) -> None:
         self.app = app
         self.lifespan = lifespan
         self.on_shutdown = on_shutdown
+        self.strict_cleanup = strict_cleanup
 
         async def asgi(scope: object, receive: Receive, send: Send) -> None:
             await app(scope, receive, send)
@@ -79,6 +86,7 @@ def export_handler(
     *,
     lifespan: Lifespan = "auto",
     on_shutdown: Callable[[], object] | None = None,
+    strict_cleanup: bool = False,
 ) -> Handler:
     """Make `app`, any ASGI 3.0 application, the one object a function file exports.
 
@@ -90,8 +98,12 @@ def export_handler(
 
     `on_shutdown` is called on the event loop when Lambda gives notice, so that responses under
     way can end in their own words; what has not ended 0.2 seconds later is cancelled.
+
+    `strict_cleanup` is for an application that keeps nothing between requests: every task and
+    async generator begun in an invocation ends with it, cancelled or closed, and is named in
+    the log. Without it they live on, as under any server.
     """
-    return Handler(app, lifespan, on_shutdown)
+    return Handler(app, lifespan, on_shutdown, strict_cleanup=strict_cleanup)
 
 
 def load(name: str) -> Application:
@@ -133,7 +145,9 @@ def recognise(target: object, name: str = "handler") -> Application:
     what can be called with neither.
     """
     if isinstance(target, Handler):
-        return Application(target.app, "asgi", target.lifespan, target.on_shutdown)
+        return Application(
+            target.app, "asgi", target.lifespan, target.on_shutdown, target.strict_cleanup
+        )
     if type(target).__module__.partition(".")[0] == "mangum" and hasattr(target, "app"):
         mangum = cast("Any", target)
         return Application(mangum.app, "asgi", mangum.lifespan)

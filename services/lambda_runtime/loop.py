@@ -1,4 +1,4 @@
-"""The loop: ask for an invocation, answer it, leave nothing behind, ask again.
+"""The loop: ask for an invocation, answer it, end its scope, ask again.
 
 One `Runtime` per process. In classic mode it has one poller; on Managed Instances as many as
 Lambda allows, each a task, all in this process. What one invocation's answer takes is in
@@ -17,11 +17,13 @@ from .invocation import Invocation, current
 from .invocation_handler import InvocationHandler, Outcome
 from .invocation_scope import InvocationScope, track
 from .reply import ProtocolError
+from .task_ledger import WAIT_SECONDS, TaskLedger
 
 logger = logging.getLogger(__name__)
 
 CANCEL_GRACE = 0.15  # seconds a cancelled application has for its last words
 SHUTDOWN_NOTICE = 0.2  # seconds of Lambda's 0.3, for responses that end in their own words
+DEADLINE_RESERVE = 0.5  # seconds before the deadline that no background task is waited for
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
 
@@ -31,6 +33,7 @@ class Runtime:
     def __init__(self, config: RuntimeConfig) -> None:
         self._config = config
         self._concurrency = config.environment.concurrency
+        self._ledger = TaskLedger()
         self._pollers: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -89,10 +92,11 @@ class Runtime:
             api_connection.close()
 
     async def _handle(self, invocation: Invocation, api_connection: RuntimeApiConnection) -> None:
-        """Answer one invocation; nothing it began is left when this returns."""
+        """Answer one invocation and end its scope."""
         token = current.set(invocation)
         self._set_trace(invocation)
-        invocation_scope = InvocationScope()
+        strict = self._config.application.strict_cleanup
+        invocation_scope = InvocationScope(self._ledger, strict=strict)
         try:
             await InvocationHandler(
                 self._config, invocation, api_connection, self._supervise, invocation_scope
@@ -100,7 +104,7 @@ class Runtime:
         except (OSError, ProtocolError) as error:
             logger.warning("The answer could not be delivered: %s", error)
         finally:
-            await invocation_scope.close()
+            await invocation_scope.close(self._seconds_for_tasks(invocation))
             current.reset(token)
 
     async def _supervise(
@@ -133,6 +137,17 @@ class Runtime:
         if self._stopping and isinstance(outcome.error, asyncio.CancelledError):
             return Outcome(stopped_by="shutdown")
         return outcome
+
+    def _seconds_for_tasks(self, invocation: Invocation) -> float:
+        """How long the end of an invocation may wait for what it began.
+
+        Where the sandbox is frozen between invocations, time is only given now. Lambda's
+        deadline still has to be met, and a shutdown has no time at all.
+        """
+        if self._concurrency is not None or self._stopping:
+            return 0.0
+        left = invocation.deadline - self._config.clock() - DEADLINE_RESERVE
+        return max(0.0, min(WAIT_SECONDS, left))
 
     def _set_trace(self, invocation: Invocation) -> None:
         """X-Ray's variable is process-wide, so it is only true with one invocation at a time."""

@@ -18,6 +18,16 @@ from tests.services.lambda_runtime.harness import http
 ROOT = Path(__file__).parents[3]
 OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 16\r\n\r\n" + b'{"status":"OK"}\n'
 APP = """
+import asyncio
+
+from services.lambda_runtime import export_handler
+
+
+async def numbers(count):
+    for number in range(count):
+        yield number
+
+
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
@@ -26,9 +36,13 @@ async def app(scope, receive, send):
         raise ValueError
     frames, size = (5, 80) if scope["path"] == "/" else (3200, 65536)
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(frames):
+    asyncio.create_task(asyncio.sleep(0))
+    async for _ in numbers(frames):
         await send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
     await send({"type": "http.response.body"})
+
+
+strict = export_handler(app, strict_cleanup=True)
 """
 
 
@@ -87,7 +101,7 @@ class Front:
 
 
 @contextmanager
-def front(path: Path) -> Iterator[Front]:
+def front(path: Path, handler: str = "app") -> Iterator[Front]:
     (path / "rr_endure.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = subprocess.Popen(
@@ -96,7 +110,7 @@ def front(path: Path) -> Iterator[Front]:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": f"{ROOT}:{path}",
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{listener.getsockname()[1]}",
-                "_HANDLER": "rr_endure.app",
+                "_HANDLER": f"rr_endure.{handler}",
                 "AWS_LAMBDA_LOG_LEVEL": "FATAL",
             },
             stdout=subprocess.DEVNULL,
@@ -110,8 +124,8 @@ def front(path: Path) -> Iterator[Front]:
             process.wait()
 
 
-def endure(path: Path, times: int) -> None:
-    with front(path) as runtime:
+def endure(path: Path, times: int, handler: str) -> None:
+    with front(path, handler) as runtime:
         for _ in range(times // 10):
             runtime.answer("/")
         runtime.answer("/fail")
@@ -123,15 +137,20 @@ def endure(path: Path, times: int) -> None:
         assert runtime.memory() - memory <= 1024 * 1024
 
 
-def test_two_thousand_invocations_leave_nothing_behind(tmp_path: Path) -> None:
+HANDLERS = pytest.mark.parametrize("handler", ["app", "strict"])
+
+
+@HANDLERS
+def test_a_thousand_invocations_stay_flat(tmp_path: Path, handler: str) -> None:
     """One in a hundred fails. Memory within 1 MB, descriptors and threads equal."""
-    endure(tmp_path, 2_000)
+    endure(tmp_path, 1_000, handler)
 
 
+@HANDLERS
 @pytest.mark.soak
-def test_a_hundred_thousand_invocations_leave_nothing_behind(tmp_path: Path) -> None:
+def test_a_hundred_thousand_invocations_stay_flat(tmp_path: Path, handler: str) -> None:
     """The same, for as long as a month of one call per half a minute."""
-    endure(tmp_path, 100_000)
+    endure(tmp_path, 100_000, handler)
 
 
 def test_two_hundred_megabytes_to_a_slow_reader_take_no_memory(tmp_path: Path) -> None:

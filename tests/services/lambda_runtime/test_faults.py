@@ -20,6 +20,7 @@ from services.lambda_runtime.client import RuntimeAPIError
 from services.lambda_runtime.connection import Address, Connection
 from services.lambda_runtime.invocation import current
 from services.lambda_runtime.invocation_scope import InvocationScope
+from services.lambda_runtime.task_ledger import TaskLedger
 from tests.services.lambda_runtime.harness import RunningRuntime, http, run_runtime
 from tests.services.lambda_runtime.runtime_api import Invocation, Step, invocation, runtime_api
 
@@ -44,7 +45,8 @@ class Talker:
         finally:
             self.closed += 1
 
-    def page(self, _request: Any) -> StreamingResponse:
+    # Not a sync endpoint: the thread that ran it would hold its response until its next job.
+    async def page(self, _request: Any) -> StreamingResponse:
         return StreamingResponse(self.words(), media_type="text/event-stream")
 
     def short(self, _request: Any) -> StreamingResponse:
@@ -203,7 +205,9 @@ async def test_a_task_cancelled_before_its_first_step_still_ends() -> None:
         called.append(True)
 
     async with run_runtime(Talker().app) as h:
-        supervised = asyncio.create_task(h.runtime._supervise(never, 30, InvocationScope()))
+        supervised = asyncio.create_task(
+            h.runtime._supervise(never, 30, InvocationScope(TaskLedger()))
+        )
         await asyncio.sleep(0)
         h.runtime.stop()
         async with asyncio.timeout(5):

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import logging
 import zlib
 from typing import Any
 
@@ -492,52 +491,6 @@ async def test_the_attempt_is_echoed_exactly_when_it_was_named() -> None:
             call = await h.invoke(b"not json", more=named)
             assert call.path.endswith("/error")
             assert call.header("Lambda-Runtime-Invocation-Id") == "att/empt=1"
-
-
-async def test_a_task_left_behind_is_cancelled_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    """It does not run in the next invocation, and the log says whose it was."""
-    left: list[asyncio.Task[Any]] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        http_only(scope)
-        left.append(asyncio.create_task(asyncio.sleep(3600), name="the forgotten one"))
-        await start(send)
-        await frame(send, b"x", more=False)
-
-    async with run_runtime(app) as h:
-        with caplog.at_level(logging.WARNING):
-            await h.invoke(http())
-        assert left[0].cancelled()
-    assert "the forgotten one" in caplog.text
-
-
-async def test_an_abandoned_generator_is_closed_before_the_next_invocation() -> None:
-    """An application that stops reading its own generator does not leave it open."""
-    closed: list[str] = []
-    kept: list[Any] = []
-
-    async def parts() -> Any:
-        try:
-            yield 1
-            yield 2
-        finally:
-            await asyncio.sleep(0)
-            closed.append("closed")
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        http_only(scope)
-        generator = parts()
-        kept.append(generator)
-        async for _ in generator:
-            break
-        async for _ in parts():  # dropped, not even kept
-            break
-        await start(send)
-        await frame(send, b"x", more=False)
-
-    async with run_runtime(app) as h:
-        await h.invoke(http())
-        assert closed == ["closed", "closed"]
 
 
 async def test_what_an_invocation_sets_in_its_context_stays_there() -> None:
