@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from .environment import Environment
 from .handler import Application
 from .invocation import Invocation
 from .reply import Reply
+from .threads import HandlerThreads
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +29,15 @@ class RuntimeConfig(NamedTuple):
     """What every invocation of this process shares.
 
     `clock` gives seconds since the epoch; `state` is what the lifespan prepared; `threads` run
-    sync handler functions (None: asyncio's own).
+    synchronous handler functions.
     """
 
     api: RuntimeAPI
     application: Application
     environment: Environment
     environ: Mapping[str, str]
+    threads: HandlerThreads
     state: Mapping[str, Any] = MappingProxyType({})
-    threads: Executor | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -83,7 +83,7 @@ class Delivery:
         if not (self._config.environment.keep_alive and connection.is_idle):
             connection.close()
 
-    async def respond(self, body: bytes) -> None:
+    async def respond(self, body: bytes, content_type: str = wire.JSON) -> None:
         """Send a whole answer, or, over Lambda's limit, an error that says so."""
         if len(body) > wire.BUFFERED_LIMIT:
             problem = f"The response has {len(body)} bytes; Lambda takes {wire.BUFFERED_LIMIT}."
@@ -94,6 +94,7 @@ class Delivery:
             body,
             host=self._config.api.host,
             attempt_id=self._invocation.attempt_id,
+            content_type=content_type,
         )
         self._read_verdict(await self._api_connection.post(request))
 

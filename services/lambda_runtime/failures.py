@@ -18,7 +18,7 @@ def describe_error(error: BaseException) -> wire.Failure:
     """Class, message and the frames of the function's own code."""
     name = type(error).__name__
     frames = [
-        frame
+        (frame.filename, frame.lineno or 0, frame.name, frame.line)  # without the columns' carets
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_OURS, "<frozen importlib"))
     ]

@@ -1,47 +1,45 @@
 """Plain handler functions of ``(event, context)``, in the stock runtime's contract.
 
-A sync function runs in a thread, where it may call `asyncio.run` as it may under the stock
-runtime; an async one on the loop; an async generator streams what it yields, bytes or text,
-without any HTTP meaning. This module knows JSON and threads, not the Runtime API.
+A synchronous one runs on a thread of `threads`, where no loop runs; an asynchronous one on the
+runtime's loop; an async generator streams what it yields, bytes or text, without any HTTP
+meaning. This module knows neither JSON nor the Runtime API.
 """
 
-import asyncio
 import contextvars
 import inspect
-import json
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
-
-class MarshalError(ValueError):
-    """The function returned something JSON cannot say. Lambda knows it by this name."""
+from .results import encode_result
+from .threads import HandlerThreads
 
 
 def is_generator_function(function: Callable[..., Any]) -> bool:
     """Whether calling it gives an async generator."""
-    return inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(
-        getattr(function, "__call__", None)  # noqa: B004 (its kind is asked, not whether it exists)
+    return _is_kind(inspect.isasyncgenfunction, function)
+
+
+def is_synchronous(function: Callable[..., Any]) -> bool:
+    """Whether calling it does its work, and needs a thread of its own for that."""
+    return not (
+        _is_kind(inspect.isasyncgenfunction, function)
+        or _is_kind(inspect.iscoroutinefunction, function)
     )
 
 
 async def call(
-    function: Callable[..., Any], payload: object, context: object, threads: Executor | None
-) -> bytes:
-    """Call it and give its result as JSON. Raises what it raises, and `MarshalError`."""
-    if inspect.iscoroutinefunction(function):
-        result = await function(payload, context)
-    else:
-        copy = contextvars.copy_context()
-        result = await asyncio.get_running_loop().run_in_executor(
-            threads, copy.run, function, payload, context
-        )
+    function: Callable[..., Any], payload: object, context: object, threads: HandlerThreads
+) -> tuple[bytes, str]:
+    """Call it and give its result as `encode_result` does. Raises what it raises."""
+    if is_synchronous(function):
+        job = partial(contextvars.copy_context().run, function, payload, context)
+        result = await threads.run(job)
         if inspect.isawaitable(result):
             result = await result
-    try:
-        return json.dumps(result, ensure_ascii=False, default=_plain).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MarshalError(f"Unable to marshal response: {error}") from error
+    else:
+        result = await function(payload, context)
+    return encode_result(result)
 
 
 async def iterate_frames(
@@ -58,9 +56,9 @@ async def iterate_frames(
         await generator.aclose()
 
 
-def _plain(value: object) -> object:
-    from decimal import Decimal
-
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+def _is_kind(question: Callable[[object], bool], function: Callable[..., Any]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    return question(function) or question(
+        getattr(function, "__call__", None)  # noqa: B004 (its kind is asked, not whether it exists)
+    )

@@ -20,12 +20,13 @@ from . import failures, function, wire
 from . import payload as payloads
 from .answer import StreamedAnswer
 from .asgi import Exchange
-from .client import RuntimeApiConnection
+from .client import RuntimeApiConnection, RuntimeAPIError
 from .connection import Connection
 from .delivery import Delivery, RuntimeConfig
 from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
 from .json_input import parse_json
+from .results import MarshalError
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
@@ -145,12 +146,16 @@ class InvocationHandler:
         else:
             work = partial(function.call, run, payload, context, self._config.threads)
         outcome = await self._supervise(work, left, self._invocation_scope)
-        if isinstance(outcome.value, bytes):
-            await self._delivery.respond(outcome.value)
+        if isinstance(outcome.value, tuple):
+            await self._delivery.respond(*outcome.value)
             return
         if outcome.error is not None:
             logger.error("The function failed.", exc_info=outcome.error)
         await self._delivery.report(_to_failure(outcome))
+        if self._config.threads.is_stuck:
+            raise RuntimeAPIError(
+                "The function still runs after its deadline. The process ends, as Lambda ends it."
+            )
 
     async def _stream_frames(self, payload: object, context: Context) -> None:
         connection = await self._delivery.open()
@@ -218,9 +223,11 @@ async def _send_frames(
                 await writer.drain()
 
 
-async def _join_frames(run: Callable[..., Any], payload: object, context: Context) -> bytes:
+async def _join_frames(
+    run: Callable[..., Any], payload: object, context: Context
+) -> tuple[bytes, str]:
     async with aclosing(function.iterate_frames(run, payload, context)) as frames:
-        return b"".join([frame async for frame in frames])
+        return b"".join([frame async for frame in frames]), wire.JSON
 
 
 _BROKEN = wire.Failure(
@@ -243,7 +250,9 @@ def _to_failure(outcome: Outcome) -> wire.Failure:
         return _SHUTDOWN
     if outcome.error is None:
         return _DEADLINE
-    if isinstance(outcome.error, function.MarshalError):
+    if isinstance(outcome.error, SystemExit):  # here it ends no process that others share
+        return wire.Failure("Runtime.ExitError", f"The function exits: {outcome.error.code}.")
+    if isinstance(outcome.error, MarshalError):
         return wire.Failure("Runtime.MarshalError", str(outcome.error))
     return failures.describe_error(outcome.error)
 

@@ -10,8 +10,9 @@ import os
 import signal
 import site
 import sys
+from functools import partial
 
-from . import failures, gc_tuning, logs, wire
+from . import failures, function, gc_tuning, logs, wire
 from .client import RuntimeAPI, RuntimeApiConnection
 from .delivery import RuntimeConfig
 from .environment import Environment, read_environment
@@ -20,6 +21,7 @@ from .handler import Application, LoadError, load
 from .lifespan import LifespanRun
 from .loop import Runtime
 from .reply import ProtocolError
+from .threads import HandlerThreads, InvocationThreads, MainThread
 
 logger = logging.getLogger(__package__)
 
@@ -53,19 +55,50 @@ def main() -> int:
         telemetry_fd=environment.telemetry_fd,
     )
     set_path(environment)
+    try:
+        application = load_application(environment.handler)
+    except StartFailedError as failed:
+        return end_start(api, failed)
+    if (
+        application.kind == "function"
+        and environment.concurrency is None
+        and function.is_synchronous(application.run)
+    ):
+        main_thread = MainThread()
+        run = partial(run_loop, api, application, environment, main_thread)
+        return main_thread.serve(run, end_process)
+    return run_loop(api, application, environment, InvocationThreads())
+
+
+def run_loop(
+    api: RuntimeAPI, application: Application, environment: Environment, threads: HandlerThreads
+) -> int:
+    """Run the runtime's event loop on this thread. Gives the exit status."""
     with asyncio.Runner() as runner:
         try:
-            application = load_application(environment.handler)
-            return runner.run(serve(api, application, environment))
+            return runner.run(serve(api, application, environment, threads))
         except StartFailedError as failed:
-            logger.critical(
-                "%s: %s", failed.failure.type, failed.message, exc_info=failed.__cause__
-            )
-            runner.run(report_failure(api, failed.path, failed.failure))
-            return failed.status
+            return end_start(api, failed)
         except LambdaRuntimeError as error:
             logger.critical("%s", error.message)
             return 1
+        except Exception:
+            logger.critical("The runtime failed.", exc_info=True)
+            return 1
+
+
+def end_start(api: RuntimeAPI, failed: StartFailedError) -> int:
+    """Log and report why the start failed. Gives the exit status."""
+    logger.critical("%s: %s", failed.failure.type, failed.message, exc_info=failed.__cause__)
+    asyncio.run(report_failure(api, failed.path, failed.failure))
+    return failed.status
+
+
+def end_process(status: int) -> None:
+    """End the process at once: a handler function that does not return cannot be waited for."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def set_path(environment: Environment) -> None:
@@ -95,7 +128,9 @@ def load_application(name: str) -> Application:
         raise StartFailedError(error, None, wire.INIT_ERROR, 1) from error
 
 
-async def serve(api: RuntimeAPI, application: Application, environment: Environment) -> int:
+async def serve(
+    api: RuntimeAPI, application: Application, environment: Environment, threads: HandlerThreads
+) -> int:
     """Start the application, answer invocations, shut down after SIGTERM."""
     lifespan = LifespanRun(application)
     try:
@@ -106,9 +141,13 @@ async def serve(api: RuntimeAPI, application: Application, environment: Environm
     if environment.snap_start:
         await sleep_and_restore(api)
     runtime = Runtime(
-        RuntimeConfig(api, application, environment, dict(os.environ), lifespan.state)
+        RuntimeConfig(api, application, environment, dict(os.environ), threads, lifespan.state)
     )
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runtime.stop)
+    loop = asyncio.get_running_loop()
+    if isinstance(threads, MainThread):
+        threads.on_sigterm = partial(loop.call_soon_threadsafe, runtime.stop)
+    else:
+        loop.add_signal_handler(signal.SIGTERM, runtime.stop)
     await runtime.run()
     await lifespan.shutdown(LIFESPAN_SHUTDOWN_SECONDS)
     return 0

@@ -12,6 +12,7 @@ from services.lambda_runtime.environment import Environment, InvokeMode
 from services.lambda_runtime.handler import recognise
 from services.lambda_runtime.lifespan import LifespanRun
 from services.lambda_runtime.loop import Runtime
+from services.lambda_runtime.threads import InvocationThreads
 from tests.services.lambda_runtime import runtime_api as fake
 
 URL_DOMAIN = "abc.lambda-url.eu-west-1.on.aws"
@@ -94,7 +95,12 @@ async def run_runtime(
         lifespan = LifespanRun(application)
         await lifespan.startup()
         config = RuntimeConfig(
-            RuntimeAPI(api.host), application, environment, os.environ, lifespan.state
+            RuntimeAPI(api.host),
+            application,
+            environment,
+            os.environ,
+            InvocationThreads(),
+            lifespan.state,
         )
         if clock is not None:
             config = config._replace(clock=clock)
