@@ -50,6 +50,7 @@ export async function readTurn(entry, { now, analytics, headers }) {
 function explain(problem) {
   if (!(problem instanceof RiverrunError)) return { message: say("ownMistake"), code: "internal" };
   const { code, hint, partial, retryAfterMs, status } = problem;
+  if (code === "not_stopped") return { message: say("maybeRunning"), code, partial };
   const name = { interrupted: "interrupted", unreachable: "unreachable", not_a_stream: "other", redirected: "other" }[status < 400 ? code : ""];
   return name ? { message: words.lost[name], code, partial, retryAfterMs, hint: hint || say("checkConnection") } : problem;
 }

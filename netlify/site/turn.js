@@ -76,7 +76,7 @@ export function reviveTurn(turn) {
 
 /** Whether a failed turn can be read on where it broke off. */
 export const canReadOn = ({ phase, problem }) =>
-  phase === "failed" && ["interrupted", "unreachable"].includes(problem?.code);
+  phase === "failed" && ["interrupted", "not_stopped", "unreachable"].includes(problem?.code);
 
 /** The turn after a failure that is no event: the server refused, or cannot be reached. */
 export function failTurn(turn, problem, now) {

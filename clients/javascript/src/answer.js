@@ -2,19 +2,25 @@
  * An answer while it is written, as a value that changes: what a user interface shows. It knows no
  * framework; `react.js` is one that listens.
  */
-import { RiverrunError } from "./errors.js";
+import { notify } from "./errors.js";
 import { join, stream } from "./stream.js";
 
 /**
+ * @typedef {import("./errors.js").RiverrunError} RiverrunError
  * @typedef {import("./events.js").ChatStatus} ChatStatus
- * @typedef {import("./stream.js").StreamOptions} StreamOptions
+ * @typedef {import("./options.js").StreamOptions} StreamOptions
  *
  * @typedef {{
  *   query: string, runId: string, cursor: string, status: ChatStatus | null, steps: ChatStatus[],
  *   answer: string, sources: import("./events.js").Source[],
  *   result: import("./events.js").ChatResponse | null, error: RiverrunError | null,
- *   retrying: import("./events.js").RetryNotice | null, isStreaming: boolean,
- * }} Answer
+ *   retrying: import("./events.js").RetryNotice | null, isStreaming: boolean, isStopping: boolean,
+ * }} Answer `isStopping`: the server is being told to stop
+ *
+ * @typedef {{
+ *   name: string, more: StreamOptions & {after?: number}, done: boolean,
+ *   stream: import("./options.js").Stream, controller: AbortController,
+ * }} Run `name`: its question; `more`: the options that it was started with; `done`: it is stopping, or over
  */
 
 /** @type {Answer} */
@@ -30,98 +36,193 @@ const EMPTY = {
   error: null,
   retrying: null,
   isStreaming: false,
+  isStopping: false,
 };
+
+/** Milliseconds between two looks at a changing answer: a frame. */
+const FRAME = 16;
+
+/** The options that are part of a question: a run keeps those that it was started with. */
+const QUESTION = /** @type {const} */ (["sessionId", "topK", "include", "metadata", "idempotencyKey"]);
 
 /**
  * A place for one answer at a time.
  *
- * `start(query)` asks; while the same question is being answered it does emptyPartial, and another
+ * `start(query)` asks; while the same question is being answered it does nothing, and another
  * question stops the one before. `resume()` reads on where a failed or left answer broke off, or
- * `resume(runId)` a run from its beginning. `stop()` ends the run on the server.
+ * `resume(runId)` a run from its beginning; where there is nothing to read on it does nothing.
+ * `stop()` ends the run on the server. Unmounting only ends the reading.
  *
- * @param {StreamOptions} [options] without `on…`: `subscribe` is how this one is heard
+ * `setOptions(owner, options)` says the options of one owner, to be replaced whenever they change;
+ * headers and callbacks of a run that is being read change too. Without options the owner is gone.
  */
-export function createAnswer(options = {}) {
-  let shown = EMPTY;
-  /** @type {import("./stream.js").Stream | null} */
-  let running = null;
-  let key = "";
+export function createAnswer() {
+  let latest = EMPTY; // what is known
+  let shown = EMPTY; // what listeners were told: many changes in a frame are one
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let frame;
+  /** @type {Run | null} */
+  let run = null;
+  /** The last run, for `resume`. @type {Run | null} */
+  let last = null;
+  /** @type {Map<object, StreamOptions>} */
+  const owners = new Map();
+  /** @type {StreamOptions} */
+  let options = {};
   /** @type {Set<() => void>} */
   const listeners = new Set();
 
-  /** @type {(change: Partial<Answer>) => void} */
-  function show(change) {
-    shown = { ...shown, ...change };
-    for (const listener of [...listeners]) listener();
+  /** @type {(owner: object, given?: StreamOptions) => void} */
+  function setOptions(owner, given) {
+    if (given) owners.set(owner, given);
+    else owners.delete(owner);
+    // A run whose last component is gone goes on with what that one said.
+    if (owners.size > 0) options = Object.assign({}, ...owners.values());
   }
 
-  /** @type {(made: import("./stream.js").Stream) => Promise<void>} */
-  async function follow(made) {
-    running = made;
-    key = made.idempotencyKey || key;
-    // An answer that was replaced may not write into the next one.
-    const tell = (/** @type {Partial<Answer>} */ change) => {
-      if (running === made) show({ runId: made.runId, cursor: made.cursor, retrying: null, ...change });
+  /** @type {(change: Partial<Answer>) => void} */
+  function change(change) {
+    latest = { ...latest, ...change };
+    frame ??= setTimeout(show, FRAME);
+  }
+
+  function show() {
+    clearTimeout(frame);
+    frame = undefined;
+    shown = latest;
+    for (const listener of [...listeners]) notify(listener);
+  }
+
+  /** @type {(state: Partial<Answer>, name: string, more: Run["more"], open: (options: any) => import("./options.js").Stream) => void} */
+  function begin(state, name, more, open) {
+    const controller = new AbortController();
+    const mine = /** @type {Run} */ ({ name, more, controller, done: false });
+    /** An answer that was replaced may not write into the next one. @type {(change: Partial<Answer>) => void} */
+    const tell = (news) => {
+      if (run === mine) change({ runId: mine.stream.runId, cursor: mine.stream.cursor, retrying: null, ...news });
     };
+    /** @type {Record<string, (value: any) => void>} */
+    const own = {
+      onEvent: ({ type }) => (mine.done ||= type === "final"),
+      onError: () => (mine.done = true),
+      onRetry: (retrying) => tell({ retrying }),
+    };
+    const given = (/** @type {string} */ key) => /** @type {any} */ (key in more ? more : options)[key];
+    const live = new Proxy(/** @type {any} */ ({}), {
+      get(_, /** @type {string} */ key) {
+        if (key === "signal") return controller.signal;
+        if (!key.startsWith("on")) return given(key);
+        return (/** @type {any} */ value) => {
+          if (run !== mine) return;
+          own[key]?.(value);
+          notify(given(key), value);
+        };
+      },
+    });
+    /** @type {AbortSignal | undefined} */
+    const signal = given("signal");
+    const abort = () => controller.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { signal: controller.signal });
+    // A signal that ended the reading before does not forbid to resume it.
+    if (signal?.aborted && last?.more !== more) abort();
+
+    run = last = mine;
+    latest = { ...latest, ...state, isStreaming: true, isStopping: false };
+    mine.stream = open(live);
+    void follow(mine, tell);
+    show();
+  }
+
+  /** @type {(mine: Run, tell: (change: Partial<Answer>) => void) => Promise<void>} */
+  async function follow(mine, tell) {
+    const end = { isStreaming: false, isStopping: false };
     try {
-      for await (const event of made) {
-        if (event.type === "status") tell({ status: event.status, steps: placed(shown.steps, event.status) });
-        else if (event.type === "token") tell({ answer: shown.answer + event.text });
+      for await (const event of mine.stream) {
+        if (event.type === "status") tell({ status: event.status, steps: placeStep(latest.steps, event.status) });
+        else if (event.type === "token") tell({ answer: latest.answer + event.text });
         else if (event.type === "reset") tell({ answer: "" });
         else if (event.type === "sources") tell({ sources: event.sources });
-        else if (event.type === "final") tell(finished(event.result));
+        else if (event.type === "final") {
+          const { answer, sources } = event.result;
+          tell({ ...end, result: event.result, answer, sources: sources?.length > 0 ? sources : latest.sources });
+        }
       }
     } catch (problem) {
-      const error = problem instanceof RiverrunError ? problem : new RiverrunError(String(problem));
-      tell({ error, isStreaming: false });
+      const error = /** @type {RiverrunError} */ (problem);
+      tell(mine.controller.signal.aborted ? end : { ...end, error }); // a caller that left knows it
     } finally {
-      if (running === made) running = null;
+      mine.controller.abort();
+      if (run === mine) run = null;
     }
   }
-
-  /** @type {(result: import("./events.js").ChatResponse) => Partial<Answer>} */
-  const finished = (result) => ({
-    result,
-    answer: result.answer,
-    sources: result.sources?.length > 0 ? result.sources : shown.sources,
-    isStreaming: false,
-  });
-
-  /** @type {(retrying: import("./events.js").RetryNotice) => void} */
-  const onRetry = (retrying) => running && show({ retrying });
 
   /** @type {(query: string, more?: StreamOptions) => void} */
   function start(query, more) {
-    if (running && shown.query === query) return;
+    const settings = { ...options, ...more };
+    const question = Object.fromEntries(QUESTION.map((key) => [key, settings[key]]));
+    const name = JSON.stringify([query, question]);
+    if (run && !run.done && run.name === name) return;
     void stop();
-    running = null;
-    show({ ...EMPTY, query, isStreaming: true });
-    void follow(stream(query, { ...options, ...more, onRetry }));
+    begin({ ...EMPTY, query }, name, { ...more, ...question }, (live) => stream(query, live));
   }
 
-  /** @type {(runId?: string) => void} */
-  function resume(runId) {
-    if (running) return;
-    if (runId) show({ ...EMPTY, isStreaming: true });
-    else show({ error: null, isStreaming: true });
-    if (!runId && !shown.cursor) {
-      // No event came yet: the same key joins the run, if there is one.
-      const again = { ...options, idempotencyKey: key, onRetry };
-      return void follow(stream(shown.query, again));
-    }
-    const [, run, seq] = /^(.*)-([0-9]+)$/.exec(runId ? `${runId}-0` : shown.cursor) ?? ["", "", "0"];
-    void follow(join(run, { ...options, after: Number(seq), onRetry }));
+  /** @type {(runId?: string, more?: StreamOptions) => void} */
+  function resume(runId, more) {
+    if (run && !run.done) return;
+    if (runId) return begin(EMPTY, "", { ...more }, (live) => join(runId, live));
+    if (!last || latest.result) return; // there is nothing to read on
+    // Of the cursor, or by the key: it joins the run, if there is one.
+    const { name, stream: left } = last;
+    const [, found, seq] = /^(.*)-([0-9]+)$/.exec(left.cursor) ?? [];
+    Object.assign(last.more, more, { idempotencyKey: left.idempotencyKey, after: Number(seq) });
+    begin({ error: null, retrying: null }, name, last.more, (live) => (found ? join(found, live) : stream(latest.query, live)));
   }
 
   async function stop() {
-    return running?.stop() ?? false;
+    const mine = run;
+    if (!mine) return false;
+    mine.done = true;
+    change({ isStopping: true });
+    return mine.stream.stop();
   }
+
+  /** End the reading. A run that is being stopped is stopped all the same. */
+  function leave() {
+    const left = run && !run.done;
+    if (left) run?.controller.abort();
+    return left;
+  }
+
+  let comeBack = () => {};
 
   return {
     start,
     stop,
     resume,
+    setOptions,
     getSnapshot: () => shown,
+
+    /** Read on if unmounted before. Returns what ends the reading, a little later: StrictMode mounts again at once. */
+    mount() {
+      comeBack();
+      return () => {
+        /** @type {unknown} */
+        let left;
+        const timer = setTimeout(() => (left = leave()));
+        comeBack = () => {
+          clearTimeout(timer);
+          if (left) resume();
+        };
+      };
+    },
+
+    /** Forget everything. */
+    clear() {
+      leave();
+      run = last = null;
+      latest = EMPTY;
+      show();
+    },
 
     /** @type {(listener: () => void) => () => void} */
     subscribe(listener) {
@@ -135,7 +236,7 @@ export function createAnswer(options = {}) {
 export const emptyAnswer = () => EMPTY;
 
 /** @type {(steps: ChatStatus[], status: ChatStatus) => ChatStatus[]} */
-function placed(steps, status) {
+function placeStep(steps, status) {
   const others = steps.filter(({ step }) => step !== status.step);
   return [...others, status].sort((a, b) => a.step - b.step);
 }

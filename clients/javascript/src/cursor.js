@@ -22,54 +22,39 @@ export function createCursor(runId, after) {
     toString: () => (cursor.known ? `${cursor.runId}-${cursor.seq}` : ""),
 
     /**
-     * The event of a frame; `null` for one seen before. Throws `LostError` for a gap, a pause, nonsense,
-     * and `RiverrunError` for an `error` event.
+     * The event of a frame; `null` for one seen before. Throws `LostError` for a gap, a pause,
+     * nonsense, and `RiverrunError` for an `error` event.
      *
      * @type {(frame: import("./fetch_transport.js").WireItem) => RunEvent | null}
      */
-    accept({ data, id, sticky }) {
-      const event = parse(data ?? "");
-      const found = /^(.+)-([0-9]+)$/.exec(id ?? "");
-      if (found && !move(found[1], Number(found[2])) && !(sticky && /^(paused|error)$/.test(event.type))) return null;
-      if (event.type === "paused") {
-        const lost = new LostError(`Paused: ${event.reason}.`);
-        throw Object.assign(lost, { retryAfterMs: event.resumeAfterMs, paused: true });
+    accept({ data, id }) {
+      const event = parse(/** @type {string} */ (data));
+      const { type } = event;
+      const { partial } = cursor;
+      const [, run, number] = /^(.+)-([0-9]+)$/.exec(id ?? "") ?? [];
+      if (run) {
+        const seq = +number;
+        if (cursor.known && run !== cursor.runId) throw new LostError("Another run answered.");
+        cursor.runId = run;
+        cursor.known = true;
+        if (seq <= cursor.seq) return null;
+        if (seq > cursor.seq + 1) throw new LostError("Events are missing.");
+        cursor.seq = seq;
       }
-      take(event);
-      if (event.type !== "error") return event;
-      const error = readError(event, "The run failed.");
-      error.runId ||= cursor.runId;
-      error.cursor ||= cursor.toString();
-      // What was heard here stays, unless the server knows the same or more of it.
-      if (error.partial.answer.length < cursor.partial.answer.length || error.partial.steps.length === 0) {
-        error.partial = cursor.partial;
+      if (type === "paused") {
+        throw new LostError(`Paused: ${event.reason}.`, { retryAfterMs: event.resumeAfterMs, paused: true });
       }
-      throw error;
+      if (type === "token") partial.answer += event.text;
+      if (type === "reset") partial.answer = "";
+      if (type === "sources") partial.sources = event.sources;
+      if (type === "status") {
+        partial.steps = [...partial.steps.filter(({ step }) => step !== event.status?.step), event.status];
+      }
+      cursor.ended = /^(final|error)$/.test(type);
+      if (type === "error") throw readError(event, "The run failed.");
+      return event;
     },
   };
-
-  /** Whether that event is the next one. @type {(run: string, seq: number) => boolean} */
-  function move(run, seq) {
-    if (cursor.known && run !== cursor.runId) throw new LostError("Another run answered.");
-    Object.assign(cursor, { runId: run, known: true });
-    if (seq <= cursor.seq) return false;
-    if (seq > cursor.seq + 1) throw new LostError("Events are missing.");
-    cursor.seq = seq;
-    return true;
-  }
-
-  /** @type {(event: any) => void} */
-  function take(event) {
-    const { partial } = cursor;
-    if (event.type === "token") partial.answer += event.text;
-    else if (event.type === "reset") partial.answer = "";
-    else if (event.type === "sources") partial.sources = event.sources;
-    else if (event.type === "status") {
-      const others = partial.steps.filter(({ step }) => step !== event.status?.step);
-      partial.steps = [...others, event.status];
-    } else if (event.type === "final" || event.type === "error") cursor.ended = true;
-  }
-
   return cursor;
 }
 

@@ -16,6 +16,7 @@ export async function* eventSourceTransport({ url, body }, { signal }) {
   let news = () => {};
   let over = /** @type {Error | null} */ (null);
   let opened = false;
+  let last = "";
   const source = new EventSource(body ? asked(url, body) : url);
   const end = (/** @type {Error} */ why) => {
     over ??= why;
@@ -28,7 +29,8 @@ export async function* eventSourceTransport({ url, body }, { signal }) {
     news();
   };
   source.onmessage = ({ data, lastEventId }) => {
-    heard.push({ data, id: lastEventId, sticky: true });
+    heard.push({ data, id: lastEventId === last && isLoose(data) ? null : lastEventId });
+    last = lastEventId;
     news();
   };
   source.onerror = () => {
@@ -60,10 +62,24 @@ export async function* eventSourceTransport({ url, body }, { signal }) {
   }
 }
 
+/**
+ * Whether the data is of an event that may have no id: the browser gives it that of the event
+ * before.
+ *
+ * @type {(data: string) => boolean}
+ */
+function isLoose(data) {
+  try {
+    return ["paused", "error"].includes(JSON.parse(data).type);
+  } catch {
+    return false;
+  }
+}
+
 /** @type {(url: string, body: string) => string} */
 function asked(url, body) {
   const { metadata, ...rest } = JSON.parse(body);
   const given = Object.entries({ ...rest, resume: 1, metadata: metadata && JSON.stringify(metadata) });
   const parameters = given.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]);
-  return `${url}?${new URLSearchParams(parameters)}`;
+  return `${url}${url.includes("?") ? "&" : "?"}${new URLSearchParams(parameters)}`;
 }

@@ -25,8 +25,8 @@
 export function createParser({ limit = 4_194_304 } = {}) {
   // The parser strips the one leading BOM itself, so that text and bytes are treated alike.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  let atStart = true;
-  let afterCR = false;
+  // What does not count at the start of a chunk: the one leading BOM, or the LF of a CRLF cut in two.
+  let skipped = /^\uFEFF/;
   let line = "";
   let data = "";
   let type = "";
@@ -42,39 +42,27 @@ export function createParser({ limit = 4_194_304 } = {}) {
     /** @type {Frame[]} */
     const events = [];
     if (text === "") return events;
-    let from = 0;
-    if (atStart && text[0] === "\uFEFF") from = 1;
-    // A CR ends its line at once; the LF of a CRLF cut in two belongs to that line.
-    if (afterCR && text[0] === "\n") from = 1;
-    atStart = false;
-    afterCR = text.endsWith("\r");
-
     // Only the new text is searched: searching what was kept would be quadratic in small chunks.
-    const ends = /\r\n?|\n/g;
-    ends.lastIndex = from;
-    for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
-      line += text.slice(from, end.index);
-      from = ends.lastIndex;
+    const [first, ...more] = text.replace(skipped, "").split(/\r\n?|\n/);
+    skipped = text.endsWith("\r") ? /^\n/ : /^$/; // a CR ends its line at once
+    line += first;
+    for (const next of more) {
       if (line === "") dispatch(events);
-      else field(line);
-      line = "";
+      else readField(line);
+      line = next;
     }
-    line += text.slice(from);
-    if (line.length + data.length > limit) throw new RangeError("An event is too large.");
+    if (line.length + data.length > limit) throw new RangeError("Event too large.");
     return events;
   }
 
   /** @type {(whole: string) => void} */
-  function field(whole) {
-    const colon = whole.indexOf(":");
-    if (colon === 0) return; // a comment
-    const name = colon === -1 ? whole : whole.slice(0, colon);
-    let value = colon === -1 ? "" : whole.slice(colon + 1);
-    if (value[0] === " ") value = value.slice(1);
+  function readField(whole) {
+    // A comment is a line whose field has no name.
+    const [, name, value = ""] = /** @type {string[]} */ (/^([^:]*)(?:: ?([^]*))?$/.exec(whole));
     if (name === "data") data += `${value}\n`;
     else if (name === "event") type = value;
     else if (name === "id" && !value.includes("\0")) id = value;
-    else if (name === "retry" && /^[0-9]+$/.test(value)) retry = Number(value);
+    else if (name === "retry" && /^[0-9]+$/.test(value)) retry = +value;
   }
 
   /** @type {(events: Frame[]) => void} */

@@ -4,57 +4,28 @@
  * A connection that ends without a terminal event is never a success: the run is read on from the
  * last event that arrived, and after too many failed tries it is a `RiverrunError`.
  */
-import { LostError, RiverrunError } from "./errors.js";
-import { fetchTransport } from "./fetch_transport.js";
-import { RETRY_POLICY, createRetryCounter } from "./retry_policy.js";
 import { createCursor } from "./cursor.js";
 import { defaultEnvironment } from "./environment.js";
+import { LostError, RiverrunError, notify } from "./errors.js";
+import { fetchTransport, send } from "./fetch_transport.js";
+import { RETRY_POLICY, createRetryCounter } from "./retry_policy.js";
+import { createWaiting } from "./waiting.js";
 
 /**
  * @typedef {import("./events.js").RunEvent} RunEvent
  * @typedef {import("./events.js").ChatResponse} ChatResponse
- * @typedef {Record<string, string>} Headers
- *
- * @typedef {{
- *   onStatus?: (status: import("./events.js").ChatStatus) => void,
- *   onToken?: (text: string) => void,
- *   onSources?: (sources: import("./events.js").Source[]) => void,
- *   onReset?: (reason: string) => void,
- *   onComplete?: (result: ChatResponse) => void,
- *   onError?: (error: RiverrunError) => void,
- *   onEvent?: (event: RunEvent) => void,
- *   onOpen?: (runId: string) => void,
- *   onRetry?: (retrying: import("./events.js").RetryNotice) => void,
- * }} Callbacks
- *
- * @typedef {{
- *   endpoint?: string,
- *   headers?: Headers | ((why: {unauthorized: boolean}) => Headers | Promise<Headers>),
- *   signal?: AbortSignal,
- *   transport?: import("./fetch_transport.js").Transport,
- *   retryPolicy?: Partial<import("./retry_policy.js").RetryPolicy>,
- *   environment?: Partial<import("./environment.js").Environment>,
- * }} ConnectionOptions
- *
- * @typedef {{
- *   sessionId?: string, topK?: number, include?: string[], metadata?: Record<string, string>,
- *   idempotencyKey?: string,
- * }} Question
- *
- * @typedef {Callbacks & ConnectionOptions & Question} StreamOptions
- * @typedef {Callbacks & ConnectionOptions & {after?: number}} JoinOptions
- *
- * @typedef {AsyncIterable<RunEvent> & {
- *   readonly runId: string,
- *   readonly cursor: string,
- *   readonly idempotencyKey: string,
- *   readonly result: Promise<ChatResponse>,
- *   stop: () => Promise<boolean>,
- * }} Stream
+ * @typedef {import("./options.js").Callbacks} Callbacks
+ * @typedef {import("./options.js").ConnectionOptions} ConnectionOptions
+ * @typedef {import("./options.js").StreamOptions} StreamOptions
+ * @typedef {import("./options.js").JoinOptions} JoinOptions
+ * @typedef {import("./options.js").Stream} Stream
  */
 
-/** Which callback hears an event, and which of its fields. @type {Record<string, [string, string]>} */
-const CALLS = {
+const ACCEPT = { Accept: "text/event-stream" };
+
+/** The callback for each type of event, and the field that it gets. @type {any} */
+const CALLBACKS = {
+  __proto__: null, // a type may be called "constructor"
   status: ["onStatus", "status"],
   token: ["onToken", "text"],
   sources: ["onSources", "sources"],
@@ -67,11 +38,14 @@ const CALLS = {
  *
  * With callbacks it starts by itself; without, when it is iterated or its `result` is asked for.
  * An iteration that ends without an exception has seen the `final` event. Whatever goes wrong is
- * mended, or thrown as a `RiverrunError` and given to `onError`; with neither `onError` nor anyone
- * who awaits `result`, it is an unhandled rejection rather than nothing.
+ * mended, or thrown as a `RiverrunError` and given to `onError`; with neither `onError` nor a
+ * reader of `result`, it is an unhandled rejection rather than nothing. What a callback throws is
+ * reported (`reportError`) and does not end the reading.
  *
- * `stop()` ends the run on the server and is true when the server accepted it. Breaking off the
- * iteration, or aborting `signal`, only stops reading: the answer goes on, and `join` finds it.
+ * `stop()` ends the run on the server, with the same tries as reading, and is true when the server
+ * accepted it. The reading then ends with the run's last event, or after `retryPolicy.grace` as
+ * `cancelled`; where the server could not be told, as `not_stopped`. Breaking off the iteration,
+ * or aborting `signal`, only stops reading: the answer goes on, and `join` finds it.
  *
  * The same `idempotencyKey` joins the run that it started, from whatever page or machine.
  *
@@ -108,97 +82,112 @@ function readRun(cursor, body, key, options) {
   const { endpoint = "/api/chat", transport = fetchTransport, signal } = options;
   const policy = { ...RETRY_POLICY, ...options.retryPolicy };
   const environment = { ...defaultEnvironment(), ...options.environment };
+  const waiting = createWaiting(environment, policy);
   const tries = createRetryCounter(policy, environment.random);
+  const [, base, search = ""] = /** @type {string[]} */ (/^([^?#]*?)\/*(\?[^#]*)?(#.*)?$/.exec(endpoint));
+  let sent = cursor.known; // the server may know of the run
+  let reading = false;
   let left = false; // the caller does not read any more
   let stopping = false;
-  let sent = cursor.known;
   let accepted = false;
-  /** @type {(online: boolean) => void} */
-  let wake = () => {};
+  /** @type {Promise<void> | null} */
+  let stopTask = null;
   let endGrace = () => {};
+  let nameRun = () => {};
+  /** Settled when the run has a name, or reading ends without one. @type {Promise<void>} */
+  const named = new Promise((resolve) => (nameRun = resolve));
 
   const leave = () => {
     left = true;
-    wake(true);
+    waiting.wake(true);
   };
-  const url = (/** @type {string} */ rest) => `${endpoint}/runs/${encodeURIComponent(cursor.runId)}/${rest}`;
 
-  /** @type {() => import("./fetch_transport.js").Request} */
-  function request() {
-    const headers = { Accept: "text/event-stream" };
-    if (cursor.known) return { url: url(`events?after=${cursor.seq}&resume=1`), method: "GET", headers };
-    const posting = { ...headers, "Content-Type": "application/json", "Idempotency-Key": key };
-    return { url: endpoint, method: "POST", headers: posting, body };
-  }
+  /** @type {(rest: string) => string} */
+  const runUrl = (rest) => `${base}/runs/${encodeURIComponent(cursor.runId)}/${rest}`;
 
-  async function headers(renew = false) {
-    const given = options.headers ?? {};
-    return typeof given === "function" ? given({ unauthorized: renew }) : given;
-  }
+  /** @type {(url: string, body: string, more?: Record<string, string>) => import("./fetch_transport.js").Request} */
+  const post = (url, body, more) => ({ url, method: "POST", body, headers: { ...ACCEPT, "Content-Type": "application/json", ...more } });
+
+  /** @type {(wire: import("./waiting.js").Wire) => import("./fetch_transport.js").Tools} */
+  const toolsOf = ({ signal }) => ({
+    ...environment,
+    signal,
+    async headers(renew) {
+      const given = options.headers;
+      return typeof given === "function" ? given({ unauthorized: renew }) : renew ? null : given;
+    },
+  });
 
   /** @type {() => AsyncGenerator<RunEvent, void>} */
   async function* events() {
-    const endWakes = environment.onWake((online) => wake(online));
+    const endWakes = environment.onWake(waiting.wake);
     signal?.addEventListener("abort", leave);
+    reading = true;
     try {
+      await null; // what is stopped in the same breath is not sent
       for (;;) {
-        if (signal?.aborted) throw signal.reason;
+        if (signal?.aborted) throw signal.reason ?? failed("Aborted.", "aborted");
         // What was stopped before it was sent need not be sent.
         if (left || (stopping && !sent)) throw stopped();
-        sent = true;
-        const lost = yield* connection();
-        if (!lost) return;
-        if (!left) await waitToRetry(lost);
+        try {
+          return yield* connection();
+        } catch (lost) {
+          if (!left) await waiting.retry(lost, tries, options.onRetry);
+        }
       }
-    } catch (error) {
+    } catch (problem) {
+      endReading();
+      await stopTask;
+      const error = problem instanceof LostError && stopping ? stopped() : problem;
       if (error instanceof RiverrunError) {
-        if (!error.runId) Object.assign(error, { partial: cursor.partial, runId: cursor.runId, cursor: cursor.toString() });
-        options.onError?.(error);
+        const { answer, steps } = error.partial;
+        error.runId ||= cursor.runId;
+        error.cursor ||= cursor.toString();
+        // What was read here stays, unless the server knows the same or more of it.
+        if (answer.length < cursor.partial.answer.length || !steps[0]) error.partial = cursor.partial;
+        notify(options.onError, error);
       }
       throw error;
     } finally {
-      cursor.ended = true;
+      endReading();
       endWakes();
       signal?.removeEventListener("abort", leave);
       endGrace();
     }
   }
 
-  /** Read one connection. Returns why it was lost, or nothing after the terminal event. */
+  function endReading() {
+    reading = false;
+    nameRun();
+  }
+
+  /** Read one connection, to the terminal event. Throws `LostError` where it ends before. */
   async function* connection() {
-    const wire = new AbortController();
-    let reason = "";
-    const drop = (/** @type {string} */ why) => {
-      reason ||= why;
-      wire.abort();
-    };
-    let askedAt = environment.now();
-    wake = (online) => {
-      // After a time without a network, or asleep, a line may be dead and not know it.
-      if (online || environment.now() - askedAt > policy.silence) drop("The network changed.");
-    };
-    const items = transport(request(), { fetch: environment.fetch, signal: wire.signal, headers, now: environment.now });
+    sent = true;
+    const wire = waiting.open();
+    const asked = cursor.known
+      ? { url: runUrl(`events?after=${cursor.seq}&resume=1${search.replace("?", "&")}`), headers: ACCEPT }
+      : post(endpoint, body, { "Idempotency-Key": key });
+    const items = transport(asked, toolsOf(wire));
     try {
       for (;;) {
-        // Only the wire is timed: the caller may look at an event for as long as it likes.
-        askedAt = environment.now();
-        const cancel = environment.timer(() => drop("Silence."), policy.silence);
-        const next = await items.next().finally(cancel);
-        if (next.done) return new LostError(reason || "The stream broke off.");
-        const event = receive(next.value);
+        // Only the connection is timed: the caller may look at an event for as long as it likes.
+        if (left && reading) throw new LostError("");
+        const { done, value } = await wire.within(items.next());
+        if (done) throw new LostError("Cut off.");
+        const event = receive(value);
         if (!event) continue;
-        if (cursor.ended) wire.abort(); // nothing may keep the socket
-        dispatch(event);
+        if (cursor.ended) wire.close(); // nothing may keep the socket
+        if (reading) dispatch(event);
         yield event;
-        if (cursor.ended) return null;
+        if (cursor.ended) return;
       }
     } catch (problem) {
-      if (problem instanceof LostError) return reason ? new LostError(reason) : problem;
-      if (problem instanceof RangeError) throw failed(problem.message, "too_large");
-      throw problem;
+      if (problem instanceof LostError) throw problem;
+      cursor.ended = true; // refused: there is nothing to stop
+      throw problem instanceof RangeError ? failed(problem.message, "too_large") : problem;
     } finally {
-      wake = () => {};
-      wire.abort();
+      wire.close();
       void items.return().catch(() => {});
     }
   }
@@ -207,85 +196,78 @@ function readRun(cursor, body, key, options) {
   function receive(item) {
     tries.wasAnswered = true;
     if (item.retry != null) tries.firstWait = Math.min(Math.max(item.retry, 100), policy.longestWait);
-    if (item.runId !== undefined) {
-      cursor.runId = item.runId || cursor.runId;
-      if (stopping) void stop();
-      options.onOpen?.(cursor.runId);
-    }
-    if (item.data === undefined) return null;
-    const event = cursor.accept(item);
+    if ("runId" in item) notify(options.onOpen, (cursor.runId = item.runId || cursor.runId));
+    const event = "data" in item ? cursor.accept(item) : null;
     if (event) tries.failures = 0;
+    if (cursor.runId) nameRun();
     return event;
   }
 
   /** @type {(event: RunEvent) => void} */
   function dispatch(event) {
-    options.onEvent?.(event);
-    if (!Object.hasOwn(CALLS, event.type)) return;
-    const [name, field] = CALLS[event.type];
-    /** @type {any} */ (options)[name]?.(/** @type {any} */ (event)[field]);
-  }
-
-  /** Wait before the next try. Throws when it was the last. @type {(lost: LostError) => Promise<void>} */
-  async function waitToRetry(lost) {
-    // Without a network no packet leaves, so no try was vain; `wake` ends the wait for one.
-    const offline = !environment.isOnline();
-    const waitMs = offline ? policy.longestWait : tries.nextWait(lost);
-    if (waitMs === null) {
-      if (!tries.wasAnswered && !lost.status) lost.code = "unreachable";
-      throw lost;
-    }
-    const reason = offline ? "There is no network." : lost.message;
-    options.onRetry?.({ reason, attempt: tries.failures, waitMs, paused: lost.paused });
-    await wait(waitMs);
-  }
-
-  /** Wait, but not longer than until there is reason to try. @type {(ms: number) => Promise<void>} */
-  function wait(ms) {
-    return new Promise((resolve) => {
-      wake = () => {
-        cancel();
-        wake = () => {};
-        resolve();
-      };
-      const cancel = environment.timer(() => wake(true), ms);
-    });
+    notify(options.onEvent, event);
+    const [name, field] = CALLBACKS[event.type] ?? [];
+    notify(/** @type {any} */ (options)[name], /** @type {any} */ (event)[field]);
   }
 
   /** @type {(message: string, code: string) => RiverrunError} */
   const failed = (message, code) => new RiverrunError(message, { code });
-  const stopped = () => failed("Stopped.", "cancelled");
 
-  /** Without a run id there is nothing to stop yet: `receive` asks again once there is one. */
+  /** `cancelled` is only said where it is so. */
+  const stopped = () => (accepted || !sent ? failed("Stopped.", "cancelled") : failed("The run may not have stopped.", "not_stopped"));
+
   async function stop() {
-    if (!stopping && !cursor.ended) endGrace = environment.timer(leave, policy.grace);
+    if (accepted || cursor.ended) return accepted;
     stopping = true;
-    wake(false);
-    if (accepted || cursor.ended || !cursor.runId) return accepted;
-    const posting = { "Content-Type": "application/json", ...(await headers()) };
-    const asked = { method: "POST", headers: posting, body: "{}", keepalive: true };
-    const response = await environment.fetch(url("stop"), asked).catch(() => null);
-    accepted ||= response?.ok === true;
+    waiting.wake(false);
+    if (sent) await (stopTask ??= sendStop());
     return accepted;
   }
 
-  const reading = events();
+  /** Tell the server to stop, with the same tries as reading. */
+  async function sendStop() {
+    const counter = createRetryCounter(policy, environment.random);
+    counter.wasAnswered = true;
+    while (!accepted && !cursor.ended) {
+      const wire = waiting.open();
+      try {
+        // A question whose answer is awaited tells the name of its run; one whose answer is not
+        // awaited any more is asked again, under its key.
+        if (!cursor.runId && reading) await named;
+        else if (!cursor.runId) for await (const _ of connection()) break;
+        else {
+          await wire.within(send({ ...post(runUrl(`stop${search}`), "{}"), keepalive: true }, toolsOf(wire), false));
+          accepted = true;
+        }
+      } catch (problem) {
+        if (await waiting.retry(problem, counter).catch(() => true)) break;
+      } finally {
+        wire.close();
+      }
+    }
+    stopTask = null;
+    if (!accepted) leave();
+    else if (reading) endGrace = environment.timer(leave, policy.grace);
+  }
+
+  const run = events();
   let taken = false;
   /** @type {Promise<ChatResponse> | undefined} */
   let result;
 
   function read() {
-    if (taken) throw new TypeError("It is read already.");
+    if (taken) throw new TypeError("Read already.");
     taken = true;
-    return reading;
+    return run;
   }
 
   async function drain() {
-    for await (const event of read()) if (event.type === "final") return event.result;
-    throw stopped();
+    let last;
+    for await (const event of read()) last = event;
+    return /** @type {any} */ (last).result;
   }
 
-  if (Object.keys(options).some((name) => name.startsWith("on"))) {
+  if (/\bon[A-Z]/.test(String(Object.keys(options)))) {
     queueMicrotask(() => {
       if (taken) return;
       result ??= drain();
@@ -309,5 +291,5 @@ function readRun(cursor, body, key, options) {
   };
 }
 
-/** `crypto.randomUUID` exists only on secure origins; a page on a home network is none. */
-const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+/** `crypto.randomUUID` is missing on a page that is not secure, in Node 18 and in React Native. */
+const newKey = () => globalThis.crypto?.randomUUID?.() ?? `${Math.random()}-${Math.random()}`;

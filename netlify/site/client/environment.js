@@ -30,15 +30,12 @@ export const defaultEnvironment = () => ({
   isOnline: () => globalThis.navigator?.onLine !== false,
 
   onWake(wake) {
-    /** @type {[any, string][]} */
-    const calls = [
-      [globalThis, "online"],
-      [globalThis.document, "visibilitychange"],
-    ];
-    const hear = (/** @type {Event} */ { type }) => wake(type === "online");
-    for (const [target, type] of calls) target?.addEventListener?.(type, hear);
-    return () => {
-      for (const [target, type] of calls) target?.removeEventListener?.(type, hear);
+    const listener = (/** @type {Event} */ { type }) => wake(type === "online");
+    const all = (/** @type {"addEventListener" | "removeEventListener"} */ verb) => {
+      globalThis[verb]?.("online", listener);
+      globalThis.document?.[verb]?.("visibilitychange", listener);
     };
+    all("addEventListener");
+    return () => all("removeEventListener");
   },
 });

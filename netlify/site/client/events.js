@@ -13,11 +13,19 @@
  *
  * @typedef {{inputTokens: number, outputTokens: number, costUsd?: number | null}} Usage
  *
+ * Whether the citations of an answer hold: the share that does, how many there are, and those
+ * that do not.
+ *
+ * @typedef {{
+ *   score: number, citations: number,
+ *   unmatched: {citation: number, mark: number, reason: "missing" | "number" | "unsupported"}[],
+ * }} Grounding
+ *
  * @typedef {{
  *   answer: string, success: boolean, finishReason: string, steps: ChatStatus[],
  *   toolsUsed: string[], executionTimeMs: number, sessionId: string | null, sources: Source[],
  *   usage: Usage | null, model: string, runId: string, metadata: Record<string, string>,
- *   truncated?: boolean,
+ *   truncated?: boolean, grounding?: Grounding,
  * }} ChatResponse
  *
  * @typedef {{type: "status", status: ChatStatus}
@@ -28,7 +36,7 @@
  *   | {type: "reset", reason: string}
  *   | {type: "final", result: ChatResponse}} RunEvent
  *
- * @typedef {{answer: string, sources: Source[], steps: ChatStatus[]}} Partial
+ * @typedef {{answer: string, sources: Source[], steps: ChatStatus[]}} PartialAnswer
  *
  * @typedef {{reason: string, attempt: number, waitMs: number, paused: boolean}} RetryNotice
  */

@@ -36,7 +36,7 @@ export function createRetryCounter(policy, random) {
     wasAnswered: false,
     firstWait: policy.firstWait,
 
-    /** @type {(lost: import("./errors.js").LostError) => number | null} */
+    /** @type {(lost: {retryAfterMs: number | null, paused?: boolean}) => number | null} */
     nextWait({ retryAfterMs, paused }) {
       const waitMs = retryAfterMs ?? 0;
       if (waitMs > policy.longestRetryAfter) return null;

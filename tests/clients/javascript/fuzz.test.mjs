@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createParser } from "../../../clients/javascript/src/sse.js";
+import { chance } from "./chance.mjs";
 import { load } from "./installed.mjs";
 
 const { createParser: createTheirs } = await load("eventsource-parser");
@@ -18,16 +19,6 @@ const PIECES = [
   "Data: a\n", " data: a\n", "datax: a\n", "a", "0", "é", "€", "🌊", "\u2028", "\u0085", "__proto__: a\n",
 ]; // prettier-ignore
 const BYTES = [[0xff], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0x8c], [0xed, 0xa0, 0x80], [0xef, 0xbb], [0xc0, 0xaf]];
-
-/** A small, fast generator whose numbers a seed says (mulberry32). */
-function chance(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const encoder = new TextEncoder();
 const encoded = PIECES.map((piece) => encoder.encode(piece));

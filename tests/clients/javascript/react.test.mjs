@@ -1,42 +1,9 @@
-// The hook in React itself, in a document made by jsdom, against a real server.
+// What a component shows of an answer, against a real server.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 
-import { load } from "./installed.mjs";
 import { cutAfter, final, frame, hasty, reply, serve, status, streamed, token, whole, TYPE } from "./scripted.mjs";
-
-const { JSDOM } = await load("jsdom");
-const dom = new JSDOM("<div id=root></div>");
-Object.assign(globalThis, { window: dom.window, document: dom.window.document, IS_REACT_ACT_ENVIRONMENT: true });
-after(() => dom.window.close());
-
-const { default: React } = await load("react");
-const { createRoot } = await load("react-dom/client");
-const { useRiverrun, forget } = await import("../../../clients/javascript/src/react.js");
-const { act, createElement: h, StrictMode } = React;
-
-/** Render the hook; `shown` is what it gave last, `mount` and `unmount` do as they say. */
-function stage(options, { strict = true } = {}) {
-  const root = createRoot(document.createElement("div"));
-  const it = { shown: null, renders: 0 };
-  function Component() {
-    it.shown = useRiverrun(options);
-    it.renders += 1;
-    return null;
-  }
-  const tree = strict ? h(StrictMode, null, h(Component)) : h(Component);
-  it.mount = () => act(() => root.render(tree));
-  it.hide = () => act(() => root.render(null));
-  it.unmount = () => act(() => root.unmount());
-  it.until = async (holds) => {
-    for (let n = 0; n < 500; n += 1) {
-      if (holds(it.shown)) return it.shown;
-      await act(() => new Promise((resolve) => setTimeout(resolve, 5)));
-    }
-    return assert.fail(`never happened: ${JSON.stringify(it.shown)}`);
-  };
-  return it;
-}
+import { act, forget, stage } from "./stage.mjs";
 
 test("a question is asked once, and its answer shown as it comes", async () => {
   await serve([streamed(whole)], async ({ endpoint, seen }) => {

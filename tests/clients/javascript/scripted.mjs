@@ -9,17 +9,20 @@ export const frame = (seq, event, run = "run") => `id: ${run}-${seq}\ndata: ${JS
 export const everything = [status, token("a"), token("b"), final];
 export const whole = everything.map((event, at) => frame(at + 1, event)).join("");
 
-/** Serve `answers` one after the other (the last for ever); requests to stop go to `stops`. */
-export async function serve(answers, use) {
+/**
+ * Serve `answers` one after the other (the last for ever); requests to stop go to `stops`, and are
+ * answered by `stopAnswers` in the same way (202 without).
+ */
+export async function serve(answers, use, stopAnswers = [(response) => response.writeHead(202).end()]) {
   const seen = [];
   const stops = [];
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
-    if (request.url.endsWith("/stop")) {
+    if (/\/stop(\?|$)/.test(request.url)) {
       stops.push(request.url);
-      response.writeHead(202).end();
-      server.emit("stopped");
+      stopAnswers[Math.min(stops.length, stopAnswers.length) - 1](response, request);
+      if (response.statusCode === 202) server.emit("stopped");
       return;
     }
     seen.push({ method: request.method, url: request.url, headers: request.headers, body });

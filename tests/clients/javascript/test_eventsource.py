@@ -173,7 +173,7 @@ def test_a_run_that_stays_lost_is_given_up(page: Page) -> None:
 def test_silence_is_not_borne(page: Page) -> None:
     """CR07: the line that holds is left, and closed."""
     with serve(answers(says(1, 2, hold="never"), says(3, 4)), CLIENT) as wire:
-        seen = read(page, wire, silence=300)
+        seen = read(page, wire, silence=1_000)
         assert (seen["events"], seen["waits"]) == (["status", "token", "token", "final"], 1)
         assert lines(wire) == [QUESTION, on_from(2)]
 
