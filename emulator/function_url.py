@@ -13,7 +13,7 @@ from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
 from emulator.invocation import new_trace_id
-from emulator.payloads import version_2
+from emulator.payloads import url_domain, version_2
 from emulator.server import Handler
 from emulator.template import FunctionUrl
 
@@ -46,7 +46,7 @@ def function_url(function: Function, url: FunctionUrl, front_options: FrontOptio
             request,
             body,
             api_id=api_id,
-            domain=request.header("host"),
+            domain=url_domain(api_id),
             request_id=request_id,
             extra_headers={"x-amzn-trace-id": root},
             access_key=access_key,

@@ -20,7 +20,7 @@ from emulator import plug
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
-from emulator.payloads import version_2
+from emulator.payloads import url_domain, version_2
 from emulator.routes import find_route
 from emulator.site import Redirect, Site, content_type
 from emulator.template import Route
@@ -124,7 +124,7 @@ class Netlify:
             request,
             body,
             api_id="netlify",
-            domain=request.header("host"),
+            domain=url_domain("netlify"),
             request_id=request_id,
             extra_headers={
                 "client-ip": request.client,

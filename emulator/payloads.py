@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from emulator.cloudformation import ACCOUNT
+from emulator.cloudformation import ACCOUNT, REGION
 from emulator.http1 import Request
 
 REQUEST_LIMIT = 6 * 1024 * 1024
@@ -24,6 +24,11 @@ _TEXT_TYPES = frozenset(
         "application/xml",
     }
 )
+
+
+def url_domain(api_id: str) -> str:
+    """The domain of a function URL; by it a runtime tells the URL from an HTTP API."""
+    return f"{api_id}.lambda-url.{REGION}.on.aws"
 
 
 def version_2(

@@ -50,16 +50,15 @@ def shape_of(payload: object) -> Shape | None:
 def may_stream(payload: Mapping[str, Any], shape: Shape) -> bool:
     """Whether the front that wrote the payload can carry a stream at all.
 
-    Load balancers and HTTP APIs cannot. An HTTP API differs from a Function URL, which shares
-    its format, by its domain, and by routes and stages, which a URL does not have.
+    Load balancers and HTTP APIs cannot. An HTTP API shares format 2.0 with Function URLs, and
+    may have a domain of its own: so a URL is recognised, by its domain, and everything else of
+    that format is buffered. Only an HTTP API names format 1.0; a REST API's payload has none.
     """
     if shape == "rest":
-        return True
+        return "version" not in payload
     if shape == "alb":
         return False
-    context = payload["requestContext"]
-    plain = all(_text(context.get(key)) in {"", "$default"} for key in ("routeKey", "stage"))
-    return plain and ".execute-api." not in _text(context.get("domainName"))
+    return ".lambda-url." in _text(payload["requestContext"].get("domainName"))
 
 
 def read(payload: object) -> tuple[Shape, dict[str, Any], bytes]:

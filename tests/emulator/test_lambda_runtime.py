@@ -33,6 +33,13 @@ def test_each_frame_is_read_before_the_next_is_written(cloud: Running, gate: Gat
         assert read_until(sock, b"0\r\n\r\n").endswith(b"data: 2\n\n\r\n0\r\n\r\n")
 
 
+def test_an_http_api_gets_a_whole_answer(cloud: Running) -> None:
+    """A bare `Type: HttpApi` writes a function URL's payload, but for the domain."""
+    got = ask(cloud.url("http") + "/any/path?count=3")
+    assert (got.status, got.body) == (200, b"data: 0\n\ndata: 1\n\ndata: 2\n\n")
+    assert got.header("content-type").startswith("text/event-stream")
+
+
 def test_stream_after_stream_leaves_nothing_behind(cloud: Running) -> None:
     """Three hundred in a row, all whole; file descriptors are what they were."""
     ask(cloud.url("url app"))

@@ -193,14 +193,13 @@ def seconds_left(request: Request, settings: Settings) -> float:
 
 
 def _is_http_api(event: Any) -> bool:
-    # A function URL has the same format, and neither routes, nor stages, nor that domain.
-    if not isinstance(event, Mapping) or event.get("version") != "2.0":
+    # Only it names format 1.0. It shares 2.0 with function URLs, which are known by their domain.
+    if not isinstance(event, Mapping) or "version" not in event:
         return False
     context = event.get("requestContext")
     if not isinstance(context, Mapping):
         return False
-    named = {str(context.get(key) or "$default") for key in ("routeKey", "stage")}
-    return named != {"$default"} or ".execute-api." in str(context.get("domainName"))
+    return event["version"] == "1.0" or ".lambda-url." not in str(context.get("domainName"))
 
 
 def check_url(request: Request) -> None:

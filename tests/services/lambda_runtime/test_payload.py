@@ -423,6 +423,9 @@ def test_the_client_is_who_the_front_saw() -> None:
         (url(), True),
         (MINIMAL["rest"], True),
         (MINIMAL["alb"], False),
+        ({**MINIMAL["rest"], "version": "1.0"}, False),
+        (url(requestContext={"http": {"method": "GET"}, "domainName": "api.example.com"}), False),
+        (url(requestContext={"http": {"method": "GET"}}), False),
         (url(requestContext={"http": {"method": "GET"}, "routeKey": "GET /x"}), False),
         (url(requestContext={"http": {"method": "GET"}, "stage": "prod"}), False),
         (

@@ -567,6 +567,7 @@ class Lambda:
         ({"routeKey": "ANY /api/chat", "stage": "$default", "domainName": "example.com"}, 30),
         ({"routeKey": "$default", "stage": "$default", "domainName": "x.execute-api.eu.aws"}, 30),
         ({"routeKey": "$default", "stage": "live", "domainName": "example.com"}, 30),
+        ({"routeKey": "$default", "stage": "$default", "domainName": "example.com"}, 30),
         ("not an object", 900),
     ],
 )
@@ -576,7 +577,7 @@ def test_behind_an_http_api_there_are_thirty_seconds(context: Any, left: float) 
     asked.scope["aws.context"] = Lambda()
     asked.scope["aws.event"] = {"version": "2.0", "requestContext": context}
     assert seconds_left(asked, Settings()) == left
-    asked.scope["aws.event"] = {"version": "1.0", "requestContext": context}
+    asked.scope["aws.event"] = {"requestContext": context}  # a REST API's names no version
     assert seconds_left(asked, Settings()) == 900
 
 
