@@ -14,9 +14,8 @@ from ..run.log_writer import Entries
 from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
 from ..run.start import start_run_task
-from ..run.task import RunTask
 from .session import prime, serve_reader
-from .tail import read_live, read_run
+from .tail import read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ async def start_run(
         # A client that repeats its request wants the answer, so a run without a producer goes on.
         return await _read_existing(run, 0, reader, source, app, may_take_over=True)
     can_pause = app.log.is_durable and source.name is not None
-    task = start_run_task(
+    start_run_task(
         run,
         question,
         output,
@@ -74,7 +73,7 @@ async def start_run(
         can_pause=can_pause,
         join_tokens=_joins_tokens(app),
     )
-    return await _read_task(task, run, 0, reader, app, will_resume=reader.resume and can_pause)
+    return run, await _serve(run, 0, reader, app, will_resume=reader.resume and can_pause)
 
 
 async def join_run(
@@ -96,29 +95,20 @@ async def _read_existing(
     is_able = app.log.is_durable and can_resume(run, source.name)
     will_resume = reader.resume and is_able
     try:
-        task = await _resume(run, reader, source, app) if may_take_over and is_able else None
+        if may_take_over and is_able:
+            await _resume(run, reader, source, app)
     except BaseException:
         app.live.release()
         raise
-    if task is not None:
-        return await _read_task(task, run, after, reader, app, will_resume=will_resume)
-    entries = read_run(
-        run,
-        after,
-        app.log,
-        app.live,
-        heartbeat=app.settings.heartbeat,
-        will_resume=will_resume,
-    )
-    return run, await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+    return run, await _serve(run, after, reader, app, will_resume=will_resume)
 
 
-async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> RunTask | None:
+async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> None:
     max_seconds = app.settings.max_run_seconds
     resumed = await take_over(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
-        return None
-    return start_run_task(
+        return  # another process produces it, or it is over: it is only read
+    start_run_task(
         resumed.run,
         resumed.question,
         open_producer(source.producer, resumed.question, app),
@@ -132,20 +122,12 @@ async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> R
     )
 
 
-async def _read_task(
-    task: RunTask, run: Run, after: int, reader: Reader, app: App, *, will_resume: bool
-) -> tuple[Run, Entries]:
+async def _serve(run: Run, after: int, reader: Reader, app: App, *, will_resume: bool) -> Entries:
+    heartbeat = app.settings.heartbeat
     entries = await prime(
-        read_live(
-            task,
-            app.log,
-            app.live,
-            after,
-            heartbeat=app.settings.heartbeat,
-            will_resume=will_resume,
-        )
+        read_run(run, after, app.log, app.live, heartbeat=heartbeat, will_resume=will_resume)
     )
-    return run, await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+    return await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
 
 
 def _joins_tokens(app: App) -> bool:

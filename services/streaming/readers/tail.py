@@ -1,4 +1,4 @@
-"""Read a run: from its task, where it is produced here, and from its log.
+"""Read a run: from its task while the reader keeps up with one here, and from its log.
 
 A waiting reader checks the producer of the run it waits for: of a run that has none any more it
 is told, or it ends that run. Knows nothing of HTTP and starts no producer.
@@ -7,17 +7,17 @@ is told, or it ends that run. Knows nothing of HTTP and starts no producer.
 import time
 from contextlib import aclosing
 
-from ...runs import Run, RunLog, follow
+from ...runs import Entry, Run, RunLog
 from ..events import Event
+from ..run.channel import Channel
 from ..run.checkpoint import CLOCK_SKEW, pause_reason
 from ..run.errors import PausedError
 from ..run.log_writer import Entries
 from ..run.registry import LiveRuns
 from ..run.resume import end_run
-from ..run.task import RunTask
 from ..run.transcript import Transcript
 
-# How often a waiting reader looks whether the producer still lives, in seconds.
+# How often a waiting reader checks whether the producer still lives, in seconds.
 PRODUCER_CHECK_INTERVAL = 2.0
 
 
@@ -30,22 +30,77 @@ async def read_run(
     heartbeat: float,
     will_resume: bool = False,
 ) -> Entries:
-    """Every entry of `run` after `after`, as they come; None after a heartbeat of silence.
+    """Yield every entry of `run` after `after`, as they come; None after a heartbeat of silence.
 
-    Raises `PausedError` when what there is was read and the run waits for somebody to go on with
-    it. A run whose producer is gone, that is whose lease is over, is such a run for a reader who
-    `will_resume` to go on with it; for any other it is ended as `interrupted`, so that nobody waits
-    for the rest.
+    The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
+    was read and the run waits to be resumed. A run without a producer, that is one whose lease is
+    over, is such a run for a reader who `will_resume`; for any other it is ended as `interrupted`,
+    so that no reader waits for the rest.
     """
+    reader = object()
+    task = live.find_task(run.id)
+    channel = task.subscribe(reader, after) if task is not None else None
+    try:
+        yield None
+        if channel is None:
+            last = await log.read_last(run.id)
+            if last is not None and last.terminal and last.seq <= after:
+                return
+        while True:
+            entries = (
+                _read_channel(channel, after, heartbeat)
+                if channel is not None
+                else _read_log(run, after, log, live, heartbeat, will_resume=will_resume)
+            )
+            async with aclosing(entries):
+                async for entry in entries:
+                    yield entry
+                    if entry is not None:
+                        after = entry.seq
+                        if entry.terminal:
+                            return
+            if (found := live.find_task(run.id)) is not task and task is not None:
+                task.unsubscribe(reader)
+            task = found
+            channel = task.subscribe(reader, after) if task is not None else None
+    finally:
+        if task is not None:
+            task.unsubscribe(reader)
+
+
+async def _read_channel(channel: Channel[list[Entry]], after: int, heartbeat: float) -> Entries:
+    """Yield what a task here hands over, until the reader lags or the task is over."""
+    while (batches := await channel.take(heartbeat)) is not None:
+        if not batches:
+            yield None
+        for batch in batches:
+            for entry in batch:
+                if entry.seq > after:
+                    yield entry
+            batch.clear()
+
+
+async def _read_log(
+    run: Run, after: int, log: RunLog, live: LiveRuns, heartbeat: float, *, will_resume: bool
+) -> Entries:
+    """Yield what the log has and gets, until the reader has caught up with a task here."""
     tick = min(heartbeat, PRODUCER_CHECK_INTERVAL)
-    silent = -tick  # the first time, nobody has waited yet
-    async with aclosing(follow(log, run.id, after, heartbeat=tick)) as entries:
-        async for entry in entries:
-            if entry is not None:
+    silent = 0.0
+    is_silent = True
+    while True:
+        while entries := await log.read(run.id, after):
+            for entry in entries:
                 yield entry
-                after, silent = entry.seq, min(silent, 0.0)
-                continue
+                after, silent = entry.seq, 0.0
+                if entry.terminal:
+                    return
+        task = live.find_task(run.id)
+        if task is not None and task.can_subscribe(after):
+            return
+        if is_silent:
             await _check_producer(run, after, log, live, will_resume=will_resume)
+        is_silent = not await log.wait(run.id, after, tick)
+        if is_silent:
             silent += tick
             if silent >= heartbeat:
                 silent = 0.0
@@ -55,13 +110,13 @@ async def read_run(
 async def _check_producer(
     run: Run, after: int, log: RunLog, live: LiveRuns, *, will_resume: bool
 ) -> None:
-    """End `run`, or raise `PausedError`, when nobody writes it any more. See `read_run`."""
+    """End `run`, or raise `PausedError`, when it has no producer any more. See `read_run`."""
     if live.find_task(run.id) is not None:
         return
     known = await log.find(run.id, run.owner)
     reason = pause_reason(known)
-    orphaned = reason is None and time.time() > known.lease_until + CLOCK_SKEW
-    if reason is None and not orphaned:
+    is_orphan = reason is None and time.time() > known.lease_until + CLOCK_SKEW
+    if reason is None and not is_orphan:
         return
     last = await log.read_last(run.id)
     if last is not None and last.seq > after:
@@ -75,45 +130,3 @@ async def _check_producer(
 
 def _end_interrupted(transcript: Transcript, now: float) -> tuple[Event, ...]:
     return transcript.failed(PausedError("interrupted"), now)
-
-
-async def read_live(
-    task: RunTask,
-    log: RunLog,
-    live: LiveRuns,
-    after: int = 0,
-    *,
-    heartbeat: float,
-    will_resume: bool = False,
-) -> Entries:
-    """What a production says, for the reader who asked, who has read up to entry `after`.
-
-    Its first `yield` only says that it has begun, so that its `finally` runs (`started`). None
-    stands for a heartbeat of silence. It goes on with the log, as `read_run` does, where somebody
-    else has gone on with the run, or this reader was too slow. Raises `PausedError` when the
-    production is let go.
-    """
-    run, channel = task.run, task.channel
-    try:
-        yield None
-        while after < task.after:
-            for entry in await log.read(run.id, after, task.after - after):
-                after = entry.seq
-                yield entry
-        while (batches := await channel.take(heartbeat)) is not None:
-            if not batches:
-                yield None
-            for batch in batches:
-                for entry in batch:
-                    after = entry.seq
-                    yield entry
-                    if entry.terminal:
-                        return
-                batch.clear()
-        async with aclosing(
-            read_run(run, after, log, live, heartbeat=heartbeat, will_resume=will_resume)
-        ) as rest:
-            async for followed in rest:
-                yield followed
-    finally:
-        channel.close()

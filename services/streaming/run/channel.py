@@ -44,9 +44,9 @@ class Channel(Generic[T]):
         self._reader_waits = False
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether a reader waits for more just now."""
-        return self._reader_waits
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._items
 
     async def put(self, item: T) -> bool:
         """Hand over an item; wait while the channel is full. False: nobody will take it."""

@@ -8,8 +8,9 @@ import asyncio
 from typing import Protocol
 
 from ...errors import RiverrunError
-from ...runs import Run
+from ...runs import Entry, Run
 from ..events import Partial
+from .channel import Channel
 from .errors import PausedError
 
 # How long the readers of a run that was paused have to read its last entries, in seconds.
@@ -48,6 +49,15 @@ class LiveTask(Protocol):
 
     async def wait(self) -> None:
         """Wait until nothing of the task runs any more."""
+
+    def can_subscribe(self, after: int) -> bool:
+        """Return whether a reader that has read up to entry `after` keeps up with the task."""
+
+    def subscribe(self, reader: object, after: int) -> Channel[list[Entry]] | None:
+        """Return a channel that gets every entry from now on; None when `after` lags behind."""
+
+    def unsubscribe(self, reader: object) -> None:
+        """Forget `reader`."""
 
     def read_partial(self) -> Partial | None:
         """Return the answer as far as entry `seq`; None when there is nothing of it."""

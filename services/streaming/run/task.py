@@ -1,20 +1,19 @@
 """A run that is produced in this process, apart from the readers it has.
 
-A task drives the stages of one run from its producer into its log. The reader that asked is fed
-from it through a bounded channel. Knows nothing of HTTP or encoders.
+A task drives the stages of one run from its producer into its log. What is in the log it also
+hands to the readers here that keep up, through a bounded channel each; a reader that lags reads
+on from the log, so no reader holds up the run or another reader. Knows nothing of HTTP or
+encoders.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from functools import partial
-from typing import TypeVar
+from contextlib import aclosing, suppress
 
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, Run, RunLog, SequenceConflictError
+from ...runs import Entry, Run, RunLog, SequenceConflictError
 from ..events import Partial
 from .channel import Channel
 from .errors import PausedError, reader_left_error
@@ -25,22 +24,19 @@ from .transcript import Transcript
 
 logger = logging.getLogger("riverrun.run")
 
-T = TypeVar("T")
+# What one reader may lag behind before it reads on from the log, in bytes.
+READER_WINDOW = 64 * 1024
 
-_CHANNEL_LIMIT = 64 * 1024
-
-# The kinds after which a producer goes on only when its reader has dealt with them.
+# After entries of these kinds the run waits for the readers that keep up, so that a status is
+# on the wire before its work begins; a reader that takes longer, in seconds, is not waited for.
 _MILESTONES = frozenset({"status", "final", "error"})
-
-# How long a production that is being ended waits for its reader, in seconds. One who has not
-# taken everything by then finds it in the log.
-READER_PATIENCE = 0.1
+DELIVERY_SECONDS = 0.05
 
 
 class RunTask:
     """One run's task here, going on after entry `after`.
 
-    `stop_asked` is done when it was asked to end, with what ends it as its result. One that
+    `stop_asked` is done when the task was asked to end, with what ends it as its result. One that
     `can_pause` may end without its run: `pause` is why it did. Entry `seq` is its last one in the
     log, and `transcript` is what it said up to there.
     """
@@ -58,14 +54,19 @@ class RunTask:
         self.run = run
         self.transcript = transcript
         self.can_pause = can_pause
-        self.after = self.seq = after
+        self.seq = after
         self.pause: PausedError | None = None
         self.stop_asked: asyncio.Future[RiverrunError | None]
         self.stop_asked = asyncio.get_running_loop().create_future()
-        self.channel: Channel[list[Entry]] = Channel(_CHANNEL_LIMIT, _cost)
         self.task: asyncio.Task[None]
-        self._log = log
         self._live = live
+        # The channel of each reader here; None for one that lags.
+        self._readers: dict[object, Channel[list[Entry]] | None] = {}
+        self._is_over = False
+        # Where the log is this process's memory, no reader elsewhere waits: then a run whose
+        # readers all lag waits for the first of them, and memory is not filled for none.
+        self._may_wait = not log.is_durable
+        self._wake: asyncio.Future[None] | None = None
 
     def start(self, batches: EntryBatches, seconds_left: float | None = None) -> None:
         """Start to drive `batches`, which are in the log when they come out.
@@ -74,8 +75,10 @@ class RunTask:
         """
         self.task = asyncio.create_task(self._write(batches))
         self.task.add_done_callback(lambda _task: self._live.remove_task(self))
-        if seconds_left is not None:
-            self._stop_waiting(max(0.0, seconds_left - DEADLINE_MARGIN) + READER_PATIENCE)
+        if self._may_wait and seconds_left is not None:
+            delay = max(0.0, seconds_left - DEADLINE_MARGIN)
+            timer = asyncio.get_running_loop().call_later(delay, self._stop_waiting)
+            self.task.add_done_callback(lambda _task: timer.cancel())
         self._live.add_task(self)
 
     def stop(self, error: RiverrunError | None = None) -> None:
@@ -85,7 +88,7 @@ class RunTask:
         """
         if not self.stop_asked.done():
             self.stop_asked.set_result(error)
-            self._stop_waiting(READER_PATIENCE)
+            self._stop_waiting()
 
     def abandon(self, *, pause: bool = False) -> None:
         """Close the producer, because no reader is left: `pause` the run, or end it."""
@@ -103,51 +106,84 @@ class RunTask:
         """Return the answer as far as entry `seq`; None when there is nothing of it."""
         return self.transcript.partial()
 
-    def _stop_waiting(self, seconds: float) -> None:
-        def look() -> None:
-            if self.channel.is_awaited and not self.task.done():
-                self._stop_waiting(READER_PATIENCE)
-            else:
-                # A reader who is not reading keeps nobody from writing down how it ended.
-                self.channel.close()
+    def subscribe(self, reader: object, after: int) -> Channel[list[Entry]] | None:
+        """Return a channel that gets every entry from now on; None when `after` lags behind that.
 
-        timer = asyncio.get_running_loop().call_later(seconds, look)
-        self.task.add_done_callback(lambda _task: timer.cancel())
+        The channel is closed when the task is over, or when `reader` lags: then it reads on from
+        the log and subscribes again.
+        """
+        if not self.can_subscribe(after):
+            return None
+        channel: Channel[list[Entry]] = Channel(READER_WINDOW, _cost)
+        self._readers[reader] = channel
+        self._wake_writer()
+        return channel
+
+    def can_subscribe(self, after: int) -> bool:
+        """Return whether a reader that has read up to entry `after` keeps up with this task."""
+        return not self._is_over and after >= self.seq
+
+    def unsubscribe(self, reader: object) -> None:
+        """Forget `reader`."""
+        channel = self._readers.pop(reader, None)
+        if channel is not None:
+            channel.close()
+        self._wake_writer()
 
     async def _write(self, batches: EntryBatches) -> None:
-        channel, hold = self.channel, partial(self._log.renew, self.run)
         try:
             async with aclosing(batches):
                 async for batch in batches:
                     self.seq = batch[-1].seq
-                    milestone = batch[-1].kind in _MILESTONES
-                    # There may be no reader to take it: it is in the log.
-                    if not await _hold_lease_while(partial(channel.put, batch), hold):
-                        batch.clear()
-                    elif milestone:
-                        await _hold_lease_while(channel.wait_taken, hold)
+                    await self._publish(batch)
         except SequenceConflictError:
             pass  # another process resumed or ended this run: its readers read the log
         except PausedError as error:
             self.pause = error
             self._live.disconnect_readers(self.run.id, error)
-            channel.close(error)
+            self._close_channels(error)
         except Exception as error:
-            if not channel.close(error):
+            if not self._close_channels(error):
                 logger.error("A run without readers failed.", exc_info=error)
         finally:
-            channel.close()
+            self._close_channels()
 
+    async def _publish(self, batch: list[Entry]) -> None:
+        is_milestone = batch[-1].kind in _MILESTONES
+        keeping_up: list[Channel[list[Entry]]] = []
+        for reader, channel in self._readers.items():
+            if channel is None:
+                continue
+            if channel.is_empty:
+                keeping_up.append(channel)
+            # Each reader has a list of its own, which it empties when it has passed it on.
+            if not channel.put_now(list(batch)):
+                self._readers[reader] = None
+                channel.close()
+        batch.clear()
+        if is_milestone and keeping_up:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DELIVERY_SECONDS):
+                    for channel in keeping_up:
+                        await channel.wait_taken()
+        while self._may_wait and self._readers and not any(self._readers.values()):
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
 
-async def _hold_lease_while(
-    wait: Callable[[], Awaitable[T]], hold: Callable[[], Awaitable[None]]
-) -> T:
-    while True:
-        try:
-            async with asyncio.timeout(LEASE_SECONDS / 3):
-                return await wait()
-        except TimeoutError:
-            await hold()
+    def _close_channels(self, error: Exception | None = None) -> bool:
+        """Close the channel of every reader; return whether one of them gets `error`."""
+        self._is_over = True
+        channels = [channel for channel in self._readers.values() if channel is not None]
+        closed = [channel.close(error) for channel in channels]
+        return any(closed)
+
+    def _stop_waiting(self) -> None:
+        self._may_wait = False
+        self._wake_writer()
+
+    def _wake_writer(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
 
 def _cost(batch: list[Entry]) -> int:
