@@ -23,9 +23,11 @@ from ..errors import RiverrunError
 from ..runs import Entry, Run
 from .answering.producer import Producer
 from .app import App, default_app
-from .http.requests import Cursor, RequestError, make_fingerprint, parse_question
+from .encoders import Reading, find_dialect
+from .http.body import RequestError
+from .http.requests import Cursor, make_fingerprint, parse_question
 from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
-from .question import Question, Reader
+from .question import Question, Reader, read_names
 from .readers.join import AnswerSource, join_run, start_run
 from .readers.session import start_uncancellable
 from .run.checkpoint import pause_reason
@@ -62,12 +64,13 @@ async def handle_streaming_request(
     """
     app = app or default_app()
     source = AnswerSource(producer, resumable, observers)
+    dialect = data.dialect if isinstance(data, Question) else "native"
     try:
         question = _read_question(data)
         run, entries = await _start(question, question.reader, source, app)
     except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
-        return await _refuse(producer, error)
-    return _stream(run, entries, question.dialect, app)
+        return await _refuse(producer, error, dialect)
+    return _stream(run, entries, dialect, app, options=question.options)
 
 
 async def handle_request(
@@ -81,19 +84,20 @@ async def handle_request(
     """Answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
     app = app or default_app()
     source = AnswerSource(producer, resumable, observers)
+    dialect = data.dialect if isinstance(data, Question) else "native"
     try:
         question = _read_question(data)
         # A JSON answer cannot be read on from a cursor, so its reader is one that does not resume.
         run, entries = await _start(question, replace(question.reader, resume=False), source, app)
     except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
-        return await _refuse(producer, error)
+        return await _refuse(producer, error, dialect)
     async with aclosing(entries):
         async for entry in entries:
             if entry is not None and entry.terminal:
                 if entry.seq == 0:
                     with anyio.move_on_after(LEASE_RELEASE_SECONDS):
                         await app.live.wait_finished(run.id)
-                return terminal_response(entry, run.id)
+                return terminal_response(entry, _make_reading(run, {}), dialect)
     raise AssertionError("a run always ends with a terminal entry")
 
 
@@ -102,6 +106,7 @@ async def handle_resume(
     *,
     owner: str | None = None,
     dialect: str = "native",
+    options: Mapping[str, Any] | None = None,
     reader: Reader | None = None,
     producer: Producer | None = None,
     app: App | None = None,
@@ -124,10 +129,12 @@ async def handle_resume(
         if last is not None and last.terminal and cursor.seq == written:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         source = AnswerSource(producer, resumable=True)
-        _, entries = await start_uncancellable(join_run(run, cursor.seq, reader, source, app))
+        # What a dialect says of an entry may depend on those before it.
+        first = 0 if find_dialect(dialect).has_state else cursor.seq
+        _, entries = await start_uncancellable(join_run(run, first, reader, source, app))
     except RiverrunError as error:
-        return error_response(error)
-    return _stream(run, entries, dialect, app)
+        return error_response(error, dialect=dialect)
+    return _stream(run, entries, dialect, app, after=cursor.seq, options=options)
 
 
 async def handle_state(
@@ -200,17 +207,37 @@ async def _start(
     return await start_uncancellable(start_run(question, reader, source, app, fingerprint=mark))
 
 
-async def _refuse(producer: Producer | None, error: BaseException) -> Response:
+async def _refuse(producer: Producer | None, error: BaseException, dialect: str) -> Response:
     """Close a generator that was handed in, and return `error` as a response, or raise it."""
     if isinstance(producer, AsyncGenerator):
         await producer.aclose()  # no stage closes one that was never begun
     if isinstance(error, RiverrunError):
-        return error_response(error)
+        return error_response(error, dialect=dialect)
     raise error
 
 
-def _stream(run: Run, entries: Entries, dialect: str, app: App) -> Response:
-    return stream_response(entries, dialect, run.id, partial(app.live.wait_finished, run.id))
+def _stream(
+    run: Run,
+    entries: Entries,
+    dialect: str,
+    app: App,
+    *,
+    after: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Response:
+    return stream_response(
+        entries,
+        dialect,
+        _make_reading(run, options or {}),
+        after=after,
+        afterwards=partial(app.live.wait_finished, run.id),
+    )
+
+
+def _make_reading(run: Run, options: Mapping[str, Any]) -> Reading:
+    names = read_names(run.question)
+    model = names.pop("model", "")
+    return Reading(run_id=run.id, created=run.created, model=model, names=names, options=options)
 
 
 def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> None:

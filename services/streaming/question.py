@@ -67,7 +67,10 @@ class Question:
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
     memory, "" a new session. `resume`, `seconds_left` and `response_seconds_left` are those of
     `Reader`. `so_far` is what earlier invocations already said of the answer: whoever goes on with
-    it says only what comes after it. `earlier` is all that is known of them.
+    it says only what comes after it. `earlier` is all that is known of them. `history` is the
+    conversation as the client tells it, (question, answer) pairs, oldest first; `names` are the
+    ids and the model by which the client knows the run, `options` what this reader wants of its
+    dialect (`encoders.Reading`).
     """
 
     query: str
@@ -79,6 +82,9 @@ class Question:
     owner: str | None = None
     idempotency_key: str | None = None
     dialect: str = "native"
+    history: tuple[tuple[str, str], ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     resume: bool = False
     seconds_left: float | None = None
     response_seconds_left: float | None = None
@@ -95,6 +101,10 @@ class Question:
         )
 
 
+# A kept question has these fields also where they are empty.
+_KEPT = frozenset({"producer", "query", "sessionId", "top_k", "include", "metadata"})
+
+
 def dump_question(question: Question, producer: str | None = "") -> bytes:
     """What the log keeps of a question, as JSON: enough to know, and to go on answering, it.
 
@@ -107,14 +117,21 @@ def dump_question(question: Question, producer: str | None = "") -> bytes:
         "top_k": question.top_k,
         "include": sorted(question.include),
         "metadata": question.metadata,
+        "history": question.history,
+        "names": question.names,
     }
-    return to_json(kept)
+    return to_json({name: value for name, value in kept.items() if value or name in _KEPT})
 
 
 def read_producer_name(kept: bytes) -> str | None:
     """The name of the producer that can go on with a kept question: "" the pipeline, None none."""
     producer = from_json(kept).get("producer") if kept else None
     return producer if isinstance(producer, str) else None
+
+
+def read_names(kept: bytes) -> dict[str, str]:
+    """The names by which a client knows the run of a kept question."""
+    return dict(from_json(kept).get("names", {})) if kept else {}
 
 
 def load_question(kept: bytes, **known: Any) -> Question:
@@ -126,5 +143,7 @@ def load_question(kept: bytes, **known: Any) -> Question:
         top_k=said["top_k"],
         include=frozenset(said["include"]),
         metadata=said["metadata"],
+        history=tuple((asked, told) for asked, told in said.get("history", ())),
+        names=said.get("names", {}),
         **known,
     )

@@ -17,7 +17,7 @@ from services.context.index.manifest import parse_manifest
 from services.errors import SetupError
 from services.json_input import MAX_DEPTH, DepthError, parse_json
 from services.runs.recordings import read_recording
-from services.streaming.http.requests import RequestError, parse_object
+from services.streaming.http.body import RequestError, parse_object
 
 ROOT = Path(__file__).parents[2]
 COPIES = (

@@ -3,7 +3,7 @@
 It only says what happens; ending, recording, framing and sending are other rooms' work.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
@@ -81,7 +81,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         # Only a conversation has to be looked up. Else the step is over as it begins, and the
         # next one says so: one write less before the answer.
         yield begun
-    history = await _read_history(question.owner, session_id, app)
+    history = await _read_history(question, app)
     yield steps.end(_describe_question(len(history)))
 
     yield steps.begin("search", "Searching the documents")
@@ -151,10 +151,10 @@ async def merge_reports(
                 yield item
 
 
-async def _read_history(owner: str | None, session_id: str | None, app: App) -> tuple[Turn, ...]:
-    if not session_id:
-        return ()
-    turns = await app.log.read_turns(owner, session_id, HISTORY_TURNS)
+async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
+    turns: Sequence[tuple[str, str]] = question.history[-HISTORY_TURNS:]
+    if question.session_id:
+        turns = await app.log.read_turns(question.owner, question.session_id, HISTORY_TURNS)
     return tuple(Turn(question, said) for question, said in turns)
 
 

@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 from ...runs import Entry
 from .lines import one_line
+from .reading import Reading
 
 CONTENT_TYPE = "application/x-ndjson"
 SILENCE = b'{"type":"ping"}\n'
+HAS_STATE = False
 
 
-def encoder(run_id: str) -> Callable[[Entry], bytes]:
-    """Frame entries of the run `run_id`."""
-    head = b'{"id":"%b-' % run_id.encode("ascii")
+def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+    """Frame the entries of one run."""
+    head = b'{"id":"%b-' % reading.run_id.encode("ascii")
 
     def encode(entry: Entry) -> bytes:
         data = one_line(entry.payload)

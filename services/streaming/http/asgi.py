@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...errors import RiverrunError
 from ...settings import Settings
 from ..app import default_app
-from .requests import RequestError, check_url
+from .body import RequestError
+from .requests import check_url
 from .responses import error_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]

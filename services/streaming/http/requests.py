@@ -15,15 +15,14 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from ...errors import RiverrunError
 from ...json_input import parse_json
 from ...settings import Settings
 from ..app import default_app
-from ..encoders import DIALECTS
+from ..encoders import NEGOTIABLE, find_dialect
 from ..question import Question, Reader
 from .accept import explicit_quality, quality
+from .body import RequestError, read_object
 
-BODY_LIMIT = 64 * 1024
 URL_LIMIT = 8 * 1024
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
@@ -34,13 +33,6 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 HTTP_API_LIMIT = 30.0
 
 _SIGNED = "aws4-hmac-sha256"
-_JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
-
-
-class RequestError(RiverrunError):
-    """A request that is refused before it becomes a run; `code` says why."""
-
-    code = "invalid_request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,7 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
     """
     settings = settings or default_app().settings
     owner = read_owner(request, settings)
-    data = await _read_body(request) if request.method == "POST" else _read_parameters(request)
+    data = await read_object(request) if request.method == "POST" else _read_parameters(request)
     question = parse_question(
         data,
         owner=owner,
@@ -85,7 +77,7 @@ def parse_question(data: object, **known: Any) -> Question:
 
 def _negotiate(question: Question, accept: str) -> Question:
     # What the body says wins; where it says nothing, naming a stream's type asks for a stream.
-    named = {name: explicit_quality(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    named = _rate_dialects(accept)
     wanted = max(named, key=lambda name: named[name])
     if question.streaming is None:
         welcome = named[wanted] > 0 and named[wanted] >= explicit_quality(
@@ -96,13 +88,18 @@ def _negotiate(question: Question, accept: str) -> Question:
         return question
     if named[wanted] > 0:
         return replace(question, dialect=wanted)
-    if quality(accept, DIALECTS["native"].content_type) > 0:
+    if quality(accept, find_dialect("native").content_type) > 0:
         return question
     raise RequestError(
         "streaming is true, but the Accept header excludes text/event-stream.",
         code="not_acceptable",
         hint="Send Accept: text/event-stream, or leave the header out.",
     )
+
+
+def _rate_dialects(accept: str) -> dict[str, float]:
+    """How much an `Accept` header wants each dialect that it can choose."""
+    return {name: explicit_quality(accept, find_dialect(name).content_type) for name in NEGOTIABLE}
 
 
 def read_cursor(request: Request) -> Cursor | None:
@@ -140,7 +137,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
     if not text and request.method == "POST":
         # A client that repeats its request to read on; anything but a clear yes is none.
         try:
-            resume = (await _read_body(request)).get("resume") is True
+            resume = (await read_object(request)).get("resume") is True
         except RequestError:
             resume = False
     return Reader(
@@ -153,7 +150,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
 def read_dialect(request: Request) -> str:
     """The dialect that a reader of a run asks for by its Accept header."""
     accept = ", ".join(request.headers.getlist("accept"))
-    named = {name: explicit_quality(accept, kind.content_type) for name, kind in DIALECTS.items()}
+    named = _rate_dialects(accept)
     wanted = max(named, key=lambda name: named[name])
     return wanted if named[wanted] > 0 else "native"
 
@@ -238,60 +235,6 @@ def _read_parameters(request: Request) -> dict[str, Any]:
     return data
 
 
-async def _read_body(request: Request) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if not _JSON.fullmatch(kind):
-        # Also what stops a form on another site from posting here.
-        raise RequestError("POST needs Content-Type: application/json.", code="unsupported_media")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RequestError("Compressed bodies are not read.", code="unsupported_media")
-    body = bytearray()
-    declared = request.headers.get("content-length", "0")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
-        raise _too_large_error()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise _too_large_error()
-    return parse_object(bytes(body))
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object from bytes, as strict as RFC 8259 allows.
-
-    Raises `RequestError` (`invalid_json`) for anything else, duplicate names, NaN and Infinity
-    included.
-    """
-    try:
-        data = parse_json(
-            body.decode("utf-8"),
-            object_pairs_hook=_reject_duplicates,
-            parse_constant=_reject_constant,
-        )
-    except UnicodeDecodeError as error:
-        raise RequestError("The body is not UTF-8.", code="invalid_json") from error
-    except ValueError as error:
-        raise RequestError("The body is not JSON.", code="invalid_json") from error
-    if not isinstance(data, dict):
-        raise RequestError("The body must be a JSON object.", code="invalid_request")
-    return data
-
-
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ValueError("a name stands twice")
-    return data
-
-
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _too_large_error() -> RequestError:
-    return RequestError(f"The body is over {BODY_LIMIT} bytes.", code="payload_too_large")
-
-
 def _read_idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
@@ -307,5 +250,6 @@ def make_fingerprint(question: Question) -> str:
         "top_k": question.top_k,
         "include": sorted(question.include),
         "metadata": question.metadata,
+        **({"history": question.history} if question.history else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 from pydantic_core import from_json, to_json
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ...errors import RiverrunError
 from ...runs import Entry
-from ..encoders import DIALECTS, Dialect, frames
+from ..encoders import Dialect, Reading, find_dialect, frames
 from ..events import payload
 from ..run.log_writer import Entries
 from ..run.transcript import make_error_event
@@ -120,45 +120,65 @@ class JSONAnswer(Response):
 def stream_response(
     entries: Entries,
     dialect: str,
-    run_id: str,
+    reading: Reading,
+    *,
+    after: int = 0,
     afterwards: Callable[[], Awaitable[None]] | None = None,
 ) -> StreamingAnswer:
-    """`entries` as a response in `dialect`.
+    """`entries` as a response in `dialect`, what follows entry `after`.
 
     `afterwards` is awaited where the process does not outlive the response.
     """
-    spoken = DIALECTS[dialect]
-    body = frames(entries, spoken, run_id)
-    return StreamingAnswer(body, entries, spoken, run_id, afterwards)
+    spoken = find_dialect(dialect)
+    body = frames(entries, spoken, reading, after=after)
+    return StreamingAnswer(body, entries, spoken, reading.run_id, afterwards)
 
 
-def terminal_response(entry: Entry, run_id: str) -> JSONAnswer:
+def terminal_response(entry: Entry, reading: Reading, dialect: str = "native") -> Response:
     """The end of a run in JSON mode: the bare `ChatResponse`, or the error with its status.
 
     Made of the entry's own bytes, so that JSON mode says what the stream says.
     """
+    spoken = find_dialect(dialect)
+    headers = {"X-Run-Id": reading.run_id}
     if entry.kind == "final":
-        result = entry.payload.removeprefix(_FINAL).removesuffix(b"}")
-        return JSONAnswer(result, headers={"X-Run-Id": run_id})
+        if spoken.describe_answer is not None:
+            result = from_json(entry.payload)["result"]
+            return JSONAnswer(spoken.describe_answer(reading, result), headers=headers)
+        return JSONAnswer(entry.payload.removeprefix(_FINAL).removesuffix(b"}"), headers=headers)
     failure = from_json(entry.payload)
-    headers = {
-        "X-Run-Id": run_id,
-        **_make_retry_headers(failure["code"], failure.get("retryAfterMs")),
-    }
-    return JSONAnswer(entry.payload, STATUS_OF_CODE.get(failure["code"], 500), headers)
+    code = failure["code"]
+    headers |= _make_retry_headers(code, failure.get("retryAfterMs"))
+    return _refusal(entry.payload, STATUS_OF_CODE.get(code, 500), headers, dialect)
 
 
-def error_response(error: RiverrunError, *, headers: Mapping[str, str] | None = None) -> JSONAnswer:
+def error_response(
+    error: RiverrunError,
+    *,
+    dialect: str = "native",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """The error object of the contract with its HTTP status: phase one.
 
-    What is not the asker's business (`SetupError`, code `internal`) goes to the log instead.
+    The clients of another `dialect` get it in the shape that they read. What is not the asker's
+    business (`SetupError`, code `internal`) goes to the log instead.
     """
     if error.code == "internal":
         logger.error("A request failed: %s", error, exc_info=error.__cause__)
     failure = replace(make_error_event(error), details=getattr(error, "details", None))
     status = STATUS_OF_CODE.get(error.code, 500)
     advice = _make_retry_headers(error.code, error.retry_after_ms)
-    return JSONAnswer(payload(failure), status, {**advice, **(headers or {})})
+    return _refusal(payload(failure), status, {**advice, **(headers or {})}, dialect)
+
+
+def _refusal(failure: bytes, status: int, headers: Mapping[str, str], dialect: str) -> Response:
+    describe = find_dialect(dialect).describe_refusal
+    if describe is None:
+        return JSONAnswer(failure, status, headers)
+    refusal = describe(from_json(failure))
+    if isinstance(refusal, str):
+        return PlainTextResponse(refusal, status, {"Cache-Control": "no-store", **headers})
+    return JSONAnswer(refusal, status, headers)
 
 
 def _make_retry_headers(code: str, retry_after_ms: int | None) -> Mapping[str, str]:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from services.runs import Entry
-from services.streaming.encoders import DIALECTS, Dialect, frames
-from tests.services.streaming.encoders.golden import CASES, NAMES, RUN, entry_of
+from services.streaming.encoders import NEGOTIABLE, Dialect, find_dialect, frames
+from tests.services.streaming.encoders.golden import CASES, NAMES, READING, entry_of
 
-every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
+every_dialect = pytest.mark.parametrize(
+    "dialect", [find_dialect(name) for name in NEGOTIABLE], ids=NEGOTIABLE
+)
 
 
 async def entries(closed: list[bool]) -> AsyncGenerator[Entry | None, None]:
@@ -26,11 +28,11 @@ async def entries(closed: list[bool]) -> AsyncGenerator[Entry | None, None]:
 @every_dialect
 @pytest.mark.anyio
 async def test_one_entry_is_one_chunk(dialect: Dialect) -> None:
-    """The user's clients lose an event that is cut over two reads."""
+    """The contract's first clients lose an event that is cut over two reads."""
     closed: list[bool] = []
-    async with aclosing(frames(entries(closed), dialect, RUN)) as chunks:
+    async with aclosing(frames(entries(closed), dialect, READING)) as chunks:
         got = [chunk async for chunk in chunks]
-    encode = dialect.encoder(RUN)
+    encode = dialect.encoder(READING)
     assert got[::2] == [dialect.silence] * len(CASES)
     assert got[1::2] == [encode(entry_of(case)) for case in CASES]
     assert closed == [True]
@@ -39,9 +41,9 @@ async def test_one_entry_is_one_chunk(dialect: Dialect) -> None:
 @every_dialect
 @pytest.mark.anyio
 async def test_leaving_closes_the_entries(dialect: Dialect) -> None:
-    """Whoever is handed a generator closes it."""
+    """The stage that is handed a generator closes it."""
     closed: list[bool] = []
-    async with aclosing(frames(entries(closed), dialect, RUN)) as chunks:
+    async with aclosing(frames(entries(closed), dialect, READING)) as chunks:
         await anext(chunks)
     assert closed == [True]
 
@@ -49,16 +51,16 @@ async def test_leaving_closes_the_entries(dialect: Dialect) -> None:
 @every_dialect
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_the_same_log_gives_the_same_bytes(dialect: Dialect, case: dict[str, Any]) -> None:
-    """Whoever reads, whenever, from wherever."""
-    first = dialect.encoder(RUN)
+    """At any time, for any reader."""
+    first = dialect.encoder(READING)
     for other in CASES:
         first(entry_of(other))
-    assert first(entry_of(case)) == dialect.encoder(RUN)(entry_of(case))
+    assert first(entry_of(case)) == dialect.encoder(READING)(entry_of(case))
 
 
 @every_dialect
 def test_no_frame_is_empty_and_each_ends_its_line(dialect: Dialect) -> None:
     """A chunk of no bytes would end a chunked body."""
-    encode = dialect.encoder(RUN)
+    encode = dialect.encoder(READING)
     for frame in (dialect.silence, *(encode(entry_of(case)) for case in CASES)):
         assert frame.endswith(b"\n")

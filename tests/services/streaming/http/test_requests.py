@@ -11,15 +11,13 @@ from starlette.requests import Request
 
 from services.errors import RiverrunError
 from services.settings import Settings, read_settings
+from services.streaming.http.body import BODY_LIMIT, RequestError, parse_object
 from services.streaming.http.requests import (
-    BODY_LIMIT,
     URL_LIMIT,
     Cursor,
-    RequestError,
     check_url,
     make_fingerprint,
     parse_cursor,
-    parse_object,
     read_after,
     read_cursor,
     read_dialect,

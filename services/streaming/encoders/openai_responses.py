@@ -1,0 +1,285 @@
+"""OpenAI Responses: numbered `response.*` events, resumed by `starting_after`.
+
+As OpenAI's API reference describes streamed responses. The numbers are a pure function of the log:
+a reader who comes back with the last number gets the frames after it, the same to the byte. What
+retrieval does is said in `response.in_progress`, whose field `status` other clients pass over;
+citations become annotations of the text they stand in. There is no `[DONE]`, and a failure is
+`response.failed`: a bare `error` would throw in Node and pass as an event in Python.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from ...runs import Entry
+from . import openai_chat, sse
+from .frames import frame, is_web_address, read_payload, read_token_text, read_token
+from .lines import one_line
+from .reading import Reading
+
+CONTENT_TYPE = sse.CONTENT_TYPE
+SILENCE = sse.PING
+
+_CITATION = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
+_INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "budget": "max_output_tokens"}
+
+
+def response_id(run_id: str) -> str:
+    """The id by which OpenAI's clients know the run `run_id`."""
+    return f"resp_{run_id}"
+
+
+def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+    """Frame the entries of one run, from its first; `starting_after` is the last number known."""
+    return _ResponsesEncoder(reading).encode
+
+
+def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, Any]:
+    """The response object, with every field that OpenAI's clients may look for."""
+    return {
+        "id": response_id(reading.run_id),
+        "object": "response",
+        "created_at": int(reading.created),
+        "status": status,
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "max_output_tokens": None,
+        "metadata": dict(reading.names),
+        "model": reading.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "store": True,
+        "temperature": None,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "truncation": "disabled",
+        "usage": None,
+        "user": None,
+        **known,
+    }
+
+
+def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of an error before the first byte, as OpenAI's clients read it."""
+    return openai_chat.describe_refusal(failure)
+
+
+def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The response object of an answer that is not streamed, or is over."""
+    answer, reason = result["answer"], result["finishReason"]
+    is_whole = reason not in ("length", "budget", "cancelled")
+    annotations = annotate(answer, result.get("sources") or [])
+    item = {
+        "id": f"msg_{reading.run_id}_0",
+        "type": "message",
+        "status": "completed" if is_whole else "incomplete",
+        "role": "assistant",
+        "content": [_part(answer, annotations)],
+    }
+    known: dict[str, Any] = {"output": [item], "usage": describe_usage(result.get("usage"))}
+    if is_whole:
+        return describe_response(reading, "completed", **known)
+    known["incomplete_details"] = {"reason": _INCOMPLETE.get(reason, reason)}
+    return describe_response(
+        reading, "cancelled" if reason == "cancelled" else "incomplete", **known
+    )
+
+
+class _ResponsesEncoder:
+    """The events of one run: how many there were, and the message that is being written."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._after = int(reading.options.get("starting_after", -1))
+        self._number = 0
+        self._message = 0  # a reset begins another; only the last is in the final output
+        self._text: list[str] = []
+        self._is_open = False
+        self._sources: list[dict[str, Any]] = []
+        self._handlers: Mapping[str, Callable[[dict[str, Any]], bytes]] = {
+            "status": self._on_status,
+            "notice": self._on_notice,
+            "sources": self._on_sources,
+            "reset": self._on_reset,
+            "final": self._on_final,
+            "error": self._on_error,
+        }
+
+    def encode(self, entry: Entry) -> bytes:
+        """The frames of the next entry that the reader has not seen."""
+        begin = self._begin() if self._number == 0 else b""
+        if entry.kind == "token":
+            return begin + self._open() + self._delta(read_token(entry), read_token_text(entry))
+        handle = self._handlers.get(entry.kind)
+        return begin + (handle(read_payload(entry)) if handle is not None else b"")
+
+    def _emit(self, kind: str, **known: Any) -> bytes:
+        number, self._number = self._number, self._number + 1
+        if number <= self._after:
+            return b""
+        return frame({"type": kind, "sequence_number": number, **known}, event=kind)
+
+    def _begin(self) -> bytes:
+        response = describe_response(self._reading, "in_progress")
+        return self._emit("response.created", response=response) + self._emit(
+            "response.in_progress", response=response
+        )
+
+    @property
+    def _item_id(self) -> str:
+        return f"msg_{self._reading.run_id}_{self._message}"
+
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._item_id, "output_index": self._message, "content_index": 0}
+
+    def _open(self) -> bytes:
+        if self._is_open:
+            return b""
+        self._is_open = True
+        head = self._emit(
+            "response.output_item.added",
+            output_index=self._message,
+            item=self._item("in_progress", []),
+        )
+        return head + self._emit("response.content_part.added", **self._place(), part=_part("", []))
+
+    def _delta(self, text_json: bytes, text: str) -> bytes:
+        self._text.append(text)
+        number, self._number = self._number, self._number + 1
+        if number <= self._after:
+            return b""
+        kind = b"response.output_text.delta"
+        return (
+            b'event: %b\ndata: {"type":"%b","sequence_number":%d,"item_id":%b,"output_index":%d,'
+            b'"content_index":0,"logprobs":[],"delta":%b}\n\n'
+            % (kind, kind, number, to_json(self._item_id), self._message, text_json)
+        )
+
+    def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+        named = {"id": self._item_id, "type": "message", "status": status}
+        return {**named, "role": "assistant", "content": content}
+
+    def _close(self, status: str, annotations: list[dict[str, Any]]) -> bytes:
+        """End the message that is open, if one is."""
+        if not self._is_open:
+            return b""
+        text = "".join(self._text)
+        place, part = self._place(), _part(text, annotations)
+        noted = b"".join(
+            self._emit(
+                "response.output_text.annotation.added",
+                **place,
+                annotation_index=index,
+                annotation=annotation,
+            )
+            for index, annotation in enumerate(annotations)
+        )
+        return b"".join(
+            (
+                noted,
+                self._emit("response.output_text.done", **place, text=text, logprobs=[]),
+                self._emit("response.content_part.done", **place, part=part),
+                self._emit(
+                    "response.output_item.done",
+                    output_index=self._message,
+                    item=self._item(status, [part]),
+                ),
+            )
+        )
+
+    def _progress(self, status: Mapping[str, Any]) -> bytes:
+        response = describe_response(self._reading, "in_progress")
+        return self._emit("response.in_progress", response=response, status=status)
+
+    def _on_status(self, document: dict[str, Any]) -> bytes:
+        return self._progress(document["status"])
+
+    def _on_notice(self, document: dict[str, Any]) -> bytes:
+        return self._progress({"description": document["message"], "status": "completed"})
+
+    def _on_sources(self, document: dict[str, Any]) -> bytes:
+        self._sources = document["sources"]
+        return b""
+
+    def _on_reset(self, _document: dict[str, Any]) -> bytes:
+        closed = self._close("incomplete", [])
+        self._message += self._is_open
+        self._is_open = False
+        self._text.clear()
+        return closed
+
+    def _on_final(self, document: dict[str, Any]) -> bytes:
+        result = document["result"]
+        answer = result["answer"]
+        written = b""
+        if not self._is_open:
+            written = self._open() + self._delta(one_line(to_json(answer)), answer)
+        text = "".join(self._text)
+        sources = result.get("sources") or self._sources
+        response = describe_answer(self._reading, {**result, "answer": text, "sources": sources})
+        (item,) = response["output"]
+        item["id"] = self._item_id
+        closed = self._close(item["status"], item["content"][0]["annotations"])
+        kind = "completed" if response["status"] == "completed" else "incomplete"
+        return written + closed + self._emit(f"response.{kind}", response=response)
+
+    def _on_error(self, document: dict[str, Any]) -> bytes:
+        part = _part("".join(self._text), [])
+        output = [self._item("incomplete", [part])] if self._is_open else []
+        closed = self._close("incomplete", [])
+        error = describe_error(document)
+        response = describe_response(self._reading, "failed", output=output, error=error)
+        return closed + self._emit("response.failed", response=response)
+
+
+def _part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+
+
+def annotate(text: str, sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The citations of `text` as annotations, in the order in which they stand there."""
+    cited = (
+        (int(number), found.span())
+        for found in _CITATION.finditer(text)
+        for number in found[1].split(",")
+    )
+    known = range(1, len(sources) + 1)
+    return [_annotation(sources[number - 1], *span) for number, span in cited if number in known]
+
+
+def _annotation(source: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
+    if is_web_address(source["uri"]):
+        cited = {"type": "url_citation", "url": source["uri"], "title": source["title"]}
+        return {**cited, "start_index": start, "end_index": end}
+    cited = {"type": "file_citation", "file_id": source["id"], "filename": source["uri"]}
+    return {**cited, "index": start}
+
+
+def describe_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Usage as Responses counts it; None where it is not known."""
+    if usage is None:
+        return None
+    given, written = usage.get("inputTokens", 0), usage.get("outputTokens", 0)
+    return {
+        "input_tokens": given,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": usage.get("reasoningTokens", 0)},
+        "total_tokens": given + written,
+    }
+
+
+def describe_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    """An error of the contract in the two words that Responses has for one, and its sentence."""
+    throttled = error["code"] in ("rate_limited", "provider_throttled", "budget_exceeded")
+    kind = "rate_limit_exceeded" if throttled else "server_error"
+    message = " ".join(part for part in (error["error"], error.get("hint")) if part)
+    return {"code": kind, "message": f"{message} ({error['code']})"}
