@@ -33,6 +33,10 @@ SHIPPED_INDEX = ROOT / "knowledge" / "index"
 
 CHAT_PROVIDERS = ("extractive", "scripted", "bedrock", "openai", "local")
 AFTER_TEXT = ("fail", "restart")
+EFFORTS = ("none", "minimal", "low", "medium", "high")
+# How long a prompt cache keeps what every question repeats; "" is no cache.
+CHAT_CACHES = {"off": "", "on": "5m", "5m": "5m", "1h": "1h"}
+CITATIONS = ("text", "native")
 EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
@@ -60,7 +64,11 @@ class Settings:
     chat_timeout: float = 60.0
     chat_instructions: Path | None = None
     chat_after_text: str = "fail"
-    chat_cache: bool = False
+    chat_cache: str = ""
+    chat_effort: str | None = None
+    chat_thinking_tokens: int = 8192
+    chat_thinking_timeout: float = 300.0
+    chat_citations: str = "text"
     guardrail: str = ""
     openai_base_url: str | None = None
     openai_api_key: str | None = field(default=None, repr=False)
@@ -158,10 +166,24 @@ def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]
         "chat_after_text": read_choice(
             environ, "RIVERRUN_CHAT_AFTER_TEXT", AFTER_TEXT, default.chat_after_text
         ),
-        "chat_cache": read_choice(environ, "RIVERRUN_CHAT_CACHE", ("off", "on"), "off") == "on",
+        "chat_effort": read_choice(environ, "RIVERRUN_CHAT_EFFORT", EFFORTS, "none")
+        if environ.get("RIVERRUN_CHAT_EFFORT")
+        else None,
+        "chat_thinking_tokens": read_integer(
+            environ, "RIVERRUN_CHAT_THINKING_TOKENS", default.chat_thinking_tokens, low=0
+        ),
+        "chat_thinking_timeout": read_seconds(
+            environ, "RIVERRUN_CHAT_THINKING_TIMEOUT", default.chat_thinking_timeout
+        ),
+        "chat_cache": CHAT_CACHES[
+            read_choice(environ, "RIVERRUN_CHAT_CACHE", tuple(CHAT_CACHES), "off")
+        ],
+        "chat_citations": read_choice(
+            environ, "RIVERRUN_CHAT_CITATIONS", CITATIONS, default.chat_citations
+        ),
         "guardrail": environ.get("RIVERRUN_GUARDRAIL", ""),
-        "openai_base_url": environ.get("OPENAI_BASE_URL", "") or None,
-        "openai_api_key": environ.get("OPENAI_API_KEY", "") or None,
+        "openai_base_url": environ.get("OPENAI_BASE_URL", "").strip() or None,
+        "openai_api_key": environ.get("OPENAI_API_KEY", "").strip() or None,
         "prices": Path(prices) if prices else None,
         "budget_usd": read_number(environ, "RIVERRUN_BUDGET_USD"),
         "budget_tokens": read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,

@@ -41,6 +41,11 @@ class Breaker:
         self._until = self.clock() + REST_SECONDS
         return True
 
+    def hold(self, seconds: float) -> None:
+        """Stay open for so long: the model said when to come back."""
+        self._failures = max(self._failures, MAX_FAILURES)
+        self._until = max(self._until, self.clock() + seconds)
+
     def record_success(self) -> None:
         """Close the breaker: the model has answered."""
         self._failures, self._until = 0, 0.0

@@ -13,12 +13,8 @@ from dataclasses import dataclass, replace
 from ..errors import RiverrunError
 from ..progress import Report, no_report
 from .prices import MILLION, Price
-from .prompt import render_prompt
-from .provider import ZERO_USAGE, ChatProvider, Piece, Prompt, Stop, Text, Usage
-
-# Characters a token, on the careful side for prose in Latin script; others are denser.
-CHARACTERS_PER_TOKEN = 3.5
-CHARACTERS_PER_TOKEN_OTHERWISE = 1.0
+from .prompt import estimate_prompt_tokens, estimate_tokens, measure_tokens
+from .provider import ZERO_USAGE, ChatProvider, Piece, Prompt, Stop, Text, Thought, Usage
 
 # An answer of fewer tokens is no answer: then the question alone uses up the budget.
 MIN_ANSWER_TOKENS = 16
@@ -26,6 +22,10 @@ MIN_ANSWER_TOKENS = 16
 # A call that fails with one of these codes before any text had begun its work. Any other failure
 # before any text is a refusal, which no service charges for.
 BILLED_FAILURES = frozenset({"provider_timeout", "provider_truncated"})
+
+
+# Tokens of thought after which their cost is reported again.
+THOUGHT_STEP = 200
 
 
 class BudgetError(RiverrunError):
@@ -70,9 +70,8 @@ class BudgetedProvider:
         """Answer as long as the budget pays: then ``Stop("budget")``.
 
         The usage is that of `prompt.unbilled_calls` and of this call; `prompt.spent` has been
-        reported before.
-        Where no budget is left to continue, the text so far is the
-        answer, and no model is asked. Raises `BudgetError` before any call when there is no text.
+        reported before. Where no budget is left to continue, the text so far is the answer, and no
+        model is asked. Raises `BudgetError` before any call when there is no text.
         """
         before = ZERO_USAGE
         if prompt.unbilled_calls:
@@ -81,26 +80,41 @@ class BudgetedProvider:
                 before += self._estimate_usage(asked, unbilled.text)
             yield before
         longest = prompt.max_tokens - estimate_tokens(prompt.so_far.strip())
-        paid = self._count_affordable_tokens(prompt, prompt.spent + before)
+        paid = await self._find_affordable_tokens(prompt, prompt.spent + before, longest)
         least = min(MIN_ANSWER_TOKENS, prompt.max_tokens)
         if min(longest, paid) < least:
             if not prompt.so_far.strip():
                 raise BudgetError(again=prompt.spent + before != ZERO_USAGE)
             yield Stop("budget" if paid < least else "length")
             return
-        call = replace(prompt, max_tokens=min(longest, paid))
+        call = replace(
+            prompt,
+            max_tokens=min(longest, paid),
+            max_output_tokens=paid if paid < sys.maxsize else None,
+        )
+        output = 0
         async with aclosing(self._stream_with_bill(call, before, report)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Stop) and piece.reason == "length" and paid < longest:
-                    piece = replace(piece, reason="budget")  # noqa: PLW2901 - the same end with its cause
+                if isinstance(piece, Usage):
+                    output = piece.output_tokens - before.output_tokens
+                elif isinstance(piece, Stop) and piece.reason == "length":
+                    # A model that thinks may have used up the money with few words.
+                    is_budget = paid < longest or output >= paid
+                    piece = replace(piece, reason="budget" if is_budget else "length")  # noqa: PLW2901 - the same end with its cause
                 yield piece
 
     async def _stream_with_bill(
         self, call: Prompt, before: Usage, report: Report
     ) -> AsyncGenerator[Piece, None]:
-        """Stream the model's answer to `call`, with an estimated usage where it reports none."""
+        """Stream the model's answer to `call`, with an estimated usage where it reports none.
+
+        What it thinks is reported while it thinks: a process that ends then leaves no other trace
+        of what that cost. The question's tokens are not in it; a call that reports nothing more is
+        estimated with them (`Prompt.unbilled_calls`).
+        """
         has_bill = False
         texts: list[str] = []
+        thought, reported = 0.0, 0.0
         try:
             async with aclosing(self.provider.stream(call, report=report)) as pieces:
                 async for piece in pieces:
@@ -110,31 +124,56 @@ class BudgetedProvider:
                         continue
                     if isinstance(piece, Text) and piece.text:
                         texts.append(piece.text)
+                    elif isinstance(piece, Thought):
+                        thought += measure_tokens(piece.text)
+                        if thought - reported >= THOUGHT_STEP and not has_bill and not texts:
+                            reported = thought
+                            yield before + self._price_thoughts(round(thought))
                     elif isinstance(piece, Stop) and not has_bill:
                         has_bill = True
-                        yield before + self._estimate_usage(call, "".join(texts))
+                        yield before + self._estimate_usage(call, "".join(texts), round(thought))
                     yield piece
         except Exception as error:
-            if not has_bill and (texts or getattr(error, "code", "") in BILLED_FAILURES):
-                yield before + self._estimate_usage(call, "".join(texts))
+            began = texts or thought or getattr(error, "code", "") in BILLED_FAILURES
+            if not has_bill and began:
+                yield before + self._estimate_usage(call, "".join(texts), round(thought))
             raise
         if not has_bill:
-            yield before + self._estimate_usage(call, "".join(texts))
+            yield before + self._estimate_usage(call, "".join(texts), round(thought))
 
-    def _estimate_usage(self, call: Prompt, texts: str) -> Usage:
-        return self._add_price(Usage(estimate_prompt_tokens(call), estimate_tokens(texts), None))
+    def _estimate_usage(self, call: Prompt, texts: str, thought: int = 0) -> Usage:
+        return self._add_price(
+            Usage(
+                estimate_prompt_tokens(call),
+                estimate_tokens(texts) + thought,
+                None,
+                reasoning_tokens=thought,
+            )
+        )
+
+    def _price_thoughts(self, tokens: int) -> Usage:
+        return self._add_price(Usage(0, tokens, None, reasoning_tokens=tokens))
 
     def _add_price(self, usage: Usage) -> Usage:
         if usage.cost_usd is None and self.price is not None:
             return replace(usage, cost_usd=self.price.compute_cost(usage))
         return usage
 
-    def _count_affordable_tokens(self, prompt: Prompt, spent: Usage) -> int:
+    async def _find_affordable_tokens(self, prompt: Prompt, spent: Usage, longest: int) -> int:
         """Return how many tokens the budget pays for after `spent` and the words of `prompt`."""
-        limit = sys.maxsize
         if self.budget.usd is None and self.budget.tokens is None:
-            return limit
-        asked = estimate_prompt_tokens(prompt)
+            return sys.maxsize
+        paid = self._count_affordable_tokens(spent, estimate_prompt_tokens(prompt))
+        if paid < longest and (count := getattr(self.provider, "count_tokens", None)) is not None:
+            # The estimate is rather too high. Where it would cut the answer, the service, which
+            # counts for nothing, is asked.
+            exact = await count(prompt)
+            if exact is not None:
+                paid = self._count_affordable_tokens(spent, exact)
+        return paid
+
+    def _count_affordable_tokens(self, spent: Usage, asked: int) -> int:
+        limit = sys.maxsize
         if self.budget.tokens is not None:
             left = self.budget.tokens - spent.input_tokens - spent.output_tokens
             limit = min(limit, left - asked)
@@ -149,16 +188,3 @@ class BudgetedProvider:
             elif self.price.output:
                 limit = min(limit, int(money * MILLION / self.price.output))
         return limit
-
-
-def estimate_prompt_tokens(prompt: Prompt) -> int:
-    """Estimate the tokens of the words of `prompt`; rather too many than too few."""
-    words = render_prompt(prompt)
-    return estimate_tokens(words.system, *(message.text for message in words.messages))
-
-
-def estimate_tokens(*texts: str) -> int:
-    """Estimate the tokens of all `texts`; rather too many than too few."""
-    latin = sum(sum(character < "\u0250" for character in text) for text in texts)
-    others = sum(map(len, texts)) - latin
-    return round(latin / CHARACTERS_PER_TOKEN + others / CHARACTERS_PER_TOKEN_OTHERWISE)

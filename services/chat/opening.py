@@ -6,10 +6,14 @@ A provider is one module and one line of `PROVIDERS`; nothing here knows how one
 import importlib.util
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..errors import SetupError
 from ..settings import Settings
 from .provider import ChatProvider
+
+if TYPE_CHECKING:
+    from .providers.thinking import Thinking
 
 # Where the settings name none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
@@ -32,7 +36,8 @@ def _open_scripted(settings: Settings) -> ChatProvider:
 
 
 def _open_bedrock(settings: Settings) -> ChatProvider:
-    from .providers.bedrock import BedrockProvider, Guardrail
+    from .providers.bedrock import BedrockProvider
+    from .providers.bedrock_request import Guardrail
 
     guardrail = None
     if settings.guardrail:
@@ -52,6 +57,8 @@ def _open_bedrock(settings: Settings) -> ChatProvider:
             guardrail=guardrail,
             cache=settings.chat_cache,
             instructions=_read_instructions(settings),
+            has_native_citations=settings.chat_citations == "native",
+            thinking=_make_thinking(settings),
         ),
         BEDROCK_MODEL,
     )
@@ -70,6 +77,7 @@ def _open_openai(settings: Settings) -> ChatProvider:
             "RIVERRUN_CHAT=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL of an endpoint that "
             "asks for no key, like http://localhost:11434/v1."
         )
+    _check_endpoint(settings)
     return _open_models(
         settings,
         lambda model: OpenAIProvider(
@@ -79,6 +87,7 @@ def _open_openai(settings: Settings) -> ChatProvider:
             timeout=settings.chat_timeout,
             temperature=settings.chat_temperature,
             instructions=_read_instructions(settings),
+            thinking=_make_thinking(settings),
         ),
         OPENAI_MODEL,
     )
@@ -137,6 +146,40 @@ def _open_models(
             )
         models.append(BudgetedProvider(provider(name), price, budget))
     return RetryingProvider(models, restart=settings.chat_after_text == "restart")
+
+
+def _make_thinking(settings: Settings) -> "Thinking":
+    from .providers.thinking import Thinking
+
+    return Thinking(
+        effort=settings.chat_effort,
+        tokens=settings.chat_thinking_tokens,
+        timeout=settings.chat_thinking_timeout,
+    )
+
+
+def _check_endpoint(settings: Settings) -> None:
+    """Refuse an address or a key that no request could be sent with."""
+    from urllib.parse import urlsplit
+
+    url, key = settings.openai_base_url, settings.openai_api_key
+    if url is not None:
+        try:
+            parts = urlsplit(url)
+            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+            is_usable = is_usable and (parts.port or 1) > 0 and url.isascii() and url.isprintable()
+        except ValueError:
+            is_usable = False
+        if not is_usable or " " in url:
+            raise SetupError(
+                f"OPENAI_BASE_URL={url!r} is no address. It begins with http:// or https://, like "
+                "http://localhost:11434/v1."
+            )
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise SetupError(
+            "OPENAI_API_KEY holds white space, a line break or a character that no key has. Copy "
+            "the key again, alone."
+        )
 
 
 def _read_instructions(settings: Settings) -> str:

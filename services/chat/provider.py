@@ -75,8 +75,9 @@ class Usage:
     """What a call has used so far, in the provider's tokens; `cost_usd` is None if unknown.
 
     Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
-    `stored_tokens` written to it; both have prices of their own. Two usages add
-    up; the cost of a sum is unknown if one of the costs is.
+    `stored_tokens` written to it; both have prices of their own. Of `output_tokens`,
+    `reasoning_tokens` were thought and not said. Two usages add up; the cost of a sum is unknown if
+    one of the costs is.
     """
 
     input_tokens: int
@@ -84,6 +85,7 @@ class Usage:
     cost_usd: float | None
     cached_tokens: int = 0
     stored_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         cost = None
@@ -96,6 +98,7 @@ class Usage:
             cost,
             self.cached_tokens + other.cached_tokens,
             self.stored_tokens + other.stored_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -124,7 +127,8 @@ class Prompt:
     invocation produced: the provider produces only what follows. `until` is when the answer has to
     be whole, by the clock of the event loop (seconds): nothing is tried again after it. `spent` is
     the usage that earlier calls for this answer reported, in this invocation and before it;
-    `unbilled_calls` are those that reported none.
+    `unbilled_calls` are those that reported none. `max_output_tokens` is what the budget pays for,
+    thoughts included; None is no limit.
     """
 
     question: str
@@ -135,11 +139,24 @@ class Prompt:
     until: float | None = None
     spent: Usage = ZERO_USAGE
     unbilled_calls: tuple[UnbilledCall, ...] = ()
+    max_output_tokens: int | None = None
+
+    def limit_output(self, thinking_tokens: int) -> int:
+        """Return the limit of answer and thoughts together, as far as it is paid for."""
+        limit = self.max_tokens + thinking_tokens
+        return limit if self.max_output_tokens is None else min(limit, self.max_output_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """A piece of the answer; the pieces joined are the answer, byte for byte."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What the model thinks before it answers. It is counted, and shown to no reader."""
 
     text: str
 
@@ -172,17 +189,17 @@ class Stop:
     model: str | None = None
 
 
-Piece = Text | Usage | Note | Restart | Stop
+Piece = Text | Thought | Usage | Note | Restart | Stop
 
 
 class ChatProvider(Protocol):
     """A source of answers.
 
-    `stream` yields `Text`, perhaps `Usage` and `Note`, then one `Stop`, and no more. A provider
-    that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and releases in
-    `finally`, so that closing it at any piece, or cancelling it between two, frees everything at
-    once. It fails with `ChatError`. One provider serves many streams at the same time, and they
-    share nothing but its connections.
+    `stream` yields `Text`, perhaps `Thought`, `Usage` and `Note`, then one `Stop`, and no more. A
+    provider that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and
+    releases in `finally`, so that closing it at any piece, or cancelling it between two, frees
+    everything at once. It fails with `ChatError`. One provider serves many streams at the same
+    time, and they share nothing but its connections.
     """
 
     @property
@@ -200,19 +217,22 @@ async def answer(
 ) -> AsyncGenerator[Piece, None]:
     """Stream the provider's answer to `prompt`; the last piece is its `Stop`.
 
-    The provider's generator is closed on every end, and before `Stop` is yielded: a
-    caller that sees the end may rely on nothing being left open. Raises `ChatError`
-    ``provider_truncated`` for an answer that ends without `Stop`, and ``provider_error`` for any
-    error of a provider that is not a `RiverrunError`.
+    Thoughts stay here. The provider's generator is closed on every end, and before `Stop` is
+    yielded: a caller that sees the end may rely on nothing being left open. Raises `ChatError`
+    ``provider_truncated`` for an answer that ends without `Stop` or has no words, and
+    ``provider_error`` for any error of a provider that is not a `RiverrunError`.
     """
     stop: Stop | None = None
+    words = _Words(prompt)
     try:
         async with aclosing(provider.stream(prompt, report=report)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Stop):
                     stop = piece
                     break
-                yield piece
+                words.note(piece)
+                if not isinstance(piece, Thought):
+                    yield piece
     except RiverrunError:
         if stop is None:
             raise
@@ -230,4 +250,41 @@ async def answer(
             code="provider_truncated",
             hint="Ask again; what arrived so far may be incomplete.",
         )
+    words.check(stop)
     yield stop
+
+
+class _Words:
+    """Notes whether an answer has any words, and whether it was thought about."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._has_text = bool(prompt.so_far.strip())
+        self._has_thoughts = False
+
+    def note(self, piece: Piece) -> None:
+        if isinstance(piece, Text):
+            self._has_text = self._has_text or bool(piece.text.strip())
+        elif isinstance(piece, Thought):
+            self._has_thoughts = True
+        elif isinstance(piece, Restart):
+            self._has_text = False
+        elif isinstance(piece, Usage) and piece.reasoning_tokens:
+            self._has_thoughts = True
+
+    def check(self, stop: Stop) -> None:
+        """Raise the `ChatError` that an answer without words is."""
+        if self._has_text:
+            return
+        message, hint = "The answer came out empty.", "Ask again, or put the question another way."
+        if self._has_thoughts and stop.reason != "stop":
+            message = "The model used up its limit by thinking, before it wrote an answer."
+            hint = (
+                "Allow it more with RIVERRUN_CHAT_THINKING_TOKENS (or a larger budget), or less "
+                "effort with RIVERRUN_CHAT_EFFORT=low."
+            )
+        elif self._has_thoughts:
+            message = "The model thought about it, and wrote no answer."
+        elif stop.reason == "length":
+            hint = "Allow more with RIVERRUN_CHAT_TOKENS: a model that thinks may need thousands."
+        # The same request would be paid again and end the same way; another model may do better.
+        raise ChatError(message, code="provider_truncated", retryable=False, hint=hint)

@@ -37,6 +37,12 @@ MAX_CALLS = 3
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 8.0
 
+# How long a reader waits for a model that asks to be asked later (``Retry-After``), in seconds:
+# where it is the last one, where another one stands by. And how long such a model is left alone.
+MAX_WAIT = 5.0
+MAX_WAIT_BEFORE_NEXT = 1.0
+MAX_HOLD = 60.0
+
 
 @dataclass(slots=True)
 class _AnswerState:
@@ -120,7 +126,10 @@ class RetryingProvider:
                     state.prompt = replace(state.prompt, so_far="")
                     state.pending_restart = Restart("The answer broke off and is written again.")
             pause = self._choose_pause(state.error, number)
-            if number + 1 == tries or not _can_retry_same_model(state.error, state.prompt, pause):
+            # Longer no reader waits: the next model is asked, or the reader is told.
+            longest = MAX_WAIT if provider is self.models[-1] else MAX_WAIT_BEFORE_NEXT
+            is_last = number + 1 == tries or pause > longest
+            if is_last or not _can_retry_same_model(state.error, state.prompt, pause):
                 return
             await self.sleep(pause)
 
@@ -146,13 +155,14 @@ class RetryingProvider:
                     if isinstance(piece, Text) and piece.text:
                         state.has_shown_text = True
                         breaker.record_success()
+                    elif isinstance(piece, Restart):
+                        state.has_shown_text = False
                     elif isinstance(piece, Stop) and provider is not self.models[0]:
                         piece = replace(piece, model=piece.model or provider.model)  # noqa: PLW2901 - the same piece, complete
                     yield piece
             state.is_whole = True
         except ChatError as error:
-            if error.retryable:
-                breaker.record_failure()
+            _record_failure(breaker, error)
             logger.warning("A model did not answer: %s.", error.code, exc_info=error)
             raise
         finally:
@@ -186,6 +196,14 @@ class RetryingProvider:
             retry_after_ms=max(1000, round(wait * 1000)),
             hint="Wait a moment, then ask again.",
         )
+
+
+def _record_failure(breaker: Breaker, error: ChatError) -> None:
+    if error.retryable:
+        breaker.record_failure()
+    wait = (error.retry_after_ms or 0) / 1000
+    if wait > MAX_WAIT:
+        breaker.hold(min(wait, MAX_HOLD))
 
 
 def _can_retry_same_model(error: ChatError, prompt: Prompt, pause: float) -> bool:

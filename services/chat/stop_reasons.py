@@ -1,33 +1,83 @@
 """Translate a model's stop reason into a `Stop`, or into the error that it is.
 
-Each provider has a table of its own words.
+One table for all services, which spell the same ends in many ways. Only a short list of words
+means that an answer is whole; an unknown word is an error, so that half an answer is never taken
+for a whole one.
 """
 
-import logging
-from collections.abc import Mapping
+import re
 
-from .provider import ChatCode, Note, Piece, Stop, StopReason
-from .provider_errors import make_chat_error
+from .provider import ChatError, Piece, Stop, StopReason
+from .provider_errors import ServiceError, make_chat_error
 
-logger = logging.getLogger(__name__)
+_GOOD: dict[str, StopReason] = {
+    **dict.fromkeys(
+        ("stop", "endturn", "stopsequence", "eos", "eostoken", "endoftext", "end", "complete",
+         "completed", "finish", "finished", "done", "success"),
+        "stop",
+    ),
+    **dict.fromkeys(
+        ("length", "maxtokens", "maxtoken", "maxlength", "maxoutputtokens", "maxnewtokens",
+         "maxcompletiontokens", "modellength", "tokenlimit", "incomplete"),
+        "length",
+    ),
+}  # fmt: skip
 
-StopReasonTable = Mapping[str, StopReason | ChatCode]
-"""From a provider's words to the finish reasons and error codes of the contract."""
+# What `make_chat_error` is asked for. The others are a ``provider_error`` not worth retrying.
+_BAD: dict[str, str] = {
+    **dict.fromkeys(
+        ("contentfilter", "contentfiltered", "guardrailintervened", "safety", "sensitive",
+         "recitation", "blocklist", "prohibitedcontent", "spii", "imagesafety", "refusal",
+         "refused", "moderation", "errortoxic", "riskcontrol", "contentmoderation", "flagged"),
+        "content_filtered",
+    ),
+    **dict.fromkeys(
+        ("error", "networkerror", "insufficientsystemresource", "servererror", "internalerror",
+         "upstreamerror", "engineerror", "serviceunavailable", "overloaded"),
+        "ServiceUnavailableException",
+    ),
+    **dict.fromkeys(
+        ("abort", "aborted", "cancelled", "canceled", "interrupted", "disconnect", "pauseturn"),
+        "provider_truncated",
+    ),
+    **dict.fromkeys(("timeout", "timedout", "deadlineexceeded"), "provider_timeout"),
+    **dict.fromkeys(("ratelimit", "throttled"), "ThrottlingException"),
+    **dict.fromkeys(
+        ("modelcontextwindowexceeded", "contextlengthexceeded", "contextwindowexceeded",
+         "contextlength", "errorlimit"),
+        "context_too_long",
+    ),
+}  # fmt: skip
+
+# No tool was offered: a message that waits for one will never be whole.
+_TOOLS = frozenset(
+    ("toolcalls", "tooluse", "functioncall", "malformedfunctioncall", "malformedtooluse")
+)
 
 
-def end_answer(word: str, table: StopReasonTable) -> list[Piece]:
+def end_answer(word: str, *, has_text: bool = True) -> list[Piece]:
     """Return the last pieces of an answer that ended with `word`; "" is none at all.
 
-    An unknown word is reported in a `Note`, and not as a failure: the model did say that it had
-    finished, and the contract has no word for more. Raises `ChatError` for a bad end.
+    Where the context window was full but there `has_text`, the answer is cut, not wrong. Raises
+    `ChatError` for every end that is not known to be good.
     """
-    if not word:
+    if not word.strip():
         raise make_chat_error("provider_truncated")
-    end = table.get(word)
-    if end is None:
-        logger.warning("The model stopped for a reason that is not known here: %r.", word[:80])
-        note = Note("unknown_stop", "The model ended its answer in a way that is not known here.")
-        return [note, Stop("stop")]
-    if end in ("stop", "length", "budget"):
-        return [Stop(end)]
-    raise make_chat_error(end)
+    plain = re.sub(r"[^a-z]", "", word.lower()).removeprefix("finishreason")
+    reason = _GOOD.get(plain)
+    name = _BAD.get(plain, "")
+    if name == "context_too_long" and has_text:
+        reason = "length"
+    if reason is not None:
+        return [Stop(reason)]
+    raise _make_error(word, name, is_tool=plain in _TOOLS)
+
+
+def _make_error(word: str, name: str, *, is_tool: bool) -> ChatError:
+    error = make_chat_error(name or "provider_error")
+    if not name:
+        error.hint = "Ask again, or ask another model; the log of the service has the reason."
+        error.retryable = False
+    said = "it asks for a tool, and none was offered" if is_tool else "the model stopped for it"
+    error.__cause__ = ServiceError(name=f"stop reason {word[:80]!r}", text=said)
+    return error

@@ -16,7 +16,7 @@ import pytest
 from fakes import bedrock
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Call, Reply
-from services.chat.budget import estimate_tokens
+from services.chat.prompt import estimate_tokens
 from tests.functions.reading_on import Answer, go_on, read_body
 from tests.functions.test_survival import cloud
 

@@ -34,7 +34,10 @@ class Service:
     @property
     def models(self) -> list[str]:
         """The models that were asked, in order."""
-        return [self.kind.model_of(call) for call in self.fake.calls]
+        counts = "/count-tokens"
+        return [
+            self.kind.model_of(call) for call in self.fake.calls if not call.path.endswith(counts)
+        ]
 
     def refusal(self, status: int) -> Reply:
         names = {429: "ThrottlingException", 400: "ValidationException"}

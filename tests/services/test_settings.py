@@ -42,7 +42,7 @@ def test_everything_about_models() -> None:
         chat_timeout=20.0,
         chat_instructions=Path("x.txt"),
         chat_after_text="restart",
-        chat_cache=True,
+        chat_cache="5m",
         guardrail="g:1",
         openai_base_url="http://localhost:11434/v1",
         openai_api_key="sk-1",

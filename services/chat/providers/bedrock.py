@@ -1,16 +1,15 @@
 """Answers from a model on Amazon Bedrock, through ConverseStream.
 
-boto3 reads the stream in a thread of its own; `bedrock_errors` translates what it raises. Asks
-one model once: the caller decides about another try.
+boto3 reads the stream in a thread of its own; `bedrock_errors` translates what it raises, and
+`bedrock_request` says what is asked. Asks one model once: the caller decides about another try.
 """
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -18,12 +17,15 @@ from ... import aws
 from ...json_input import parse_json
 from ...progress import Report, no_report
 from ...threads import iterate_in_thread
-from ..continuation import Continuation
-from ..prompt import Message, render_prompt
-from ..provider import Piece, Prompt, Text, Usage
-from ..stop_reasons import StopReasonTable, end_answer
+from ..provider import Piece, Prompt, Usage
+from ..stop_reasons import end_answer
 from . import read_pacing
-from .bedrock_errors import StreamFaultError, translate_error
+from .answer_reader import AnswerReader
+from .bedrock_errors import read_client_error, read_stream_error, translate_error
+from .bedrock_request import BedrockRequest, Guardrail
+from .chat_completions import merge_usage
+from .request_changes import MAX_CHANGES, RequestChanges
+from .thinking import Thinking
 
 logger = logging.getLogger(__name__)
 
@@ -33,137 +35,216 @@ MAX_STREAMS = 256
 # How long a message that is whole waits for its usage, in seconds.
 METADATA_PATIENCE = 2.0
 
-STOP_REASONS: StopReasonTable = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "content_filtered": "content_filtered",
-    "guardrail_intervened": "content_filtered",
-    # No tool was offered: a message that waits for one will never be whole.
-    "tool_use": "provider_error",
-    "malformed_model_output": "provider_error",
-    "malformed_tool_use": "provider_error",
-    "model_context_window_exceeded": "context_too_long",
-}
-"""The end of a message, by ``stopReason``."""
-
-# The models that continue a message of their own. Later ones refuse it (400), others differ.
-_PREFILLED = re.compile(r"\banthropic\.claude-(?:3|(?:opus|sonnet|haiku)-4-(?:[0-5]\b|2025))")
+Event = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A guardrail that checks every message."""
-
-    identifier: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class BedrockProvider:
     """A model, by its id, inference profile or ARN.
 
-    `timeout` is the longest silence of the model in seconds. `temperature` None is the model's
-    own. `cache` marks what every question repeats for the model's prompt cache. `instructions`
-    follow ours. `client` makes or finds the boto3 client, in a thread.
+    `timeout` is the longest silence of the model in seconds, but for its `thinking`. `temperature`
+    None is the model's own. `cache` marks what every question repeats for the model's prompt cache,
+    and says how long it is kept ("5m", "1h"; "" is no cache). `has_native_citations` lets the
+    model cite the passages itself. `instructions` follow ours. `client` makes or finds the boto3
+    client, in a thread.
     """
 
     model: str
     timeout: float = aws.READ_TIMEOUT
     temperature: float | None = None
     guardrail: Guardrail | None = None
-    cache: bool = False
+    cache: str = ""
     instructions: str = ""
+    has_native_citations: bool = False
+    thinking: Thinking = field(default_factory=Thinking)
     client: Callable[..., Any] = aws.client
+    _changes: RequestChanges = field(default_factory=RequestChanges, init=False, repr=False)
+    _is_thinker: bool = field(default=False, init=False, repr=False)
+    _is_unopened: bool = field(default=False, init=False, repr=False)
+    _can_count: bool = field(default=True, init=False, repr=False)
 
     async def stream(
-        self,
-        prompt: Prompt,
-        *,
-        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
         Raises `ChatError` with the code of the failure, and `SetupError` when region or credentials
         are at fault. Closing the generator closes the connection at once.
         """
-        prefill = bool(_PREFILLED.search(self.model))
-        request = self._build_request(prompt, prefill)
-        continuation = Continuation(prompt.so_far, by_instruction=not prefill)
-        call = aws.CancellableCall(read_pacing.get_read_pause)
-        reason = ""
-        said = False
-        usage: Usage | None = None
+        asked = self._make_request(prompt)
+        reader = AnswerReader(
+            prompt,
+            report,
+            by_instruction=not asked.has_prefill,
+            is_thinker=asked.is_thinker,
+            is_unopened=self._is_unopened,
+            max_tokens=prompt.max_tokens if asked.is_thinker else None,
+        )
+        message = _Message(prompt)
         try:
-            async with aclosing(
-                iterate_in_thread(
-                    partial(self._read_call, request, call), _get_threads(), call.cancel
+            try:
+                async for item in self._read_message(asked, message, reader):
+                    yield item
+            except Exception as error:
+                if not message.reason:
+                    raise translate_error(error) from error
+                logger.warning(
+                    "The model's stream failed after its answer was whole.", exc_info=True
                 )
-            ) as events:
-                while (
-                    event := await _wait_for_event(events, METADATA_PATIENCE if reason else None)
-                ) != {}:
-                    if text := continuation.feed(_get_text(event)):
-                        said = True
-                        yield Text(text)
-                    reason = event.get("messageStop", {}).get("stopReason", reason)
-                    if "metadata" in event:
-                        usage = _parse_usage(event["metadata"].get("usage", {}))
-        except Exception as error:
-            if not reason:
-                raise translate_error(error) from error
-            logger.warning("The model's stream failed after its answer was whole.", exc_info=True)
-        if text := continuation.finish():
-            said = True
-            yield Text(text)
-        if usage is not None:
-            yield usage
-        if reason == "model_context_window_exceeded" and said:
-            # The window was full before the answer was whole: the text is cut, not wrong.
-            reason = "max_tokens"
-        for piece in end_answer(reason, STOP_REASONS):
-            yield piece
+            reason = "max_tokens" if reader.is_cut else message.reason
+            for piece in reader.finish(is_whole=reason not in ("max_tokens", "")):
+                yield piece
+            self._is_thinker = self._is_thinker or reader.has_thoughts
+            self._is_unopened = self._is_unopened or reader.is_unopened
+            if message.usage is not None:
+                yield message.usage
+            for piece in end_answer(reason, has_text=reader.has_text):
+                yield piece
+        finally:
+            reader.close()
 
-    def _build_request(self, prompt: Prompt, prefill: bool) -> dict[str, Any]:
-        words = render_prompt(prompt, instructions=self.instructions, prefill=prefill)
-        messages = [_make_message(message) for message in words.messages]
-        system: list[dict[str, Any]] = [{"text": words.system}]
-        if self.cache:
-            # The next question of this conversation begins with the same messages.
-            system.append(_CACHE_POINT)
-            if prompt.history:
-                messages[2 * len(prompt.history) - 1]["content"].append(_CACHE_POINT)
-        limits: dict[str, Any] = {"maxTokens": prompt.max_tokens}
-        if self.temperature is not None:
-            limits["temperature"] = self.temperature
-        request = {
-            "modelId": self.model,
-            "system": system,
-            "messages": messages,
-            "inferenceConfig": limits,
-        }
-        if self.guardrail is not None:
-            request["guardrailConfig"] = {
-                "guardrailIdentifier": self.guardrail.identifier,
-                "guardrailVersion": self.guardrail.version,
-            }
-        return request
+    async def count_tokens(self, prompt: Prompt) -> int | None:
+        """Return how many tokens `prompt` is, as the service counts; None where it does not."""
+        if not self._can_count:
+            return None
+        request = self._make_request(prompt).build_count()
+        call = aws.CancellableCall()
+        try:
+            counted = await asyncio.get_running_loop().run_in_executor(
+                _get_threads(), partial(self._count, request, call)
+            )
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        except Exception as error:
+            self._can_count = False
+            logger.warning(
+                "%s counts no tokens; they are estimated from now on.", self.model, exc_info=error
+            )
+            return None
+        return counted
+
+    async def _read_message(
+        self, asked: BedrockRequest, message: "_Message", reader: AnswerReader
+    ) -> AsyncGenerator[Piece, None]:
+        call = aws.CancellableCall(read_pacing.get_read_pause)
+        threads = _get_threads()
+        async with aclosing(
+            iterate_in_thread(partial(self._read_call, asked, call), threads, call.cancel)
+        ) as events:
+            while not reader.is_cut:
+                is_thinking = reader.is_thinking or (asked.is_thinker and not reader.has_text)
+                patience = self.thinking.timeout if is_thinking else self.timeout
+                event = await _wait_for_event(events, message.reason, patience)
+                if not event:
+                    return
+                text, thought = message.read(event)
+                for piece in reader.read(text, thought):
+                    yield piece
+
+    def _make_request(self, prompt: Prompt) -> BedrockRequest:
+        return BedrockRequest(
+            self.model,
+            prompt,
+            self.thinking,
+            temperature=self.temperature,
+            guardrail=self.guardrail,
+            cache=self.cache,
+            instructions=self.instructions,
+            has_native_citations=self.has_native_citations,
+            is_thinker=self._is_thinker,
+        )
+
+    def _get_client(self, *, is_thinker: bool) -> Any:
+        timeout = max(self.timeout, self.thinking.timeout) if is_thinker else self.timeout
+        return self.client(
+            "bedrock-runtime", read_timeout=timeout, tries=1, connections=MAX_STREAMS
+        )
 
     def _read_call(
-        self, request: dict[str, Any], call: aws.CancellableCall
-    ) -> Generator[dict[str, Any], None, None]:
+        self, asked: BedrockRequest, call: aws.CancellableCall
+    ) -> Generator[Event, None, None]:
         with call, read_pacing.count_stream():
-            client = self.client(
-                "bedrock-runtime", read_timeout=self.timeout, tries=1, connections=MAX_STREAMS
-            )
-            stream = client.converse_stream(**request)["stream"]
+            client = self._get_client(is_thinker=asked.is_thinker)
+            stream = self._open_stream(client, asked)
             try:
                 yield from _read_events(stream)
             finally:
                 stream.close()
 
+    def _open_stream(self, client: Any, asked: BedrockRequest) -> Any:
+        """Send the request, changed as long as the model says what it does not take."""
+        from botocore.exceptions import ClientError
 
-def _read_events(stream: Any) -> Generator[dict[str, Any], None, None]:
+        for number in range(MAX_CHANGES + 1):
+            request = self._changes.apply(asked.build())
+            try:
+                return client.converse_stream(**request)["stream"]
+            except ClientError as refused:
+                error = read_client_error(refused)
+                change = self._changes.learn(request, error) if number < MAX_CHANGES else ""
+                if not change:
+                    raise
+                logger.warning(
+                    "%s refused a parameter and is asked with %s from now on: %s.",
+                    self.model,
+                    change,
+                    error,
+                )
+        raise AssertionError  # the last round returns or raises
+
+    def _count(self, request: dict[str, Any], call: aws.CancellableCall) -> int:
+        with call:
+            client = self._get_client(is_thinker=False)
+            return int(client.count_tokens(**request)["inputTokens"])
+
+
+class _Message:
+    """What the events of one message say together: its end, its usage, its citations."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.reason = ""
+        self.usage: Usage | None = None
+        self._sources = [passage.uri or passage.id for passage in prompt.passages]
+        self._cited: list[int] = []
+        self._last = ""
+
+    def read(self, event: Event) -> tuple[str, str]:
+        """Return text and thought of `event`; keep the rest."""
+        delta = event.get("contentBlockDelta", {}).get("delta", {})
+        text: str = delta.get("text") or ""
+        if text:
+            self._last = text[-1]
+            return text, ""
+        if (reasoning := delta.get("reasoningContent")) is not None:
+            # Some thoughts come encrypted: that the model thinks is to be seen all the same.
+            return "", reasoning.get("text") or ("…" if "redactedContent" in reasoning else "")
+        if "citation" in delta:
+            self._note_citation(delta["citation"])
+        elif "contentBlockStop" in event:
+            return self._write_citations(), ""
+        elif "messageStop" in event:
+            self.reason = event["messageStop"].get("stopReason") or self.reason
+        elif "metadata" in event:
+            self.usage = merge_usage(self.usage, _parse_usage(event["metadata"].get("usage") or {}))
+        return "", ""
+
+    def _note_citation(self, citation: dict[str, Any]) -> None:
+        place = citation.get("location", {}).get("searchResultLocation", {})
+        index = place.get("searchResultIndex")
+        if not isinstance(index, int) or not 0 <= index < len(self._sources):
+            source = citation.get("source")
+            index = self._sources.index(source) if source in self._sources else None
+        if index is not None and index + 1 not in self._cited:
+            self._cited.append(index + 1)
+
+    def _write_citations(self) -> str:
+        marks = "".join(f"[{number}]" for number in self._cited)
+        self._cited = []
+        return marks if not marks or self._last.isspace() else f" {marks}"
+
+
+def _read_events(stream: Any) -> Generator[Event, None, None]:
     """Yield the events of a stream: ``{":event-type": payload}``.
 
     boto3's own reader loses the name of an exception that is not spelled as it expects, and with
@@ -177,12 +258,8 @@ def _read_events(stream: Any) -> Generator[dict[str, Any], None, None]:
         for message in buffer:
             headers = message.headers
             if headers.get(":message-type") != "event":
-                name = headers.get(":exception-type") or headers.get(":error-code", "")
-                raise StreamFaultError(str(name), message.payload)
+                raise read_stream_error(headers, message.payload)
             yield {headers[":event-type"]: parse_json(message.payload)}
-
-
-_CACHE_POINT = {"cachePoint": {"type": "default"}}
 
 
 @cache
@@ -192,32 +269,36 @@ def _get_threads() -> ThreadPoolExecutor:
 
 
 async def _wait_for_event(
-    events: AsyncGenerator[dict[str, Any], None], patience: float | None
-) -> Any:
-    """Return the next event; an empty one at the end, or when `patience` seconds are over."""
+    events: AsyncGenerator[Event, None], reason: str, patience: float
+) -> Event:
+    """Return the next event; an empty one at the end, or when the usage does not come.
+
+    Raises `TimeoutError` after `patience` seconds of a message that has not ended.
+    """
+    if not reason:
+        async with asyncio.timeout(patience + READ_MARGIN):
+            return await anext(events, {})
     with suppress(TimeoutError):
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(METADATA_PATIENCE):
             return await anext(events, {})
     return {}
 
 
-def _make_message(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": [{"text": message.text}]}
+# The socket's own timeout is the first to notice; this is for a thread that waits elsewhere.
+READ_MARGIN = 5.0
 
 
-def _get_text(event: dict[str, Any]) -> str:
-    # What is not text (reasoning, tools, later inventions) is not for a reader.
-    text: str = event.get("contentBlockDelta", {}).get("delta", {}).get("text") or ""
-    return text
-
-
-def _parse_usage(count_stream: dict[str, Any]) -> Usage:
-    cached = count_stream.get("cacheReadInputTokens") or 0
-    stored = count_stream.get("cacheWriteInputTokens") or 0
+def _parse_usage(counted: dict[str, Any]) -> Usage | None:
+    cached = counted.get("cacheReadInputTokens") or 0
+    stored = counted.get("cacheWriteInputTokens") or 0
+    tokens_in = (counted.get("inputTokens") or 0) + cached + stored
+    tokens_out = counted.get("outputTokens") or 0
+    if not tokens_in and not tokens_out:
+        return None
     return Usage(
         # Bedrock counts cached tokens apart; our `input_tokens` include them.
-        input_tokens=(count_stream.get("inputTokens") or 0) + cached + stored,
-        output_tokens=count_stream.get("outputTokens") or 0,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
         cost_usd=None,
         cached_tokens=cached,
         stored_tokens=stored,

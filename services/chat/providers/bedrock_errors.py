@@ -4,25 +4,13 @@ The exception stays the cause of the error, for the logger. A missing region, pr
 credentials are a `SetupError`.
 """
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RiverrunError, SetupError
-from ..provider_errors import ERROR_MEANINGS, is_error_name, make_chat_error
-
-_TOO_LONG = re.compile(
-    r"too long|too many (?:input )?tokens|context (?:length|window)|maximum (?:context|input)"
-    r"|exceeds? the (?:model|maximum)|input length",
-    re.IGNORECASE,
-)
-
-
-class StreamFaultError(Exception):
-    """The service ended a stream with an exception of this name; its text is for the logger."""
-
-    def __init__(self, name: str, said: bytes) -> None:
-        super().__init__(f"{name}: {said[:500]!r}")
-        self.name = name
+from ...json_input import parse_json
+from ..provider_errors import ServiceError, make_chat_error, translate_service_error
+from .error_bodies import find_error, read_retry_after
 
 
 def translate_error(error: Exception) -> RiverrunError:
@@ -32,10 +20,10 @@ def translate_error(error: Exception) -> RiverrunError:
 
     if isinstance(error, RiverrunError):
         return error
-    if isinstance(error, StreamFaultError):
-        return _translate_name(error.name, str(error))
+    if isinstance(error, ServiceError):
+        return translate_service_error(error)
     if isinstance(error, ClientError):
-        return _translate_service_error(error.response)
+        return translate_service_error(read_client_error(error))
     if isinstance(error, HTTPClientError | NoConnectionError):
         return make_chat_error(_name_connection_error(error))
     if isinstance(error, BotoCoreError):
@@ -45,6 +33,37 @@ def translate_error(error: Exception) -> RiverrunError:
         )
     # urllib3's and the socket's own, or a damaged frame: the answer broke off.
     return make_chat_error("provider_timeout" if _is_timeout(error) else "provider_truncated")
+
+
+def read_client_error(error: Any) -> ServiceError:
+    """Read the refusal of a request: botocore's ``ClientError``."""
+    about = error.response.get("ResponseMetadata", {})
+    said = error.response.get("Error", {})
+    return ServiceError(
+        status=about.get("HTTPStatusCode", 0),
+        name=str(said.get("Code", "")),
+        text=str(said.get("Message", "")),
+        retry_after_ms=read_retry_after(about.get("HTTPHeaders", {})),
+    )
+
+
+def read_stream_error(headers: Mapping[str, Any], payload: bytes) -> ServiceError:
+    """Read the frame that ends a stream with an exception or an error."""
+    name = str(headers.get(":exception-type") or headers.get(":error-code") or "")
+    text = str(headers.get(":error-message") or "")
+    try:
+        value = parse_json(payload) if payload else None
+    except ValueError:
+        value = None
+    found = find_error(value) if isinstance(value, dict) else None
+    if found is not None:
+        text = found.text
+    status = value.get("originalStatusCode") if isinstance(value, dict) else None
+    return ServiceError(
+        name=name or (found.name if found is not None else ""),
+        text=text,
+        status=status if isinstance(status, int) else 0,
+    )
 
 
 def _name_connection_error(error: Exception) -> str:
@@ -60,48 +79,3 @@ def _is_timeout(error: Exception) -> bool:
     from urllib3.exceptions import ReadTimeoutError
 
     return isinstance(error, ReadTimeoutError | TimeoutError)
-
-
-def _translate_service_error(response: dict[str, Any]) -> RiverrunError:
-    about = response.get("ResponseMetadata", {})
-    return _translate_name(
-        str(response.get("Error", {}).get("Code", "")),
-        str(response.get("Error", {}).get("Message", "")),
-        status=about.get("HTTPStatusCode", 0),
-        wait=_parse_milliseconds(about.get("HTTPHeaders", {}).get("retry-after")),
-    )
-
-
-def _translate_name(
-    name: str, said: str, *, status: int = 0, wait: int | None = None
-) -> RiverrunError:
-    if name.lower() == "validationexception" and _TOO_LONG.search(said):
-        return make_chat_error("context_too_long")
-    if not is_error_name(name):
-        name = _name_by_status(status, name)
-    return make_chat_error(name, retry_after_ms=wait)
-
-
-def _name_by_status(status: int, name: str) -> str:
-    # A gateway in between answers with a status and a name that Bedrock does not have.
-    if status == 429 or "throttl" in name.lower():
-        return "ThrottlingException"
-    if status in (408, 504):
-        return "ModelTimeoutException"
-    if status >= 500 or name.lower().removesuffix("exception") in _RETRYABLE_NAMES:
-        return "ServiceUnavailableException"
-    return name
-
-
-_RETRYABLE_NAMES = frozenset(
-    name.lower().removesuffix("exception")
-    for name, failure in ERROR_MEANINGS.items()
-    if failure.retryable
-) | {"internalfailure", "internalserver", "internalservererror", "serviceunavailable"}
-
-
-def _parse_milliseconds(seconds: str | None) -> int | None:
-    try:
-        return max(0, round(float(seconds) * 1000)) if seconds else None
-    except (ValueError, OverflowError):
-        return None  # a date: longer than a stream can wait

@@ -1,49 +1,122 @@
-"""Read a chunk of OpenAI's Chat Completions: its text, its end, its usage.
+"""Read a chunk of OpenAI's Chat Completions: its text, its thoughts, its end, its usage.
 
-Endpoints and runtimes that call themselves compatible differ in what they leave out, and
-no chunk has been checked before it comes here. Knows no transport.
+Endpoints and runtimes that call themselves compatible differ in what they leave out and where
+they put the rest, and no chunk has been checked before it comes here. Knows no transport.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..provider import Usage
-from ..stop_reasons import StopReasonTable
-
-STOP_REASONS: StopReasonTable = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filtered",
-    # No tool was offered: a message that waits for one will never be whole.
-    "tool_calls": "provider_error",
-    "function_call": "provider_error",
-}
-"""The end of a choice, by ``finish_reason``."""
 
 
-def read_choice(chunk: dict[str, Any]) -> tuple[str, bool, str]:
-    """Return the text of a chunk, whether it is a refusal, and its ``finish_reason``."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one chunk says. `finish_reason` is empty where it has none."""
+
+    text: str = ""
+    thought: str = ""
+    finish_reason: str = ""
+    is_refusal: bool = False
+    usage: Usage | None = None
+
+
+def read_chunk(chunk: dict[str, Any]) -> Chunk:
+    """Read `chunk`, or a whole completion."""
     choices = chunk.get("choices")
-    choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
-    delta = as_object(choice.get("delta"))
-    text, end = delta.get("content"), choice.get("finish_reason")
-    return (
-        text if isinstance(text, str) else "",
-        bool(delta.get("refusal")),
+    usage = read_usage(chunk) if "usage" in chunk or "x_groq" in chunk else None
+    if not isinstance(choices, list):
+        return _read_native(chunk, usage)
+    if not choices:
+        return Chunk(usage=usage)
+    choice = _choose(choices)
+    if usage is None and "usage" in choice:
+        usage = read_usage(choice)
+    delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or choice
+    text, thought = _read_content(delta.get("content", delta.get("text")))
+    end = choice.get("finish_reason")
+    return Chunk(
+        text,
+        thought or _read_thought(delta),
         end if isinstance(end, str) else "",
+        is_refusal=bool(delta.get("refusal")),
+        usage=usage,
     )
 
 
 def read_usage(chunk: dict[str, Any]) -> Usage | None:
-    """Return the usage, where the chunk has one."""
-    if not (counted := as_object(chunk.get("usage"))):
-        return None
-    details = as_object(counted.get("prompt_tokens_details"))
-    return Usage(
-        input_tokens=_as_count(counted.get("prompt_tokens")),
-        output_tokens=_as_count(counted.get("completion_tokens")),
-        cost_usd=None,
-        cached_tokens=_as_count(details.get("cached_tokens")),
+    """Return the usage, where the chunk has one that says anything."""
+    counted = as_object(chunk.get("usage")) or as_object(
+        as_object(chunk.get("x_groq")).get("usage")
     )
+    if not counted:
+        return None
+    read = as_object(counted.get("prompt_tokens_details") or counted.get("input_tokens_details"))
+    written = as_object(
+        counted.get("completion_tokens_details") or counted.get("output_tokens_details")
+    )
+    tokens_in = _as_count(counted.get("prompt_tokens")) or _as_count(counted.get("input_tokens"))
+    tokens_out = _as_count(counted.get("completion_tokens")) or _as_count(
+        counted.get("output_tokens")
+    )
+    reasoning = _as_count(written.get("reasoning_tokens")) or _as_count(
+        counted.get("reasoning_tokens")
+    )
+    total = _as_count(counted.get("total_tokens"))
+    if reasoning and total >= tokens_in + tokens_out + reasoning:
+        # Some services count thoughts apart from the answer; the total has both.
+        tokens_out = total - tokens_in
+    if not tokens_in and not tokens_out:
+        return None
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost_usd=None,
+        cached_tokens=min(
+            tokens_in,
+            _as_count(read.get("cached_tokens"))
+            or _as_count(counted.get("prompt_cache_hit_tokens"))
+            or _as_count(counted.get("cached_tokens")),
+        ),
+        stored_tokens=min(tokens_in, _as_count(read.get("cache_write_tokens"))),
+        reasoning_tokens=min(tokens_out, reasoning),
+    )
+
+
+def merge_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Return the larger of two counts of one call, number by number: none of them ever falls."""
+    if one is None or other is None:
+        return one or other
+    return Usage(
+        max(one.input_tokens, other.input_tokens),
+        max(one.output_tokens, other.output_tokens),
+        other.cost_usd if other.cost_usd is not None else one.cost_usd,
+        max(one.cached_tokens, other.cached_tokens),
+        max(one.stored_tokens, other.stored_tokens),
+        max(one.reasoning_tokens, other.reasoning_tokens),
+    )
+
+
+class SurrogateJoiner:
+    """Joins the halves of a character that a service put into two chunks."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def feed(self, text: str) -> str:
+        """Return `text` in whole characters; half of one waits for the next call."""
+        if text.isascii() and not self._half:
+            return text
+        text = self._half + text
+        self._half = ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def finish(self) -> str:
+        """Return what stands for a half that stayed alone."""
+        half, self._half = self._half, ""
+        return "\N{REPLACEMENT CHARACTER}" if half else ""
 
 
 def as_object(value: object) -> dict[str, Any]:
@@ -51,5 +124,73 @@ def as_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _choose(choices: list[Any]) -> dict[str, Any]:
+    # One answer was asked for. A service that sends more mixes them; the first is meant.
+    for choice in choices:
+        if isinstance(choice, dict) and choice.get("index") in (0, None):
+            return choice
+    return {}
+
+
+def _read_content(content: object) -> tuple[str, str]:
+    """Return text and thought of a content, which may be a list of parts."""
+    if isinstance(content, str):
+        return content, ""
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return "", ""
+    text, thought = "", ""
+    for part in content:
+        if isinstance(part, str):
+            text += part
+            continue
+        part = as_object(part)  # noqa: PLW2901 - the same part, as what it should be
+        kind = str(part.get("type", "text"))
+        if "think" in kind or "reason" in kind:
+            thought += _flatten(part)
+        elif isinstance(said := part.get("text"), str) and "text" in kind:
+            text += said
+    return text, thought
+
+
+def _read_thought(delta: dict[str, Any]) -> str:
+    for key in ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thinking_content"):
+        if key in delta and (said := _flatten(delta[key])):
+            return said
+    return _flatten(delta.get("reasoning_details"))
+
+
+def _flatten(value: object, depth: int = 0) -> str:
+    """Return all text of a thought, however deep its parts are."""
+    if isinstance(value, str):
+        return value
+    if depth > 4:
+        return ""
+    if isinstance(value, list):
+        return "".join(_flatten(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        for key in ("text", "thinking", "summary", "content", "reasoning"):
+            if said := _flatten(value.get(key), depth + 1):
+                return said
+    return ""
+
+
+def _read_native(chunk: dict[str, Any], usage: Usage | None) -> Chunk:
+    # Ollama's own protocol, line by line.
+    message = as_object(chunk.get("message"))
+    if not message and not chunk.get("done"):
+        return Chunk(usage=usage)
+    text, thought = _read_content(message.get("content"))
+    end = str(chunk.get("done_reason") or "stop") if chunk.get("done") is True else ""
+    counted = {
+        "prompt_tokens": chunk.get("prompt_eval_count"),
+        "completion_tokens": chunk.get("eval_count"),
+    }
+    return Chunk(text, thought or _read_thought(message), end, usage=read_usage({"usage": counted}))
+
+
 def _as_count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 < value < 1e12 else 0

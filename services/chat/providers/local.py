@@ -19,12 +19,13 @@ from typing import Any
 from ...errors import SetupError
 from ...progress import Report, no_report
 from ...threads import stream_from_thread
-from ..continuation import Continuation
 from ..prompt import render_prompt
-from ..provider import Piece, Prompt, Text, Usage
-from ..provider_errors import make_chat_error
+from ..provider import Piece, Prompt, Usage
+from ..provider_errors import make_chat_error, translate_service_error
 from ..stop_reasons import end_answer
-from .chat_completions import STOP_REASONS, as_object, read_choice, read_usage
+from .answer_reader import AnswerReader
+from .chat_completions import as_object, merge_usage, read_chunk
+from .error_bodies import find_error
 from .gguf import read_model
 
 WINDOW = 8192
@@ -77,7 +78,7 @@ class LocalProvider:
         self,
         prompt: Prompt,
         *,
-        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
+        report: Report = no_report,
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
@@ -88,25 +89,26 @@ class LocalProvider:
         if self._callers > self.max_waiting:
             raise make_chat_error("provider_throttled", retry_after_ms=5000)
         self._callers += 1
+        reader = AnswerReader(prompt, report, by_instruction=False)
+        reason = ""
+        usage: Usage | None = None
         try:
-            continuation = Continuation(prompt.so_far, by_instruction=False)
-            reason = ""
-            usage: Usage | None = None
             async with aclosing(self._read_chunks(prompt)) as chunks:
                 async for chunk in chunks:
-                    usage = read_usage(chunk) or usage
-                    said, _, end = read_choice(chunk)
-                    reason = end or reason
-                    if text := continuation.feed(said):
-                        yield Text(text)
+                    read = read_chunk(chunk)
+                    usage = merge_usage(usage, read.usage)
+                    reason = read.finish_reason or reason
+                    for piece in reader.read(read.text, read.thought):
+                        yield piece
+            for piece in reader.finish(is_whole=reason == "stop"):
+                yield piece
         finally:
             self._callers -= 1
-        if text := continuation.finish():
-            yield Text(text)
+            reader.close()
         if usage is not None:
             # Cached tokens have no price of their own here: all of it is free.
             yield replace(usage, cost_usd=0.0, cached_tokens=0)
-        for piece in end_answer(reason, STOP_REASONS):
+        for piece in end_answer(reason, has_text=reader.has_text):
             yield piece
 
     async def close(self) -> None:
@@ -120,9 +122,8 @@ class LocalProvider:
             # The wait for a turn is not the model's silence.
             chunk = await anext(chunks, None)
             while chunk is not None:
-                if error := as_object(chunk.get("error")):
-                    too_long = error.get("type") == "exceed_context_size_error"
-                    raise make_chat_error("context_too_long" if too_long else "provider_error")
+                if (error := find_error(chunk)) is not None:
+                    raise translate_service_error(error)
                 yield chunk
                 try:
                     async with asyncio.timeout(self.timeout):

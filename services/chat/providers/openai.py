@@ -1,55 +1,57 @@
 """Answers from any endpoint that speaks OpenAI's Chat Completions: OpenAI, Ollama, vLLM and more.
 
-The official client sends and reads; `openai_errors` translates what it raises. Asks one model
-once: the caller decides about another try.
+httpx2 sends and receives. What comes is read by `completion_stream`, errors are translated by
+`openai_errors`, and parameters that an endpoint refuses are changed by `request_changes`. Asks one
+model once: the caller decides about another try.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import anyio.to_thread
 
 from ...errors import SetupError
 from ...progress import Report, no_report
-from ..continuation import Continuation
 from ..prompt import render_prompt
-from ..provider import Piece, Prompt, Text, Usage
+from ..provider import Piece, Prompt
+from ..provider_errors import ServiceError
 from ..stop_reasons import end_answer
 from . import read_pacing
-from .chat_completions import STOP_REASONS, as_object, read_choice, read_usage
+from .answer_reader import AnswerReader
+from .completion_stream import CompletionStream, Item
+from .error_bodies import MAX_BODY, read_error_body
 from .openai_errors import translate_error
+from .request_changes import MAX_CHANGES, RequestChanges
+from .thinking import Thinking
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    import httpx2
 
 logger = logging.getLogger(__name__)
 
 OWN_URL = "https://api.openai.com/v1"
 
-# Seconds to shake hands (the loop may be busy with others), and to wait for the usage of an
-# answer that is whole.
+# Seconds to shake hands (the loop may be busy with others).
 CONNECT_TIMEOUT = 5.0
-USAGE_PATIENCE = 2.0
 
-# A chunk that was waited for longer, in seconds, came with a read of its own; one that was read
-# along with another takes a fifth of it.
-FRESH_READ_SECONDS = 0.0005
-
-Chunks = AsyncGenerator[object, None]
+Items = AsyncGenerator[Item, None]
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenAIProvider:
     """A model at an endpoint.
 
-    `base_url` None is OpenAI's own; `api_key` may be None where the endpoint asks for none.
-    `timeout` is the longest silence of the model in seconds. `temperature` None is the model's
-    own. `instructions` follow ours.
+    `base_url` None is OpenAI's own; a query in it (Azure's ``?api-version=``) goes with every
+    request. `api_key` may be None where the endpoint asks for none. `timeout` is the longest
+    silence of the model in seconds, but for its `thinking`. `temperature` None is the model's own.
+    `instructions` follow ours.
     """
 
     model: str
@@ -58,160 +60,194 @@ class OpenAIProvider:
     timeout: float = 60.0
     temperature: float | None = None
     instructions: str = ""
-    _client: "AsyncOpenAI | None" = field(default=None, init=False, repr=False)
+    thinking: Thinking = field(default_factory=Thinking)
+    _client: "httpx2.AsyncClient | None" = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _starting: anyio.Lock = field(default_factory=anyio.Lock, init=False, repr=False)
-    _takes_stream_options: bool = field(default=True, init=False, repr=False)
+    _changes: RequestChanges = field(default_factory=RequestChanges, init=False, repr=False)
+    _is_thinker: bool = field(default=False, init=False, repr=False)
+    _is_unopened: bool = field(default=False, init=False, repr=False)
 
     async def stream(
-        self,
-        prompt: Prompt,
-        *,
-        report: Report = no_report,  # noqa: ARG002 - the pipeline has said that it is being written
+        self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
         """Ask the model, and yield its text as it comes.
 
         Raises `ChatError` with the code of the failure. Closing the generator closes the
         connection.
         """
-        continuation = Continuation(prompt.so_far, by_instruction=True)
-        reason = ""
-        refused = False
-        usage: Usage | None = None
+        is_thinker = self._is_thinker or self.thinking.is_expected(self.model)
+        reader = AnswerReader(
+            prompt,
+            report,
+            by_instruction=True,
+            is_thinker=is_thinker,
+            is_unopened=self._is_unopened,
+            max_tokens=prompt.max_tokens if is_thinker else None,
+        )
+        stream = CompletionStream(
+            self.timeout, self.thinking.timeout, is_thinker=is_thinker and not prompt.so_far
+        )
         try:
-            client = await self._get_client()
-            async with aclosing(self._read_chunks(client, prompt)) as chunks:
-                while True:
-                    chunk = await _wait_for_chunk(
-                        chunks, USAGE_PATIENCE if reason else self.timeout
+            try:
+                async with aclosing(self._read(prompt, stream, is_thinker=is_thinker)) as items:
+                    async for item in items:
+                        for piece in reader.read(item.text, item.thought):
+                            yield piece
+                        if reader.is_cut:
+                            break
+                        stream.is_thinking = reader.is_thinking
+            except Exception as error:
+                if not stream.is_whole:
+                    raise translate_error(error) from error
+                if not isinstance(error, TimeoutError):
+                    logger.warning(
+                        "The model's stream failed after its answer was whole.", exc_info=error
                     )
-                    if chunk is None:
-                        break
-                    usage = read_usage(chunk) or usage
-                    said, refusal, end = read_choice(chunk)
-                    reason = end or reason
-                    refused = refused or refusal
-                    if text := continuation.feed(said):
-                        yield Text(text)
-        except Exception as error:
-            if not reason:
-                raise translate_error(error) from error
-            # Only the usage can follow the end of the answer.
-            if not isinstance(error, TimeoutError):
-                logger.warning(
-                    "The model's stream failed after its answer was whole.", exc_info=True
-                )
-        if text := continuation.finish():
-            yield Text(text)
-        if usage is not None:
-            yield usage
-        for piece in end_answer("content_filter" if refused else reason, STOP_REASONS):
-            yield piece
+            reason = "length" if reader.is_cut else stream.find_end(has_text=reader.has_text)
+            for piece in reader.finish(is_whole=stream.is_good(reason)):
+                yield piece
+            self._is_thinker = self._is_thinker or reader.has_thoughts
+            self._is_unopened = self._is_unopened or reader.is_unopened
+            if stream.usage is not None and not reader.is_cut:
+                yield stream.usage
+            for piece in end_answer(reason, has_text=reader.has_text):
+                yield piece
+        finally:
+            reader.close()
 
     async def close(self) -> None:
         """Close the connections that are kept for the next question."""
         if self._client is not None:
             client, self._client = self._client, None
-            await client.close()
+            await client.aclose()
 
-    async def _read_chunks(self, client: "AsyncOpenAI", prompt: Prompt) -> Chunks:
+    async def _read(self, prompt: Prompt, stream: CompletionStream, *, is_thinker: bool) -> Items:
+        client = await self._get_client()
         async with self._starting:
             # One turn of the loop for each: sixty requests built in one turn would hold it up.
             await asyncio.sleep(0)
-        stream = await self._open_stream(client, prompt)
-        loop = asyncio.get_running_loop()
-        try:
-            with read_pacing.count_stream():
-                began = loop.time()
-                async for chunk in stream:
-                    waited = loop.time() - began
-                    yield chunk
-                    # One chunk for each turn of the loop: the other streams are due as well.
-                    await asyncio.sleep(
-                        read_pacing.get_read_pause() if waited > FRESH_READ_SECONDS else 0
-                    )
-                    began = loop.time()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await stream.close()
+        with read_pacing.count_stream():
+            response = await self._open_response(client, prompt, stream, is_thinker=is_thinker)
+            try:
+                async with aclosing(response.aiter_bytes()) as chunks:
+                    while (chunk := await _wait_for(chunks, stream.patience)) is not None:
+                        for item in stream.feed(chunk):
+                            yield item
+                            # One for each turn of the loop: the other streams are due as well.
+                            await asyncio.sleep(0)
+                        if pause := read_pacing.get_read_pause():
+                            await asyncio.sleep(pause)
+                for item in stream.finish():
+                    yield item
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
 
-    async def _open_stream(self, client: "AsyncOpenAI", prompt: Prompt) -> Any:
-        request = self._build_request(prompt)
-        if not self._takes_stream_options:
-            return await _post(client, request)
-        try:
-            return await _post(client, {**request, "stream_options": {"include_usage": True}})
-        except Exception as error:
-            # An endpoint that does not know the option refuses it before it does anything.
-            if getattr(error, "status_code", 0) not in (400, 422) or "stream_options" not in str(
-                error
-            ):
-                raise
-            self._takes_stream_options = False
-            return await _post(client, request)
+    async def _open_response(
+        self,
+        client: "httpx2.AsyncClient",
+        prompt: Prompt,
+        stream: CompletionStream,
+        *,
+        is_thinker: bool,
+    ) -> "httpx2.Response":
+        """Send the request, changed as long as the endpoint says what it does not take."""
+        for number in range(MAX_CHANGES + 1):
+            request = self._changes.apply(self._build_request(prompt, is_thinker=is_thinker))
+            async with asyncio.timeout(stream.patience):
+                response = await client.send(
+                    client.build_request("POST", self._find_url(), content=json.dumps(request)),
+                    stream=True,
+                )
+                if response.status_code < 300:
+                    return response
+                error = await _read_error(response)
+            change = self._changes.learn(request, error) if number < MAX_CHANGES else ""
+            if not change:
+                raise error
+            logger.warning(
+                "%s refused a parameter and is asked with %s from now on: %s.",
+                self.model,
+                change,
+                error,
+            )
+        raise AssertionError  # the last round returns or raises
 
-    def _build_request(self, prompt: Prompt) -> dict[str, Any]:
+    def _build_request(self, prompt: Prompt, *, is_thinker: bool) -> dict[str, Any]:
         words = render_prompt(prompt, instructions=self.instructions)
         messages = [{"role": "system", "content": words.system}]
         messages += [{"role": message.role, "content": message.text} for message in words.messages]
         # OpenAI's newer models refuse the old name; most other endpoints know no other.
-        limit = "max_tokens" if self.base_url else "max_completion_tokens"
+        is_own = self.base_url is None or (urlsplit(self.base_url).hostname or "").endswith(
+            ("api.openai.com", ".azure.com")
+        )
         request: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
             "stream": True,
-            limit: prompt.max_tokens,
+            "stream_options": {"include_usage": True},
         }
+        request["max_completion_tokens" if is_own else "max_tokens"] = (
+            prompt.limit_output(self.thinking.tokens) if is_thinker else prompt.max_tokens
+        )
         if self.temperature is not None:
             request["temperature"] = self.temperature
+        if (effort := self.thinking.choose_effort(self.model, prompt)) is not None:
+            request["reasoning_effort"] = effort
         return request
 
-    async def _get_client(self) -> "AsyncOpenAI":
+    def _find_url(self) -> str:
+        parts = urlsplit(self.base_url or OWN_URL)
+        path = parts.path.rstrip("/")
+        if not path.endswith("/chat/completions"):
+            path += "/chat/completions"
+        return urlunsplit(parts._replace(path=path, fragment=""))
+
+    async def _get_client(self) -> "httpx2.AsyncClient":
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            # Its connections belong to one loop. Importing it takes a good part of a second.
+            # Its connections belong to one loop. Importing it takes a tenth of a second.
             made = await anyio.to_thread.run_sync(self._make_client)
             if self._client is None or self._loop is not loop:
                 self._client, self._loop = made, loop
         return self._client
 
-    def _make_client(self) -> "AsyncOpenAI":
+    def _make_client(self) -> "httpx2.AsyncClient":
         try:
-            from openai import AsyncOpenAI, Timeout
+            import httpx2
         except ImportError as error:
             raise SetupError(
                 "RIVERRUN_CHAT=openai needs its client. Install it with: pip install openai"
             ) from error
-        return AsyncOpenAI(
-            # Always given: else the client reads its variable, even an empty one, as an address.
-            base_url=self.base_url or OWN_URL,
-            api_key=self.api_key or "none",
-            # Tries are counted in one place, and that is not here.
-            max_retries=0,
-            timeout=Timeout(self.timeout, connect=CONNECT_TIMEOUT),
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+            if ".azure.com" in (self.base_url or ""):
+                headers["api-key"] = self.api_key
+        return httpx2.AsyncClient(
+            headers=headers,
+            follow_redirects=True,
+            # Silence is measured where the stream is read: a comment is no word of an answer.
+            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
         )
 
 
-async def _post(client: "AsyncOpenAI", request: dict[str, Any]) -> Any:
-    """Post `request`, and return the stream of chunks, each the JSON as it came.
-
-    Not `chat.completions.create`: it makes four pydantic models of every token, 0.25 ms of the
-    loop's time, and sixty streams at once then stand in each other's way.
-    """
-    from openai import AsyncStream
-
-    return await client.post(
-        "/chat/completions",
-        cast_to=object,
-        body=request,
-        stream=True,
-        stream_cls=AsyncStream[object],
-    )
+async def _read_error(response: "httpx2.Response") -> ServiceError:
+    body = b""
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) >= MAX_BODY:
+                break
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+    return read_error_body(response.status_code, response.headers, body)
 
 
-async def _wait_for_chunk(chunks: Chunks, patience: float) -> dict[str, Any] | None:
-    """Return the next chunk; None at the end. Raises `TimeoutError` after `patience` seconds."""
+async def _wait_for(chunks: AsyncGenerator[bytes, None], patience: float) -> bytes | None:
+    """Return the next bytes; None at the end. Raises `TimeoutError` after `patience` seconds."""
     async with asyncio.timeout(patience):
-        with suppress(StopAsyncIteration):
-            return as_object(await anext(chunks))
-    return None
+        return await anext(chunks, None)

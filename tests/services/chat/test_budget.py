@@ -8,14 +8,9 @@ from typing import Any
 import pytest
 
 from services.chat import Piece, Prompt, Stop, Text, UnbilledCall, Usage
-from services.chat.budget import (
-    Budget,
-    BudgetedProvider,
-    BudgetError,
-    estimate_prompt_tokens,
-    estimate_tokens,
-)
+from services.chat.budget import Budget, BudgetedProvider, BudgetError
 from services.chat.prices import SHIPPED_PRICES, Price, read_prices
+from services.chat.prompt import estimate_prompt_tokens, estimate_tokens
 from services.chat.provider_errors import make_chat_error
 from services.errors import SetupError
 from tests.services.chat.conformance import collect, outcome
@@ -40,7 +35,7 @@ async def test_an_unknown_price_is_no_price() -> None:
     """No price is guessed; and a provider that knows its cost is believed."""
     _, bill, _ = await collect(BudgetedProvider(Takes("m", [CUT]), None), PROMPT)
     assert bill == Usage(500, 100, None)
-    known: list[Piece | Exception] = [Usage(1, 1, 0.0), Stop("stop")]
+    known: list[Piece | Exception] = [Text("a"), Usage(1, 1, 0.0), Stop("stop")]
     assert await collect(BudgetedProvider(Takes("m", [known]), PRICE), PROMPT) == known
 
 

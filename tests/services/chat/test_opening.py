@@ -13,7 +13,8 @@ from services.chat import open_chat
 from services.chat.budget import BudgetedProvider
 from services.chat.opening import PROVIDERS
 from services.chat.prices import FREE
-from services.chat.providers.bedrock import BedrockProvider, Guardrail
+from services.chat.providers.bedrock import BedrockProvider
+from services.chat.providers.bedrock_request import Guardrail
 from services.chat.retry import RetryingProvider
 from services.errors import SetupError
 from services.settings import CHAT_PROVIDERS, Settings

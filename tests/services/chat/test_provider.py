@@ -174,8 +174,9 @@ async def test_an_answer_never_started_starts_no_provider() -> None:
 async def test_progress_reaches_the_callback() -> None:
     """The report of a provider reaches the caller."""
     heard: list[Progress] = []
-    async with aclosing(answer(Tape((Stop("stop"),)), PROMPT, report=heard.append)) as pieces:
-        assert [piece async for piece in pieces] == [Stop("stop")]
+    tape = Tape((Text("a"), Stop("stop")))
+    async with aclosing(answer(tape, PROMPT, report=heard.append)) as pieces:
+        assert [piece async for piece in pieces] == [Text("a"), Stop("stop")]
     assert heard == [Progress("Playing")]
 
 

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import pytest
 
 from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
-from services.chat.budget import Budget, BudgetedProvider, estimate_prompt_tokens, estimate_tokens
+from services.chat.budget import Budget, BudgetedProvider
 from services.chat.prices import read_prices
+from services.chat.prompt import estimate_prompt_tokens, estimate_tokens
 from services.chat.provider_errors import make_chat_error
 from services.chat.retry import RetryingProvider
 from services.progress import Progress, Report, no_report

@@ -17,7 +17,8 @@ from services import aws
 from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat.providers import bedrock as module
 from services.chat.providers import read_pacing
-from services.chat.providers.bedrock import BedrockProvider, Guardrail
+from services.chat.providers.bedrock import BedrockProvider
+from services.chat.providers.bedrock_request import Guardrail
 from services.errors import SetupError
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
@@ -121,7 +122,7 @@ async def test_the_request(service: Fake) -> None:
 async def test_a_guardrail_and_cache_points_are_passed_on(service: Fake) -> None:
     """The cache is told where what repeats ends: after the instructions and the earlier turns."""
     prompt = Prompt("Why?", (), (Turn("a", "b"), Turn("c", "d")))
-    await collect(model(guardrail=Guardrail("gr", "2"), cache=True), prompt)
+    await collect(model(guardrail=Guardrail("gr", "2"), cache="5m"), prompt)
     body = service.calls[0].body
     assert body["guardrailConfig"] == {"guardrailIdentifier": "gr", "guardrailVersion": "2"}
     point = {"cachePoint": {"type": "default"}}
@@ -154,7 +155,7 @@ async def test_good_ends(service: Fake, word: str, reason: Any) -> None:
     ("word", "code"),
     [("content_filtered", "content_filtered"), ("guardrail_intervened", "content_filtered"),
      ("tool_use", "provider_error"), ("malformed_model_output", "provider_error"),
-     ("malformed_tool_use", "provider_error")],
+     ("malformed_tool_use", "provider_error"), ("bored", "provider_error")],
 )  # fmt: skip
 async def test_bad_ends(service: Fake, word: str, code: str) -> None:
     """A failing model is an error; what it cost is told all the same."""
@@ -171,14 +172,6 @@ async def test_a_window_that_the_question_fills_is_too_long(service: Fake) -> No
     _, error = await outcome(model(), PROMPT)
     assert error is not None
     assert error.code == "context_too_long"
-
-
-async def test_an_unknown_end_is_reported(service: Fake) -> None:
-    """The answer stands; a note says so."""
-    service.play(fake.whole("text", reason="bored"))
-    *_, note, stop = await collect(model(), PROMPT)
-    assert getattr(note, "code", "") == "unknown_stop"
-    assert stop == Stop("stop")
 
 
 NAMES = [

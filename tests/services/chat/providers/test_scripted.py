@@ -40,10 +40,15 @@ async def test_text_is_streamed_exactly_as_written() -> None:
 async def test_usage_and_the_reason_to_stop_can_be_scripted() -> None:
     """Steps after a stop are never played."""
     pieces = await collect(
-        play({"usage": {"outputTokens": 7, "costUsd": 0.25}}, {"stop": "length"}, {"text": "x"}),
+        play(
+            {"text": "a"},
+            {"usage": {"outputTokens": 7, "costUsd": 0.25}},
+            {"stop": "length"},
+            {"text": "x"},
+        ),
         ANY,
     )
-    assert pieces == [Usage(0, 7, 0.25), Stop("length")]
+    assert pieces == [Text("a"), Usage(0, 7, 0.25), Stop("length")]
 
 
 @pytest.mark.anyio

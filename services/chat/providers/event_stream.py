@@ -1,0 +1,81 @@
+"""Decode the body of a streamed answer: server-sent events, and what services send instead.
+
+Events are read as the HTML standard says: comments, unknown fields and events without data are
+passed over, whatever their order. Bounded: a service that never ends cannot fill the memory.
+Knows nothing of models.
+"""
+
+from collections.abc import Iterator
+
+MAX_LINE = 4 << 20
+MAX_BODY = 64 << 20
+"""Bytes. A token of an answer takes about 300, a whole answer some hundred thousand."""
+
+_BOM = b"\xef\xbb\xbf"
+
+Event = tuple[bytes, bytes]
+"""The type of an event, empty if it has none, and its data."""
+
+
+class OversizeError(Exception):
+    """A body, or one line of it, is longer than any answer."""
+
+
+class EventStreamDecoder:
+    """Turns chunks of bytes into events. `feed` every chunk, then `finish`."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._has_begun = False
+        self._skips_newline = False
+        self._type = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Return the events that are complete with `chunk`."""
+        self._size += len(chunk)
+        if self._size > MAX_BODY:
+            raise OversizeError(f"the body is longer than {MAX_BODY} bytes")
+        if self._rest:
+            chunk = self._rest + chunk
+            self._rest = b""
+        if not self._has_begun:
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._rest = chunk
+                return []
+            chunk = chunk.removeprefix(_BOM)
+            self._has_begun = True
+        if self._skips_newline and chunk:
+            # The line ended with the CR of the last chunk; this is the LF that belongs to it.
+            chunk = chunk.removeprefix(b"\n")
+            self._skips_newline = False
+        lines = chunk.splitlines(keepends=True)
+        if lines and lines[-1][-1:] not in (b"\n", b"\r"):
+            self._rest = lines.pop()
+            if len(self._rest) > MAX_LINE:
+                raise OversizeError(f"a line is longer than {MAX_LINE} bytes")
+        elif lines and lines[-1][-1:] == b"\r":
+            self._skips_newline = True
+        return list(self._read_lines(lines))
+
+    def finish(self) -> list[Event]:
+        """Return the last event, where the service forgot the empty line behind it."""
+        lines = [self._rest, b"\n"] if self._rest else [b"\n"]
+        self._rest = b""
+        return list(self._read_lines(lines))
+
+    def _read_lines(self, lines: list[bytes]) -> Iterator[Event]:
+        for line in lines:
+            text = line.rstrip(b"\r\n")
+            if text.startswith(b"data:"):
+                self._data.append(text[6:] if text[5:6] == b" " else text[5:])
+            elif not text:
+                if self._data:
+                    yield self._type, b"\n".join(self._data)
+                    self._data = []
+                self._type = b""
+            elif text.startswith(b"event:"):
+                self._type = text[6:].strip()
+            elif text == b"data":
+                self._data.append(b"")
