@@ -15,8 +15,8 @@ from . import wire
 from .client import RuntimeAPI, RuntimeApiConnection, RuntimeAPIError
 from .connection import Connection
 from .environment import Environment
-from .handler import Application
 from .invocation import Invocation
+from .loader import Application
 from .reply import Reply
 from .threads import HandlerThreads
 

@@ -1,42 +1,17 @@
-"""One object per function: what `_HANDLER` names, and how it is recognised.
+"""One object per function, for every host.
 
 `export_handler(app)` makes the object a function file exports. It streams under our runtime,
 answers buffered through Mangum under the stock runtime, and is an ASGI application for any
-server. Under our runtime `_HANDLER` may also name a bare ASGI application, a Mangum object,
-or a plain handler function of ``(event, context)``, sync, async or an async generator.
-
-Nothing here knows the Runtime API; what it cannot load it says as a `LoadError`.
+server. What else `_HANDLER` may name is in `loader`. Nothing here knows the Runtime API.
 """
 
-import importlib
-import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple, cast
-
-from .errors import RuntimeSetupError
+from typing import Any, Literal
 
 Lifespan = Literal["auto", "on", "off"]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class LoadError(RuntimeSetupError):
-    """`_HANDLER` names nothing that can be run. `type` is the error type that Lambda gets."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.type = kind
-
-
-class Application(NamedTuple):
-    """What was loaded: an ASGI application, or a function of ``(event, context)``."""
-
-    run: Callable[..., Any]
-    kind: Literal["asgi", "function"]
-    lifespan: Lifespan = "auto"
-    on_shutdown: Callable[[], object] | None = None
-    strict_cleanup: bool = False
 
 
 class Handler:
@@ -104,63 +79,3 @@ def export_handler(
     the log. Without it they live on, as under any server.
     """
     return Handler(app, lifespan, on_shutdown, strict_cleanup=strict_cleanup)
-
-
-def load(name: str) -> Application:
-    """Import what ``package.module.attribute`` names (the path may be written with slashes).
-
-    Raises `LoadError` with the stock runtime's error types; an exception of the module itself
-    passes through.
-    """
-    module_name, dot, attribute = name.rpartition(".")
-    if not dot or not module_name or not attribute:
-        raise LoadError(
-            "Runtime.MalformedHandlerName",
-            f"Bad handler {name!r}: write it as package.module.attribute.",
-        )
-    module_name = module_name.replace("/", ".")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise LoadError(
-            "Runtime.ImportModuleError", f"Unable to import module {module_name!r}: {error}"
-        ) from error
-    except SyntaxError as error:
-        raise LoadError(
-            "Runtime.UserCodeSyntaxError", f"Syntax error in module {module_name!r}: {error}"
-        ) from error
-    try:
-        target = getattr(module, attribute)
-    except AttributeError as error:
-        raise LoadError(
-            "Runtime.HandlerNotFound", f"{attribute!r} is missing in module {module_name!r}."
-        ) from error
-    return recognise(target, name)
-
-
-def recognise(target: object, name: str = "handler") -> Application:
-    """Tell ASGI applications from handler functions.
-
-    An ASGI application takes three arguments, a handler function two. Raises `LoadError` for
-    what can be called with neither.
-    """
-    if isinstance(target, Handler):
-        return Application(
-            target.app, "asgi", target.lifespan, target.on_shutdown, target.strict_cleanup
-        )
-    if type(target).__module__.partition(".")[0] == "mangum" and hasattr(target, "app"):
-        mangum = cast("Any", target)
-        return Application(mangum.app, "asgi", mangum.lifespan)
-    if not callable(target):
-        raise LoadError("Runtime.HandlerNotFound", f"{name!r} cannot be called.")
-    return Application(target, "asgi" if _takes_three(target) else "function")
-
-
-def _takes_three(target: Callable[..., Any]) -> bool:
-    try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # builtins do not say; they are no ASGI applications
-        return False
-    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    required = [p for p in positional if p.default is p.empty]
-    return len(required) == 3 or (bool(positional) and positional[0].name == "scope")

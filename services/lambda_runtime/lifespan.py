@@ -9,8 +9,8 @@ import logging
 from typing import Any
 
 from .errors import RuntimeSetupError
-from .handler import Application
 from .head import MisuseError
+from .loader import Application
 
 _MESSAGES = frozenset(
     f"lifespan.{phase}.{outcome}"

@@ -17,8 +17,8 @@ from .client import RuntimeAPI, RuntimeApiConnection
 from .delivery import RuntimeConfig
 from .environment import Environment, read_environment
 from .errors import LambdaRuntimeError
-from .handler import Application, LoadError, load
 from .lifespan import LifespanRun
+from .loader import Application, LoadError, load
 from .loop import Runtime
 from .reply import ProtocolError
 from .threads import HandlerThreads, InvocationThreads, MainThread

@@ -7,8 +7,9 @@ that `tests/oracles/install` makes.
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def serve(
     mode: str = "RESPONSE_STREAM",
     stock: bool = False,
     timeout: int = 20,
-    **environ: str,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Serve `handler`, ``module.attribute`` of `apps`, until the block ends. Gives its URL."""
     if host == "uvicorn":
@@ -80,7 +81,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def _uvicorn(app: str, environ: dict[str, str]) -> Iterator[str]:
+def _uvicorn(app: str, environ: Mapping[str, str]) -> Iterator[str]:
     process = subprocess.Popen(
         [APPS_PYTHON, APPS / "serve.py", app, APPS],
         stdout=subprocess.PIPE,

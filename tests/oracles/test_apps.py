@@ -146,11 +146,26 @@ PROGRAMS: dict[str, tuple[str, Visit]] = {
     "Django": ("django_app.app", visit_django),
     "Flask through a2wsgi": ("flask_app.app", visit_flask),
     "sse-starlette": ("sse_app.app", visit_sse),
+    "Sentry's middleware": ("sentry_app.app", visit_sentry),
     "Bedrock AgentCore": ("agentcore_app.app", visit_agentcore),
     "LlamaIndex workflows": ("workflows_app.app", visit_workflows),
     "MCP with sessions": ("mcp_app.sessions", visit_mcp),
     "MCP without sessions": ("mcp_app.stateless", visit_mcp),
 }
+
+
+# What else Datadog's wrapper wants to know: it sends nothing anywhere.
+DATADOG = {"DD_TRACE_ENABLED": "false", "DD_API_KEY": "none", "DD_FLUSH_TO_LOG": "true"}
+
+
+@pytest.mark.parametrize("handler", ["sse_app.app", "exported_app.handler"])
+def test_an_application_behind_datadogs_handler_streams(handler: str, tmp_path: Path) -> None:
+    """Its layer points `_HANDLER` at its own function, which cannot call an application."""
+    with serve("uvicorn", handler, tmp_path) as url:
+        reference = visit_sse(url)
+    environ = {"DD_LAMBDA_HANDLER": handler, **DATADOG}
+    with serve("concurrent", "datadog_lambda.handler.handler", tmp_path, environ=environ) as url:
+        assert visit_sse(url) == reference
 
 
 # Its sessions are in a process's memory, and its client speaks on several connections at once:

@@ -62,7 +62,7 @@ def test_a_pool_opened_in_a_request_replaces_lost_connections(
     host: str, postgres: str, tmp_path: Path
 ) -> None:
     """Twice its server ends every connection; each query after that is answered."""
-    with serve(host, "pool_app.app", tmp_path, PG_DSN=postgres) as url:
+    with serve(host, "pool_app.app", tmp_path, environ={"PG_DSN": postgres}) as url:
         assert ask(url + "/query").json == 42
         for _ in range(2):
             assert ask(url + "/lose").json == 1

@@ -9,8 +9,8 @@ from typing import Any
 from services.lambda_runtime.client import RuntimeAPI
 from services.lambda_runtime.delivery import RuntimeConfig
 from services.lambda_runtime.environment import Environment, InvokeMode
-from services.lambda_runtime.handler import recognise
 from services.lambda_runtime.lifespan import LifespanRun
+from services.lambda_runtime.loader import recognise
 from services.lambda_runtime.loop import Runtime
 from services.lambda_runtime.threads import InvocationThreads
 from tests.services.lambda_runtime import runtime_api as fake

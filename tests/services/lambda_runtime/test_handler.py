@@ -5,69 +5,20 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mangum import Mangum
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from services.lambda_runtime import export_handler
-from services.lambda_runtime.handler import LoadError, load, recognise
 from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.servers import fetch, uvicorn, view_mangum, view_stream
 
 APP = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
-
-
-async def bare(scope: Any, receive: Any, send: Any) -> None:
-    await APP(scope, receive, send)
-
-
-class Instance:
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await APP(scope, receive, send)
-
-
-async def optional(scope: Any, receive: Any = None, send: Any = None) -> None:
-    await APP(scope, receive, send)
-
-
-def function(event: Any, context: Any) -> Any:
-    return event
-
-
-async def with_default(event: Any, context: Any, extra: Any = None) -> Any:
-    return event
-
-
-def anything(*args: Any) -> Any:
-    return args
-
-
-@pytest.mark.parametrize(
-    ("target", "kind"),
-    [
-        (export_handler(APP), "asgi"),
-        (APP, "asgi"),
-        (bare, "asgi"),
-        (Instance(), "asgi"),
-        (partial(bare), "asgi"),
-        (optional, "asgi"),
-        (function, "function"),
-        (with_default, "function"),
-        (anything, "function"),
-        (partial(with_default, extra=1), "function"),
-        (print, "function"),
-    ],
-)
-def test_applications_are_told_from_functions(target: Any, kind: str) -> None:
-    """Three arguments or two."""
-    assert recognise(target).kind == kind
 
 
 @pytest.fixture
@@ -78,20 +29,6 @@ def loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
-
-
-def test_a_mangum_object_gives_up_its_application(loop: None) -> None:
-    """With its lifespan: an application that switched it off there wants it off here."""
-    found = recognise(Mangum(APP, lifespan="off"))
-    assert (found.run, found.kind, found.lifespan) == (APP, "asgi", "off")
-
-
-@pytest.mark.parametrize("target", [None, 5, "text", object()])
-def test_what_cannot_be_called_is_not_found(target: Any) -> None:
-    """With the type Lambda knows."""
-    with pytest.raises(LoadError) as raised:
-        recognise(target)
-    assert raised.value.type == "Runtime.HandlerNotFound"
 
 
 @pytest.mark.anyio
@@ -132,54 +69,6 @@ def test_importing_it_costs_no_third_party_module() -> None:
         "assert not found, found\n"
     )
     subprocess.run([sys.executable, "-I", "-c", script], check=True)
-
-
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-
-
-def test_names_are_written_with_dots_or_slashes(modules: Path) -> None:
-    """As the stock runtime reads them."""
-    (modules / "rr_pkg" / "inner").mkdir(parents=True)
-    (modules / "rr_pkg" / "inner" / "mod.py").write_text("def handler(event, context): return 1\n")
-    assert load("rr_pkg.inner.mod.handler").run({}, None) == 1
-    assert load("rr_pkg/inner/mod.handler").run({}, None) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "kind"),
-    [
-        ("rr_mod", "", "Runtime.MalformedHandlerName"),
-        (".handler", "", "Runtime.MalformedHandlerName"),
-        ("rr_mod.", "", "Runtime.MalformedHandlerName"),
-        ("", "", "Runtime.MalformedHandlerName"),
-        ("rr_missing.handler", "", "Runtime.ImportModuleError"),
-        ("rr_mod.handler", "import rr_not_there", "Runtime.ImportModuleError"),
-        ("rr_mod.handler", "def handler(:", "Runtime.UserCodeSyntaxError"),
-        ("rr_mod.handler", "other = 1", "Runtime.HandlerNotFound"),
-        ("rr_mod.handler", "handler = 1", "Runtime.HandlerNotFound"),
-    ],
-)
-def test_what_cannot_be_loaded_has_lambdas_name(
-    name: str, source: str, kind: str, modules: Path
-) -> None:
-    """So that the console's hints fit."""
-    (modules / "rr_mod.py").write_text(source)
-    with pytest.raises(LoadError) as raised:
-        load(name)
-    assert raised.value.type == kind
-
-
-def test_an_exception_of_the_module_is_its_own(modules: Path) -> None:
-    """It is not ours to rename."""
-    (modules / "rr_mod.py").write_text("raise ZeroDivisionError('at import')")
-    with pytest.raises(ZeroDivisionError):
-        load("rr_mod.handler")
 
 
 def test_lifespan_runs_per_invocation_under_mangum(loop: None) -> None:
