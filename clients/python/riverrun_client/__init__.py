@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from riverrun_client.errors import RefusedError as RefusedError
     from riverrun_client.errors import RiverrunError as RiverrunError
     from riverrun_client.errors import RunFailedError as RunFailedError
+    from riverrun_client.errors import SetupError as SetupError
     from riverrun_client.events import Event as Event
     from riverrun_client.events import Final as Final
+    from riverrun_client.events import Grounding as Grounding
     from riverrun_client.events import Notice as Notice
     from riverrun_client.events import Other as Other
     from riverrun_client.events import Reset as Reset
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from riverrun_client.events import Sources as Sources
     from riverrun_client.events import Status as Status
     from riverrun_client.events import Token as Token
+    from riverrun_client.events import Unmatched as Unmatched
     from riverrun_client.events import Usage as Usage
     from riverrun_client.options import Callbacks as Callbacks
     from riverrun_client.options import Options as Options
@@ -49,11 +52,11 @@ _HOME = {
     "client": ["Client", "Stream"],
     "errors": [
         "EndedError", "GaveUpError", "Partial", "ProtocolError", "RefusedError", "RiverrunError",
-        "RunFailedError",
+        "RunFailedError", "SetupError",
     ],
     "events": [
-        "Event", "Final", "Notice", "Other", "Reset", "Result", "RetryNotice", "Source", "Sources",
-        "Status", "Token", "Usage",
+        "Event", "Final", "Grounding", "Notice", "Other", "Reset", "Result", "RetryNotice",
+        "Source", "Sources", "Status", "Token", "Unmatched", "Usage",
     ],
     "retry_policy": ["RetryPolicy"],
 }  # fmt: skip
@@ -68,6 +71,7 @@ __all__ = [
     "Event",
     "Final",
     "GaveUpError",
+    "Grounding",
     "Notice",
     "Options",
     "Other",
@@ -80,11 +84,13 @@ __all__ = [
     "RetryPolicy",
     "RiverrunError",
     "RunFailedError",
+    "SetupError",
     "Source",
     "Sources",
     "Status",
     "Stream",
     "Token",
+    "Unmatched",
     "Usage",
 ]
 __version__ = "0.1.0"

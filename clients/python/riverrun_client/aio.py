@@ -35,8 +35,9 @@ from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Result, RetryNotice
 from riverrun_client.network import (
-    LIMITS,
     build_arguments,
+    find_proxy,
+    open_http,
     parse_endpoint,
     read_head,
     to_lost_error,
@@ -75,8 +76,9 @@ class AsyncClient:
             random=random,
         )
         self._mine = http is None
-        self._http = httpx2.AsyncClient(limits=LIMITS) if http is None else http
-        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy)
+        self._http = open_http(httpx2.AsyncClient) if http is None else http
+        proxy = find_proxy(self._parts.endpoint.url) if self._mine else ""
+        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy, proxy)
 
     def stream(self, query: str, **options: Unpack[Options]) -> "AsyncStream":
         """Ask, and read the answer as it is written. Nothing is sent before it is iterated."""
@@ -183,19 +185,21 @@ class _CommandRunner:
         key: AsyncKey,
         sleep: Callable[[float], Awaitable[Any]],
         retry_policy: RetryPolicy,
+        proxy: str,
     ) -> None:
         self._http = http
         self._key = key if isinstance(key, str) else None
         self._new_key = None if isinstance(key, str) else key
         self._sleep = sleep
         self._retry_policy = retry_policy
+        self._proxy = proxy
 
     async def run(
         self, steps: Conversation[Any], callbacks: Callbacks
     ) -> AsyncGenerator[Event, None]:
         """Run the commands of `steps`, and yield its events."""
         with closing(steps):
-            async with aclosing(_Connection(self._http)) as connection:
+            async with aclosing(_Connection(self._http, self._proxy)) as connection:
                 resume: Callable[[], Command] = partial(next, steps)
                 while True:
                     try:
@@ -211,7 +215,7 @@ class _CommandRunner:
                     try:
                         resume = partial(steps.send, await self._perform(command, connection))
                     except httpx2.RequestError as error:
-                        resume = partial(steps.throw, to_lost_error(error))
+                        resume = partial(steps.throw, to_lost_error(error, self._proxy))
 
     async def run_to_end(self, steps: Conversation[T]) -> T:
         """Run `steps` to its end, and return its result."""
@@ -250,8 +254,9 @@ class _CommandRunner:
 class _Connection:
     """At most one response, closed before the next is opened."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, proxy: str) -> None:
         self._http = http
+        self._proxy = proxy
         self._open = AsyncExitStack()
         self._chunks: AsyncIterator[bytes] | None = None
 
@@ -262,7 +267,7 @@ class _Connection:
         response = await self._http.send(built, stream=True, follow_redirects=False)
         self._open.push_async_callback(response.aclose)
         self._chunks = await self._open.enter_async_context(aclosing(response.aiter_bytes()))
-        return read_head(response)
+        return read_head(response, self._proxy)
 
     async def read(self) -> bytes | None:
         """The next bytes; None at the end."""

@@ -33,8 +33,9 @@ from riverrun_client.cursor import RunCursor
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Result, RetryNotice
 from riverrun_client.network import (
-    LIMITS,
     build_arguments,
+    find_proxy,
+    open_http,
     parse_endpoint,
     read_head,
     to_lost_error,
@@ -57,7 +58,8 @@ class Client:
     when the server refuses it. `http` is an `httpx2.Client` of your own, which you close.
     `clock` and `sleep` count seconds; `random` gives numbers from 0 to 1.
 
-    Raises `ValueError` for a `url` that is none, and later for a `key` that no header can hold.
+    Raises `ValueError` for a `url` that is none, and later for a `key` that no header can hold;
+    `SetupError` where this machine's proxy or certificates cannot be used.
     Use it in a `with`, or call `close`.
     """
 
@@ -79,8 +81,9 @@ class Client:
             random=random,
         )
         self._mine = http is None
-        self._http = httpx2.Client(limits=LIMITS) if http is None else http
-        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy)
+        self._http = open_http(httpx2.Client) if http is None else http
+        proxy = find_proxy(self._parts.endpoint.url) if self._mine else ""
+        self._runner = _CommandRunner(self._http, key, sleep, self._parts.retry_policy, proxy)
 
     def stream(self, query: str, **options: Unpack[Options]) -> "Stream":
         """Ask, and read the answer as it is written. Nothing is sent before it is iterated."""
@@ -178,16 +181,18 @@ class _CommandRunner:
         key: Key,
         sleep: Callable[[float], Any],
         retry_policy: RetryPolicy,
+        proxy: str,
     ) -> None:
         self._http = http
         self._key = key if isinstance(key, str) else None
         self._new_key = None if isinstance(key, str) else key
         self._sleep = sleep
         self._retry_policy = retry_policy
+        self._proxy = proxy
 
     def run(self, steps: Conversation[Any], callbacks: Callbacks) -> Generator[Event, None, None]:
         """Run the commands of `steps`, and yield its events."""
-        with closing(steps), closing(_Connection(self._http)) as connection:
+        with closing(steps), closing(_Connection(self._http, self._proxy)) as connection:
             resume: Callable[[], Command] = partial(next, steps)
             while True:
                 try:
@@ -203,7 +208,7 @@ class _CommandRunner:
                 try:
                     resume = partial(steps.send, self._perform(command, connection))
                 except httpx2.RequestError as error:
-                    resume = partial(steps.throw, to_lost_error(error))
+                    resume = partial(steps.throw, to_lost_error(error, self._proxy))
 
     def run_to_end(self, steps: Conversation[T]) -> T:
         """Run `steps` to its end, and return its result."""
@@ -241,8 +246,9 @@ class _CommandRunner:
 class _Connection:
     """At most one response, closed before the next is opened."""
 
-    def __init__(self, http: httpx2.Client) -> None:
+    def __init__(self, http: httpx2.Client, proxy: str) -> None:
         self._http = http
+        self._proxy = proxy
         self._open = ExitStack()
         self._chunks: Iterator[bytes] = iter(())
 
@@ -253,7 +259,7 @@ class _Connection:
         response = self._http.send(built, stream=True, follow_redirects=False)
         self._open.callback(response.close)
         self._chunks = response.iter_bytes()
-        return read_head(response)
+        return read_head(response, self._proxy)
 
     def read(self) -> bytes | None:
         """The next bytes; None at the end."""

@@ -94,6 +94,16 @@ class EndedError(RiverrunError):
     code = "ended"
 
 
+class SetupError(RiverrunError):
+    """This machine's own network settings are in the way; no request reaches a server.
+
+    `code` is `proxy_unusable`, `certificates_unusable` or `proxy_refused`; `hint` says which
+    setting to mend.
+    """
+
+    code = "proxy_unusable"
+
+
 def build_run_error(
     raw: Mapping[str, Any], partial: Partial, *, cursor: str | None
 ) -> RunFailedError:

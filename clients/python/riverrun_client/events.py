@@ -91,6 +91,24 @@ class Reset(EventFields):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """A citation that does not hold: the number it names, which one it is, and why."""
+
+    citation: int = 0
+    mark: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounding:
+    """Whether an answer's citations hold: the share that does, how many there are, which do not."""
+
+    score: float = 0.0
+    citations: int = 0
+    unmatched: tuple[Unmatched, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """A complete answer. `finish_reason` is `stop`, `length`, `budget` or `cancelled`."""
 
@@ -107,6 +125,7 @@ class Result:
     run_id: str | None = None
     metadata: JSON = field(default_factory=dict)
     truncated: bool = False
+    grounding: Grounding | None = None
     raw: JSON = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -263,7 +282,25 @@ def read_result(value: JSON) -> Result:
         run_id=_read_text(value, "runId"),
         metadata=_read_kind(value, "metadata", dict) or {},
         truncated=value.get("truncated") is True,
+        grounding=_read_grounding(_read_kind(value, "grounding", dict)),
         raw=value,
+    )
+
+
+def _read_grounding(value: JSON | None) -> Grounding | None:
+    if value is None:
+        return None
+    return Grounding(
+        score=read_number(value, "score") or 0.0,
+        citations=_read_whole(value, "citations") or 0,
+        unmatched=tuple(
+            Unmatched(
+                citation=_read_whole(one, "citation") or 0,
+                mark=_read_whole(one, "mark") or 0,
+                reason=_read_text(one, "reason") or "",
+            )
+            for one in _read_objects(value.get("unmatched"))
+        ),
     )
 
 

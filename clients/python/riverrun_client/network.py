@@ -6,14 +6,19 @@ The only module, with the two shells, that knows the network client.
 import errno
 import re
 import socket
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from riverrun_client.errors import SetupError
 from riverrun_client.requests import Endpoint, Request, check_header_value
 from riverrun_client.response_check import Head
 from riverrun_client.retry_policy import LostError, RetryPolicy
+
+T = TypeVar("T")
 
 # As many streams as the caller opens: each holds a connection for as long as it lasts.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
@@ -37,14 +42,53 @@ def parse_endpoint(url: str) -> Endpoint:
     return found
 
 
-def to_lost_error(error: httpx2.RequestError) -> LostError:
+def open_http(make: Callable[..., T]) -> T:
+    """Make an HTTP client of this machine's settings. Raises `SetupError` for unusable ones."""
+    try:
+        return make(limits=LIMITS)
+    except OSError as error:
+        raise SetupError(
+            f"The certificates of this machine cannot be read: {error.strerror or error}.",
+            code="certificates_unusable",
+            hint="Mend or unset SSL_CERT_FILE and SSL_CERT_DIR.",
+        ) from error
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        socks = isinstance(error, ImportError)
+        raise SetupError(
+            f"The proxy of this machine cannot be used: {str(error).partition('. ')[0]}.",
+            code="proxy_unusable",
+            hint="Install the SOCKS support (pip install socksio), or unset ALL_PROXY."
+            if socks
+            else "Mend or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
+        ) from error
+
+
+def find_proxy(url: str) -> str:
+    """The proxy that the environment names for `url`, without its password; "" for none."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return ""
+    scheme, mark, rest = proxy.rpartition("://")
+    return f"{scheme or 'http'}{mark or '://'}{rest.rpartition('@')[2].rstrip('/')}"
+
+
+def to_lost_error(error: httpx2.RequestError, proxy: str = "") -> LostError | SetupError:
     """What a failed request or a failed read means. Raises the error itself for a mistake."""
     if isinstance(error, _MISTAKES):
         raise error
+    if isinstance(error, httpx2.ProxyError) and not re.match(r"50[234]\b", str(error)):
+        return SetupError(
+            f"The proxy {proxy or 'of this machine'} refuses: {str(error).rstrip('.')}.",
+            code="proxy_refused",
+            hint="Give it what it asks for, or set NO_PROXY for this server.",
+        )
     if isinstance(error, _NO_CONNECTION):
         offline = any(_is_offline(cause) for cause in _iterate_causes(error))
         why = _NUMBER.sub("", str(error)).rstrip(".") or "no answer in time"
-        return LostError(f"No connection: {why}.", offline=offline)
+        through = f" through the proxy {proxy}" if proxy else ""
+        return LostError(f"No connection{through}: {why}.", offline=offline)
     if isinstance(error, httpx2.TimeoutException):
         return LostError("The server fell silent.")
     return LostError("The connection was lost.")
@@ -78,7 +122,7 @@ def build_arguments(request: Request, key: str | None, retry_policy: RetryPolicy
     }
 
 
-def read_head(response: httpx2.Response) -> Head:
+def read_head(response: httpx2.Response, proxy: str = "") -> Head:
     """Status and headers."""
     headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-    return Head(response.status_code, headers)
+    return Head(response.status_code, headers, proxy)

@@ -15,6 +15,7 @@ from riverrun_client.errors import (
     ProtocolError,
     RefusedError,
     RiverrunError,
+    SetupError,
     read_error_fields,
 )
 from riverrun_client.json_input import parse_json
@@ -38,10 +39,11 @@ _HINTS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and headers of an answer; header names in lower case."""
+    """Status and headers of an answer, and the proxy on its way; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
+    proxy: str = ""
 
     @property
     def is_stream(self) -> bool:
@@ -69,6 +71,13 @@ def check_response(head: Head, body: bytes) -> RiverrunError | LostError:
             status=status,
             hint=f"Use the address it names: {head.headers.get('location', '')[:200]}",
         )
+    if status == 407:
+        return SetupError(
+            f"The proxy {head.proxy or 'of this machine'} asks for a login.",
+            code="proxy_refused",
+            status=status,
+            hint="Put the login into HTTP_PROXY and HTTPS_PROXY, or set NO_PROXY for this server.",
+        )
     error = _read_error_object(body)
     wait = _parse_retry_after(head.headers)
     known = read_error_fields(error)
@@ -76,7 +85,7 @@ def check_response(head: Head, body: bytes) -> RiverrunError | LostError:
     known["hint"] = known["hint"] or _HINTS.get(status)
     known["retry_after"] = known["retry_after"] if wait is None else wait
     sentence = error.get("error")
-    message = sentence if isinstance(sentence, str) else f"The server answered {status}."
+    message = sentence if isinstance(sentence, str) else _describe_status(head)
     if _is_transient(status, error):
         code = known.pop("code") or ("rate_limited" if status == 429 else "overloaded")
         known["retryable"] = True
@@ -94,6 +103,12 @@ _CODES: Mapping[int, str] = {
     410: "expired",
     500: "internal",
 }
+
+
+def _describe_status(head: Head) -> str:
+    # Without our error object it may have been either of them.
+    who = f"The proxy {head.proxy}, or the server behind it," if head.proxy else "The server"
+    return f"{who} answered {head.status}."
 
 
 def _is_transient(status: int, error: Mapping[str, Any]) -> bool:

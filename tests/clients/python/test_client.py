@@ -21,6 +21,7 @@ from riverrun_client import (
     Client,
     Final,
     GaveUpError,
+    Grounding,
     Other,
     RefusedError,
     Result,
@@ -29,6 +30,7 @@ from riverrun_client import (
     Sources,
     Status,
     Token,
+    Unmatched,
     Usage,
 )
 from tests.clients.python.both import PLAIN, Both
@@ -222,6 +224,25 @@ def test_what_cannot_be_stopped_is_an_error(both: Both) -> None:
         both.call(server.url, "stop", RUN)
     with pytest.raises(GaveUpError):
         both.call("http://127.0.0.1:1", "stop", RUN)
+
+
+def test_a_result_says_whether_its_citations_hold(both: Both) -> None:
+    """`grounding`, as the server says it; what is not of its type is left out."""
+    result = {
+        "answer": "One [7].",
+        "grounding": {
+            "score": 0.5,
+            "citations": 2,
+            "unmatched": [{"citation": 7, "mark": 1, "reason": "missing"}, "?"],
+        },
+    }
+    with scripted(Answer([frame(1, {"type": "final", "result": result})])) as server:
+        seen = both.read(server.url)
+    assert seen.stream is not None
+    assert seen.stream.result is not None
+    assert seen.stream.result.grounding == Grounding(
+        score=0.5, citations=2, unmatched=(Unmatched(citation=7, mark=1, reason="missing"),)
+    )
 
 
 def test_a_stream_is_stopped_and_its_last_words_are_read() -> None:

@@ -4,6 +4,7 @@ Imports nothing that takes time: `--help` is instant.
 """
 
 import argparse
+import codecs
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ _EPILOG = """\
 "-" as the question, or none and something piped in, reads it from standard input.
 Ctrl-C stops the run on the server; leaving `watch` does not.
 
-exit status: 0 answered, 1 the run failed or was stopped elsewhere, 2 wrong usage,
+exit status: 0 answered, 1 the run failed or was stopped elsewhere, 2 wrong usage or settings,
 3 not reached or given up, 4 refused by the server, 5 not a Riverrun server,
 130 Ctrl-C, 141 the output was closed"""
 
@@ -142,12 +143,18 @@ def _query(words: list[str]) -> str:
     if words and words != ["-"]:
         query = " ".join(words)
     elif words or not sys.stdin.isatty():
-        query = sys.stdin.buffer.read().decode(errors="replace")
+        query = _decode(sys.stdin.buffer.read())
     else:
         query = ""
     if not query.strip():
         raise UsageError('There is no question. Try: python -m riverrun_client "What is new?"')
     return query
+
+
+def _decode(piped: bytes) -> str:
+    """The text of a pipe: UTF-8, or what its byte order mark says, without the mark."""
+    wide = piped.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return piped.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _at_least_one(name: str, value: int) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 from riverrun_client.cli.arguments import Choice
@@ -10,6 +11,7 @@ from riverrun_client.cli.views import (
     NdjsonView,
     PlainView,
     View,
+    describe_error,
     describe_retry,
     open_output,
 )
@@ -19,6 +21,7 @@ from riverrun_client.errors import (
     ProtocolError,
     RiverrunError,
     RunFailedError,
+    SetupError,
 )
 
 ANSWERED, FAILED, USAGE, GAVE_UP, REFUSED, FOREIGN = 0, 1, 2, 3, 4, 5
@@ -33,15 +36,28 @@ def run(choice: Choice) -> int:
     except BrokenPipeError:
         # `| head` has read enough. What is still in the buffer goes nowhere, without a traceback
         # when the interpreter flushes it. The run goes on: losing a reader is not stopping.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
+        _discard_output()
         return UNREAD
+    except OSError as error:
+        with suppress(OSError):
+            print(f"riverrun: the output cannot be written: {error.strerror}", file=err)
+        _discard_output()
+        return UNREAD
+    except RiverrunError as error:
+        for line in describe_error(error):
+            print(line, file=err)
+        return exit_status(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except ValueError as error:
         print(f"riverrun: {error}", file=err)
         return USAGE
+
+
+def _discard_output() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
@@ -50,7 +66,12 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
 
         return bench(choice, out, err)
     view = _view(choice, out, err)
-    with Client(choice.url, choice.key) as client:
+    try:
+        opened = Client(choice.url, choice.key)
+    except SetupError as error:
+        view.fail(error)
+        return exit_status(error)
+    with opened as client:
         if choice.verb == "stop":
             return _stop(client, choice.run, view)
         if choice.verb == "watch":
@@ -130,4 +151,6 @@ def exit_status(error: RiverrunError) -> int:
         return FAILED
     if isinstance(error, GaveUpError):
         return GAVE_UP
+    if isinstance(error, SetupError):
+        return USAGE
     return FOREIGN if isinstance(error, ProtocolError) else REFUSED
