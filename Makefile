@@ -10,7 +10,7 @@ CODE := functions services emulator deploy fakes tests benchmarks examples clien
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test netlify soak bench lock clean
+.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,11 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 test: setup-dev ## Everything that runs offline, in about five minutes
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak and not netlify"
+
+# What is left out needs something else on the PATH, starts processes or takes seconds.
+unit: setup-dev ## The short set, in under a minute: no browser, Node, Java, oracle or server
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not soak and not netlify and not node and not browser and not slow" \
+	  tests/services tests/emulator tests/deploy tests/docs tests/clients/python tests/test_guard.py
 
 netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
 	@tests/netlify_dev/install

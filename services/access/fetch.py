@@ -1,6 +1,5 @@
 """Fetch a small JSON document: https (or this machine), no redirect, bounded in size and time."""
 
-import json
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -8,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RiverrunError
+from ..json_input import parse_json
 
 TIMEOUT = 3.0
 LARGEST = 256 * 1024
@@ -46,6 +46,6 @@ def fetch_json(url: str, form: Mapping[str, str] | None = None) -> Any:
             body = response.read(LARGEST + 1)
         if len(body) > LARGEST:
             raise FetchError
-        return json.loads(body)
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(body)
+    except (OSError, ValueError) as error:
         raise FetchError from error

@@ -6,13 +6,13 @@ owner is its name: a key that replaces another under one name keeps that one's r
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from ..errors import SetupError
+from ..json_input import parse_json
 from .principal import Principal, name_owner
 
 PREFIX = "rk_"
@@ -79,7 +79,7 @@ def dump_keys(keys: Iterable[Key]) -> list[dict[str, object]]:
 def parse_keys(text: str) -> tuple[Key, ...]:
     """Read a list of keys as `dump_keys` wrote it. Raises `SetupError` for anything else."""
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         keys = tuple(
             Key(
                 name=str(one["name"]),
@@ -89,7 +89,7 @@ def parse_keys(text: str) -> tuple[Key, ...]:
             )
             for one in found
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SetupError(
             "The list of keys is not JSON as `python -m services.access` writes it."
         ) from error

@@ -7,13 +7,13 @@ minute: a flood of made-up key ids costs the provider nothing. PyJWT and its cry
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import RiverrunError
+from ..json_input import parse_json
 from ..public_settings import AccessSettings
 from .fetch import FetchError, fetch_json
 from .principal import Principal, name_owner
@@ -109,7 +109,7 @@ class Issuer:
                 raise FetchError
             place = str(found.get("jwks_uri"))
         try:
-            said = fetch_json(place) if "://" in place else json.loads(Path(place).read_bytes())
+            said = fetch_json(place) if "://" in place else parse_json(Path(place).read_bytes())
             keys = PyJWKSet.from_dict(said).keys
         except (OSError, ValueError, AttributeError, TypeError, PyJWKError, PyJWKSetError) as error:
             raise FetchError from error

@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..json_input import parse_json
+
 LONGEST = 2048
 
 
@@ -35,7 +37,7 @@ def verify(kind: str, token: str, secrets: Sequence[str]) -> dict[str, Any] | No
     if sum(hmac.compare_digest(one, seal) for one in seals) == 0 or claimed != kind:
         return None
     try:
-        said = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        said = parse_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValueError, binascii.Error):
         return None
     return said if isinstance(said, dict) else None

@@ -17,6 +17,9 @@ from services.context.stores.s3_vectors_writer import NOT_FILTERED
 from services.embedding import open_embedder
 from tests.deploy.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
+
 TEXT = (ROOT / "template.yaml").read_text()
 DOCUMENT = parse_template(TEXT)
 STACK = resolve(DOCUMENT, defaults(DOCUMENT))

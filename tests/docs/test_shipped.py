@@ -10,6 +10,8 @@ from services.context import open_context
 from services.context.index.manifest import check_hashes, read_manifest
 from services.settings import ROOT, SHIPPED_INDEX, Settings
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_shipped_index_is_of_the_corpus_as_it_stands() -> None:
     """Whoever edits the guide runs `make knowledge`, so that answers quote what is written."""

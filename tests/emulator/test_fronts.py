@@ -13,6 +13,9 @@ from tests.emulator.support import Gate, Running, ask, raw, read_until, reset, r
 from tests.emulator.test_function import write_template
 from tests.emulator.test_invoke_api import wait_for
 
+pytestmark = pytest.mark.slow
+
+
 STREAMING = ("netlify", "url chat", "rest")
 PREFIX = {"netlify": "/api/chat", "url chat": "/", "rest": "/api/chat"}
 

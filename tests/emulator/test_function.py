@@ -10,6 +10,8 @@ import pytest
 from tests.emulator.support import FUNCTIONS, Running, ask, process_state, running
 from tests.emulator.test_invoke_api import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def pids(cloud: Running, name: str = "chat") -> list[int]:
     """The processes of a function."""

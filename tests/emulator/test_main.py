@@ -15,6 +15,9 @@ import pytest
 from tests.emulator.support import PYTHON, TEMPLATE, ask, process_state
 from tests.emulator.test_invoke_api import wait_for
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -87,12 +87,13 @@ def test_no_module_reads_json_past_the_parser() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"json\.loads?\(|RecursionError", path.read_text("utf-8"))
     ]
-    # The result of a function is written there, not read.
+    # PyJWT and PyYAML parse there.
     assert sorted(str(path.relative_to(ROOT)) for path in offenders) == [
         "clients/python/riverrun_client/json_input.py",
         "emulator/json_input.py",
+        "services/access/oidc.py",
+        "services/context/ingest/readers/markdown.py",
         "services/json_input.py",
-        "services/lambda_runtime/function.py",
         "services/lambda_runtime/json_input.py",
     ]
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import openai_chat, sse
-from .frames import frame, is_web_address, read_payload, read_token_text, read_token
+from .frames import frame, is_web_address, read_payload, read_token, read_token_text
 from .lines import one_line
 from .reading import Reading
 

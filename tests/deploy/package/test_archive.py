@@ -3,10 +3,14 @@
 import zipfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.package import archive
+
+pytestmark = pytest.mark.slow
+
 
 NAMES = st.text("abcé_.", min_size=1, max_size=6).filter(lambda name: set(name) != {"."})
 FILES = st.dictionaries(NAMES, st.binary(max_size=200), min_size=1, max_size=6)

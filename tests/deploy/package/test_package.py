@@ -17,6 +17,8 @@ from deploy.package.target import Target
 from services.errors import SetupError
 from tests.deploy.conftest import HERE
 
+pytestmark = pytest.mark.slow
+
 
 def names(path: Path) -> set[str]:
     """What is in a zip."""

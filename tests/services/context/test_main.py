@@ -10,6 +10,8 @@ import pytest
 
 from services.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def command(*arguments: object, file_limit: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run it in a process of its own; `file_limit` is the size at which writing a file fails."""

@@ -12,7 +12,7 @@ from services.embedding import Embedder, open_embedder
 from services.settings import Settings
 from tests.services.embedding.conformance import Conformance, Open
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 
 Closing = Callable[[Settings], Embedder]

@@ -24,6 +24,9 @@ from tests.services.runs.faults import FaultyClient, FaultyConnection
 from tests.services.runs.history import History, Said, Soon, check, play
 from tests.services.runs.tables import client_for, new_table
 
+pytestmark = pytest.mark.slow
+
+
 SHARE = range(12)
 # moto is slower than a file: fewer, among which everything that can go wrong does.
 SMALL_SHARE = range(5)

@@ -1,7 +1,6 @@
 """Jupyter notebooks: the text of their cells, and the code as it stands; no outputs."""
 
-import json
-
+from ....json_input import parse_json
 from ..documents import Document, UnreadableError, decode
 from .markdown import read_markdown_text
 
@@ -9,7 +8,7 @@ from .markdown import read_markdown_text
 def read_notebook(data: bytes, title: str) -> Document:
     """Read a notebook as the Markdown it would be. Raises `UnreadableError` when it is none."""
     try:
-        notebook = json.loads(decode(data))
+        notebook = parse_json(decode(data))
         cells = notebook["cells"]
         parts = [_cell(cell) for cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -31,6 +31,9 @@ from tests.clients.python.scripted_server import (
 )
 from tests.clients.python.serving import ANSWER, Product
 
+pytestmark = pytest.mark.slow
+
+
 PACKAGE = Path(riverrun_client.__file__).parent.parent
 PATIENCE = 30.0
 

@@ -16,6 +16,9 @@ from services.embedding import Embedder, open_embedder
 from services.passages import Passage, Sentence
 from services.settings import Settings
 
+pytestmark = pytest.mark.slow
+
+
 GUIDE = Path(__file__).parents[4] / "knowledge"
 PAGES = ("cities/tokyo.md", "cities/paris.md", "trips/japan.md")
 

@@ -15,6 +15,7 @@ from tests.services.runs.conformance import RULES, SHARED_RULES, Again, Clock, R
 from tests.services.runs.tables import Kept, client_for, logs_on
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.anyio,
     pytest.mark.skipif(dynamodb_local.missing() is not None, reason=str(dynamodb_local.missing())),
 ]
