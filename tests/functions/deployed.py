@@ -24,6 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from starlette.responses import Response
+
 from functions import __main__ as command
 from services.chat import Piece, Prompt, Stop, Text
 from services.errors import RiverrunError
@@ -36,7 +38,7 @@ from services.runs.sqlite import rows as sqlite_rows
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import read_settings
 from services.streaming import App, handlers, set_default_app
-from services.streaming.http.responses import STATUS_OF_CODE, JSONAnswer, error_response
+from services.streaming.http.responses import STATUS_OF_CODE, error_response
 from services.streaming.readers import session, tail
 from services.streaming.run import checkpoint, log_writer
 from services.streaming.run.errors import PausedError
@@ -128,7 +130,7 @@ def put_into(module: ModuleType, name: str, value: object) -> None:
 def outspoken() -> None:
     """Write to stderr what a reader is told as a status of 500 and more, and why."""
 
-    def told(error: RiverrunError, **more: Any) -> JSONAnswer:
+    def told(error: RiverrunError, **more: Any) -> Response:
         if STATUS_OF_CODE.get(error.code, 500) >= 500:
             print(f"\n{time.time():.2f} {os.getpid()}: {error.code}", file=sys.stderr)  # noqa: T201 - for who looks into a seed
             traceback.print_exception(error, limit=-6)

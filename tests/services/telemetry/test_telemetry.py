@@ -119,7 +119,7 @@ def test_a_record_is_bounded_and_keeps_its_end() -> None:
     """Where a traceback says what happened."""
     said = "forged\r\nERROR root: all is well\x1b[2J" + "x" * 100_000 + "the end"
     with pytest.raises(KeyError) as caught:
-        {}[said]
+        dict[str, str]()[said]
     exc_info = (caught.type, caught.value, caught.tb)
     line = LineFormatter().format(
         logging.LogRecord("a", logging.ERROR, "f", 1, "no %d", ("number",), exc_info)
