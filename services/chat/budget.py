@@ -14,7 +14,7 @@ from ..errors import RiverrunError
 from ..progress import Report, no_report
 from .prices import MILLION, Price
 from .prompt import estimate_prompt_tokens, estimate_tokens, measure_tokens
-from .provider import ZERO_USAGE, ChatProvider, Piece, Prompt, Stop, Text, Thought, Usage
+from .provider import ZERO_USAGE, ChatProvider, Piece, Prompt, Stop, Text, ThoughtText, Usage
 
 # An answer of fewer tokens is no answer: then the question alone uses up the budget.
 MIN_ANSWER_TOKENS = 16
@@ -124,7 +124,7 @@ class BudgetedProvider:
                         continue
                     if isinstance(piece, Text) and piece.text:
                         texts.append(piece.text)
-                    elif isinstance(piece, Thought):
+                    elif isinstance(piece, ThoughtText):
                         thought += measure_tokens(piece.text)
                         if thought - reported >= THOUGHT_STEP and not has_bill and not texts:
                             reported = thought

@@ -30,7 +30,7 @@ Reason = Literal["missing", "number", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
-class Unmatched:
+class UnmatchedCitation:
     """A citation that its passage does not support, and why.
 
     `citation` is the number it names; `mark` says which citation of the answer it is, from 1.
@@ -49,7 +49,7 @@ class Grounding:
 
     score: float
     citations: int
-    unmatched: tuple[Unmatched, ...]
+    unmatched: tuple[UnmatchedCitation, ...]
 
 
 def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | None:
@@ -69,7 +69,7 @@ def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | Non
     if not reasons:
         return None
     unmatched = tuple(
-        Unmatched(number, mark, reason)
+        UnmatchedCitation(number, mark, reason)
         for mark, (number, reason) in enumerate(reasons, 1)
         if reason is not None
     )

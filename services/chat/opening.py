@@ -13,7 +13,7 @@ from ..settings import Settings
 from .provider import ChatProvider
 
 if TYPE_CHECKING:
-    from .providers.thinking import Thinking
+    pass
 
 # Where the settings name none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
@@ -148,10 +148,10 @@ def _open_models(
     return RetryingProvider(models, restart=settings.chat_after_text == "restart")
 
 
-def _make_thinking(settings: Settings) -> "Thinking":
-    from .providers.thinking import Thinking
+def _make_thinking(settings: Settings) -> "ThinkingPolicy":
+    from .providers.thoughts import ThinkingPolicy
 
-    return Thinking(
+    return ThinkingPolicy(
         effort=settings.chat_effort,
         tokens=settings.chat_thinking_tokens,
         timeout=settings.chat_thinking_timeout,

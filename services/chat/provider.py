@@ -155,7 +155,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class ThoughtText:
     """What the model thinks before it answers. It is counted, and shown to no reader."""
 
     text: str
@@ -189,14 +189,14 @@ class Stop:
     model: str | None = None
 
 
-Piece = Text | Thought | Usage | Note | Restart | Stop
+Piece = Text | ThoughtText | Usage | Note | Restart | Stop
 
 
 class ChatProvider(Protocol):
     """A source of answers.
 
-    `stream` yields `Text`, perhaps `Thought`, `Usage` and `Note`, then one `Stop`, and no more. A
-    provider that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and
+    `stream` yields `Text`, perhaps `ThoughtText`, `Usage` and `Note`, then one `Stop`, and no more.
+    A provider that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and
     releases in `finally`, so that closing it at any piece, or cancelling it between two, frees
     everything at once. It fails with `ChatError`. One provider serves many streams at the same
     time, and they share nothing but its connections.
@@ -231,7 +231,7 @@ async def answer(
                     stop = piece
                     break
                 words.note(piece)
-                if not isinstance(piece, Thought):
+                if not isinstance(piece, ThoughtText):
                     yield piece
     except RiverrunError:
         if stop is None:
@@ -264,7 +264,7 @@ class _Words:
     def note(self, piece: Piece) -> None:
         if isinstance(piece, Text):
             self._has_text = self._has_text or bool(piece.text.strip())
-        elif isinstance(piece, Thought):
+        elif isinstance(piece, ThoughtText):
             self._has_thoughts = True
         elif isinstance(piece, Restart):
             self._has_text = False

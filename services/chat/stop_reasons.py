@@ -8,7 +8,8 @@ for a whole one.
 import re
 
 from .provider import ChatError, Piece, Stop, StopReason
-from .provider_errors import ServiceError, make_chat_error
+from .provider_errors import make_chat_error
+from .service_error import ServiceError
 
 _GOOD: dict[str, StopReason] = {
     **dict.fromkeys(

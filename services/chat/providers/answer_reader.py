@@ -7,9 +7,9 @@ where the model was given more to think, and reports that it is thinking. Knows 
 from ...progress import Report
 from ..continuation import Continuation
 from ..prompt import measure_tokens
-from ..provider import Piece, Prompt, Restart, Text, Thought
+from ..provider import Piece, Prompt, Restart, Text, ThoughtText
 from .chat_completions import SurrogateJoiner
-from .thinking import ThinkingReports, ThinkingSplitter
+from .thoughts import ThinkingReports, ThinkingSplitter
 
 
 class AnswerReader:
@@ -95,7 +95,7 @@ class AnswerReader:
         if not self.has_text and thought.strip():
             self._reports.begin()
         self.has_thoughts = True
-        pieces.append(Thought(thought))
+        pieces.append(ThoughtText(thought))
 
     def _say(self, said: str, pieces: list[Piece]) -> None:
         if not (text := self._continuation.feed(said)):

@@ -14,18 +14,17 @@ from functools import cache, partial
 from typing import Any
 
 from ... import aws
-from ...json_input import parse_json
 from ...progress import Report, no_report
 from ...threads import iterate_in_thread
-from ..provider import Piece, Prompt, Usage
+from ..provider import Piece, Prompt
 from ..stop_reasons import end_answer
 from . import read_pacing
 from .answer_reader import AnswerReader
-from .bedrock_errors import read_client_error, read_stream_error, translate_error
+from .bedrock_errors import read_client_error, translate_error
 from .bedrock_request import BedrockRequest, Guardrail
-from .chat_completions import merge_usage
+from .bedrock_stream import BedrockMessage, StreamEvent, read_events
 from .request_changes import MAX_CHANGES, RequestChanges
-from .thinking import Thinking
+from .thoughts import ThinkingPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ MAX_STREAMS = 256
 
 # How long a message that is whole waits for its usage, in seconds.
 METADATA_PATIENCE = 2.0
-
-Event = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class BedrockProvider:
     cache: str = ""
     instructions: str = ""
     has_native_citations: bool = False
-    thinking: Thinking = field(default_factory=Thinking)
+    thinking: ThinkingPolicy = field(default_factory=ThinkingPolicy)
     client: Callable[..., Any] = aws.client
     _changes: RequestChanges = field(default_factory=RequestChanges, init=False, repr=False)
     _is_thinker: bool = field(default=False, init=False, repr=False)
@@ -80,7 +77,7 @@ class BedrockProvider:
             is_unopened=self._is_unopened,
             max_tokens=prompt.max_tokens if asked.is_thinker else None,
         )
-        message = _Message(prompt)
+        message = BedrockMessage(prompt)
         try:
             try:
                 async for item in self._read_message(asked, message, reader):
@@ -125,7 +122,7 @@ class BedrockProvider:
         return counted
 
     async def _read_message(
-        self, asked: BedrockRequest, message: "_Message", reader: AnswerReader
+        self, asked: BedrockRequest, message: "BedrockMessage", reader: AnswerReader
     ) -> AsyncGenerator[Piece, None]:
         call = aws.CancellableCall(read_pacing.get_read_pause)
         threads = _get_threads()
@@ -163,12 +160,12 @@ class BedrockProvider:
 
     def _read_call(
         self, asked: BedrockRequest, call: aws.CancellableCall
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[StreamEvent, None, None]:
         with call, read_pacing.count_stream():
             client = self._get_client(is_thinker=asked.is_thinker)
             stream = self._open_stream(client, asked)
             try:
-                yield from _read_events(stream)
+                yield from read_events(stream)
             finally:
                 stream.close()
 
@@ -199,69 +196,6 @@ class BedrockProvider:
             return int(client.count_tokens(**request)["inputTokens"])
 
 
-class _Message:
-    """What the events of one message say together: its end, its usage, its citations."""
-
-    def __init__(self, prompt: Prompt) -> None:
-        self.reason = ""
-        self.usage: Usage | None = None
-        self._sources = [passage.uri or passage.id for passage in prompt.passages]
-        self._cited: list[int] = []
-        self._last = ""
-
-    def read(self, event: Event) -> tuple[str, str]:
-        """Return text and thought of `event`; keep the rest."""
-        delta = event.get("contentBlockDelta", {}).get("delta", {})
-        text: str = delta.get("text") or ""
-        if text:
-            self._last = text[-1]
-            return text, ""
-        if (reasoning := delta.get("reasoningContent")) is not None:
-            # Some thoughts come encrypted: that the model thinks is to be seen all the same.
-            return "", reasoning.get("text") or ("…" if "redactedContent" in reasoning else "")
-        if "citation" in delta:
-            self._note_citation(delta["citation"])
-        elif "contentBlockStop" in event:
-            return self._write_citations(), ""
-        elif "messageStop" in event:
-            self.reason = event["messageStop"].get("stopReason") or self.reason
-        elif "metadata" in event:
-            self.usage = merge_usage(self.usage, _parse_usage(event["metadata"].get("usage") or {}))
-        return "", ""
-
-    def _note_citation(self, citation: dict[str, Any]) -> None:
-        place = citation.get("location", {}).get("searchResultLocation", {})
-        index = place.get("searchResultIndex")
-        if not isinstance(index, int) or not 0 <= index < len(self._sources):
-            source = citation.get("source")
-            index = self._sources.index(source) if source in self._sources else None
-        if index is not None and index + 1 not in self._cited:
-            self._cited.append(index + 1)
-
-    def _write_citations(self) -> str:
-        marks = "".join(f"[{number}]" for number in self._cited)
-        self._cited = []
-        return marks if not marks or self._last.isspace() else f" {marks}"
-
-
-def _read_events(stream: Any) -> Generator[Event, None, None]:
-    """Yield the events of a stream: ``{":event-type": payload}``.
-
-    boto3's own reader loses the name of an exception that is not spelled as it expects, and with
-    it whether another try may succeed. Its frame parser, which checks checksums, does not.
-    """
-    from botocore.eventstream import EventStreamBuffer
-
-    buffer = EventStreamBuffer()
-    for chunk in stream._raw_stream.stream():  # noqa: SLF001 - see above
-        buffer.add_data(chunk)
-        for message in buffer:
-            headers = message.headers
-            if headers.get(":message-type") != "event":
-                raise read_stream_error(headers, message.payload)
-            yield {headers[":event-type"]: parse_json(message.payload)}
-
-
 @cache
 def _get_threads() -> ThreadPoolExecutor:
     # Asyncio's own threads are six on two cores: the seventh stream would wait.
@@ -269,8 +203,8 @@ def _get_threads() -> ThreadPoolExecutor:
 
 
 async def _wait_for_event(
-    events: AsyncGenerator[Event, None], reason: str, patience: float
-) -> Event:
+    events: AsyncGenerator[StreamEvent, None], reason: str, patience: float
+) -> StreamEvent:
     """Return the next event; an empty one at the end, or when the usage does not come.
 
     Raises `TimeoutError` after `patience` seconds of a message that has not ended.
@@ -286,20 +220,3 @@ async def _wait_for_event(
 
 # The socket's own timeout is the first to notice; this is for a thread that waits elsewhere.
 READ_MARGIN = 5.0
-
-
-def _parse_usage(counted: dict[str, Any]) -> Usage | None:
-    cached = counted.get("cacheReadInputTokens") or 0
-    stored = counted.get("cacheWriteInputTokens") or 0
-    tokens_in = (counted.get("inputTokens") or 0) + cached + stored
-    tokens_out = counted.get("outputTokens") or 0
-    if not tokens_in and not tokens_out:
-        return None
-    return Usage(
-        # Bedrock counts cached tokens apart; our `input_tokens` include them.
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        cost_usd=None,
-        cached_tokens=cached,
-        stored_tokens=stored,
-    )

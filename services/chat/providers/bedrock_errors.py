@@ -9,7 +9,8 @@ from typing import Any
 
 from ...errors import RiverrunError, SetupError
 from ...json_input import parse_json
-from ..provider_errors import ServiceError, make_chat_error, translate_service_error
+from ..provider_errors import make_chat_error, translate_service_error
+from ..service_error import ServiceError
 from .error_bodies import find_error, read_retry_after
 
 

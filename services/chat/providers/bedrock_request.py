@@ -10,7 +10,7 @@ from typing import Any
 
 from ..prompt import Message, render_prompt
 from ..provider import Prompt
-from .thinking import Thinking
+from .thoughts import ThinkingPolicy
 
 # The models that continue a message of their own. Later ones refuse it (400), others differ.
 _PREFILLED = re.compile(r"\banthropic\.claude-(?:3|(?:opus|sonnet|haiku)-4-(?:[0-5]\b|2025))")
@@ -49,7 +49,7 @@ class BedrockRequest:
         self,
         model: str,
         prompt: Prompt,
-        thinking: Thinking,
+        thinking: ThinkingPolicy,
         *,
         temperature: float | None = None,
         guardrail: Guardrail | None = None,

@@ -11,7 +11,7 @@ from ..provider import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class CompletionChunk:
     """What one chunk says. `finish_reason` is empty where it has none."""
 
     text: str = ""
@@ -21,21 +21,21 @@ class Chunk:
     usage: Usage | None = None
 
 
-def read_chunk(chunk: dict[str, Any]) -> Chunk:
+def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:
     """Read `chunk`, or a whole completion."""
     choices = chunk.get("choices")
     usage = read_usage(chunk) if "usage" in chunk or "x_groq" in chunk else None
     if not isinstance(choices, list):
         return _read_native(chunk, usage)
     if not choices:
-        return Chunk(usage=usage)
+        return CompletionChunk(usage=usage)
     choice = _choose(choices)
     if usage is None and "usage" in choice:
         usage = read_usage(choice)
     delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or choice
     text, thought = _read_content(delta.get("content", delta.get("text")))
     end = choice.get("finish_reason")
-    return Chunk(
+    return CompletionChunk(
         text,
         thought or _read_thought(delta),
         end if isinstance(end, str) else "",
@@ -176,18 +176,20 @@ def _flatten(value: object, depth: int = 0) -> str:
     return ""
 
 
-def _read_native(chunk: dict[str, Any], usage: Usage | None) -> Chunk:
+def _read_native(chunk: dict[str, Any], usage: Usage | None) -> CompletionChunk:
     # Ollama's own protocol, line by line.
     message = as_object(chunk.get("message"))
     if not message and not chunk.get("done"):
-        return Chunk(usage=usage)
+        return CompletionChunk(usage=usage)
     text, thought = _read_content(message.get("content"))
     end = str(chunk.get("done_reason") or "stop") if chunk.get("done") is True else ""
     counted = {
         "prompt_tokens": chunk.get("prompt_eval_count"),
         "completion_tokens": chunk.get("eval_count"),
     }
-    return Chunk(text, thought or _read_thought(message), end, usage=read_usage({"usage": counted}))
+    return CompletionChunk(
+        text, thought or _read_thought(message), end, usage=read_usage({"usage": counted})
+    )
 
 
 def _as_count(value: object) -> int:

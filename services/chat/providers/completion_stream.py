@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from ...json_input import parse_json
 from ..provider import Usage
-from ..provider_errors import ServiceError, clean_for_log
-from .chat_completions import Chunk, merge_usage, read_chunk
+from ..service_error import ServiceError, clean_for_log
+from .chat_completions import CompletionChunk, merge_usage, read_chunk
 from .error_bodies import MAX_BODY, find_error, read_error_body
 from .event_stream import MAX_LINE, EventStreamDecoder, OversizeError
 
@@ -22,7 +22,7 @@ DOUBTFUL_PATIENCE = 10.0
 DONE_PATIENCE = 0.2
 
 
-class Item(NamedTuple):
+class CompletionPart(NamedTuple):
     """A piece of what the model said or thought."""
 
     text: str
@@ -90,7 +90,7 @@ class CompletionStream:
         """Return whether the model ended by itself."""
         return reason.lower() not in ("length", "max_tokens", "")
 
-    def feed(self, chunk: bytes) -> Iterator[Item]:
+    def feed(self, chunk: bytes) -> Iterator[CompletionPart]:
         """Yield what `chunk` completes. Raises `ServiceError` for the error that it may be."""
         if not self._kind and not self._detect(chunk):
             return
@@ -108,7 +108,7 @@ class CompletionStream:
             if self._kind == "json":
                 yield from self._read_lines()
 
-    def finish(self) -> Iterator[Item]:
+    def finish(self) -> Iterator[CompletionPart]:
         """Yield what the end of the body completes."""
         if self._kind == "events":
             for name, data in self._decoder.finish():
@@ -132,7 +132,7 @@ class CompletionStream:
             self._body = self._body.removeprefix(b"\xef\xbb\xbf")
         return True
 
-    def _read_event(self, name: bytes, data: bytes) -> Iterator[Item]:
+    def _read_event(self, name: bytes, data: bytes) -> Iterator[CompletionPart]:
         if self._is_done:
             return
         data = data.strip()
@@ -148,7 +148,7 @@ class CompletionStream:
             if data[:1] not in (b"", b":", b"["):
                 self._remark = data[:MAX_BODY].decode("utf-8", "replace")
 
-    def _read_lines(self) -> Iterator[Item]:
+    def _read_lines(self) -> Iterator[CompletionPart]:
         """Read JSON that comes line by line; what is not whole yet stays."""
         lines = self._body.split(b"\n")
         pending = lines.pop()
@@ -166,7 +166,7 @@ class CompletionStream:
                 yield from self._read_value(item)
         self._body = b"\n".join([*held, pending])
 
-    def _read_rest(self) -> Iterator[Item]:
+    def _read_rest(self) -> Iterator[CompletionPart]:
         try:
             value = parse_json(self._body)
         except ValueError as error:
@@ -179,7 +179,7 @@ class CompletionStream:
         if not self._reason:
             self._is_done = True
 
-    def _read_value(self, value: Any, *, is_error: bool = False) -> Iterator[Item]:
+    def _read_value(self, value: Any, *, is_error: bool = False) -> Iterator[CompletionPart]:
         if not isinstance(value, dict):
             return
         error = find_error(value)
@@ -197,9 +197,9 @@ class CompletionStream:
         if chunk.text or chunk.thought:
             self._last_word = time.monotonic()
             self._is_alive = False
-            yield Item(chunk.text, chunk.thought)
+            yield CompletionPart(chunk.text, chunk.thought)
 
-    def _note_end(self, chunk: Chunk) -> None:
+    def _note_end(self, chunk: CompletionChunk) -> None:
         if self._reason == "refusal":
             return
         if chunk.text and self._reason:

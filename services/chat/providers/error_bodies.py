@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ...json_input import parse_json
-from ..provider_errors import ServiceError
+from ..service_error import ServiceError
 
 MAX_BODY = 64 << 10
 """Bytes of an error's body that are read."""

@@ -13,7 +13,7 @@ MAX_BODY = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-Event = tuple[bytes, bytes]
+ServerEvent = tuple[bytes, bytes]
 """The type of an event, empty if it has none, and its data."""
 
 
@@ -32,7 +32,7 @@ class EventStreamDecoder:
         self._data: list[bytes] = []
         self._size = 0
 
-    def feed(self, chunk: bytes) -> list[Event]:
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that are complete with `chunk`."""
         self._size += len(chunk)
         if self._size > MAX_BODY:
@@ -59,13 +59,13 @@ class EventStreamDecoder:
             self._skips_newline = True
         return list(self._read_lines(lines))
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[ServerEvent]:
         """Return the last event, where the service forgot the empty line behind it."""
         lines = [self._rest, b"\n"] if self._rest else [b"\n"]
         self._rest = b""
         return list(self._read_lines(lines))
 
-    def _read_lines(self, lines: list[bytes]) -> Iterator[Event]:
+    def _read_lines(self, lines: list[bytes]) -> Iterator[ServerEvent]:
         for line in lines:
             text = line.rstrip(b"\r\n")
             if text.startswith(b"data:"):

@@ -21,15 +21,15 @@ from ...errors import SetupError
 from ...progress import Report, no_report
 from ..prompt import render_prompt
 from ..provider import Piece, Prompt
-from ..provider_errors import ServiceError
+from ..service_error import ServiceError
 from ..stop_reasons import end_answer
 from . import read_pacing
 from .answer_reader import AnswerReader
-from .completion_stream import CompletionStream, Item
+from .completion_stream import CompletionPart, CompletionStream
 from .error_bodies import MAX_BODY, read_error_body
 from .openai_errors import translate_error
 from .request_changes import MAX_CHANGES, RequestChanges
-from .thinking import Thinking
+from .thoughts import ThinkingPolicy
 
 if TYPE_CHECKING:
     import httpx2
@@ -41,7 +41,7 @@ OWN_URL = "https://api.openai.com/v1"
 # Seconds to shake hands (the loop may be busy with others).
 CONNECT_TIMEOUT = 5.0
 
-Items = AsyncGenerator[Item, None]
+Items = AsyncGenerator[CompletionPart, None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class OpenAIProvider:
     timeout: float = 60.0
     temperature: float | None = None
     instructions: str = ""
-    thinking: Thinking = field(default_factory=Thinking)
+    thinking: ThinkingPolicy = field(default_factory=ThinkingPolicy)
     _client: "httpx2.AsyncClient | None" = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _starting: anyio.Lock = field(default_factory=anyio.Lock, init=False, repr=False)

@@ -4,7 +4,8 @@ The exception stays the cause of the error, for the logger.
 """
 
 from ...errors import RiverrunError
-from ..provider_errors import ServiceError, make_chat_error, translate_service_error
+from ..provider_errors import make_chat_error, translate_service_error
+from ..service_error import ServiceError
 from .event_stream import OversizeError
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..provider_errors import ServiceError, is_answer_limit, is_question_too_long
+from ..provider_errors import is_answer_limit, is_question_too_long
+from ..service_error import ServiceError
 
 Request = dict[str, Any]
 

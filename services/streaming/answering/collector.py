@@ -6,7 +6,7 @@ Keeps what was said and spent, for the result. Knows no provider, and nothing of
 from dataclasses import dataclass, field
 from typing import Self
 
-from ...chat import ZERO_USAGE, Note, Piece, Restart, Stop, Text, Thought
+from ...chat import ZERO_USAGE, Note, Piece, Restart, Stop, Text, ThoughtText
 from ...chat import Usage as Bill
 from ..events import (
     Event,
@@ -57,7 +57,7 @@ class AnswerCollector:
             return None
         if isinstance(piece, Note):
             return Notice(piece.code, piece.message)
-        if isinstance(piece, Thought):
+        if isinstance(piece, ThoughtText):
             return None
         if isinstance(piece, Restart):
             self.said.clear()

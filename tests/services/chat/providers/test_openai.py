@@ -16,7 +16,7 @@ from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
 from services.chat.providers import completion_stream, read_pacing
 from services.chat.providers import openai as module
 from services.chat.providers.openai import OpenAIProvider
-from services.chat.providers.thinking import Thinking
+from services.chat.providers.thoughts import ThinkingPolicy
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
 
@@ -205,7 +205,7 @@ def _patience(code: str) -> float:
 
 def _impatient(service: Fake, code: str) -> OpenAIProvider:
     patience = _patience(code)
-    return model(service, timeout=patience, thinking=Thinking(timeout=patience))
+    return model(service, timeout=patience, thinking=ThinkingPolicy(timeout=patience))
 
 
 @pytest.mark.parametrize(("reply", "code"), [row[1:] for row in BROKEN], ids=[r[0] for r in BROKEN])

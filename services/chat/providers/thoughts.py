@@ -43,7 +43,7 @@ _THINKERS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thinking:
+class ThinkingPolicy:
     """How much a model may think.
 
     `effort` is one of `EFFORTS`; None is the model's own. `tokens` come on top of the limit of the
