@@ -13,6 +13,9 @@ from ..settings import Settings
 from .provider import ChatProvider
 
 if TYPE_CHECKING:
+    from .providers.thoughts import ThinkingPolicy
+
+if TYPE_CHECKING:
     pass
 
 # Where the settings name none. Models come and go: docs/models.md says to check them.
