@@ -6,16 +6,13 @@ The other one, which collects, is in `buffered`.
 from typing import Protocol
 
 from . import wire
+from .event_stream import EventStreamPosition
 from .head import Head, to_prelude
 from .writer import StreamWriter
 
 
 class Answer(Protocol):
     """Carries one response out."""
-
-    @property
-    def tail(self) -> bytes:
-        """The last frame that was taken."""
 
     @property
     def last_sent_at(self) -> float:
@@ -27,6 +24,12 @@ class Answer(Protocol):
 
     def start(self, head: Head) -> None:
         """Check that `head` can be carried. Raises `wire.PreludeTooLargeError`."""
+
+    def follow_events(self) -> None:
+        """The body is an event stream."""
+
+    def is_between_events(self) -> bool:
+        """Whether a line may be added that the application did not send."""
 
     def begin(self, *, empty: bool) -> None:
         """Send the head; `empty` when no body will follow."""
@@ -57,10 +60,13 @@ class StreamedAnswer:
         self.add = writer.add
         self.drain = writer.drain
 
-    @property
-    def tail(self) -> bytes:
-        """The last frame that was taken."""
-        return self._writer.tail
+    def follow_events(self) -> None:
+        """The body is an event stream: keep track of where in it the frames end."""
+        self._writer.position = EventStreamPosition()
+
+    def is_between_events(self) -> bool:
+        """Whether a line may be added that the application did not send."""
+        return self._writer.is_between_events()
 
     @property
     def last_sent_at(self) -> float:

@@ -16,12 +16,12 @@ What an application may rely on beyond ASGI 3.0 (spec_version 2.4):
 
 import asyncio
 import json
-import zlib
 from collections.abc import MutableMapping
 from typing import Any, Literal
 
 from . import wire
 from .answer import Answer, StreamedAnswer
+from .content_coding import Decoder, remove_coding
 from .head import BODILESS, Head, MisuseError, read_head
 
 Scope = MutableMapping[str, Any]
@@ -29,7 +29,6 @@ Message = MutableMapping[str, Any]
 
 HEARTBEAT = 15.0  # seconds; half of the shortest idle limit in front of a function
 _COMMENT = b":\n"  # one line feed: a blank line would dispatch an event in some clients
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class Exchange:
@@ -45,10 +44,10 @@ class Exchange:
         "_bodiless",
         "_body",
         "_bytes_due",
+        "_decoder",
         "_ended",
         "_event_stream",
         "_heartbeat",
-        "_inflate",
         "_plain",
         "_request_sent",
         "is_gone",
@@ -70,7 +69,7 @@ class Exchange:
         self._bodiless = False
         self._event_stream = False
         self._bytes_due: int | None = None  # of a declared Content-Length, in bytes
-        self._inflate: zlib._Decompress | None = None
+        self._decoder: Decoder | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
 
     async def receive(self) -> Message:
@@ -133,7 +132,7 @@ class Exchange:
         if not self._begun:
             self._begin(empty=False)
         last = b""
-        if self._event_stream and not self._bodiless and _is_between_events(self._answer.tail):
+        if self._event_stream and not self._bodiless and self._answer.is_between_events():
             last = b"data: " + json.dumps(_LAST_EVENTS[status]).encode() + b"\n\n"
         self._complete(last, failure)
 
@@ -151,11 +150,13 @@ class Exchange:
         coding = head.first("content-encoding")
         length = head.declared_length
         if coding is not None and isinstance(self._answer, StreamedAnswer):
-            head, self._inflate = _remove_coding(head, coding.lower().strip())
+            head, self._decoder = remove_coding(head, coding.lower().strip())
         self._answer.start(head)
         self.state = "started"
         content_type = head.first("content-type") or ""
-        self._event_stream = content_type.lower().startswith("text/event-stream")
+        if content_type.lower().startswith("text/event-stream"):
+            self._event_stream = True
+            self._answer.follow_events()
         if self._bodiless or length == 0:
             self._begin(empty=True)
         else:
@@ -171,7 +172,7 @@ class Exchange:
         self._begun = True
         self._answer.begin(empty=empty)
         self._plain = (
-            not self._bodiless and self._bytes_due is None and self._inflate is None and not empty
+            not self._bodiless and self._bytes_due is None and self._decoder is None and not empty
         )
         if self._event_stream and not empty:
             self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT, self._send_heartbeat)
@@ -188,8 +189,8 @@ class Exchange:
         self._count(len(frame), more=more)
         if self._bodiless:
             frame = b""
-        elif self._inflate is not None:
-            frame = _inflate_frame(self._inflate, frame, more=more)
+        elif self._decoder is not None:
+            frame = self._decoder.decode(frame, more=more)
         if not more:
             self._complete(frame)
         elif frame and self._add(frame):
@@ -223,7 +224,7 @@ class Exchange:
         loop = asyncio.get_running_loop()
         due = self._answer.last_sent_at + HEARTBEAT
         if due <= loop.time():
-            if _is_between_events(self._answer.tail):
+            if self._answer.is_between_events():
                 self._add(_COMMENT)
             due = loop.time() + HEARTBEAT
         self._heartbeat = loop.call_at(due, self._send_heartbeat)
@@ -238,33 +239,6 @@ _LAST_EVENTS = {
     503: _error_event("interrupted", "The server stopped before the answer was complete."),
     504: _error_event("deadline", "Time ran out before the answer was complete."),
 }
-
-
-def _is_between_events(frame: bytes) -> bool:
-    """Whether an event stream that ended with `frame` can take a new line of its own."""
-    comment = frame.startswith(b":") and frame.find(b"\n") == len(frame) - 1
-    return not frame or comment or frame.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-
-
-def _remove_coding(head: Head, coding: str) -> "tuple[Head, zlib._Decompress | None]":
-    """Undo a content coding, where the standard library can.
-
-    Function URLs were seen to decode streamed bodies themselves, and CloudFront to answer 502
-    to them: a stream leaves as what it is. Other codings pass, with their header.
-    """
-    if coding not in {"gzip", "x-gzip", "deflate", "identity"}:
-        return head, None
-    headers = tuple(pair for pair in head.headers if pair[0] != "content-encoding")
-    inflate = None if coding == "identity" else zlib.decompressobj(_GZIP_OR_ZLIB)
-    return Head(head.status, headers), inflate
-
-
-def _inflate_frame(inflate: "zlib._Decompress", frame: bytes, *, more: bool) -> bytes:
-    try:
-        data = inflate.decompress(frame)
-        return data if more else data + inflate.flush()
-    except zlib.error as error:
-        raise MisuseError("The body is not encoded as its Content-Encoding says.") from error
 
 
 def _encode_phrase(status: int) -> bytes:

@@ -31,14 +31,13 @@ _AS_MANGUM: dict[payloads.Shape, dict[str, Any]] = {
 class BufferedAnswer:
     """Collects a response. `result` is its head and its body, once it is complete."""
 
-    __slots__ = ("_head", "_parts", "_size", "is_committed", "last_sent_at", "result", "tail")
+    __slots__ = ("_head", "_parts", "_size", "is_committed", "last_sent_at", "result")
 
     def __init__(self) -> None:
         self._head = Head(500, ())
         self._parts: list[bytes] = []
         self._size = 0
         self.result = (self._head, b"")
-        self.tail = b""
         self.is_committed = False
         self.last_sent_at = float("inf")  # a buffered answer needs no heartbeat
 
@@ -47,6 +46,13 @@ class BufferedAnswer:
         self._head = head
         self._parts = []
         self._size = 0
+
+    def follow_events(self) -> None:
+        """It is answered whole: nothing is added to it."""
+
+    def is_between_events(self) -> bool:
+        """No: a broken answer is replaced."""
+        return False
 
     def begin(self, *, empty: bool) -> None:
         """Nothing leaves before the end."""

@@ -12,6 +12,7 @@ from types import coroutine
 
 from . import wire
 from .connection import Connection
+from .event_stream import EVENT_ENDS, EventStreamPosition
 
 JOIN_UP_TO = 64 * 1024
 PAUSE = 0.001  # seconds of silence after which a frame does not wait for company
@@ -38,8 +39,9 @@ class StreamWriter:
         "_pending",
         "_scheduled",
         "_size",
-        "_tail",
+        "_tracked",
         "has_ended",
+        "position",
     )
 
     def __init__(self, connection: Connection, head: bytes) -> None:
@@ -51,17 +53,13 @@ class StreamWriter:
         self._last = float("-inf")
         self._scheduled = False
         self.has_ended = False
-        self._tail = b""
+        self.position: EventStreamPosition | None = None
+        self._tracked = 0  # how many of the pending frames it has been fed with
 
     @property
     def has_begun(self) -> bool:
         """Whether any byte of the answer has left."""
         return not self._head
-
-    @property
-    def tail(self) -> bytes:
-        """The last frame taken; the end of it says whether another may follow."""
-        return self._pending[-1] if self._pending else self._tail
 
     @property
     def last_sent_at(self) -> float:
@@ -80,7 +78,8 @@ class StreamWriter:
             now = self._loop.time()
             if now - self._last > PAUSE:
                 self._last = now
-                self._tail = frame
+                if self.position is not None:
+                    self.position.feed(frame)
                 self._connection.write(wire.chunk(frame))
                 return self._connection.is_blocked
             self._scheduled = True
@@ -91,6 +90,21 @@ class StreamWriter:
             return False
         self.flush()
         return True
+
+    def is_between_events(self) -> bool:
+        """Whether everything taken so far ends between two events of an event stream."""
+        if self.position is None:
+            return False
+        self._track(self._pending)
+        return self.position.is_between_events
+
+    def _track(self, pending: list[bytes]) -> None:
+        if self.position is not None and len(pending) > self._tracked:
+            # One that ends an event says all: a burst costs no more than its last frame.
+            whole = pending[-1].endswith(EVENT_ENDS)
+            for frame in pending[-1:] if whole else pending[self._tracked :]:
+                self.position.feed(frame)
+            self._tracked = len(pending)
 
     async def drain(self) -> None:
         """Wait for a slow reader; with a fast one, still let the other streams have a turn."""
@@ -115,7 +129,9 @@ class StreamWriter:
 
     def _take(self, last: bytes = b"") -> bytes:
         pending, self._pending = self._pending, []
-        self._tail = pending[-1]
+        if self.position is not None:
+            self._track(pending)
+            self._tracked = 0
         size, self._size = self._size, 0
         self._last = self._loop.time()
         return b"".join((b"%x\r\n" % size, *pending, wire.CRLF, last))

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ def view(
     if found.get("content-encoding") == ["gzip"]:
         del found["content-encoding"]
         body = gzip.decompress(body) if body else body
+    if found.get("content-encoding") == ["deflate"]:
+        del found["content-encoding"]
+        wrapped = body[:1] == b"x"  # a zlib header with the usual window
+        body = zlib.decompress(body, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     joined = tuple(sorted((name, ",".join(values)) for name, values in found.items()))
     return ResponseView(status, joined, tuple(cookies), body, whole)
 

@@ -4,6 +4,7 @@ Each row is a response or a misuse of ASGI; a client must not be able to tell th
 """
 
 import gzip
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,6 +145,13 @@ ROWS = {
     "every punctuation a name may hold": with_headers((b"x-!#$%&'*+.^_`|~9", b"v")),
     "a gzip body": with_headers(
         (b"content-encoding", b"gzip"), frames=(gzip.compress(b"squeezed", mtime=0),)
+    ),
+    "a deflate body": with_headers(
+        (b"content-encoding", b"deflate"), frames=(zlib.compress(b"squeezed"),)
+    ),
+    "a raw deflate body in single bytes": with_headers(
+        (b"content-encoding", b"deflate"),
+        frames=tuple(zlib.compress(b"squeezed")[2:-4][n : n + 1] for n in range(10)),
     ),
     "a gzip body in two frames": with_headers(
         (b"content-encoding", b"gzip"),
