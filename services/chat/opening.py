@@ -15,9 +15,6 @@ from .provider import ChatProvider
 if TYPE_CHECKING:
     from .providers.thoughts import ThinkingPolicy
 
-if TYPE_CHECKING:
-    pass
-
 # Where the settings name none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
 OPENAI_MODEL = "gpt-4.1-mini"

@@ -26,6 +26,10 @@ _FRAMES = {10: 0x0B, 20: 0x0F, 30: 0x13, 40: 0x17, 50: 0x1B}
 _FRAME_BASE = 0xA55A0000
 _FRAME_UNSET = 0x03
 
+# The errors behind the one of a record: how many, and how many characters of each.
+MAX_CAUSES = 8
+MAX_CAUSE_LENGTH = 1000
+
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -120,6 +124,8 @@ class JsonLines(logging.Formatter):
             fields["errorType"] = kind.__name__
             fields["errorMessage"] = str(error)
             fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+            if causes := _list_causes(error):
+                fields["causes"] = causes
         if invocation is not None:
             fields["requestId"] = invocation.id
             if invocation.tenant_id is not None:
@@ -127,7 +133,29 @@ class JsonLines(logging.Formatter):
         for name, value in vars(record).items():
             if name not in _USUAL and name not in fields:
                 fields[name] = value
-        return json.dumps(fields, default=str, ensure_ascii=False).replace("\u2028", "\\u2028")
+        line = json.dumps(fields, default=str, ensure_ascii=False).replace("\u2028", "\\u2028")
+        # Half a character, as a service may send it, is none that could be written.
+        return line.encode("utf-8", "backslashreplace").decode()
+
+
+def _list_causes(error: BaseException | None) -> list[dict[str, str]]:
+    """List the errors behind `error`, the nearest first: bounded in number and length."""
+    causes: list[dict[str, str]] = []
+    seen = {id(error)}
+    while error is not None and len(causes) < MAX_CAUSES:
+        behind = error.__cause__
+        if behind is None and not error.__suppress_context__:
+            behind = error.__context__
+        if isinstance(error, BaseExceptionGroup):
+            behind = error.exceptions[0]
+        if behind is None or id(behind) in seen:
+            break
+        seen.add(id(behind))
+        causes.append(
+            {"errorType": type(behind).__name__, "errorMessage": str(behind)[:MAX_CAUSE_LENGTH]}
+        )
+        error = behind
+    return causes
 
 
 def _escape(text: str) -> str:
