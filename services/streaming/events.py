@@ -197,6 +197,13 @@ KINDS: dict[type, str] = {
 
 TERMINAL_KINDS = frozenset({"final", "error"})
 
+RESUMED_KIND = "resumed"
+"""The kind of the log entry whose status says that another producer goes on with the run.
+
+Only the log knows it: on the wire the entry is a status like any other, and no producer can yield
+one.
+"""
+
 
 def to_wire(event: Event) -> dict[str, Any]:
     """The JSON object of an event: camelCase names, `type` first, absent fields left out."""
@@ -226,6 +233,12 @@ def read_event(data: bytes) -> Event:
     kind = next(kind for kind, name in KINDS.items() if name == value["type"])
     event: Event = _read(kind, value["status"] if kind is Status else value)
     return event
+
+
+def read_status(data: bytes) -> Status:
+    """Read a status from its `payload`."""
+    status: Status = _read(Status, from_json(data)["status"])
+    return status
 
 
 def _read(kind: type, value: Mapping[str, Any]) -> Any:

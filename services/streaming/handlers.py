@@ -248,7 +248,7 @@ def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> Non
         answer.clear()
     elif entry.kind == "sources":
         state["sources"] = event["sources"]
-    elif entry.kind == "status":
+    elif "status" in event:
         state["status"] = event["status"]
     elif entry.kind == "final":
         state.update(state="completed", result=event["result"])

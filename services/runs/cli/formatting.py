@@ -109,6 +109,7 @@ def _error(event: Mapping[str, Any]) -> str:
 
 _DESCRIPTIONS = {
     "status": _status,
+    "resumed": _status,
     "token": lambda event: json.dumps(event["text"], ensure_ascii=False),
     "sources": _sources,
     "final": _final,

@@ -13,7 +13,17 @@ from pydantic_core import from_json, to_json
 
 from ...runs import Entry, Run, RunLog
 from ...runs.log import LAST_SEQ
-from ..events import Event, PauseReason, Sources, Token, UsageEvent, payload, read_event
+from ..events import (
+    RESUMED_KIND,
+    Event,
+    PauseReason,
+    Sources,
+    Token,
+    UsageEvent,
+    payload,
+    read_event,
+    read_status,
+)
 from ..question import load_question
 from .transcript import Transcript
 
@@ -107,7 +117,9 @@ async def read_transcript(
             _restore(transcript, left)
             left = None
         last = entry
-        if not entry.terminal:
+        if entry.kind == RESUMED_KIND:
+            transcript.note_resumed(read_status(entry.payload))
+        elif not entry.terminal:
             transcript.note(read_event(entry.payload))
     if left is not None:
         _restore(transcript, left)

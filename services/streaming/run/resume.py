@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import anyio
 
-from ...runs import Run, RunLog, SequenceConflictError
-from ..events import Event, Status
+from ...runs import Entry, Run, RunLog, SequenceConflictError
+from ..events import RESUMED_KIND, Event, Status, payload
 from ..question import Question, Reader, load_question, read_producer_name
 from .checkpoint import hand_back_checkpoint, is_claimable, read_transcript
 from .errors import DeadlineError
 from .log_writer import as_entries, release_lease
 from .registry import LiveRuns
-from .transcript import RESUMED_AT, Transcript
+from .transcript import Transcript
 
 logger = logging.getLogger("riverrun.run")
 
@@ -111,12 +111,9 @@ async def _append_fence(
         after = last.seq if last is not None else 0
         now = time.time()
         is_over = _is_over(transcript, now, max_seconds)
-        events: tuple[Event, ...] = (
-            transcript.failed(DeadlineError(), now)
-            if is_over
-            else (_make_resumed_status(transcript, now),)
-        )
-        entries = as_entries(after, events)
+        status = _make_resumed_status(transcript, now)
+        fence = [Entry(after + 1, RESUMED_KIND, payload(status))]
+        entries = as_entries(after, transcript.failed(DeadlineError(), now)) if is_over else fence
         try:
             await log.append(run.id, entries)
         except SequenceConflictError:
@@ -127,7 +124,7 @@ async def _append_fence(
             continue
         if is_over:
             return None
-        transcript.note(events[0])
+        transcript.note_resumed(status)
         logger.info("Run %s goes on after entry %d.", run.id, after)
         question = load_question(
             run.question,
@@ -157,5 +154,4 @@ def _make_resumed_status(transcript: Transcript, now: float) -> Status:
         timestamp=int(now * 1000),
         total_steps=last.total_steps,
         progress=last.progress,
-        data={RESUMED_AT: len(transcript.text)},
     )

@@ -41,21 +41,18 @@ EVENT_OVERHEAD = 256
 # still fits.
 TOKEN_LIMIT = 8 * 1024
 
-# What a status has in its data that says that another invocation goes on with the answer.
-RESUMED_AT = "goesOnAt"
-
 
 @dataclass(slots=True, kw_only=True)
 class Transcript:
-    """The memory of one run, filled by `note`, spent by one of the three endings.
+    """What one run said, filled by `note` and made into its last events by one of three endings.
 
-    `started` is in epoch seconds. `size` is about what the run takes in memory so far, in bytes.
-    `idle_resumes` is how often in a row the run was gone on with at one place, `resumed_at` that
-    place, in characters of the answer. `usage` is what the run said that it cost; what was done
-    since and nobody told the cost of is `unbilled`, and what was `answer` from byte `billed_bytes`
-    on.
+    `started` is in epoch seconds. `answer` is the answer in UTF-8: as the strings it came in, it
+    would take four times the room. `size` is about what the run takes in memory, in bytes.
 
-    `answer` is the answer in UTF-8: kept as the strings it came in, it takes four times the room.
+    `resumed_at` is the place, in characters of the answer, where the run was last resumed, and
+    `idle_resumes` how often in a row it was resumed there. `usage` is the run's last report of its
+    cost, which covers the first `billed_bytes` bytes of the answer; `unbilled` are the segments
+    that earlier producers added without a report.
     """
 
     run_id: str
@@ -90,10 +87,6 @@ class Transcript:
             self.size += len(event.text)
         elif isinstance(event, Status):
             self.size += len(payload(event))
-            if event.data and (resumed_at := event.data.get(RESUMED_AT)) is not None:
-                self.idle_resumes = self.idle_resumes + 1 if resumed_at == self.resumed_at else 1
-                self.resumed_at = resumed_at
-                self._close_segment()
             self.steps[event.step] = event
         elif isinstance(event, Sources):
             self.sources = event.sources
@@ -103,9 +96,17 @@ class Transcript:
             self.billed_bytes = len(self.answer)
         elif isinstance(event, Reset):
             if self.billed_bytes < len(self.answer):
-                self._close_segment()  # nobody will read it, and it was paid for
+                self._close_segment()  # it was paid for, though no reader keeps it
             self.answer.clear()
             self.billed_bytes = 0
+
+    def note_resumed(self, status: Status) -> None:
+        """Remember that another producer goes on here, which says so with `status`."""
+        place = len(self.text)
+        self.idle_resumes = self.idle_resumes + 1 if place == self.resumed_at else 1
+        self.resumed_at = place
+        self._close_segment()
+        self.note(status)
 
     def _close_segment(self) -> None:
         last = self.last_step
@@ -124,13 +125,19 @@ class Transcript:
         return len(self.answer[: self.billed_bytes].decode())
 
     def billing_state(self) -> dict[str, Any]:
-        """Return, as JSON, what a log that lacks some events does not show of the cost."""
-        return {"unbilled": self.unbilled, "billed": self._billed_length}
+        """Return, as JSON, what a log that lacks some events does not show of costs and resumes."""
+        return {
+            "unbilled": self.unbilled,
+            "billed": self._billed_length,
+            "resumed_at": self.resumed_at,
+            "idle_resumes": self.idle_resumes,
+        }
 
     def restore_billing(self, state: Mapping[str, Any]) -> None:
         """Take over a `billing_state` that was made at this place of the run."""
         self.unbilled = [UnbilledSegment(*segment) for segment in state["unbilled"]]
         self.billed_bytes = len(self.text[: state["billed"]].encode())
+        self.resumed_at, self.idle_resumes = state["resumed_at"], state["idle_resumes"]
 
     def take_earlier(self) -> Earlier:
         """Return a copy of what a producer needs that goes on with this answer."""

@@ -22,7 +22,7 @@ from services.streaming import (
     handle_streaming_request,
 )
 from services.streaming.events import Sources, Status, Token, payload
-from services.streaming.run.resume import IDLE_LIMIT, ResumedRun, take_over
+from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -73,6 +73,11 @@ async def test_time_runs_out_and_the_next_invocation_goes_on(
     assert names.count("sources") == 1
     assert names.count("final") == 1
     assert "error" not in names
+    assert all(
+        "data" not in e["status"]
+        for _, e in whole
+        if e.get("status", {}).get("description") == RESUMED_DESCRIPTION
+    )
     descriptions = [e["status"]["description"] for _, e in whole if e["type"] == "status"]
     assert descriptions.count("Searching the documents") == 1
     assert descriptions.count("Going on with the answer") == len(chat.asked) - 1
