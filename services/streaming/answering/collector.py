@@ -1,6 +1,6 @@
-"""From the pieces of a model's answer to events of the wire.
+"""Turn the pieces of a model's answer into events, and collect them for the result.
 
-Keeps what was said and spent, for the result. Knows no provider, and nothing of how a run ends.
+Knows no provider, and nothing of how a run ends.
 """
 
 from dataclasses import dataclass, field
@@ -23,33 +23,33 @@ from ..question import Question
 
 @dataclass(slots=True)
 class AnswerCollector:
-    """What a provider has `said` so far, in UTF-8; `spent` is what is known of others' cost."""
+    """The answer so far in UTF-8; `spent` is what is known of the cost of earlier producers."""
 
-    said: bytearray = field(default_factory=bytearray)
+    text_bytes: bytearray = field(default_factory=bytearray)
     spent: Bill = ZERO_USAGE
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
     model: str | None = None
 
     @classmethod
-    def after(cls, question: Question) -> Self:
-        """Going on with what was said of an answer, and spent on it, before."""
+    def resume_from(cls, question: Question) -> Self:
+        """Make a collector that goes on after what earlier producers said, and spent on it."""
         usage = question.earlier.usage if question.earlier is not None else None
         said = bytearray(question.so_far.encode())
         if usage is None:
             return cls(said)
         return cls(said, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
 
-    def taken(self) -> str:
-        """What was said, which is not held here any longer."""
-        text = self.said.decode()
-        self.said = bytearray()
+    def take_text(self) -> str:
+        """Return the text, and hold it no longer."""
+        text = self.text_bytes.decode()
+        self.text_bytes = bytearray()
         return text
 
-    def event(self, piece: Piece) -> Event | None:
-        """The event that `piece` of a provider's stream becomes, if it becomes one."""
+    def to_event(self, piece: Piece) -> Event | None:
+        """Collect `piece` of a provider's stream; return the event that it becomes, if any."""
         if isinstance(piece, Text):
-            self.said += clean(piece.text).encode()
+            self.text_bytes += clean(piece.text).encode()
             return Token(piece.text)
         if isinstance(piece, Stop):
             self.finish_reason = piece.reason
@@ -60,7 +60,7 @@ class AnswerCollector:
         if isinstance(piece, ThoughtText):
             return None
         if isinstance(piece, Restart):
-            self.said.clear()
+            self.text_bytes.clear()
             return Reset(piece.reason)
         total = self.spent + piece
         self.usage = Usage(

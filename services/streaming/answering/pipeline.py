@@ -1,18 +1,16 @@
 """The default producer: question -> context -> chat -> events, as one async generator.
 
-It only says what happens; ending, recording, framing and sending are other rooms' work.
+It only says what happens; ending, logging, encoding and sending are other modules' work.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from functools import partial
-from typing import TypeVar
 
 import anyio
 
-from ...chat import Piece, Prompt, Turn, UnbilledCall, answer, check_citations
+from ...chat import Prompt, Turn, UnbilledCall, answer, check_citations
 from ...passages import Passage
-from ...progress import Progress, Report
+from ...progress import Progress
 from ..app import App
 from ..events import (
     Event,
@@ -25,8 +23,7 @@ from ..events import (
     Unmatched,
 )
 from ..question import Earlier, Question
-from ..run.channel import Channel, run_pump
-from ..run.stages import DEADLINE_MARGIN
+from ..run.stages import DEADLINE_MARGIN, report_event
 from .collector import AnswerCollector
 from .steps import Steps
 
@@ -38,8 +35,6 @@ UNMATCHED_LIMIT = 20
 
 # The step in which a model is asked.
 ANSWER_STEP = "answer"
-
-T = TypeVar("T")
 
 
 def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]:
@@ -67,7 +62,7 @@ def _is_known(event: Event, earlier: Earlier) -> bool:
     last = earlier.last_step
     if not isinstance(event, Status) or last is None:
         return False
-    # That the last of them goes on has been said too, by whoever took over.
+    # The process that took the run over has said that the last of them goes on.
     begins = event.status == "executing" and not event.elapsed_ms
     return event.step < last.step or (event.step == last.step and begins)
 
@@ -75,6 +70,12 @@ def _is_known(event: Event, earlier: Earlier) -> bool:
 async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     earlier = question.earlier
     steps = Steps(total=3)
+
+    def report(progress: Progress) -> None:
+        status = steps.report(progress)
+        if earlier is None or not _is_known(status, earlier):
+            report_event(status)
+
     begun = steps.begin("question", "Reading the question")
     session_id = question.session_id
     if session_id:
@@ -85,13 +86,12 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     yield steps.end(_describe_question(len(history)))
 
     yield steps.begin("search", "Searching the documents")
-    passages: tuple[Passage, ...] = ()
-    async with aclosing(merge_reports(partial(_search, question, history, app))) as found:
-        async for item in found:
-            if isinstance(item, Progress):
-                yield steps.report(item)
-            else:
-                passages = item
+    passages = await app.context.retrieve(
+        question.query,
+        question.top_k,
+        previous="\n".join(turn.question for turn in history) or None,
+        report=report,
+    )
     sources = tuple(_make_source(passage) for passage in passages)
     if earlier is not None and earlier.sources:
         sources = earlier.sources
@@ -100,7 +100,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     yield Sources(sources)
 
     yield steps.begin(ANSWER_STEP, "Writing the answer")
-    writing = AnswerCollector.after(question)
+    collector = AnswerCollector.resume_from(question)
     prompt = Prompt(
         question=question.query,
         passages=passages,
@@ -108,47 +108,29 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         max_tokens=app.settings.chat_tokens,
         so_far=question.so_far,
         until=_answer_deadline(question),
-        spent=writing.spent,
+        spent=collector.spent,
         unbilled_calls=_list_unbilled_calls(question),
     )
-    async with aclosing(merge_reports(partial(_write, prompt, app))) as pieces:
+    async with aclosing(answer(app.chat, prompt, report=report)) as pieces:
         async for piece in pieces:
-            if isinstance(piece, Progress):
-                yield steps.report(piece)
-            elif (event := writing.event(piece)) is not None:
+            if (event := collector.to_event(piece)) is not None:
                 yield event
-    text = writing.taken()
+    text = collector.take_text()
     if session_id and text:
         await _remember_turn(question, session_id, text, app)
     yield steps.end("Answer written", characters=len(text))
     yield Final(
         Result(
             answer=text,
-            finish_reason=writing.finish_reason,
+            finish_reason=collector.finish_reason,
             tools_used=("search",),
             session_id=session_id,
             sources=sources,
-            usage=writing.usage,
-            model=writing.model or app.chat.model,
+            usage=collector.usage,
+            model=collector.model or app.chat.model,
             grounding=_check_grounding(text, passages),
         )
     )
-
-
-async def merge_reports(
-    work: Callable[[Report], AsyncGenerator[T, None]],
-) -> AsyncGenerator[T | Progress, None]:
-    """What `work` yields and what it reports through its status callback, as they come."""
-    channel: Channel[T | Progress] = Channel()
-
-    def report(progress: Progress) -> None:
-        # A report that finds no room is dropped: there are fresher ones in front of it.
-        channel.put_now(progress)
-
-    async with run_pump(work(report), channel):
-        while (batch := await channel.take()) is not None:
-            for item in batch:
-                yield item
 
 
 async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
@@ -156,19 +138,6 @@ async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
     if question.session_id:
         turns = await app.log.read_turns(question.owner, question.session_id, HISTORY_TURNS)
     return tuple(Turn(question, said) for question, said in turns)
-
-
-async def _search(
-    question: Question, history: tuple[Turn, ...], app: App, report: Report
-) -> AsyncGenerator[tuple[Passage, ...], None]:
-    previous = "\n".join(turn.question for turn in history) or None
-    yield await app.context.retrieve(
-        question.query, question.top_k, previous=previous, report=report
-    )
-
-
-def _write(prompt: Prompt, app: App, report: Report) -> AsyncGenerator[Piece, None]:
-    return answer(app.chat, prompt, report=report)
 
 
 def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
@@ -205,7 +174,7 @@ def _check_grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | No
 
 async def _remember_turn(question: Question, session_id: str, text: str, app: App) -> None:
     log, turn = app.log, (question.query, text)
-    # Whoever went before may have come as far as this.
+    # An earlier producer may have come as far as this.
     known = question.earlier and await log.read_turns(question.owner, session_id, 1)
     if known != [turn]:
         await log.add_turn(question.owner, session_id, *turn)

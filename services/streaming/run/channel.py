@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from contextvars import Context
 from typing import Generic, TypeVar
 
 import anyio
@@ -148,15 +149,16 @@ async def run_pump(
     *,
     handshake: Callable[[T], bool] = lambda _item: False,
     until: Callable[[], float | None] = lambda: None,
+    context: Context | None = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    """Run `items` into `channel` in a task of its own while the block lasts.
+    """Run `items` into `channel` in a task of its own, in `context`, while the block lasts.
 
     After an item for which `handshake` is true, the generator goes on only when the reader has
     dealt with it. An exception of the generator is raised where the channel is read. On the way
     out the generator has been closed, its `finally` run, or a warning logged after
     `CLEANUP_SECONDS` seconds, or at the loop's time that `until` gives if that comes first.
     """
-    task = asyncio.create_task(_pump(items, channel, handshake))
+    task = asyncio.create_task(_pump(items, channel, handshake), context=context)
     try:
         yield task
     finally:

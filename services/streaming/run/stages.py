@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 
 from ...errors import RiverrunError
@@ -76,6 +77,19 @@ holds it while the next is waited for, and a thousand runs would hold a thousand
 """
 
 
+_put_report: ContextVar[Callable[[Event], object]] = ContextVar("put_report")
+
+
+def report_event(event: Event) -> None:
+    """Put `event` into the run whose producer calls this, beside what that yields.
+
+    For the callbacks of what a producer awaits. Never waits: a report that finds no room is
+    dropped, since there are fresher ones before it. Outside a run it does nothing.
+    """
+    if (put := _put_report.get(None)) is not None:
+        put(event)
+
+
 async def make_interruptible(
     events: AsyncGenerator[Output, None],
     *,
@@ -104,8 +118,12 @@ async def make_interruptible(
     if seconds_left is not None:
         cleanup.until = asyncio.get_running_loop().time() + seconds_left - ENDING_MARGIN
     channel: Channel[Output] = Channel(_CHANNEL_LIMIT, _cost)
+    context = copy_context()
+    context.run(_put_report.set, channel.put_now)
     async with (
-        run_pump(events, channel, handshake=_is_milestone, until=lambda: cleanup.until) as task,
+        run_pump(
+            events, channel, handshake=_is_milestone, until=lambda: cleanup.until, context=context
+        ) as task,
         _watch(channel, task, stop, seconds_left, cleanup),
     ):
         while (batch := await channel.take(heartbeat)) is not None:

@@ -1,8 +1,16 @@
 """What the pipeline tells a provider of the time it has."""
 
+import asyncio
+import json
+from typing import Any
+
 import anyio
 import pytest
 
+from services.passages import Passage
+from services.progress import Progress, Report, no_report
+from services.settings import Settings
+from services.streaming import App, handle_streaming_request
 from services.streaming.answering.pipeline import _answer_deadline
 from services.streaming.question import Question
 
@@ -14,3 +22,38 @@ async def test_a_provider_is_told_until_when() -> None:
     until = _answer_deadline(Question(query="q", seconds_left=30.0))
     assert until is not None
     assert 27 < until - anyio.current_time() < 30
+
+
+class Reporting:
+    """A library that reports what it does, and finds nothing until it may."""
+
+    def __init__(self) -> None:
+        self.may_go_on = asyncio.Event()
+        self.tasks = 0
+
+    async def retrieve(
+        self, *_question: Any, report: Report = no_report, **_known: Any
+    ) -> tuple[Passage, ...]:
+        report(Progress("Opening the shelf", 0.25))
+        await self.may_go_on.wait()
+        self.tasks = len(asyncio.all_tasks())
+        return ()
+
+
+@pytest.mark.anyio
+async def test_a_report_reaches_the_reader_at_once_and_costs_no_task() -> None:
+    """The producer's task and the run's are all that an answer takes beside its reader."""
+    library = Reporting()
+    before = len(asyncio.all_tasks())
+    response: Any = await handle_streaming_request(
+        {"query": "q"}, app=App(Settings(chat="extractive"), context=library)
+    )
+    said = []
+    async for chunk in response.body_iterator:
+        event = json.loads(chunk.partition(b"data: ")[2])
+        said.append(event.get("status", {}).get("description"))
+        if said[-1] == "Opening the shelf":
+            assert event["status"]["progress"] == pytest.approx((1 + 0.25) / 3, abs=0.001)
+            library.may_go_on.set()
+    assert said.index("Searching the documents") < said.index("Opening the shelf")
+    assert library.tasks == before + 2
