@@ -114,6 +114,7 @@ def stop_run(
     """
     cursor.stopped = True
     retries = parts.count_retries()
+    retries.was_answered = cursor.first_byte is not None or (cursor.asked and cursor.run_id != "")
 
     def send_stop() -> Conversation[None]:
         if not cursor.run_id and question is not None:
