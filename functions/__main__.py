@@ -18,10 +18,10 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions import chat, health, runs
+from functions.web import FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import default_app, http_app, shut_down, wait_closed
+from services.streaming import default_app, shut_down, wait_closed
 from services.streaming.http.responses import error_response
 
 SITE = ROOT / "netlify" / "site"
@@ -115,7 +115,7 @@ class _Site:
         self.reading: list[str] = []
         self.waiting: set[asyncio.Task[None]] = set()
         self._page = Starlette(routes=[Mount("/", StaticFiles(directory=SITE, html=True))])
-        self._nothing_here = http_app({})
+        self._functions = FunctionRoutes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -137,7 +137,7 @@ class _Site:
             await send(message)
 
         try:
-            await self._app(scope["path"])(scope, receive, send_and_track)
+            await self._find(scope)(scope, receive, send_and_track)
         except asyncio.CancelledError:
             # We are being ended. uvicorn would log a traceback for what it did itself.
             if task in self.waiting:
@@ -152,14 +152,12 @@ class _Site:
         for task in self.waiting:
             task.cancel()
 
-    def _app(self, path: str) -> ASGIApp:
-        if not path.startswith(("/api/", "/.netlify/")):
-            return self._page
-        if path.endswith("/health"):
-            return health.app
-        if "/chat/runs/" in path:
-            return runs.app
-        return chat.app if path.endswith("/chat") else self._nothing_here
+    def _find(self, scope: Scope) -> ASGIApp:
+        if (found := self._functions.find(scope)) is not None:
+            return found
+        path = scope["path"]
+        is_call = path.startswith(("/api/", "/.netlify/", "/v1/"))
+        return self._functions if is_call else self._page
 
 
 class _Server(uvicorn.Server):

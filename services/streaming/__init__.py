@@ -7,6 +7,14 @@ response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 
 from ..progress import Progress
 from .app import App, default_app, set_default_app, shut_down, wait_closed
+from .dialect_handlers import (
+    find_chat_run,
+    follow_run,
+    handle_chat_stream,
+    handle_question,
+    handle_response,
+    remember_chat,
+)
 from .events import (
     ErrorEvent,
     Final,
@@ -34,9 +42,12 @@ from .http.requests import (
     read_after,
     read_cursor,
     read_dialect,
+    read_dialect_question,
     read_owner,
     read_question,
     read_reader,
+    read_response_id,
+    read_starting_after,
 )
 from .question import Question, Reader
 
@@ -58,8 +69,13 @@ __all__ = [
     "Usage",
     "UsageEvent",
     "default_app",
+    "find_chat_run",
+    "follow_run",
+    "handle_chat_stream",
     "handle_health",
+    "handle_question",
     "handle_request",
+    "handle_response",
     "handle_resume",
     "handle_state",
     "handle_stop",
@@ -68,9 +84,13 @@ __all__ = [
     "read_after",
     "read_cursor",
     "read_dialect",
+    "read_dialect_question",
     "read_owner",
     "read_question",
     "read_reader",
+    "read_response_id",
+    "read_starting_after",
+    "remember_chat",
     "set_default_app",
     "shut_down",
     "wait_closed",

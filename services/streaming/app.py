@@ -16,6 +16,7 @@ from .run.registry import LiveRuns
 
 if TYPE_CHECKING:
     from ..chat import ChatProvider
+    from ..ledger import Ledger
     from ..runs.recordings import Recording
 
 _default: list["App"] = []
@@ -25,7 +26,8 @@ class App:
     """The parts of one process.
 
     `log` keeps the runs, `context` finds passages, `chat` writes answers, and `recordings` are
-    replayed instead of answering. `live` is the register of the runs that are live here.
+    replayed instead of answering; `ledger` keeps records beside the runs. `live` is the register
+    of the runs that are live here.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class App:
         context: Retriever | None = None,
         chat: "ChatProvider | None" = None,
         recordings: "tuple[Recording, ...] | None" = None,
+        ledger: "Ledger | None" = None,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
         self.live = LiveRuns(self.settings.max_streams)
@@ -43,6 +46,7 @@ class App:
         self._context = context
         self._chat = chat
         self._recordings = recordings
+        self._ledger = ledger
 
     @property
     def log(self) -> RunLog:
@@ -75,6 +79,15 @@ class App:
         if self._recordings is None:
             self._recordings = _open_recordings(self.settings)
         return self._recordings
+
+    @property
+    def ledger(self) -> "Ledger":
+        """The ledger beside the run log."""
+        if self._ledger is None:
+            from ..ledger import open_ledger
+
+            self._ledger = open_ledger(self.settings)
+        return self._ledger
 
     async def prepare(self) -> None:
         """Open every part now, so that the first question need not wait.

@@ -97,7 +97,7 @@ async def handle_request(
                 if entry.seq == 0:
                     with anyio.move_on_after(LEASE_RELEASE_SECONDS):
                         await app.live.wait_finished(run.id)
-                return terminal_response(entry, _make_reading(run, {}), dialect)
+                return terminal_response(entry, make_reading(run, {}), dialect)
     raise AssertionError("a run always ends with a terminal entry")
 
 
@@ -228,13 +228,14 @@ def _stream(
     return stream_response(
         entries,
         dialect,
-        _make_reading(run, options or {}),
+        make_reading(run, options or {}),
         after=after,
         afterwards=partial(app.live.wait_finished, run.id),
     )
 
 
-def _make_reading(run: Run, options: Mapping[str, Any]) -> Reading:
+def make_reading(run: Run, options: Mapping[str, Any]) -> Reading:
+    """What an encoder may know of a run besides its entries."""
     names = read_names(run.question)
     model = names.pop("model", "")
     return Reading(run_id=run.id, created=run.created, model=model, names=names, options=options)

@@ -37,7 +37,8 @@ ALLOWED_BANNED = re.compile(
 # variable, the parser that is copied because its packages share no code.
 SAME_BY_DESIGN = split_words(
     """
-    CONTENT_TYPE T app encoder handler logger main parse_json run translate_error
+    CONTENT_TYPE T app describe_answer describe_progress describe_refusal encoder handler logger
+    main parse_json parse_request run translate_error
     """
 )
 # Homonyms that are left, until their owner has renamed one.

@@ -44,6 +44,8 @@ class Dialect:
     `has_state`: its frames depend on the entries before, so a reading begins with the first.
     `describe_refusal` gives the JSON body (or the text) of an error before the first byte, and
     `describe_answer` the one of an answer that is not streamed; None: as the contract has them.
+    `describe_progress` gives the object of a run without an answer, from its reading and its error.
+    `parse_request` gives the fields of a question from a body, where its own URL has one.
     """
 
     content_type: str
@@ -53,6 +55,8 @@ class Dialect:
     has_state: bool = True
     describe_refusal: Callable[[Mapping[str, Any]], Mapping[str, Any] | str] | None = None
     describe_answer: Callable[[Reading, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    describe_progress: Callable[..., Mapping[str, Any]] | None = None
+    parse_request: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 @cache
@@ -67,6 +71,8 @@ def find_dialect(name: str) -> Dialect:
         has_state=getattr(module, "HAS_STATE", True),
         describe_refusal=getattr(module, "describe_refusal", None),
         describe_answer=getattr(module, "describe_answer", None),
+        describe_progress=getattr(module, "describe_progress", None),
+        parse_request=getattr(module, "parse_request", None),
     )
 
 

@@ -11,11 +11,45 @@ from typing import Any
 
 from ...runs import Entry
 from . import sse
+from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
 from .frames import frame, read_payload, read_token
 from .reading import Reading
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
+
+
+def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a question from an AG-UI `RunAgentInput`.
+
+    Tools of the page, its state and its context are offers to an agent: this one takes none of
+    them up. Messages of tools are passed over with them.
+    """
+    names = {}
+    for field in ("threadId", "runId"):
+        value = document.get(field)
+        if not isinstance(value, str) or not 0 < len(value) <= 128:
+            raise refuse(field, "must be a string of 1 to 128 characters")
+        names[field] = value
+    messages = [
+        ChatMessage(str(message.get("role")), read_parts(message.get("content"), "messages"))
+        for message in read_messages(document, "messages")
+        if message.get("role") != "tool"
+    ]
+    asked = read_asked(messages, "messages")
+    return {
+        "query": asked.query,
+        "history": asked.history,
+        "streaming": True,
+        "names": names,
+        "options": {},
+    }
+
+
+def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of an error before the first byte: the event it would be in the stream."""
+    message = " ".join(part for part in (failure["error"], failure.get("hint")) if part)
+    return {"type": "RUN_ERROR", "message": message, "code": failure["code"]}
 
 
 def encoder(reading: Reading) -> Callable[[Entry], bytes]:

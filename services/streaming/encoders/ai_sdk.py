@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import sse
+from .conversation import ChatMessage, read_asked, read_messages, refuse
 from .frames import frame, is_web_address, read_payload, read_token
 from .reading import Reading
 
@@ -30,6 +31,42 @@ MEDIA_TYPES: Mapping[str, str] = {
     "htm": "text/html",
 }
 """Of a document, by the ending of its address; `text/plain` for every other."""
+
+
+def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a question from what `useChat` posts; `chat` is its id for the conversation.
+
+    Of an earlier message only its text counts. The question itself may hold nothing else.
+    """
+    chat = document.get("id")
+    if not isinstance(chat, str) or not 0 < len(chat) <= 128:
+        raise refuse("id", "must be a string of 1 to 128 characters")
+    items = read_messages(document, "messages")
+    messages = [_read_message(item, is_last=item is items[-1]) for item in items]
+    asked = read_asked(messages, "messages")
+    # An answer that is asked for again replaces the message of that id.
+    replaced = document.get("messageId") if document.get("trigger") == "regenerate-message" else ""
+    names = {"messageId": replaced} if isinstance(replaced, str) and replaced else {}
+    return {
+        "query": asked.query,
+        "history": asked.history,
+        "streaming": True,
+        "names": names,
+        "options": {},
+        "chat": chat,
+    }
+
+
+def _read_message(item: Mapping[str, Any], *, is_last: bool) -> ChatMessage:
+    parts = item.get("parts")
+    if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
+        raise refuse("messages", "must hold messages with parts")
+    texts = [part.get("text") for part in parts if part.get("type") == "text"]
+    if is_last and len(texts) != len([part for part in parts if part.get("type") != "step-start"]):
+        raise refuse("messages", "ends with a file; only text is read here")
+    if not all(isinstance(text, str) for text in texts):
+        raise refuse("messages", "has a text part without text")
+    return ChatMessage(str(item.get("role")), "\n".join(map(str, texts)))
 
 
 def encoder(reading: Reading) -> Callable[[Entry], bytes]:

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import sse
+from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
 from .frames import frame, read_payload, read_token
 from .reading import Reading
 
@@ -31,6 +32,50 @@ FINISH_REASONS: Mapping[str, str] = {"length": "length", "budget": "length"}
 def completion_id(run_id: str) -> str:
     """The id by which OpenAI's clients know the run `run_id`."""
     return f"chatcmpl-{run_id}"
+
+
+def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a question from the body of `POST /v1/chat/completions`.
+
+    What tunes a model (`temperature`, `max_tokens` and the like) is passed over: the service
+    decides. What asks for something else than an answer in text is refused.
+    """
+    refuse_foreign(document)
+    if document.get("n") not in (None, 1):
+        raise refuse("n", "must be 1")
+    messages = [
+        ChatMessage(str(message.get("role")), read_parts(message.get("content"), "messages"))
+        for message in read_messages(document, "messages")
+    ]
+    asked = read_asked(messages, "messages")
+    wanted = document.get("stream_options")
+    include_usage = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
+    return {
+        "query": asked.query,
+        "history": asked.history,
+        "streaming": document.get("stream") is True,
+        "names": {"model": read_model_name(document)},
+        "options": {"include_usage": include_usage},
+    }
+
+
+def read_model_name(document: Mapping[str, Any]) -> str:
+    """The model's name as the client gave it: it comes back in every object."""
+    model = document.get("model", "riverrun")
+    if not isinstance(model, str) or not 0 < len(model) <= 128:
+        raise refuse("model", "must be a string of 1 to 128 characters")
+    return model
+
+
+def refuse_foreign(document: Mapping[str, Any]) -> None:
+    """Refuse what this service does not do, rather than answer something else."""
+    for field in ("tools", "functions"):
+        if document.get(field):
+            raise refuse(field, "are not called here: the service has tools of its own")
+    kinds = [document.get("response_format"), (document.get("text") or {}).get("format")]
+    for kind in kinds:
+        if isinstance(kind, Mapping) and kind.get("type", "text") != "text":
+            raise refuse("response_format", "must be text: answers are prose with citations")
 
 
 def encoder(reading: Reading) -> Callable[[Entry], bytes]:

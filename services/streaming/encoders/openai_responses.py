@@ -15,20 +15,72 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import openai_chat, sse
-from .frames import frame, is_web_address, read_payload, read_token, read_token_text
+from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
+from .frames import frame, read_payload, read_token, read_token_text
 from .lines import one_line
 from .reading import Reading
+from .response_objects import (
+    describe_answer,
+    describe_failure,
+    describe_progress,
+    describe_response,
+    make_part,
+)
+
+__all__ = [
+    "CONTENT_TYPE",
+    "SILENCE",
+    "describe_answer",
+    "describe_progress",
+    "describe_refusal",
+    "encoder",
+    "parse_request",
+]
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
 
-_CITATION = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
-_INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "budget": "max_output_tokens"}
+_RESPONSE_ID = re.compile(r"resp_([0-9a-f]{32})")
 
 
-def response_id(run_id: str) -> str:
-    """The id by which OpenAI's clients know the run `run_id`."""
-    return f"resp_{run_id}"
+def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a question from the body of `POST /v1/responses`.
+
+    `previous` is the run whose conversation goes on, where `previous_response_id` names one.
+    """
+    openai_chat.refuse_foreign(document)
+    if document.get("background"):
+        raise refuse("background", "is not needed: every response can be read on from its id")
+    given = document.get("input")
+    if isinstance(given, str):
+        messages = [ChatMessage("user", given)]
+    else:
+        items = read_messages(document, "input")
+        if any(item.get("type", "message") != "message" for item in items):
+            raise refuse("input", "must hold messages; other items are not read here")
+        messages = [
+            ChatMessage(str(item.get("role")), read_parts(item.get("content"), "input"))
+            for item in items
+        ]
+    asked = read_asked(messages, "input")
+    return {
+        "query": asked.query,
+        "history": asked.history,
+        "streaming": document.get("stream") is True,
+        "names": {"model": openai_chat.read_model_name(document)},
+        "options": {},
+        "previous": read_previous(document.get("previous_response_id")),
+    }
+
+
+def read_previous(value: Any) -> str:
+    """The run that `previous_response_id` names; "" for none."""
+    if value is None:
+        return ""
+    found = _RESPONSE_ID.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise refuse("previous_response_id", "is not an id that this service gave out")
+    return found[1]
 
 
 def encoder(reading: Reading) -> Callable[[Entry], bytes]:
@@ -36,61 +88,9 @@ def encoder(reading: Reading) -> Callable[[Entry], bytes]:
     return _ResponsesEncoder(reading).encode
 
 
-def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, Any]:
-    """The response object, with every field that OpenAI's clients may look for."""
-    return {
-        "id": response_id(reading.run_id),
-        "object": "response",
-        "created_at": int(reading.created),
-        "status": status,
-        "background": False,
-        "error": None,
-        "incomplete_details": None,
-        "instructions": None,
-        "max_output_tokens": None,
-        "metadata": dict(reading.names),
-        "model": reading.model,
-        "output": [],
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": True,
-        "temperature": None,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": None,
-        "truncation": "disabled",
-        "usage": None,
-        "user": None,
-        **known,
-    }
-
-
 def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
     """The body of an error before the first byte, as OpenAI's clients read it."""
     return openai_chat.describe_refusal(failure)
-
-
-def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The response object of an answer that is not streamed, or is over."""
-    answer, reason = result["answer"], result["finishReason"]
-    is_whole = reason not in ("length", "budget", "cancelled")
-    annotations = annotate(answer, result.get("sources") or [])
-    item = {
-        "id": f"msg_{reading.run_id}_0",
-        "type": "message",
-        "status": "completed" if is_whole else "incomplete",
-        "role": "assistant",
-        "content": [_part(answer, annotations)],
-    }
-    known: dict[str, Any] = {"output": [item], "usage": describe_usage(result.get("usage"))}
-    if is_whole:
-        return describe_response(reading, "completed", **known)
-    known["incomplete_details"] = {"reason": _INCOMPLETE.get(reason, reason)}
-    return describe_response(
-        reading, "cancelled" if reason == "cancelled" else "incomplete", **known
-    )
 
 
 class _ResponsesEncoder:
@@ -149,7 +149,9 @@ class _ResponsesEncoder:
             output_index=self._message,
             item=self._item("in_progress", []),
         )
-        return head + self._emit("response.content_part.added", **self._place(), part=_part("", []))
+        return head + self._emit(
+            "response.content_part.added", **self._place(), part=make_part("", [])
+        )
 
     def _delta(self, text_json: bytes, text: str) -> bytes:
         self._text.append(text)
@@ -172,7 +174,7 @@ class _ResponsesEncoder:
         if not self._is_open:
             return b""
         text = "".join(self._text)
-        place, part = self._place(), _part(text, annotations)
+        place, part = self._place(), make_part(text, annotations)
         noted = b"".join(
             self._emit(
                 "response.output_text.annotation.added",
@@ -232,54 +234,9 @@ class _ResponsesEncoder:
         return written + closed + self._emit(f"response.{kind}", response=response)
 
     def _on_error(self, document: dict[str, Any]) -> bytes:
-        part = _part("".join(self._text), [])
+        part = make_part("".join(self._text), [])
         output = [self._item("incomplete", [part])] if self._is_open else []
         closed = self._close("incomplete", [])
-        error = describe_error(document)
+        error = describe_failure(document)
         response = describe_response(self._reading, "failed", output=output, error=error)
         return closed + self._emit("response.failed", response=response)
-
-
-def _part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
-
-
-def annotate(text: str, sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The citations of `text` as annotations, in the order in which they stand there."""
-    cited = (
-        (int(number), found.span())
-        for found in _CITATION.finditer(text)
-        for number in found[1].split(",")
-    )
-    known = range(1, len(sources) + 1)
-    return [_annotation(sources[number - 1], *span) for number, span in cited if number in known]
-
-
-def _annotation(source: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
-    if is_web_address(source["uri"]):
-        cited = {"type": "url_citation", "url": source["uri"], "title": source["title"]}
-        return {**cited, "start_index": start, "end_index": end}
-    cited = {"type": "file_citation", "file_id": source["id"], "filename": source["uri"]}
-    return {**cited, "index": start}
-
-
-def describe_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Usage as Responses counts it; None where it is not known."""
-    if usage is None:
-        return None
-    given, written = usage.get("inputTokens", 0), usage.get("outputTokens", 0)
-    return {
-        "input_tokens": given,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": usage.get("reasoningTokens", 0)},
-        "total_tokens": given + written,
-    }
-
-
-def describe_error(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error of the contract in the two words that Responses has for one, and its sentence."""
-    throttled = error["code"] in ("rate_limited", "provider_throttled", "budget_exceeded")
-    kind = "rate_limit_exceeded" if throttled else "server_error"
-    message = " ".join(part for part in (error["error"], error.get("hint")) if part)
-    return {"code": kind, "message": f"{message} ({error['code']})"}

@@ -6,7 +6,7 @@ contract's statuses (docs/contract.md, section 4) and nothing of runs or provide
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -43,17 +43,23 @@ _ORIGIN = re.compile(rf"https?://(?P<host>{_HOST.pattern})", re.ASCII | re.IGNOR
 
 
 def http_app(
-    routes: Mapping[str, Mapping[str, Endpoint]], settings: Settings | None = None
+    routes: Mapping[str, Mapping[str, Endpoint]],
+    settings: Settings | None = None,
+    *,
+    bases: Sequence[str] = BASES,
+    dialect: str = "native",
 ) -> Starlette:
-    """An ASGI app of `routes`: path (below either base) -> method -> endpoint.
+    """An ASGI app of `routes`: path (below each of `bases`) -> method -> endpoint.
 
     What an endpoint raises as `RiverrunError` becomes the contract's error object with its
-    status; anything else is logged and becomes a plain 500. Without `settings` the process's
-    own are read when the first request comes.
+    status, in the shape that the clients of `dialect` read; anything else is logged and becomes a
+    plain 500. Without `settings` the process's own are read when the first request comes.
     """
     app = Starlette(
         routes=[
-            _route(base + path, endpoints) for base in BASES for path, endpoints in routes.items()
+            _route(base + path, endpoints, dialect)
+            for base in bases
+            for path, endpoints in routes.items()
         ],
         exception_handlers={
             HTTPException: _answer_not_found,
@@ -69,7 +75,7 @@ def http_app(
     return app
 
 
-def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
+def _route(path: str, endpoints: Mapping[str, Endpoint], dialect: str) -> Route:
     allow = {"Allow": ", ".join((*endpoints, "OPTIONS"))}
 
     async def dispatch(request: Request) -> Response:
@@ -78,18 +84,18 @@ def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
             if (endpoint := endpoints.get(request.method)) is not None:
                 return await endpoint(request)
         except RiverrunError as error:
-            return error_response(error)
+            return error_response(error, dialect=dialect)
         except ClientDisconnect:
             return Response(status_code=400)  # it left in the middle of its body: nobody reads this
         except Exception as error:  # noqa: BLE001 - `error_response` logs it
             # Here, not in Starlette's outermost layer, so that a web page may read the answer.
             ours = RiverrunError(_OURS)
             ours.__cause__ = error
-            return error_response(ours)
+            return error_response(ours, dialect=dialect)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=allow)
         refused = RequestError(f"Use {allow['Allow']} here.", code="method_not_allowed")
-        return error_response(refused, headers=allow)
+        return error_response(refused, dialect=dialect, headers=allow)
 
     route = Route(path, dispatch)
     route.methods = None  # every method comes here; HEAD must not quietly start a run

@@ -27,6 +27,7 @@ URL_LIMIT = 8 * 1024
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?")
+_RESPONSE = re.compile(r"resp_([0-9a-f]{32})")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 # An HTTP API waits this long for its function and sends nothing before, in seconds.
@@ -61,6 +62,34 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
     )
     accept = ", ".join(request.headers.getlist("accept"))
     return _negotiate(question, accept)
+
+
+async def read_dialect_question(
+    request: Request, dialect: str, settings: Settings | None = None
+) -> tuple[Question, dict[str, Any]]:
+    """The question that a client of `dialect` posts, and what else its body says.
+
+    Raises `RequestError` or `InvalidQuestionError`, as `read_question` does.
+    """
+    settings = settings or default_app().settings
+    owner = read_owner(request, settings)
+    parse_request = find_dialect(dialect).parse_request
+    assert parse_request is not None, f"{dialect} has no requests of its own"
+    fields = parse_request(await read_object(request))
+    checked = parse_question({"query": fields.pop("query")})
+    question = replace(
+        checked,
+        streaming=fields.pop("streaming"),
+        history=fields.pop("history"),
+        names=fields.pop("names"),
+        options=fields.pop("options"),
+        dialect=dialect,
+        owner=owner,
+        idempotency_key=_read_idempotency_key(request),
+        seconds_left=seconds_left(request, settings),
+        response_seconds_left=settings.response_seconds,
+    )
+    return question, fields
 
 
 def parse_question(data: object, **known: Any) -> Question:
@@ -121,6 +150,22 @@ def read_after(request: Request) -> int:
     text = request.query_params.get("after", "") or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise RequestError("after must be a sequence number: a whole number from 0 up.")
+    return int(text)
+
+
+def read_response_id(request: Request) -> str:
+    """The run of a path that names a response as OpenAI's clients do. Raises `RequestError`."""
+    found = _RESPONSE.fullmatch(request.path_params["response"])
+    if found is None:
+        raise RequestError("There is no such response.", code="not_found")
+    return found[1]
+
+
+def read_starting_after(request: Request) -> int:
+    """The `starting_after` parameter: the last number that a client has, -1 for none."""
+    text = request.query_params.get("starting_after", "") or "-1"
+    if text != "-1" and not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise RequestError("starting_after must be a sequence number.")
     return int(text)
 
 

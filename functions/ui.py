@@ -1,0 +1,56 @@
+"""`/api/ui/chat`: Riverrun for `useChat` and the other front ends of the AI SDK."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.lambda_runtime import export_handler
+from services.streaming import (
+    find_chat_run,
+    handle_chat_stream,
+    handle_question,
+    handle_stop,
+    http_app,
+    read_dialect_question,
+    read_owner,
+    read_reader,
+    remember_chat,
+    shut_down,
+)
+
+DIALECT = "ai_sdk"
+
+
+async def chat(request: Request) -> Response:
+    """Answer the last message of a chat, and keep which run the chat is at."""
+    question, more = await read_dialect_question(request, DIALECT)
+    response = await handle_question(question)
+    if run := response.headers.get("x-run-id"):
+        await remember_chat(more["chat"], run, owner=question.owner)
+    return response
+
+
+async def stream(request: Request) -> Response:
+    """Send the answer that a chat is at from its beginning; 204 when it is over."""
+    return await handle_chat_stream(
+        request.path_params["chat"],
+        DIALECT,
+        owner=read_owner(request),
+        reader=await read_reader(request),
+    )
+
+
+async def stop(request: Request) -> Response:
+    """Stop the answer that a chat is at."""
+    owner = read_owner(request)
+    run = await find_chat_run(request.path_params["chat"], owner=owner)
+    return await handle_stop(run, owner=owner)
+
+
+ROUTES = {
+    "/ui/chat": {"POST": chat},
+    "/ui/chat/{chat}/stream": {"GET": stream},
+    "/ui/chat/{chat}/stop": {"POST": stop},
+}
+
+app = http_app(ROUTES, dialect=DIALECT)
+handler = export_handler(app, on_shutdown=shut_down)

@@ -1,0 +1,91 @@
+"""A conversation as clients send it: messages in, one question and the turns before it out.
+
+The history is the client's, so a message that was edited, or an answer that was asked for again,
+is simply another history. It is a stranger's word: what it calls system or developer is passed
+over, what is no text is refused, and only the last turns are used.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..question import InvalidQuestionError
+
+MESSAGES_LIMIT = 500
+TURNS_LIMIT = 12
+ANSWER_LIMIT = 8_000
+"""Characters of an earlier answer that are kept: the model is given its beginning."""
+
+_TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal"})
+_PASSED_OVER = frozenset({"system", "developer", "activity", "reasoning"})
+
+
+class ChatMessage(NamedTuple):
+    """One message: who said it, and its text."""
+
+    role: str
+    text: str
+
+
+class Asked(NamedTuple):
+    """What a client asks: the question, and the (question, answer) turns before it."""
+
+    query: str
+    history: tuple[tuple[str, str], ...]
+
+
+def refuse(field: str, message: str) -> InvalidQuestionError:
+    """An error that names the field of the request it is about."""
+    return InvalidQuestionError(({"field": field, "message": message},))
+
+
+def read_messages(document: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    """A field that is a list of objects. Raises `InvalidQuestionError` when it is none."""
+    value = document.get(field)
+    if not isinstance(value, list) or not value or len(value) > MESSAGES_LIMIT:
+        raise refuse(field, f"must be a list of 1 to {MESSAGES_LIMIT} messages")
+    if not all(isinstance(item, Mapping) for item in value):
+        raise refuse(field, "must hold objects")
+    return value
+
+
+def read_parts(content: Any, field: str) -> str:
+    """The text of a message's content: a string, or a list of text parts.
+
+    Raises `InvalidQuestionError` for a part that is no text.
+    """
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise refuse(field, "must be a string or a list of parts")
+    texts = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        text = (part.get("text") or part.get("refusal")) if kind in _TEXT_PARTS else None
+        if not isinstance(text, str):
+            raise refuse(field, f"has a part of the type {kind!r}; only text is read here")
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def read_asked(messages: Iterable[ChatMessage], field: str) -> Asked:
+    """The last message as the question, what is before it as turns, the oldest first.
+
+    Raises `InvalidQuestionError` when the last one is not the user's.
+    """
+    said = [message for message in messages if message.role not in _PASSED_OVER]
+    for message in said:
+        if message.role not in ("user", "assistant"):
+            raise refuse(field, f"has a message of the role {message.role!r}, which is not read")
+    if not said or said[-1].role != "user":
+        raise refuse(field, "must end with a message of the user")
+    turns: list[tuple[str, str]] = []
+    question = ""
+    for message in said[:-1]:
+        if message.role == "user":
+            question = message.text
+        elif question:
+            turns.append((question, message.text[:ANSWER_LIMIT]))
+            question = ""
+    return Asked(said[-1].text, tuple(turns[-TURNS_LIMIT:]))

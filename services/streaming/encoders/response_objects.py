@@ -1,0 +1,120 @@
+"""The objects of OpenAI's Responses: the response itself, its text with annotations, its usage."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .frames import is_web_address
+from .reading import Reading
+
+_CITATION = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
+_INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "budget": "max_output_tokens"}
+
+
+def response_id(run_id: str) -> str:
+    """The id by which OpenAI's clients know the run `run_id`."""
+    return f"resp_{run_id}"
+
+
+def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, Any]:
+    """The response object, with every field that OpenAI's clients may look for."""
+    return {
+        "id": response_id(reading.run_id),
+        "object": "response",
+        "created_at": int(reading.created),
+        "status": status,
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "max_output_tokens": None,
+        "metadata": dict(reading.names),
+        "model": reading.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "store": True,
+        "temperature": None,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "truncation": "disabled",
+        "usage": None,
+        "user": None,
+        **known,
+    }
+
+
+def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The response object of an answer that is not streamed, or is over."""
+    answer, reason = result["answer"], result["finishReason"]
+    is_whole = reason not in ("length", "budget", "cancelled")
+    annotations = annotate(answer, result.get("sources") or [])
+    item = {
+        "id": f"msg_{reading.run_id}_0",
+        "type": "message",
+        "status": "completed" if is_whole else "incomplete",
+        "role": "assistant",
+        "content": [make_part(answer, annotations)],
+    }
+    known: dict[str, Any] = {"output": [item], "usage": describe_usage(result.get("usage"))}
+    if is_whole:
+        return describe_response(reading, "completed", **known)
+    known["incomplete_details"] = {"reason": _INCOMPLETE.get(reason, reason)}
+    return describe_response(
+        reading, "cancelled" if reason == "cancelled" else "incomplete", **known
+    )
+
+
+def make_part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+
+
+def describe_progress(reading: Reading, failure: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The response object of a run that is being answered, or whose `failure` ended it."""
+    if failure is None:
+        return describe_response(reading, "in_progress")
+    return describe_response(reading, "failed", error=describe_failure(failure))
+
+
+def annotate(text: str, sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The citations of `text` as annotations, in the order in which they stand there."""
+    cited = (
+        (int(number), found.span())
+        for found in _CITATION.finditer(text)
+        for number in found[1].split(",")
+    )
+    known = range(1, len(sources) + 1)
+    return [_annotation(sources[number - 1], *span) for number, span in cited if number in known]
+
+
+def _annotation(source: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
+    if is_web_address(source["uri"]):
+        cited = {"type": "url_citation", "url": source["uri"], "title": source["title"]}
+        return {**cited, "start_index": start, "end_index": end}
+    cited = {"type": "file_citation", "file_id": source["id"], "filename": source["uri"]}
+    return {**cited, "index": start}
+
+
+def describe_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Usage as Responses counts it; None where it is not known."""
+    if usage is None:
+        return None
+    given, written = usage.get("inputTokens", 0), usage.get("outputTokens", 0)
+    return {
+        "input_tokens": given,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": usage.get("reasoningTokens", 0)},
+        "total_tokens": given + written,
+    }
+
+
+def describe_failure(error: Mapping[str, Any]) -> dict[str, Any]:
+    """An error of the contract in the two words that Responses has for one, and its sentence."""
+    throttled = error["code"] in ("rate_limited", "provider_throttled", "budget_exceeded")
+    kind = "rate_limit_exceeded" if throttled else "server_error"
+    message = " ".join(part for part in (error["error"], error.get("hint")) if part)
+    return {"code": kind, "message": f"{message} ({error['code']})"}
