@@ -23,6 +23,7 @@ from ..errors import RiverrunError
 from ..runs import Entry, Run
 from .answering.producer import Producer
 from .app import App, default_app
+from .deadlines import LEASE_RELEASE_SECONDS
 from .encoders import Reading, find_dialect
 from .http.body import RequestError
 from .http.requests import Cursor, make_fingerprint, parse_question
@@ -37,10 +38,6 @@ from .run.stages import Observer
 from .run.transcript import Transcript
 
 logger = logging.getLogger("riverrun.health")
-
-# How long a JSON answer waits for its run to be paused, in seconds: a function that has answered
-# is frozen.
-LEASE_RELEASE_SECONDS = 0.2
 
 # A part that does not open now may open after a deploy: the advice for the next try, in seconds.
 RETRY_AFTER = "10"

@@ -12,6 +12,7 @@ from ...chat import Prompt, Turn, UnbilledCall, answer, check_citations
 from ...passages import Passage
 from ...progress import Progress
 from ..app import App
+from ..deadlines import PRODUCER_MARGIN
 from ..events import (
     Event,
     Final,
@@ -23,7 +24,7 @@ from ..events import (
     Unmatched,
 )
 from ..question import Earlier, Question
-from ..run.stages import DEADLINE_MARGIN, report_event
+from ..run.stages import report_event
 from .collector import AnswerCollector
 from .steps import Steps
 
@@ -158,7 +159,7 @@ def _answer_deadline(question: Question) -> float | None:
     """When the answer has to be whole, by the clock of the event loop."""
     if question.seconds_left is None:
         return None
-    return anyio.current_time() + question.seconds_left - DEADLINE_MARGIN
+    return anyio.current_time() + question.seconds_left - PRODUCER_MARGIN
 
 
 def _check_grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:

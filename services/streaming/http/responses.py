@@ -13,15 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from ...errors import RiverrunError
 from ...runs import Entry
+from ..deadlines import CLOSE_SECONDS
 from ..encoders import Dialect, Reading, find_dialect, frames
 from ..events import payload
 from ..run.log_writer import Entries
 from ..run.transcript import make_error_event
 
 logger = logging.getLogger("riverrun.http")
-
-# How long a body may take to close after its reader left, in seconds.
-CLOSE_SECONDS = 3.0
 
 _FINAL = b'{"type":"final","result":'
 

@@ -17,6 +17,7 @@ import anyio
 from ...errors import RiverrunError
 from ...runs import Entry, Run
 from ..app import App
+from ..deadlines import BODY_MARGIN, FRONT_MARGIN, PARTIAL_READ_SECONDS
 from ..events import Partial, Paused
 from ..question import Reader
 from ..run.checkpoint import read_transcript
@@ -27,15 +28,6 @@ from ..run.transcript import make_error_event
 from .presence import on_first_reader, on_last_reader_left
 
 logger = logging.getLogger("riverrun.run")
-
-# A body ends by itself this long before the platform ends the function, or the front the body,
-# in seconds. Before the first, the run has been let go already (`DEADLINE_MARGIN`).
-BODY_MARGIN = 1.4
-FRONT_MARGIN = 1.0
-
-# How long the last look into the log may take, in seconds: the body still ends a second before
-# the platform ends the function.
-PARTIAL_READ_SECONDS = 0.3
 
 
 class ReaderSession:

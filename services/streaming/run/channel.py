@@ -15,15 +15,11 @@ from typing import Generic, TypeVar
 import anyio
 
 from ...errors import RiverrunError
+from ..deadlines import CLEANUP_SECONDS, SECOND_CANCEL_SECONDS
 
 logger = logging.getLogger("riverrun.run")
 
 T = TypeVar("T")
-
-# How long a producer may take to run its `finally` after it was told to end, in seconds. One
-# that is not done by then is told once more, and given the short time to hear it.
-CLEANUP_SECONDS = 2.0
-SECOND_CANCEL_SECONDS = 0.05
 
 
 class Channel(Generic[T]):

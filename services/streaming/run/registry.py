@@ -9,16 +9,10 @@ from typing import Protocol
 
 from ...errors import RiverrunError
 from ...runs import Entry, Run
+from ..deadlines import PAUSE_NOTICE_SECONDS, SHUTDOWN_NOTICE_SECONDS
 from ..events import Partial
 from .channel import Channel
 from .errors import PausedError
-
-# How long the readers of a run that was paused have to read its last entries, in seconds.
-PAUSE_NOTICE_SECONDS = 0.05
-
-# How long the readers of a run that is produced here wait for word of how it was paused when the
-# process is ended, in seconds; then they are disconnected without.
-SHUTDOWN_NOTICE_SECONDS = 0.17
 
 
 class BusyError(RiverrunError):

@@ -19,6 +19,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 
 from ...errors import RiverrunError
+from ..deadlines import ENDING_MARGIN, PRODUCER_MARGIN, SHUTDOWN_CLEANUP_SECONDS
 from ..events import (
     KINDS,
     ErrorEvent,
@@ -37,14 +38,6 @@ from .transcript import EVENT_OVERHEAD, Transcript, split_tokens, trim_event
 logger = logging.getLogger("riverrun.run")
 
 Observer = Callable[[Event], object]
-
-# The producer is told to end this many seconds before the platform would kill us, and however
-# long it takes over that, its run goes on to end or to pause LAST_WORD seconds before.
-DEADLINE_MARGIN = 1.7
-ENDING_MARGIN = 1.5
-
-# What a producer has for its `finally` when the process is being ended, in seconds.
-SHUTDOWN_CLEANUP_SECONDS = 0.1
 
 # What one run may say in all, as `Transcript.size` counts it: a producer that never ends is
 # ended before it has filled the memory.
@@ -104,13 +97,13 @@ async def make_interruptible(
     context variables. Yields what has come since the reader last asked, all at once; an empty
     list after each `heartbeat` seconds without an event. After tokens it lets more of them
     gather for `pace` seconds, or until `GATHER_LIMIT` bytes have. When
-    `stop` is done, or `DEADLINE_MARGIN` before `seconds_left` have passed, the producer is
+    `stop` is done, or `PRODUCER_MARGIN` before `seconds_left` have passed, the producer is
     cancelled at once, however slow the reader, and what is raised is the result of `stop`
     (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
     work that it announces begins.
     """
     over = stop is not None and stop.done()
-    if over or (seconds_left is not None and seconds_left <= DEADLINE_MARGIN):
+    if over or (seconds_left is not None and seconds_left <= PRODUCER_MARGIN):
         # What is over before it began is never begun: no model is paid for it.
         await events.aclose()
         raise _stop_error(stop) if over else DeadlineError()
@@ -154,7 +147,7 @@ async def _watch(
 
     timer = None
     if seconds_left is not None:
-        timer = loop.call_later(seconds_left - DEADLINE_MARGIN, end, DeadlineError())
+        timer = loop.call_later(seconds_left - PRODUCER_MARGIN, end, DeadlineError())
     if stop is not None:
         stop.add_done_callback(asked)
     try:

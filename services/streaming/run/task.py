@@ -14,12 +14,12 @@ import anyio
 
 from ...errors import RiverrunError
 from ...runs import Entry, Run, RunLog, SequenceConflictError
+from ..deadlines import DELIVERY_SECONDS, PRODUCER_MARGIN
 from ..events import Partial
 from .channel import Channel
 from .errors import PausedError, reader_left_error
 from .log_writer import EntryBatches
 from .registry import LiveRuns
-from .stages import DEADLINE_MARGIN
 from .transcript import Transcript
 
 logger = logging.getLogger("riverrun.run")
@@ -27,10 +27,9 @@ logger = logging.getLogger("riverrun.run")
 # What one reader may lag behind before it reads on from the log, in bytes.
 READER_WINDOW = 64 * 1024
 
-# After entries of these kinds the run waits for the readers that keep up, so that a status is
-# on the wire before its work begins; a reader that takes longer, in seconds, is not waited for.
+# After entries of these kinds the run waits for the readers that keep up, so that a status is on
+# the wire before its work begins; `DELIVERY_SECONDS` at most.
 _MILESTONES = frozenset({"status", "final", "error"})
-DELIVERY_SECONDS = 0.05
 
 
 class RunTask:
@@ -76,7 +75,7 @@ class RunTask:
         self.task = asyncio.create_task(self._write(batches))
         self.task.add_done_callback(lambda _task: self._live.remove_task(self))
         if self._may_wait and seconds_left is not None:
-            delay = max(0.0, seconds_left - DEADLINE_MARGIN)
+            delay = max(0.0, seconds_left - PRODUCER_MARGIN)
             timer = asyncio.get_running_loop().call_later(delay, self._stop_waiting)
             self.task.add_done_callback(lambda _task: timer.cancel())
         self._live.add_task(self)

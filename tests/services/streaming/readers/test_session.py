@@ -15,9 +15,10 @@ from services.streaming import (
     handle_streaming_request,
     shut_down,
 )
+from services.streaming.deadlines import BODY_MARGIN
 from services.streaming.events import Paused
 from services.streaming.question import Reader
-from services.streaming.readers.session import BODY_MARGIN, ReaderSession
+from services.streaming.readers.session import ReaderSession
 from services.streaming.run.errors import PausedError
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (

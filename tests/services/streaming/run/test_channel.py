@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.errors import RiverrunError
-from services.streaming.run import channel as subject
-from services.streaming.run.channel import CLEANUP_SECONDS, Channel, run_pump
+from services.streaming.deadlines import CLEANUP_SECONDS, SECOND_CANCEL_SECONDS
+from services.streaming.run.channel import Channel, run_pump
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -252,7 +252,7 @@ async def test_one_that_will_not_end_is_left_with_a_warning(
     released.set()
     task.cancel()
     await asyncio.wait({task})
-    assert ended - began == pytest.approx(1 + CLEANUP_SECONDS + subject.SECOND_CANCEL_SECONDS)
+    assert ended - began == pytest.approx(1 + CLEANUP_SECONDS + SECOND_CANCEL_SECONDS)
     assert "has not ended" in caplog.text
 
 

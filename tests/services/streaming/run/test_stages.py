@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.errors import RiverrunError, SetupError
+from services.streaming.deadlines import CLEANUP_SECONDS, PRODUCER_MARGIN
 from services.streaming.events import (
     ErrorEvent,
     Event,
@@ -28,10 +29,8 @@ from services.streaming.events import (
     UsageEvent,
 )
 from services.streaming.run import stages as subject
-from services.streaming.run.channel import CLEANUP_SECONDS
 from services.streaming.run.errors import StoppedError
 from services.streaming.run.stages import (
-    DEADLINE_MARGIN,
     Batches,
     Output,
     complete,
@@ -614,7 +613,7 @@ async def test_a_run_that_is_stopped_before_it_began_never_begins() -> None:
     stop = asyncio.get_running_loop().create_future()
     stop.set_result(None)
     assert make_error_event(await run(said(), stop=stop)).code == "cancelled"
-    assert make_error_event(await run(said(), seconds_left=DEADLINE_MARGIN)).code == "deadline"
+    assert make_error_event(await run(said(), seconds_left=PRODUCER_MARGIN)).code == "deadline"
     assert begun == []
 
 
@@ -669,7 +668,7 @@ async def test_the_deadline_is_told_a_second_before_the_platform_ends_us() -> No
     assert (failure.code, failure.retryable) == ("deadline", True)
     assert failure.partial is not None
     assert failure.partial.answer == "so far"
-    assert closed == [30 - DEADLINE_MARGIN]
+    assert closed == [30 - PRODUCER_MARGIN]
     assert now() <= 30 - 1
 
 
