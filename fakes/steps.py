@@ -27,7 +27,7 @@ LONGEST = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer with an HTTP status and no stream."""
+    """An answer with an HTTP status and no stream. A body of bytes is sent as it is."""
 
     status: int
     body: Any
@@ -156,11 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
     def _refuse(self, refusal: Refusal) -> None:
-        body = json.dumps(refusal.body).encode()
+        exact = isinstance(refusal.body, bytes)
+        body = refusal.body if exact else json.dumps(refusal.body).encode()
         self.send_response(refusal.status)
         for name, value in refusal.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
+        if "Content-Type" not in refusal.headers:
+            self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -9,6 +9,9 @@ from typing import Any
 
 from ..provider import Usage
 
+# A router calls an end "stop" that its model service called so.
+_FAILED_NATIVELY = frozenset(("error", "network_error", "abort", "insufficient_system_resource"))
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionChunk:
@@ -35,6 +38,9 @@ def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:
     delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or choice
     text, thought = _read_content(delta.get("content", delta.get("text")))
     end = choice.get("finish_reason")
+    native = choice.get("native_finish_reason")
+    if isinstance(native, str) and native.lower() in _FAILED_NATIVELY:
+        end = native
     return CompletionChunk(
         text,
         thought or _read_thought(delta),

@@ -97,6 +97,7 @@ class OpenAIProvider:
                         if reader.is_cut:
                             break
                         stream.is_thinking = reader.is_thinking
+                reason = "length" if reader.is_cut else stream.find_end(has_text=reader.has_text)
             except Exception as error:
                 if not stream.is_whole:
                     raise translate_error(error) from error
@@ -104,7 +105,7 @@ class OpenAIProvider:
                     logger.warning(
                         "The model's stream failed after its answer was whole.", exc_info=error
                     )
-            reason = "length" if reader.is_cut else stream.find_end(has_text=reader.has_text)
+                reason = stream.find_end(has_text=reader.has_text)
             for piece in reader.finish(is_whole=stream.is_good(reason)):
                 yield piece
             self._is_thinker = self._is_thinker or reader.has_thoughts

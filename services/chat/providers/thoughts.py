@@ -177,9 +177,11 @@ class ThinkingSplitter:
         return "", said
 
     def _is_real(self, found: re.Match[str]) -> bool:
-        # An answer about such tags quotes them.
+        # An answer about such tags quotes them, or has both.
         before = "".join(self._said) + self._held[: found.start()]
-        return before[-1:] not in ("`", "'", '"', "“", "«") and before.count("```") % 2 == 0
+        has_opening = found[0].lower().replace("/", "") in before.lower()
+        is_quoted = before[-1:] in ("'", '"', "“", "«") or before.count("`") % 2 == 1
+        return not has_opening and not is_quoted
 
     def _find_partial(self, longest: int) -> int:
         """Return where in the held text a closing tag may begin that is not whole yet."""

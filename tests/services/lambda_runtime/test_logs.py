@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import pairwise
 
 from services.lambda_runtime.logs import MAX_CAUSE_LENGTH, MAX_CAUSES, JsonLines
 
@@ -19,7 +20,7 @@ def format_error(error: BaseException) -> dict[str, object]:
 
 def chain(*errors: BaseException) -> BaseException:
     """The first of `errors`, caused by the next one, and so on."""
-    for error, cause in zip(errors, errors[1:], strict=False):
+    for error, cause in pairwise(errors):
         error.__cause__ = cause
     return errors[0]
 
