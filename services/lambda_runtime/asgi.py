@@ -48,6 +48,7 @@ class Exchange:
         "_ended",
         "_event_stream",
         "_heartbeat",
+        "_held",
         "_plain",
         "_request_sent",
         "is_gone",
@@ -66,6 +67,7 @@ class Exchange:
         self._ended: asyncio.Event | None = None
         self._begun = False
         self._plain = False  # the body needs nothing but sending
+        self._held = (False, False)
         self._bodiless = False
         self._event_stream = False
         self._bytes_due: int | None = None  # of a declared Content-Length, in bytes
@@ -115,6 +117,15 @@ class Exchange:
             self._plain = False
             self._end_exchange()
 
+    def hold(self) -> None:
+        """Refuse what the application sends, as if the caller had gone, until `release`."""
+        self._held = (self.is_gone, self._plain)
+        self.is_gone, self._plain = True, False
+
+    def release(self) -> None:
+        """As before `hold`."""
+        self.is_gone, self._plain = self._held
+
     def fail(self, status: int, failure: wire.Failure) -> None:
         """The application will not complete its response: say so in the phase it is in.
 
@@ -127,7 +138,7 @@ class Exchange:
             self._answer.start(Head(status, (("content-type", "text/plain; charset=utf-8"),)))
             self._bodiless = self.scope["method"] == "HEAD"
             self._begin(empty=self._bodiless)
-            self._complete(b"" if self._bodiless else _encode_phrase(status), failure)
+            self._complete(b"" if self._bodiless else encode_phrase(status), failure)
             return
         if not self._begun:
             self._begin(empty=False)
@@ -241,7 +252,8 @@ _LAST_EVENTS = {
 }
 
 
-def _encode_phrase(status: int) -> bytes:
+def encode_phrase(status: int) -> bytes:
+    """The reason phrase of a status, as the body that says it."""
     from http import HTTPStatus
 
     return HTTPStatus(status).phrase.encode()

@@ -60,6 +60,16 @@ class RuntimeAPI:
         """The first address did not answer: try the others first (localhost may be two)."""
         self._addresses = self._addresses[1:] + self._addresses[:1]
 
+    def send_blocking(self, request: bytes, timeout: float) -> None:
+        """Send a whole request on a connection of its own, without the event loop.
+
+        For the watchdog's thread. Waits for the reply, and does not read it: the request ends
+        its invocation, whatever is said to it. Raises `OSError`.
+        """
+        with socket.create_connection((self._name, self._port), timeout=timeout) as connection:
+            connection.sendall(request)
+            connection.recv(1)
+
     async def _resolve(self) -> list[Address]:
         try:  # on Lambda it is always a number, which needs no thread to look up
             # Bytes: text would load the codec for international names, a millisecond.

@@ -22,6 +22,7 @@ from .threads import HandlerThreads
 
 logger = logging.getLogger(__name__)
 
+TAKEOVER_SECONDS = 0.5  # seconds for an answer from outside the loop
 CONFIRM_SECONDS = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
 
 
@@ -44,7 +45,7 @@ class RuntimeConfig(NamedTuple):
 class Delivery:
     """The answers to one invocation: a whole one, an error, or a stream on a connection."""
 
-    __slots__ = ("_api_connection", "_config", "_invocation")
+    __slots__ = ("_api_connection", "_config", "_invocation", "_is_taken_over")
 
     def __init__(
         self, config: RuntimeConfig, invocation: Invocation, api_connection: RuntimeApiConnection
@@ -52,6 +53,7 @@ class Delivery:
         self._config = config
         self._invocation = invocation
         self._api_connection = api_connection
+        self._is_taken_over = False
 
     def head(self, content_type: str) -> bytes:
         """The head of a streamed answer."""
@@ -60,6 +62,25 @@ class Delivery:
             host=self._config.api.host,
             attempt_id=self._invocation.attempt_id,
             content_type=content_type,
+        )
+
+    def whole(self, body: bytes, content_type: str = wire.JSON) -> bytes:
+        """A whole answer."""
+        return wire.response(
+            self._invocation.id,
+            body,
+            host=self._config.api.host,
+            attempt_id=self._invocation.attempt_id,
+            content_type=content_type,
+        )
+
+    def error(self, failure: wire.Failure) -> bytes:
+        """An error instead of an answer."""
+        return wire.invocation_error(
+            self._invocation.id,
+            failure,
+            host=self._config.api.host,
+            attempt_id=self._invocation.attempt_id,
         )
 
     async def open(self) -> Connection:
@@ -83,31 +104,30 @@ class Delivery:
         if not (self._config.environment.keep_alive and connection.is_idle):
             connection.close()
 
+    def take_over(self, request: bytes) -> None:
+        """Answer from outside the event loop; what the loop delivers later is dropped."""
+        self._is_taken_over = True
+        logger.error("The application blocks the event loop at the deadline; ended from outside.")
+        self._config.api.send_blocking(request, TAKEOVER_SECONDS)
+
     async def respond(self, body: bytes, content_type: str = wire.JSON) -> None:
         """Send a whole answer, or, over Lambda's limit, an error that says so."""
         if len(body) > wire.BUFFERED_LIMIT:
             problem = f"The response has {len(body)} bytes; Lambda takes {wire.BUFFERED_LIMIT}."
             await self.report(wire.Failure("Function.ResponseSizeTooLarge", problem))
             return
-        request = wire.response(
-            self._invocation.id,
-            body,
-            host=self._config.api.host,
-            attempt_id=self._invocation.attempt_id,
-            content_type=content_type,
-        )
-        self._read_verdict(await self._api_connection.post(request))
+        await self._post(self.whole(body, content_type))
 
     async def report(self, failure: wire.Failure) -> None:
         """Send an error instead of an answer."""
+        if self._is_taken_over:
+            return
         logger.error("%s: %s", failure.name or failure.type, failure.message)
-        request = wire.invocation_error(
-            self._invocation.id,
-            failure,
-            host=self._config.api.host,
-            attempt_id=self._invocation.attempt_id,
-        )
-        self._read_verdict(await self._api_connection.post(request))
+        await self._post(self.error(failure))
+
+    async def _post(self, request: bytes) -> None:
+        if not self._is_taken_over:
+            self._read_verdict(await self._api_connection.post(request))
 
     async def confirm(self, connection: Connection, *, ended: bool) -> None:
         """Read Lambda's verdict on a streamed answer; it comes when the caller has all of it."""

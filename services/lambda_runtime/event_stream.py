@@ -29,9 +29,9 @@ class EventStreamPosition:
         if frame.endswith(EVENT_ENDS):
             self._at_line_start, self._has_fields = True, False
         else:
-            if self._after_cr and frame.startswith(b"\n"):  # the other half of a line's end
-                frame = frame[1:]
-            for line in frame.splitlines(keepends=True):
+            # After CR a line feed is the other half of the same line's end.
+            rest = frame[1:] if self._after_cr and frame.startswith(b"\n") else frame
+            for line in rest.splitlines(keepends=True):
                 self._feed_line(line.rstrip(b"\r\n"), ended=line.endswith((b"\n", b"\r")))
         if frame:
             self._after_cr = frame.endswith(b"\r")

@@ -1,12 +1,7 @@
-"""Answer one invocation: which way it is carried, and what each failure means.
+"""Answer one invocation: which way it is carried, and what happens in which order.
 
-How an answer is worded is in `wire`, how an application is talked to in `asgi` and `function`;
-here is what happens in which order, and what a failure means:
-
-1. before the first byte: a status of 500 (504 at the deadline, 503 at shutdown) for HTTP, an
-   invocation error for everything else;
-2. after it: the trailers, and a last event where an event stream can take one;
-3. after the end: a line in the log.
+How an answer is worded is in `wire`, how an application is talked to in `asgi` and `function`,
+what a failure means in `outcome`.
 """
 
 import json
@@ -14,19 +9,21 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from . import failures, function, wire
 from . import payload as payloads
 from .answer import StreamedAnswer
-from .asgi import Exchange
+from .asgi import Exchange, encode_phrase
 from .client import RuntimeApiConnection, RuntimeAPIError
 from .connection import Connection
 from .delivery import Delivery, RuntimeConfig
+from .head import Head
 from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
 from .json_input import parse_json
-from .results import MarshalError
+from .outcome import DEADLINE, UNSENT, Outcome, conclude, to_failure
+from .takeover import TEXT, Takeover, stream_of
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
@@ -34,15 +31,15 @@ logger = logging.getLogger(__name__)
 DEADLINE_MARGIN = 1.2  # seconds before the deadline; the last byte leaves a full second before it
 
 
-class Outcome(NamedTuple):
-    """How the application's code ended: with a value, an error, or cut short."""
-
-    value: object = None
-    error: BaseException | None = None
-    stopped_by: Literal["", "deadline", "shutdown"] = ""
+LEAST_SECONDS = 0.5
+"""An invocation that comes with less than this is answered with the deadline's error at once,
+and nothing is called: cold fronts, a retry at the last moment, a clock that is wrong."""
+FUNCTION_RESERVE = 0.3  # seconds before the deadline in which a blocked function is ended
 
 
-Supervise = Callable[[Callable[[], Awaitable[object]], float, InvocationScope], Awaitable[Outcome]]
+Supervise = Callable[
+    [Callable[[], Awaitable[object]], float, InvocationScope, Takeover | None], Awaitable[Outcome]
+]
 
 
 class InvocationHandler:
@@ -105,7 +102,13 @@ class InvocationHandler:
         from . import buffered
 
         answer = buffered.BufferedAnswer()
-        await self._exchange(Exchange(scope, body, answer))
+        exchange = Exchange(scope, body, answer)
+
+        def timed_out() -> bytes:
+            late = buffered.write_response(payload, shape, Head(504, TEXT), encode_phrase(504))
+            return self._delivery.whole(_to_json(late))
+
+        await self._exchange(exchange, Takeover(self._delivery, self._due(), timed_out))
         await self._delivery.respond(
             _to_json(buffered.write_response(payload, shape, *answer.result))
         )
@@ -116,23 +119,35 @@ class InvocationHandler:
             writer = StreamWriter(connection, self._delivery.head(wire.HTTP_INTEGRATION))
             exchange = Exchange(scope, body, StreamedAnswer(writer, multi_value=multi_value))
             connection.on_answer = exchange.disconnect
+            takeover = Takeover(
+                self._delivery,
+                self._due(),
+                partial(
+                    stream_of,
+                    self._delivery,
+                    504,
+                    DEADLINE,
+                    bodiless=scope["method"] == "HEAD",
+                    multi_value=multi_value,
+                ),
+                exchange=exchange,
+                has_begun=lambda: writer.has_begun,
+                finish=lambda: exchange.fail(504, DEADLINE),
+            )
             if connection.loss is None:
-                await self._exchange(exchange)
+                await self._exchange(exchange, takeover)
             if writer.has_begun and connection.is_connected:
                 await self._delivery.confirm(connection, ended=writer.has_ended)
                 return
         finally:
             self._delivery.close(connection)
-        await self._delivery.report(_UNSENT)
+        await self._delivery.report(UNSENT)
 
-    async def _exchange(self, exchange: Exchange) -> None:
+    async def _exchange(self, exchange: Exchange, takeover: Takeover) -> None:
         """Run the application over one exchange, and complete what it left incomplete."""
         run = partial(self._config.application.run, exchange.scope, exchange.receive, exchange.send)
-        if (left := self._time_left()) > 0:
-            outcome = await self._supervise(run, left, self._invocation_scope)
-        else:
-            outcome = Outcome(stopped_by="deadline")
-        _conclude(exchange, outcome)
+        outcome = await self._supervise(run, self._time_left(), self._invocation_scope, takeover)
+        conclude(exchange, outcome)
         self._invocation_scope.context.run(failures.release_frames, outcome.error)
 
     # Handler functions
@@ -141,17 +156,21 @@ class InvocationHandler:
         """As under the stock runtime the function has all its time: Lambda does the killing."""
         run = self._config.application.run
         left = self._invocation.deadline - self._config.clock()
+        if left < LEAST_SECONDS:
+            left = 0.0
         if function.is_generator_function(run):
             work: Callable[[], Awaitable[object]] = partial(_join_frames, run, payload, context)
         else:
             work = partial(function.call, run, payload, context, self._config.threads)
-        outcome = await self._supervise(work, left, self._invocation_scope)
+        due = self._invocation.deadline - FUNCTION_RESERVE
+        takeover = Takeover(self._delivery, due, partial(self._delivery.error, DEADLINE))
+        outcome = await self._supervise(work, left, self._invocation_scope, takeover)
         if isinstance(outcome.value, tuple):
             await self._delivery.respond(*outcome.value)
             return
         if outcome.error is not None:
             logger.error("The function failed.", exc_info=outcome.error)
-        await self._delivery.report(_to_failure(outcome))
+        await self._delivery.report(to_failure(outcome))
         if self._config.threads.is_stuck:
             raise RuntimeAPIError(
                 "The function still runs after its deadline. The process ends, as Lambda ends it."
@@ -164,10 +183,18 @@ class InvocationHandler:
             frames = partial(
                 function.iterate_frames, self._config.application.run, payload, context
             )
+            takeover = Takeover(
+                self._delivery,
+                self._due(),
+                partial(self._delivery.error, DEADLINE),
+                has_begun=lambda: writer.has_begun,
+                finish=partial(writer.end, failure=DEADLINE),
+            )
             outcome = await self._supervise(
                 partial(_send_frames, writer, connection, frames),
                 self._time_left(),
                 self._invocation_scope,
+                takeover,
             )
             failed = outcome.error is not None or bool(outcome.stopped_by)
             if failed:
@@ -175,37 +202,28 @@ class InvocationHandler:
             if connection.is_connected and (writer.has_begun or not failed):
                 if not writer.has_begun:
                     writer.begin()
-                writer.end(failure=_to_failure(outcome) if failed else None)
+                if not writer.has_ended:
+                    writer.end(failure=to_failure(outcome) if failed else None)
                 await self._delivery.confirm(connection, ended=True)
                 return
         finally:
             self._delivery.close(connection)
-        await self._delivery.report(_to_failure(outcome) if connection.is_connected else _UNSENT)
+        await self._delivery.report(to_failure(outcome) if connection.is_connected else UNSENT)
 
     # Both
 
     def _time_left(self) -> float:
-        """Seconds the application has; short functions keep three quarters of their time."""
+        """Seconds the application has; short functions keep three quarters of their time.
+
+        Nothing where no answer could be given in what is left: it would be cut in its beginning.
+        """
         left = self._invocation.deadline - self._config.clock()
-        return left - min(DEADLINE_MARGIN, left / 4)
+        return 0.0 if left < LEAST_SECONDS else left - min(DEADLINE_MARGIN, left / 4)
 
-
-def _conclude(exchange: Exchange, outcome: Outcome) -> None:
-    """Say in the log how it ended, and on the wire what the phase still allows."""
-    if outcome.stopped_by == "deadline":
-        logger.error("The application was stopped at the deadline.")
-        exchange.fail(504, _DEADLINE)
-    elif outcome.stopped_by == "shutdown":
-        logger.warning("The application was stopped because the sandbox is shutting down.")
-        exchange.fail(503, _SHUTDOWN)
-    elif exchange.is_gone:
-        logger.info("The caller went away before the response was complete.")
-    elif outcome.error is not None:
-        logger.error("The application failed.", exc_info=outcome.error)
-        exchange.fail(500, _BROKEN)
-    elif exchange.state != "complete":
-        logger.error("The application returned without completing its response.")
-        exchange.fail(500, _BROKEN)
+    def _due(self) -> float:
+        """When the watchdog looks: the loop has had a good part of the margin for its own end."""
+        left = self._invocation.deadline - self._config.clock()
+        return self._invocation.deadline - 0.85 * min(DEADLINE_MARGIN, max(left, 0.0) / 4)
 
 
 async def _send_frames(
@@ -215,7 +233,7 @@ async def _send_frames(
 ) -> None:
     async with aclosing(frames()) as found:
         async for frame in found:
-            if connection.loss is not None or connection.has_reply:
+            if connection.loss is not None or connection.has_reply or writer.has_ended:
                 raise ConnectionResetError("The caller has gone; this response has no reader.")
             if not writer.has_begun:
                 writer.begin()
@@ -228,33 +246,6 @@ async def _join_frames(
 ) -> tuple[bytes, str]:
     async with aclosing(function.iterate_frames(run, payload, context)) as frames:
         return b"".join([frame async for frame in frames]), wire.JSON
-
-
-_BROKEN = wire.Failure(
-    "Runtime.StreamError",
-    "The application failed before its response was complete. The function's log says why.",
-)
-_UNSENT = wire.Failure(
-    "Runtime.StreamError", "The connection for the answer was lost before its first byte."
-)
-_DEADLINE = wire.Failure(
-    "Runtime.DeadlineReached", "The response was not complete before the deadline."
-)
-_SHUTDOWN = wire.Failure(
-    "Runtime.Shutdown", "The sandbox was shut down before the response was complete."
-)
-
-
-def _to_failure(outcome: Outcome) -> wire.Failure:
-    if outcome.stopped_by == "shutdown":
-        return _SHUTDOWN
-    if outcome.error is None:
-        return _DEADLINE
-    if isinstance(outcome.error, SystemExit):  # here it ends no process that others share
-        return wire.Failure("Runtime.ExitError", f"The function exits: {outcome.error.code}.")
-    if isinstance(outcome.error, MarshalError):
-        return wire.Failure("Runtime.MarshalError", str(outcome.error))
-    return failures.describe_error(outcome.error)
 
 
 def _to_json(value: object) -> bytes:

@@ -9,15 +9,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
 
 from .client import RuntimeApiConnection
 from .delivery import RuntimeConfig
 from .invocation import Invocation, current
-from .invocation_handler import InvocationHandler, Outcome
+from .invocation_handler import InvocationHandler
 from .invocation_scope import InvocationScope, track
+from .outcome import Outcome
 from .reply import ProtocolError
+from .takeover import Takeover
 from .task_ledger import WAIT_SECONDS, TaskLedger
+from .watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +38,15 @@ class Runtime:
         self._config = config
         self._concurrency = config.environment.concurrency
         self._ledger = TaskLedger()
+        self._watchdog: Watchdog | None = None
         self._pollers: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run(self) -> None:
         """Poll and answer. Returns after `stop`; raises `RuntimeAPIError` when it cannot go on."""
-        with track():
+        self._watchdog = Watchdog(self._config.clock)
+        with track(), closing(self._watchdog):
             for number in range(self._concurrency or 1):
                 task = asyncio.create_task(self._poll(), name=f"poller-{number}")
                 self._pollers.add(task)
@@ -112,8 +118,14 @@ class Runtime:
         run: Callable[[], Awaitable[object]],
         seconds: float,
         invocation_scope: InvocationScope,
+        takeover: Takeover | None = None,
     ) -> Outcome:
-        """Run the application's code as a task of its own, for `seconds` at most."""
+        """Run the application's code as a task of its own, for `seconds` at most.
+
+        `takeover` is for the watchdog, in case that code blocks the loop.
+        """
+        if seconds <= 0:
+            return Outcome(stopped_by="deadline")
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
         task = loop.create_task(_capture_outcome(run, ended), context=invocation_scope.context)
@@ -123,6 +135,9 @@ class Runtime:
             max(seconds, 0), _set_outcome, ended, Outcome(stopped_by="deadline")
         )
         self._running.add(task)
+        watchdog = self._watchdog
+        if takeover is not None and watchdog is not None:
+            watchdog.watch(takeover)
         try:
             outcome = await ended
             if outcome.stopped_by:
@@ -134,6 +149,8 @@ class Runtime:
         finally:
             timer.cancel()
             self._running.discard(task)
+            if takeover is not None and watchdog is not None:
+                watchdog.leave(takeover)
         if self._stopping and isinstance(outcome.error, asyncio.CancelledError):
             return Outcome(stopped_by="shutdown")
         return outcome

@@ -671,7 +671,7 @@ async def test_a_generator_that_will_not_stop_is_left_behind_and_named(
                 continue
 
     async with run_runtime(app) as h:
-        call = await h.invoke(http(), seconds=0.4)
+        call = await h.invoke(http(), seconds=0.8)
         assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.DeadlineReached"
         await works(h)
         free.set()

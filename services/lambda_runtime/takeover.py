@@ -1,0 +1,69 @@
+"""The ending of one invocation, written by the watchdog while the event loop is blocked.
+
+Before the first byte it is a whole request on a connection of its own, so that nothing of the
+loop is touched; after it, the end of the stream that was begun. It knows what an ending says;
+when one is due is the watchdog's.
+"""
+
+from collections.abc import Callable
+
+from . import wire
+from .asgi import Exchange, encode_phrase
+from .delivery import Delivery
+from .head import Head, to_prelude
+
+TEXT = (("content-type", "text/plain; charset=utf-8"),)
+
+
+class Takeover:
+    """What the watchdog may do to one invocation.
+
+    `request` makes the whole ending; `finish` ends a stream that `has_begun`.
+    """
+
+    __slots__ = ("_delivery", "_exchange", "_finish", "_has_begun", "_request", "due")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        due: float,
+        request: Callable[[], bytes],
+        *,
+        exchange: Exchange | None = None,
+        has_begun: Callable[[], bool] = lambda: False,
+        finish: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.due = due
+        self._delivery = delivery
+        self._exchange = exchange
+        self._request = request
+        self._has_begun = has_begun
+        self._finish = finish
+
+    def hold(self) -> None:
+        """Refuse what the application sends from now on."""
+        if self._exchange is not None:
+            self._exchange.hold()
+
+    def release(self) -> None:
+        """Allow it again."""
+        if self._exchange is not None:
+            self._exchange.release()
+
+    def end_outside(self) -> None:
+        """Write the ending. Raises `OSError` when the Runtime API cannot be reached."""
+        if self._has_begun():
+            self.release()
+            self._finish()
+        else:
+            self._delivery.take_over(self._request())
+
+
+def stream_of(
+    delivery: Delivery, status: int, failure: wire.Failure, *, bodiless: bool, multi_value: bool
+) -> bytes:
+    """A whole streamed response, as a request to the Runtime API."""
+    prelude = to_prelude(Head(status, TEXT), empty=bodiless, multi_value=multi_value)
+    body = b"" if bodiless else encode_phrase(status)
+    parts = (wire.chunk(prelude), wire.chunk(body), wire.last_chunk(failure))
+    return delivery.head(wire.HTTP_INTEGRATION) + b"".join(parts)
