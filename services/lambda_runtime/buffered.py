@@ -124,6 +124,8 @@ def answer_payload(
 
     try:
         shape, scope, body = payloads.read(event)
+    except payloads.NotHttpError:
+        raise  # answered, the message of a queue would be deleted
     except payloads.PayloadError as error:
         return write_refusal(error)
     scope["aws.event"], scope["aws.context"] = event, context

@@ -116,16 +116,17 @@ class Delivery:
             problem = f"The response has {len(body)} bytes; Lambda takes {wire.BUFFERED_LIMIT}."
             await self.report(wire.Failure("Function.ResponseSizeTooLarge", problem))
             return
-        await self._post(self.whole(body, content_type))
+        await self.send(self.whole(body, content_type))
 
     async def report(self, failure: wire.Failure) -> None:
         """Send an error instead of an answer."""
         if self._is_taken_over:
             return
         logger.error("%s: %s", failure.name or failure.type, failure.message)
-        await self._post(self.error(failure))
+        await self.send(self.error(failure))
 
-    async def _post(self, request: bytes) -> None:
+    async def send(self, request: bytes) -> None:
+        """Send a request that ends the invocation, and read the verdict on it."""
         if not self._is_taken_over:
             self._read_verdict(await self._api_connection.post(request))
 

@@ -23,7 +23,7 @@ from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
 from .json_input import parse_json
 from .outcome import DEADLINE, UNSENT, Outcome, conclude, to_failure
-from .takeover import TEXT, Takeover, stream_of
+from .takeover import TEXT, Takeover, stream_whole
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
@@ -86,11 +86,11 @@ class InvocationHandler:
     async def _serve(self, payload: Any, context: Context) -> None:
         try:
             shape, scope, body = payloads.read(payload)
+        except payloads.NotHttpError as error:
+            await self._delivery.report(wire.Failure("Runtime.NotAnHttpRequest", error.message))
+            return
         except payloads.PayloadError as error:
-            from . import buffered
-
-            logger.warning("The payload was refused: %s", error.message)
-            await self._delivery.respond(_to_json(buffered.write_refusal(error)))
+            await self._refuse(payload, error)
             return
         scope["aws.event"] = payload
         scope["aws.context"] = context
@@ -113,6 +113,20 @@ class InvocationHandler:
             _to_json(buffered.write_response(payload, shape, *answer.result))
         )
 
+    async def _refuse(self, payload: Any, error: payloads.PayloadError) -> None:
+        """Answer 400 to an HTTP request that cannot be read, as its front reads answers."""
+        from . import buffered
+
+        logger.warning("The payload was refused: %s", error.message)
+        refusal = buffered.write_refusal(error)
+        shape = payloads.shape_of(payload)
+        if self._is_streaming and shape and payloads.may_stream(payload, shape):
+            head = Head(refusal["statusCode"], tuple(refusal["headers"].items()))
+            body = refusal["body"].encode()
+            await self._delivery.send(stream_whole(self._delivery, head, body))
+        else:
+            await self._delivery.respond(_to_json(refusal))
+
     async def _stream(self, scope: dict[str, Any], body: bytes, *, multi_value: bool) -> None:
         connection = await self._delivery.open()
         try:
@@ -123,12 +137,11 @@ class InvocationHandler:
                 self._delivery,
                 self._due(),
                 partial(
-                    stream_of,
+                    stream_whole,
                     self._delivery,
-                    504,
+                    Head(504, TEXT),
+                    b"" if scope["method"] == "HEAD" else encode_phrase(504),
                     DEADLINE,
-                    bodiless=scope["method"] == "HEAD",
-                    multi_value=multi_value,
                 ),
                 exchange=exchange,
                 has_begun=lambda: writer.has_begun,

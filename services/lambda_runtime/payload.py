@@ -31,13 +31,17 @@ class PayloadError(LambdaRuntimeError):
     code = "invalid_request"
 
 
+class NotHttpError(PayloadError):
+    """The payload is an event of another kind: a queue's, a schedule's, a socket's."""
+
+
 def shape_of(payload: object) -> Shape | None:
     """Which front wrote the payload, or None when it is no HTTP request."""
     if not isinstance(payload, dict):
         return None
     context = payload.get("requestContext")
-    if not isinstance(context, dict):
-        return None
+    if not isinstance(context, dict) or "methodArn" in payload or "routeArn" in payload:
+        return None  # an authorizer is asked about a request, and not to answer it
     if "elb" in context:
         return "alb"
     if payload.get("version") == "2.0" and isinstance(context.get("http"), dict):
@@ -62,12 +66,13 @@ def may_stream(payload: Mapping[str, Any], shape: Shape) -> bool:
 
 
 def read(payload: object) -> tuple[Shape, dict[str, Any], bytes]:
-    """Shape, scope and body of any payload. Raises `PayloadError` when it is no HTTP request."""
+    """Shape, scope and body of any payload. Raises `NotHttpError` for other events."""
     shape = shape_of(payload)
     if shape is None or not isinstance(payload, dict):
-        raise PayloadError(
+        raise NotHttpError(
             "This function answers HTTP requests: payload format 2.0 (Function URL, HTTP API), "
-            "1.0 (REST API) or a load balancer's. This payload is none of them."
+            "1.0 (REST API) or a load balancer's. This payload is none of them. Give events of "
+            "other kinds a handler function of their own."
         )
     return (shape, *read_request(payload, shape))
 

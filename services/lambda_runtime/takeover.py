@@ -8,7 +8,7 @@ when one is due is the watchdog's.
 from collections.abc import Callable
 
 from . import wire
-from .asgi import Exchange, encode_phrase
+from .asgi import Exchange
 from .delivery import Delivery
 from .head import Head, to_prelude
 
@@ -59,11 +59,10 @@ class Takeover:
             self._delivery.take_over(self._request())
 
 
-def stream_of(
-    delivery: Delivery, status: int, failure: wire.Failure, *, bodiless: bool, multi_value: bool
+def stream_whole(
+    delivery: Delivery, head: Head, body: bytes, failure: wire.Failure | None = None
 ) -> bytes:
-    """A whole streamed response, as a request to the Runtime API."""
-    prelude = to_prelude(Head(status, TEXT), empty=bodiless, multi_value=multi_value)
-    body = b"" if bodiless else encode_phrase(status)
+    """A whole streamed response, as one request to the Runtime API."""
+    prelude = to_prelude(head, empty=not body, multi_value=False)
     parts = (wire.chunk(prelude), wire.chunk(body), wire.last_chunk(failure))
     return delivery.head(wire.HTTP_INTEGRATION) + b"".join(parts)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.lambda_runtime import payload as payloads
-from services.lambda_runtime.payload import PayloadError
+from services.lambda_runtime.payload import NotHttpError, PayloadError
 from tests.services.lambda_runtime.harness import URL_DOMAIN, http, run_runtime
 from tests.services.lambda_runtime.servers import fetch, uvicorn, view_mangum, view_stream
 
@@ -265,7 +265,7 @@ def test_every_optional_field_may_be_null(shape: str, name: str) -> None:
     assert payloads.read(payload)[1:] == payloads.read(MINIMAL[shape])[1:]
 
 
-REFUSED: dict[str, Any] = {
+OTHER_EVENTS: dict[str, Any] = {
     "nothing": None,
     "a list": [],
     "a text": "hello",
@@ -277,6 +277,26 @@ REFUSED: dict[str, Any] = {
     "a queue's records": {"Records": [{"eventSource": "aws:sqs", "body": "x"}]},
     "a socket's message": {"requestContext": {"connectionId": "c", "eventType": "MESSAGE"}},
     "a lattice request": {"version": "2.0", "path": "/", "method": "GET", "requestContext": {}},
+    "a rule's event": {"version": "0", "detail-type": "Scheduled Event", "detail": {}},
+    "a socket's connection": {
+        "headers": {"Host": "x"},
+        "requestContext": {"routeKey": "$connect", "eventType": "CONNECT", "connectionId": "c"},
+    },
+    "a REST API's authorizer": {
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:eu-west-1:1:a/b/GET/",
+        "httpMethod": "GET",
+        "path": "/",
+        "requestContext": {},
+    },
+    "an HTTP API's authorizer": {
+        "version": "2.0",
+        "type": "REQUEST",
+        "routeArn": "arn:aws:execute-api:eu-west-1:1:a/b/GET/",
+        "requestContext": {"http": {"method": "GET"}},
+    },
+}
+REFUSED: dict[str, Any] = {
     "no method": {"version": "2.0", "requestContext": {"http": {}}},
     "a method of null": {"version": "2.0", "requestContext": {"http": {"method": None}}},
     "a balancer without method": {"requestContext": {"elb": {}}},
@@ -300,14 +320,34 @@ async def test_what_is_no_request_is_a_400_and_never_reaches_the_application(nam
     with pytest.raises(PayloadError):
         payloads.read(payload)
     async with run_runtime(unreachable) as h:
-        call = await h.invoke(payload)
-    assert call.path.endswith("/response")
-    assert call.header("content-type") == "application/json"
-    assert call.json["statusCode"] == 400
-    error = json.loads(call.json["body"])
-    assert (error["type"], error["code"]) == ("error", "invalid_request")
-    assert isinstance(error["error"], str)
+        streamed = await h.invoke(payload)
+    async with run_runtime(unreachable, mode="buffered") as h:
+        whole = (await h.invoke(payload)).json
+    for status, body in [
+        (streamed.prelude["statusCode"], streamed.content)
+        if streamed.header("Lambda-Runtime-Function-Response-Mode")
+        else (streamed.json["statusCode"], streamed.json["body"]),
+        (whole["statusCode"], whole["body"]),
+    ]:
+        error = json.loads(body)
+        assert (status, error["type"], error["code"]) == (400, "error", "invalid_request")
+        assert isinstance(error["error"], str)
     assert (await view_mangum(unreachable, payload)).status == 400
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["response_stream", "buffered"])
+@pytest.mark.parametrize("name", OTHER_EVENTS)
+async def test_other_events_are_invocation_errors(name: str, mode: Any) -> None:
+    """Answered with success, a queue's message would be deleted and an authorizer's word final."""
+    payload = OTHER_EVENTS[name]
+    async with run_runtime(unreachable, mode=mode) as h:
+        call = await h.invoke(payload)
+    assert call.path.endswith("/error")
+    kind = call.header("Lambda-Runtime-Function-Error-Type")
+    assert kind == "Runtime.NotAnHttpRequest"
+    with pytest.raises(NotHttpError):
+        await view_mangum(unreachable, payload)
 
 
 async def unreachable(scope: Any, receive: Any, send: Any) -> None:
