@@ -7,7 +7,7 @@ in the logger's output, attached with ``raise ... from``, never in `message`.
 
 
 class RiverrunError(Exception):
-    """A failure with a stable code and a message fit for the person who asked.
+    """A failure with a stable code and a message fit for a client.
 
     `retryable` says that the same request may succeed later; `retry_after_ms` says when.
     `hint` is one sentence of advice.
@@ -37,7 +37,7 @@ class SetupError(RiverrunError):
     """The installation is at fault: a setting, an index, a model file, a directory.
 
     Raised at start or before a model is paid. A command prints `message` as its one line;
-    over HTTP the client is told `internal` and the log gets the rest.
+    over HTTP the client is shown `internal` and the logger gets the rest.
     """
 
     code = "internal"

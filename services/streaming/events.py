@@ -152,7 +152,7 @@ class Partial:
 class ErrorEvent:
     """The end of a run that did not work (`error` on the wire).
 
-    `error` is a sentence for the person who asked; `code` is stable (docs/errors.md).
+    `error` is a sentence for people to read; `code` is stable (docs/errors.md).
     """
 
     error: str
@@ -171,7 +171,7 @@ class ErrorEvent:
 class Paused:
     """This body ends here, the run does not: it is read on, and goes on, from `cursor`.
 
-    Said to one reader who can come back, and never kept. `resume_after_ms` is how long to wait.
+    Sent to one reader that can come back, and never kept. `resume_after_ms` is how long to wait.
     """
 
     reason: PauseReason

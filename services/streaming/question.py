@@ -62,13 +62,13 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What somebody asked, and how they want to be answered.
+    """A question, and how its client wants to be answered.
 
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
     memory, "" a new session. `resume`, `seconds_left` and `response_seconds_left` are those of
-    `Reader`. `so_far` is what earlier invocations already said of the answer: whoever goes on with
-    it says only what comes after it. `earlier` is all that is known of them. `history` is the
-    conversation as the client tells it, (question, answer) pairs, oldest first; `names` are the
+    `Reader`. `so_far` is what earlier invocations already said of the answer: a producer that goes
+    on with it says only what comes after it. `earlier` is all that is known of them. `history` is
+    the conversation as the client tells it, (question, answer) pairs, oldest first; `names` are the
     ids and the model by which the client knows the run, `options` what this reader wants of its
     dialect (`encoders.Reading`).
     """
@@ -93,7 +93,7 @@ class Question:
 
     @property
     def reader(self) -> Reader:
-        """Whoever asks, as the first reader of the answer."""
+        """The client that asks, as the first reader of the answer."""
         return Reader(
             resume=self.resume,
             seconds_left=self.seconds_left,
@@ -108,7 +108,7 @@ _KEPT = frozenset({"producer", "query", "sessionId", "top_k", "include", "metada
 def dump_question(question: Question, producer: str | None = "") -> bytes:
     """What the log keeps of a question, as JSON: enough to know, and to go on answering, it.
 
-    `producer` is the name of who can go on: "" the pipeline, None nobody.
+    `producer` is the name of what can go on: "" the pipeline, None no producer.
     """
     kept = {
         "producer": producer,

@@ -1,7 +1,7 @@
 """The edge where documented JSON goes out: every event of the wire contract as a pydantic model.
 
-Runs make light dataclasses (`events.py`); these models say what their JSON is, for whoever
-wants a JSON Schema (`EVENTS.json_schema()`), a typed client, or a test that nothing else leaves.
+Runs make light dataclasses (`events.py`); these models say what their JSON is, for a
+JSON Schema (`EVENTS.json_schema()`), a typed client, or a test that nothing else leaves.
 """
 
 from typing import Annotated, Any, Literal

@@ -142,7 +142,7 @@ async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
 
 
 def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
-    """The calls for this answer that are over, and whose cost nobody told.
+    """List the calls for this answer that are over, and whose cost was never reported.
 
     One is a producer's go that said something, or was writing when it went: without a word a
     model may have been asked all the same.

@@ -38,7 +38,7 @@ def open_producer(
 
 
 def producer_name(producer: Producer | None, *, resumable: bool) -> str | None:
-    """The name by which a run knows who can go on with it: "" the pipeline, None nobody."""
+    """Return by which name a run knows what can go on with it: "" the pipeline, None nothing."""
     if producer is None:
         return ""
     if not resumable or not callable(producer):

@@ -86,7 +86,7 @@ def _route(path: str, endpoints: Mapping[str, Endpoint], dialect: str) -> Route:
         except RiverrunError as error:
             return error_response(error, dialect=dialect)
         except ClientDisconnect:
-            return Response(status_code=400)  # it left in the middle of its body: nobody reads this
+            return Response(status_code=400)  # it left in the middle of its body
         except Exception as error:  # noqa: BLE001 - `error_response` logs it
             # Here, not in Starlette's outermost layer, so that a web page may read the answer.
             ours = RiverrunError(_OURS)
@@ -114,7 +114,7 @@ async def _answer_internal_error(_request: Request, _error: Exception) -> Respon
 
 
 class GatewayOnly:
-    """Lets in what the gateway sends, where it and we share a secret; without one, everybody.
+    """Admit only what the gateway sends, where it shares a secret with the service.
 
     ASGI middleware. Several secrets are accepted so that the gateway's can be changed while both
     are running; a visitor's own credential is another matter, and another header.
@@ -144,7 +144,7 @@ class GatewayOnly:
 
 
 class Origins:
-    """Who may call from a web page: the same origin, and those that were listed.
+    """Admit web pages of the same origin, and of the origins that were listed.
 
     ASGI middleware. A foreign origin is refused before anything runs, also where the browser
     would not have asked first; CORS headers (Fetch standard, section 3.3) are set here only.
@@ -165,7 +165,7 @@ class Origins:
             refused = RequestError(
                 "This origin may not call here.",
                 code="forbidden",
-                hint="Whoever runs this service can add it to RIVERRUN_ALLOWED_ORIGINS.",
+                hint="The operator of this service can add it to RIVERRUN_ALLOWED_ORIGINS.",
             )
             await error_response(refused)(scope, receive, send)
         elif origin is None:

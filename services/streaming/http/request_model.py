@@ -27,7 +27,7 @@ QUERY_LIMIT = 8000
 SESSION_LIMIT = 128
 METADATA_LIMIT = 16
 
-# A body of 64 KiB has room for thousands of faults; nobody reads more than a few.
+# A body of 64 KiB has room for thousands of faults; people read no more than a few.
 DETAILS_LIMIT = 20
 _NAME_LIMIT = 100
 

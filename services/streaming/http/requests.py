@@ -201,7 +201,7 @@ def read_dialect(request: Request) -> str:
 
 
 def read_owner(request: Request, settings: Settings | None = None) -> str | None:
-    """Who is asking: a name derived from their key; None where no keys are set.
+    """Return the owner of what is asked for: a name derived from the key; None without keys.
 
     Raises `RequestError` (`unauthorized`) without a known key in `Authorization: Bearer`.
     """
@@ -210,7 +210,7 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
         return None
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == _SIGNED:
-        # A signature wants the same header; whoever signs for somebody else moves theirs here.
+        # A signature needs the same header; a gateway that signs moves the client's own key here.
         scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
     # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
     token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
@@ -224,7 +224,7 @@ def read_owner(request: Request, settings: Settings | None = None) -> str | None
 def seconds_left(request: Request, settings: Settings) -> float:
     """How long this invocation may still take: the platform's word, or the setting.
 
-    Behind an HTTP API no longer than that waits, since what is sent later is sent to nobody.
+    Behind an HTTP API no longer than that waits: what is sent later reaches no client.
     """
     context = request.scope.get("aws.context")
     remaining = getattr(context, "get_remaining_time_in_millis", None)

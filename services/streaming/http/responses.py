@@ -101,7 +101,7 @@ class StreamingAnswer(StreamingResponse):
 
 
 class JSONAnswer(Response):
-    """A JSON document that nobody may keep."""
+    """A JSON document that no cache may keep."""
 
     media_type = "application/json"
 

@@ -1,1 +1,1 @@
-"""Who reads a run: from the log to one reader, and who is there."""
+"""The readers of a run: from its log to one reader, and which readers there are."""

@@ -32,7 +32,7 @@ class AnswerSource:
 
     @property
     def name(self) -> str | None:
-        """The name by which a run knows who can go on with it; None where no producer can."""
+        """The name by which a run knows what can go on with it; None where no producer can."""
         return producer_name(self.producer, resumable=self.resumable)
 
 
@@ -91,7 +91,7 @@ async def join_run(
 async def _read_existing(
     run: Run, after: int, reader: Reader, source: AnswerSource, app: App, *, may_take_over: bool
 ) -> tuple[Run, Entries]:
-    """Read a run for a reader who was admitted, who is released when that fails."""
+    """Read a run for a reader that was admitted, and release it when that fails."""
     is_able = app.log.is_durable and can_resume(run, source.name)
     will_resume = reader.resume and is_able
     try:

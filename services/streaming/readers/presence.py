@@ -1,8 +1,8 @@
-"""A run that nobody reads, in this process or another, and when it is given up.
+"""Watch over the readers of a run, here and in other processes, and abandon a run without any.
 
-A process knows the readers that it serves. Of the others it sees a sign in the log, which they
-leave for as long as they read; nobody takes it back, it runs out. Only where the installation
-gives runs up (`RIVERRUN_ON_ABANDONED`) and other processes can read them is one left or looked for.
+A process knows the readers that it serves. Those of other processes leave a mark in the log for as
+long as they read; the mark is never taken back, it runs out. Marks are left and read only where
+the settings abandon runs (`RIVERRUN_ON_ABANDONED`) and other processes can read them.
 """
 
 import asyncio
@@ -17,26 +17,30 @@ from ..run.registry import LiveTask
 
 logger = logging.getLogger("riverrun.run")
 
-# How long a reader who was sent off may take to come back before they count as gone, in seconds.
+# How long a reader that was disconnected may take to come back before it counts as gone, in
+# seconds.
 RECONNECT_GRACE = 10.0
 
-# How often a sign is renewed, and a store that failed is asked again, in seconds.
+# How often a mark is renewed, and a store that failed is asked again, in seconds.
 RENEW_INTERVAL = 2.0
 
-# How long a sign holds, in seconds. One who is sent off is then still counted for as long as they
-# may take to come back, without a last write at the moment when a body has to end; and a store may
-# fail for as long before a reader loses the run.
+# How long a mark holds, in seconds. A reader that is disconnected still counts for as long as it
+# may take to come back, without a last write at the moment when its body has to end; and a store
+# may fail for as long before a reader loses the run.
 PRESENCE_TTL = RECONNECT_GRACE + RENEW_INTERVAL
 
 
 def on_first_reader(app: App, run_id: str) -> None:
-    """The first reader of a run has come here: other processes are told while there is one."""
+    """Mark the run as read, for other processes, from its first reader here to its last."""
     if app.log.is_durable and app.settings.on_abandoned != "finish":
         _start_task(app, run_id, _renew(app, run_id))
 
 
 async def on_last_reader_left(app: App, run_id: str, *, will_return: bool, is_over: bool) -> None:
-    """The last reader of a run has left here, perhaps one who `will_resume`, perhaps at its end."""
+    """Abandon the run, now or later, if that was the last reader of a run produced here.
+
+    A reader that `will_return` has a moment to do so; a run that `is_over` is let finish.
+    """
     _cancel_task(app, run_id)
     task = app.live.find_task(run_id)
     if task is None or (app.log.is_durable and not _may_abandon(app, task, is_over=is_over)):
@@ -58,7 +62,7 @@ async def on_last_reader_left(app: App, run_id: str, *, will_return: bool, is_ov
 def _may_abandon(app: App, task: LiveTask, *, is_over: bool) -> bool:
     if is_over or app.settings.on_abandoned == "finish":
         return False
-    # One that nobody could go on with is not paused: it finishes.
+    # A run that no other process could go on with is not paused: it finishes.
     return app.settings.on_abandoned == "stop" or task.can_pause
 
 
@@ -72,20 +76,22 @@ async def _abandon_when_unread(app: App, task: LiveTask, delay: float) -> None:
 
 
 async def _seconds_until_abandoned(app: App, task: LiveTask) -> float:
-    """In how many seconds a run without readers here may be given up, as far as is known; 0: now.
+    """Return in how many seconds a run without readers here may be abandoned, as far as is known.
 
-    The time without readers is counted from the end of the last sign.
+    The time without readers is counted from the end of the last mark.
     """
     if not app.log.is_durable:
         return 0.0
     try:
-        unattended = await app.log.seconds_unread(task.run.id)
+        unread = await app.log.seconds_unread(task.run.id)
     except UnknownRunError:
-        return 0.0  # nobody can read it any more
-    except Exception as error:  # noqa: BLE001 - whatever it is, somebody may be reading
-        logger.warning("Run %s goes on: who reads it cannot be seen (%r).", task.run.id, error)
+        return 0.0  # it is not kept any longer: no reader can read it
+    except Exception as error:  # noqa: BLE001 - whatever it is, there may be readers
+        logger.warning(
+            "Run %s goes on: its readers elsewhere cannot be seen (%r).", task.run.id, error
+        )
         return RENEW_INTERVAL
-    return max(0.0, app.settings.abandoned_after - unattended)
+    return max(0.0, app.settings.abandoned_after - unread)
 
 
 def _abandon(app: App, task: LiveTask) -> None:
@@ -94,19 +100,19 @@ def _abandon(app: App, task: LiveTask) -> None:
 
 
 async def _renew(app: App, run_id: str) -> None:
-    """Say that the run is read here, again and again."""
-    told = False
+    """Renew the mark that the run is read here, again and again."""
+    is_warned = False
     while True:
-        # Who produces it in this process sees its readers without.
+        # A task of this process sees the readers here without a mark.
         if app.live.find_task(run_id) is None:
             try:
                 await app.log.mark_read(run_id, PRESENCE_TTL)
             except UnknownRunError:
-                return  # the reader is told by what they read
+                return  # the reader finds that out by what it reads
             except Exception as error:  # noqa: BLE001 - it must not end the reading
-                if not told:
+                if not is_warned:
                     logger.warning("Run %s: its readers here are not seen (%r).", run_id, error)
-                told = True
+                is_warned = True
         await asyncio.sleep(RENEW_INTERVAL)
 
 

@@ -1,8 +1,8 @@
-"""Readers come and go: counting them, and sending them off.
+"""Serve one reader of a run: count it, end its body in time, disconnect it at once.
 
-Losing a reader is not stopping. Where the log outlives this process, a run goes on to its end
-without readers, and whoever comes back finds it; the installation may say otherwise
-(`RIVERRUN_ON_ABANDONED`, `presence.py`). Where the log is this process's memory, it is closed.
+A reader that leaves does not stop the run. Where the log outlives this process, the run goes on to
+its end without readers, and is read later; the settings may say otherwise
+(`RIVERRUN_ON_ABANDONED`, `presence.py`). Where the log is this process's memory, the run ends.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ logger = logging.getLogger("riverrun.run")
 
 
 class ReaderSession:
-    """One reader's place: from it they can be sent off at once, whatever they wait for.
+    """One reader of a run, which can be disconnected at once, whatever it waits for.
 
-    `limit` is what their own time ends with. As `asyncio.timeout`, but with one timer for a whole
-    body: one for each entry would take longer than all the rest of it.
+    `limit` is the error that ends its body when its own time is over. Does what `asyncio.timeout`
+    does with one timer for a whole body: one for each entry would cost more than the entry.
     """
 
     __slots__ = ("_disconnected_by", "_task", "_timer", "limit")
@@ -58,14 +58,14 @@ class ReaderSession:
             self._timer = loop.call_later(max(0.0, left), self.disconnect, self.limit)
 
     def disconnect(self, error: PausedError) -> None:
-        """End this body between two entries, now. Asking again changes nothing."""
+        """End this body with `error` now, between two entries. Asking again changes nothing."""
         if self._disconnected_by is None:
             self._disconnected_by = error
             if self._task is not None:
                 self._task.cancel()
 
     async def next(self, entries: AsyncIterator[Entry | None]) -> Entry | None:
-        """The next entry. Raises what they were sent off with, else what `anext` raises."""
+        """Return the next entry. Raises the error of `disconnect`, else what `anext` raises."""
         if self._disconnected_by is not None:
             raise self._disconnected_by
         self._task = task = asyncio.current_task()
@@ -76,7 +76,7 @@ class ReaderSession:
             if (error := self._disconnect_error()) is None or (
                 task and task.uncancel() > cancelling
             ):
-                raise  # somebody else means it
+                raise  # another caller cancelled the task
             raise error from None
         finally:
             self._task = None
@@ -85,7 +85,7 @@ class ReaderSession:
         return self._disconnected_by
 
     def close(self) -> None:
-        """The reader has gone."""
+        """End the timer: the reader has left."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -103,10 +103,10 @@ async def prime(entries: Entries) -> Entries:
 async def start_uncancellable(
     beginning: Coroutine[Any, Any, tuple[Run, Entries]],
 ) -> tuple[Run, Entries]:
-    """Begin to read a run, and not in part: cancelled, it is begun all the same, and left.
+    """Run `beginning` to its end even if the caller is cancelled; then close what it opened.
 
-    Between the lease and the producer there would be a run that nobody writes, and that nobody
-    else may write until its lease is over.
+    Cancelled between the lease and the producer, it would leave a run without a producer that no
+    other process may write until the lease is over.
     """
     task = asyncio.create_task(beginning)
     try:
@@ -129,11 +129,11 @@ async def serve_reader(
     *,
     will_resume: bool = False,
 ) -> Entries:
-    """Pass `entries` on to one reader of a run, and count that reader out. Needs `prime`.
+    """Pass `entries` on to one reader of a run, and release that reader at the end. Needs `prime`.
 
-    The body ends in time, and one whose run is not at its end with a word in no log: `paused` for a
-    reader who `will_resume` to go on, else an error that may be retried. A log that fails under
-    way, writing or reading, ends it with an error too: a reader who is told nothing waits for ever.
+    The body ends in time. Where its run is not at its end, its last event is in no log: `paused`
+    for a reader that `will_resume`, else an error that may be retried. A log that fails, writing
+    or reading, ends the body with an error too: without one a reader would wait for ever.
     """
     session = _open_session(app, run, reader)
     run_task = app.live.find_task(run.id)
@@ -153,8 +153,8 @@ async def serve_reader(
                 yield entry
     except PausedError as error:
         pause = error
-        # Somebody whose own time was over may come back to a run that nobody can go on with:
-        # somebody writes it.
+        # A reader whose own time is over may come back also to a run that cannot be resumed: its
+        # producer still writes it.
         comes_back = reader.resume if error is session.limit else will_resume
         if comes_back:
             yield _make_paused_entry(error, f"{run.id}-{seq}", idle=seq == after)
@@ -171,7 +171,7 @@ async def serve_reader(
 
 
 def _make_paused_entry(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
-    # Somebody who comes back to a body that said nothing would come back at once for ever.
+    # A reader that comes back to bodies without an event would come back at once for ever.
     wait = 1000 if idle else 0
     return as_entry(0, Paused(reason=pause.reason, cursor=cursor, resume_after_ms=wait))
 
@@ -183,8 +183,8 @@ async def _make_error_entry(
     try:
         async with asyncio.timeout(PARTIAL_READ_SECONDS):
             failure = replace(failure, partial=await _read_partial(run, seq, app, run_task))
-    except Exception:  # noqa: BLE001 - without what there was, it is still told in time
-        logger.warning("Run %s: what there was could not be read in time.", run.id)
+    except Exception:  # noqa: BLE001 - the error goes out in time, without the partial answer
+        logger.warning("Run %s: its partial answer could not be read in time.", run.id)
     return as_entry(
         0,
         replace(
@@ -198,7 +198,7 @@ async def _make_error_entry(
 
 
 async def _read_partial(run: Run, seq: int, app: App, run_task: LiveTask | None) -> Partial | None:
-    """What there is of the answer up to entry `seq`, which is what this reader has read."""
+    """Return the answer up to entry `seq`, which is what this reader has read."""
     if run_task is not None and run_task.pause is not None and run_task.seq == seq:
         return run_task.read_partial()
     known = await app.log.find(run.id, run.owner)

@@ -1,7 +1,7 @@
 """Read a run: from its task while the reader keeps up with one here, and from its log.
 
-A waiting reader checks the producer of the run it waits for: of a run that has none any more it
-is told, or it ends that run. Knows nothing of HTTP and starts no producer.
+A waiting reader checks the producer of its run: a run that has none any more it leaves as paused,
+or ends. Knows nothing of HTTP and starts no producer.
 """
 
 import time
@@ -34,7 +34,7 @@ async def read_run(
 
     The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
-    over, is such a run for a reader who `will_resume`; for any other it is ended as `interrupted`,
+    over, is such a run for a reader that `will_resume`; for any other it is ended as `interrupted`,
     so that no reader waits for the rest.
     """
     reader = object()

@@ -46,13 +46,13 @@ class Channel(Generic[T]):
         return not self._items
 
     async def put(self, item: T) -> bool:
-        """Hand over an item; wait while the channel is full. False: nobody will take it."""
+        """Hand over an item; wait while the channel is full. Return False when it is closed."""
         while self._held >= self._limit and not self._closed:
             await self._wait_room()
         return self.put_now(item)
 
     def put_now(self, item: T) -> bool:
-        """Hand over an item if there is room. Never waits."""
+        """Hand over an item if there is room, and return whether there was. Never waits."""
         if self._closed or self._held >= self._limit:
             return False
         self._items.append(item)
@@ -67,9 +67,9 @@ class Channel(Generic[T]):
             await self._wait_room()
 
     def close(self, error: Exception | None = None) -> bool:
-        """No more items. The reader gets what is waiting, then `error` if there is one.
+        """Take no more items. The reader gets what is waiting, then `error` if there is one.
 
-        False when the channel was closed before: then the reader never hears of `error`.
+        Returns False when the channel was closed before: then the reader never gets `error`.
         """
         if self._closed:
             return False
@@ -81,7 +81,7 @@ class Channel(Generic[T]):
         return True
 
     async def take(self, timeout: float | None = None) -> list[T] | None:
-        """All items that are waiting; an empty list after `timeout` seconds of none.
+        """Return all items that are waiting; an empty list after `timeout` seconds of none.
 
         None when the channel is closed and empty. Raises the error it was closed with.
         """
@@ -164,8 +164,8 @@ async def run_pump(
 
 
 async def _wait_ended(task: "asyncio.Task[None]", until: float | None) -> None:
-    # Cancelled once, however many wish it: a second time would cut short the `finally` that
-    # the first one set off.
+    # Cancelled once, however many callers ask for it: a second time would cut short the `finally`
+    # that the first one set off.
     if not task.cancelling():
         task.cancel()
     left = CLEANUP_SECONDS
@@ -176,9 +176,9 @@ async def _wait_ended(task: "asyncio.Task[None]", until: float | None) -> None:
         task.cancel()
         await asyncio.wait({task}, timeout=SECOND_CANCEL_SECONDS)
     if not task.done():
-        logger.warning("A producer has not ended %.1f s after it was told to.", left)
+        logger.warning("A producer has not ended %.1f s after it was cancelled.", left)
     elif not task.cancelled():
-        task.exception()  # asked for, so that asyncio does not report it a second time
+        task.exception()  # read, so that asyncio does not report it a second time
 
 
 async def _pump(
@@ -194,12 +194,12 @@ async def _pump(
         channel.close()
     except (Exception, SystemExit) as error:
         # Raised again, where the reader waits. A producer that exits ends its own answer, not
-        # the process with everybody else's.
+        # the process with all other answers.
         failure = error if isinstance(error, Exception) else _interrupted_error(error)
         if not channel.close(failure):
             logger.warning("A producer failed while it was being closed.", exc_info=error)
     except BaseException as error:
-        # Heard only when nobody here asked for it: a producer that cancels itself.
+        # Reaches the reader only when no caller here asked for it: a producer that cancels itself.
         channel.close(_interrupted_error(error))
         raise
 

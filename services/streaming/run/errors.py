@@ -12,7 +12,7 @@ from ..events import PauseReason
 
 
 class StoppedError(RiverrunError):
-    """Somebody asked this run to stop."""
+    """A client asked this run to stop."""
 
     code = "cancelled"
 
@@ -27,8 +27,8 @@ class PausedError(RiverrunError):
     retryable = True
 
     def __init__(self, reason: PauseReason) -> None:
-        told = _WORDINGS[reason]
-        super().__init__(told.message, code=told.code, hint="Ask again.")
+        wording = _WORDINGS[reason]
+        super().__init__(wording.message, code=wording.code, hint="Ask again.")
         self.reason: PauseReason = reason
 
 
@@ -48,18 +48,16 @@ _WORDINGS: dict[PauseReason, _Wording] = {
     "deadline": _Wording("deadline", "Time ran out before the answer was finished."),
     "front": _Wording("deadline", "This connection's time ran out before the answer was finished."),
     "shutdown": _Wording("interrupted", "The service was ended before the answer was finished."),
-    "interrupted": _Wording(
-        "interrupted", "The answer was interrupted: whoever was writing it is gone."
-    ),
-    "abandoned": _Wording("cancelled", "The answer was paused because nobody read it."),
+    "interrupted": _Wording("interrupted", "The answer was interrupted: its producer is gone."),
+    "abandoned": _Wording("cancelled", "The answer was paused because it had no readers."),
 }
 
 
 def run_stopped_error() -> StoppedError:
-    """What ends a run that somebody stopped."""
+    """Make the error that ends a run which was stopped."""
     return StoppedError("The answer was stopped.")
 
 
 def reader_left_error() -> RiverrunError:
-    """What ends a run whose last reader left, where such runs end."""
+    """Make the error that ends a run whose last reader left, where such runs end."""
     return RiverrunError("The reader left before the answer was finished.", code="cancelled")

@@ -46,9 +46,9 @@ async def record(
 
     With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
     or a network is asked tens of times an answer, not once a token. In silence the lease is
-    renewed and the log looked at: somebody may have ended the run from elsewhere. Closed before
-    its terminal event, it closes the producer and ends the run in the log, so that nobody waits
-    for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
+    renewed and the log looked at: another process may have ended the run. Closed before
+    its terminal event, it closes the producer and ends the run in the log, so that no reader
+    waits for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
     `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
     `SequenceConflictError` when another process writes this run, and what the log raises. `now`
     gives epoch seconds.
@@ -105,7 +105,7 @@ async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
     try:
         await log.release(run, checkpoint=checkpoint)
     except SequenceConflictError:
-        pass  # somebody else has gone on with it
+        pass  # another process has resumed it
     except Exception:
         logger.exception("Run %s could not be let go.", run.id)
 
@@ -114,7 +114,7 @@ async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: Run
     try:
         await log.append(run.id, as_entries(seq, ending))
     except SequenceConflictError:
-        pass  # somebody else ended it
+        pass  # another process ended it
     except Exception:
         logger.exception("Run %s could not be ended in its log.", run.id)
 

@@ -4,7 +4,7 @@
 
 `make_interruptible` lets a stop, the deadline and silence be noticed while the producer waits;
 `complete` makes exactly one terminal event of whatever happens; `observe` lets others listen.
-Whoever is handed a generator closes it. Nothing here knows about HTTP, logs or dialects.
+A stage closes the generator that it was handed. Nothing here knows about HTTP, logs or encoders.
 
 Errors come in three phases. Before the first byte: a real HTTP status. After it: one `error`
 event, made here. After the end: only the log.
@@ -65,8 +65,8 @@ Output = Event | str
 Batches = AsyncGenerator[list[Event], None]
 """Events in order, as many at a time as there are. An empty list says that nothing came.
 
-Whoever takes a list empties it when they have what they need of it: each stage before them still
-holds it while the next is waited for, and a thousand runs would hold a thousand times that.
+A stage empties a list when it has what it needs of it: each stage before still holds the list while
+the next one is waited for, and a thousand runs would hold a thousand of them.
 """
 
 
@@ -262,7 +262,7 @@ def _make_ending(
 
 
 def _public_error(error: Exception, run_id: str) -> RiverrunError:
-    """`error` as a person may be told of it; the log gets the rest."""
+    """Return `error` as a client may be shown it; the logger gets the rest."""
     alone: BaseException = error
     while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
         # A task group wraps even a single failure of its own.
@@ -299,7 +299,7 @@ async def drop_kinds(
 ) -> Batches:
     """Leave out the kinds of events that this run was asked not to say.
 
-    A reader who gets nothing of a long answer until its end still hears a heartbeat, after
+    A reader that gets nothing of a long answer until its end still gets a heartbeat, after
     `heartbeat` seconds in which everything that came was unwanted. `clock` gives seconds.
     """
     last_yield = clock()

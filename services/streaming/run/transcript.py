@@ -215,7 +215,7 @@ class Transcript:
 
 def make_error_event(error: RiverrunError) -> ErrorEvent:
     """`error` as the event that a client is shown."""
-    # Whoever asked cannot mend an installation, and its paths are none of their business.
+    # A client cannot mend an installation, and has no business with its paths.
     internal = isinstance(error, SetupError)
     return ErrorEvent(
         error="This service is not set up correctly." if internal else error.message,
