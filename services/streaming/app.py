@@ -11,7 +11,7 @@ from ..errors import SetupError
 from ..passages import Retriever
 from ..runs import RunLog, open_log
 from ..settings import Settings, read_settings
-from .events import read_event
+from .event_json import read_event
 from .run.registry import LiveRuns
 
 if TYPE_CHECKING:

@@ -168,7 +168,7 @@ async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None 
         if task is not None:
             task.stop()
         else:
-            await end_run(run, app.log, Transcript.stopped)
+            await end_run(run, app.log, Transcript.make_stopped_ending)
     except RiverrunError as error:
         return error_response(error)
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)

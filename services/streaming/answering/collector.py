@@ -8,16 +8,8 @@ from typing import Self
 
 from ...chat import ZERO_USAGE, Note, Piece, Restart, Stop, Text, ThoughtText
 from ...chat import Usage as Bill
-from ..events import (
-    Event,
-    FinishReason,
-    Notice,
-    Reset,
-    Token,
-    Usage,
-    UsageEvent,
-    clean,
-)
+from ..event_json import clean
+from ..events import Event, FinishReason, Notice, Reset, Token, Usage, UsageEvent
 from ..question import Question
 
 

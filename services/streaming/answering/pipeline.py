@@ -24,7 +24,7 @@ from ..events import (
     Unmatched,
 )
 from ..question import Earlier, Question
-from ..run.stages import report_event
+from ..run.interruption import report_event
 from .collector import AnswerCollector
 from .steps import Steps
 

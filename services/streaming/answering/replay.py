@@ -12,16 +12,8 @@ from dataclasses import replace
 
 from ...errors import RiverrunError
 from ...runs.recordings import Recording
-from ..events import (
-    ErrorEvent,
-    Event,
-    Final,
-    Reset,
-    Sources,
-    Status,
-    Token,
-    read_event,
-)
+from ..event_json import read_event
+from ..events import ErrorEvent, Event, Final, Reset, Sources, Status, Token
 from ..question import Question
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...errors import RiverrunError
-from ..events import clean
+from ..event_json import clean
 
 CONTENT_TYPE = "text/event-stream"
 

@@ -173,7 +173,7 @@ class Origins:
         elif request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             await self._preflight(origin)(scope, receive, send)
         else:
-            await self._app(scope, receive, _marked(send, origin))
+            await self._app(scope, receive, _mark_response(send, origin))
 
     def _allows(self, origin: str | None, request: Request) -> bool:
         settings = self._settings or default_app().settings
@@ -211,8 +211,8 @@ class Origins:
         )
 
 
-def _marked(send: Send, origin: str) -> Send:
-    async def marked(message: Message) -> None:
+def _mark_response(send: Send, origin: str) -> Send:
+    async def send_marked(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["Access-Control-Allow-Origin"] = origin
@@ -220,4 +220,4 @@ def _marked(send: Send, origin: str) -> Send:
             headers["Vary"] = "Accept, Origin"
         await send(message)
 
-    return marked
+    return send_marked

@@ -15,7 +15,7 @@ from ...errors import RiverrunError
 from ...runs import Entry
 from ..deadlines import CLOSE_SECONDS
 from ..encoders import Dialect, Reading, find_dialect, frames
-from ..events import payload
+from ..event_json import payload
 from ..run.log_writer import Entries
 from ..run.transcript import make_error_event
 

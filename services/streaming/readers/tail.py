@@ -129,4 +129,4 @@ async def _check_producer(
 
 
 def _end_interrupted(transcript: Transcript, now: float) -> tuple[Event, ...]:
-    return transcript.failed(PausedError("interrupted"), now)
+    return transcript.make_failed_ending(PausedError("interrupted"), now)

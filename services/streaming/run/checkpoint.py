@@ -13,17 +13,8 @@ from pydantic_core import from_json, to_json
 
 from ...runs import Entry, Run, RunLog
 from ...runs.log import LAST_SEQ
-from ..events import (
-    RESUMED_KIND,
-    Event,
-    PauseReason,
-    Sources,
-    Token,
-    UsageEvent,
-    payload,
-    read_event,
-    read_status,
-)
+from ..event_json import payload, read_event, read_status
+from ..events import RESUMED_KIND, Event, PauseReason, Sources, Token, UsageEvent
 from ..question import load_question
 from .transcript import Transcript
 

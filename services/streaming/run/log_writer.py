@@ -14,7 +14,8 @@ import anyio
 
 from ...errors import RiverrunError
 from ...runs import LEASE_SECONDS, Entry, Run, RunLog, SequenceConflictError
-from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token, payload
+from ..event_json import payload
+from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token
 from .errors import PausedError, reader_left_error
 from .stages import Batches
 from .transcript import TOKEN_LIMIT, Transcript
@@ -91,7 +92,7 @@ async def record(
                 if make_checkpoint is not None and pause is not None:
                     await release_lease(run, log, make_checkpoint(pause, seq))
                 else:
-                    await _append_ending(transcript.failed(cause, now()), seq, run, log)
+                    await _append_ending(transcript.make_failed_ending(cause, now()), seq, run, log)
 
 
 async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import anyio
 
 from ...runs import Entry, Run, RunLog, SequenceConflictError
-from ..events import RESUMED_KIND, Event, Status, payload
+from ..event_json import payload
+from ..events import RESUMED_KIND, Event, Status
 from ..question import Question, Reader, load_question, read_producer_name
 from .checkpoint import hand_back_checkpoint, is_claimable, read_transcript
 from .errors import DeadlineError
@@ -113,7 +114,11 @@ async def _append_fence(
         is_over = _is_over(transcript, now, max_seconds)
         status = _make_resumed_status(transcript, now)
         fence = [Entry(after + 1, RESUMED_KIND, payload(status))]
-        entries = as_entries(after, transcript.failed(DeadlineError(), now)) if is_over else fence
+        entries = (
+            as_entries(after, transcript.make_failed_ending(DeadlineError(), now))
+            if is_over
+            else fence
+        )
         try:
             await log.append(run.id, entries)
         except SequenceConflictError:

@@ -1,25 +1,23 @@
 """The stages every run passes: generator in, generator out.
 
-    producer -> interruptible -> complete -> (recorded, framed elsewhere)
+    producer -> make_interruptible -> complete -> drop_kinds -> observe -> record -> the log
 
-`make_interruptible` lets a stop, the deadline and silence be noticed while the producer waits;
-`complete` makes exactly one terminal event of whatever happens; `observe` lets others listen.
+`make_interruptible` (interruption.py) notices a stop, the deadline and silence while the producer
+waits; `complete` makes exactly one terminal event, whatever happens; `observe` shows every event
+to observers; `record` is in log_writer.py.
 A stage closes the generator that it was handed. Nothing here knows about HTTP, logs or encoders.
 
 Errors come in three phases. Before the first byte: a real HTTP status. After it: one `error`
 event, made here. After the end: only the log.
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
 
 from ...errors import RiverrunError
-from ..deadlines import ENDING_MARGIN, PRODUCER_MARGIN, SHUTDOWN_CLEANUP_SECONDS
 from ..events import (
     KINDS,
     ErrorEvent,
@@ -31,9 +29,8 @@ from ..events import (
     Terminal,
     Token,
 )
-from .channel import Channel, run_pump
-from .errors import DeadlineError, PausedError, StoppedError, run_stopped_error
-from .transcript import EVENT_OVERHEAD, Transcript, split_tokens, trim_event
+from .errors import PausedError, StoppedError
+from .transcript import Transcript, split_tokens, trim_event
 
 logger = logging.getLogger("riverrun.run")
 
@@ -43,20 +40,8 @@ Observer = Callable[[Event], object]
 # ended before it has filled the memory.
 RUN_LIMIT = 256 * 1024 * 1024
 
-_CHANNEL_LIMIT = 64 * 1024
-
-# Tokens that wait for company stop waiting when they cost this much: about 1 KiB of text.
-GATHER_LIMIT = 4 * 1024
-
 # A tuple, because `isinstance` of a union takes three times as long, once per event.
 _TERMINALS = (Final, ErrorEvent)
-
-
-@dataclass(slots=True)
-class _CleanupDeadline:
-    """Until when, by the loop's clock, a producer may take to clean up; None: as ever."""
-
-    until: float | None = None
 
 
 Output = Event | str
@@ -68,117 +53,6 @@ Batches = AsyncGenerator[list[Event], None]
 A stage empties a list when it has what it needs of it: each stage before still holds the list while
 the next one is waited for, and a thousand runs would hold a thousand of them.
 """
-
-
-_put_report: ContextVar[Callable[[Event], object]] = ContextVar("put_report")
-
-
-def report_event(event: Event) -> None:
-    """Put `event` into the run whose producer calls this, beside what that yields.
-
-    For the callbacks of what a producer awaits. Never waits: a report that finds no room is
-    dropped, since there are fresher ones before it. Outside a run it does nothing.
-    """
-    if (put := _put_report.get(None)) is not None:
-        put(event)
-
-
-async def make_interruptible(
-    events: AsyncGenerator[Output, None],
-    *,
-    stop: "asyncio.Future[RiverrunError | None] | None" = None,
-    seconds_left: float | None = None,
-    heartbeat: float | None = None,
-    pace: float = 0.0,
-) -> AsyncGenerator[list[Output], None]:
-    """Pass `events` on, and notice what happens while they are awaited.
-
-    Runs `events` in a task of its own from first to last, so that it may hold cancel scopes and
-    context variables. Yields what has come since the reader last asked, all at once; an empty
-    list after each `heartbeat` seconds without an event. After tokens it lets more of them
-    gather for `pace` seconds, or until `GATHER_LIMIT` bytes have. When
-    `stop` is done, or `PRODUCER_MARGIN` before `seconds_left` have passed, the producer is
-    cancelled at once, however slow the reader, and what is raised is the result of `stop`
-    (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
-    work that it announces begins.
-    """
-    over = stop is not None and stop.done()
-    if over or (seconds_left is not None and seconds_left <= PRODUCER_MARGIN):
-        # What is over before it began is never begun: no model is paid for it.
-        await events.aclose()
-        raise _stop_error(stop) if over else DeadlineError()
-    cleanup = _CleanupDeadline()
-    if seconds_left is not None:
-        cleanup.until = asyncio.get_running_loop().time() + seconds_left - ENDING_MARGIN
-    channel: Channel[Output] = Channel(_CHANNEL_LIMIT, _cost)
-    context = copy_context()
-    context.run(_put_report.set, channel.put_now)
-    async with (
-        run_pump(
-            events, channel, handshake=_is_milestone, until=lambda: cleanup.until, context=context
-        ) as task,
-        _watch(channel, task, stop, seconds_left, cleanup),
-    ):
-        while (batch := await channel.take(heartbeat)) is not None:
-            joins = pace and batch and type(batch[-1]) is not Status
-            yield batch
-            if joins:
-                await channel.gather(pace, GATHER_LIMIT)
-
-
-@asynccontextmanager
-async def _watch(
-    channel: Channel[Output],
-    task: "asyncio.Task[None]",
-    stop: "asyncio.Future[RiverrunError | None] | None",
-    seconds_left: float | None,
-    cleanup: _CleanupDeadline,
-) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def end(error: RiverrunError) -> None:
-        if isinstance(error, PausedError) and error.reason == "shutdown":
-            cleanup.until = loop.time() + SHUTDOWN_CLEANUP_SECONDS
-        if channel.close(error):
-            task.cancel()
-
-    def asked(stop: "asyncio.Future[RiverrunError | None]") -> None:
-        end(_stop_error(stop))
-
-    timer = None
-    if seconds_left is not None:
-        timer = loop.call_later(seconds_left - PRODUCER_MARGIN, end, DeadlineError())
-    if stop is not None:
-        stop.add_done_callback(asked)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()
-        if stop is not None:
-            stop.remove_done_callback(asked)
-
-
-def _stop_error(stop: "asyncio.Future[RiverrunError | None] | None") -> RiverrunError:
-    error = stop.result() if stop is not None and not stop.cancelled() else None
-    return error or run_stopped_error()
-
-
-def _is_milestone(event: Output) -> bool:
-    # After a status that announces work, the reader has it before that work begins; one that
-    # looks back, or says how far that work is, goes out with the next. After a terminal event,
-    # the producer stands still at that very `yield` until it is closed there.
-    if isinstance(event, Status):
-        return event.status in ("pending", "executing") and not event.elapsed_ms
-    return isinstance(event, _TERMINALS)
-
-
-def _cost(event: Output) -> int:
-    if isinstance(event, str):
-        return EVENT_OVERHEAD + len(event)
-    if isinstance(event, Token):
-        return EVENT_OVERHEAD + len(event.text)
-    return 4 * EVENT_OVERHEAD
 
 
 async def complete(
@@ -252,13 +126,13 @@ def _make_ending(
     last: Terminal | Exception, transcript: Transcript, now: float
 ) -> tuple[Event, ...]:
     if isinstance(last, StoppedError):
-        return transcript.stopped(now)
+        return transcript.make_stopped_ending(now)
     if isinstance(last, Exception):
-        return transcript.failed(_public_error(last, transcript.run_id), now)
+        return transcript.make_failed_ending(_public_error(last, transcript.run_id), now)
     try:
-        return transcript.ending(last, now)
+        return transcript.make_ending(last, now)
     except Exception as error:  # noqa: BLE001 - a result that cannot be written is a fault too
-        return transcript.failed(_public_error(error, transcript.run_id), now)
+        return transcript.make_failed_ending(_public_error(error, transcript.run_id), now)
 
 
 def _public_error(error: Exception, run_id: str) -> RiverrunError:

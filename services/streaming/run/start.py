@@ -10,9 +10,10 @@ from ...runs import Run, RunLog
 from ..events import Notice, Reset, Sources, Token, UsageEvent
 from ..question import Question
 from .checkpoint import make_checkpoint
+from .interruption import make_interruptible
 from .log_writer import record
 from .registry import LiveRuns
-from .stages import Observer, Output, complete, drop_kinds, make_interruptible, observe
+from .stages import Observer, Output, complete, drop_kinds, observe
 from .task import RunTask
 from .transcript import Transcript
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ...errors import RiverrunError, SetupError
+from ..event_json import clean, payload
 from ..events import (
     ErrorEvent,
     Event,
@@ -23,8 +24,6 @@ from ..events import (
     Token,
     Usage,
     UsageEvent,
-    clean,
-    payload,
 )
 from ..question import Earlier, UnbilledSegment
 
@@ -148,27 +147,29 @@ class Transcript:
             unbilled=tuple(self.unbilled),
         )
 
-    def ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
+    def make_ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
         """The last events of a run whose producer said (or implied) how it ended."""
         if isinstance(terminal, ErrorEvent):
             return self._failure(terminal, now)
         said, answer = self.text, clean(terminal.result.answer)
         if not said and not answer:
             empty = RiverrunError("The answer came out empty.", code="provider_truncated")
-            return self.failed(empty, now)
+            return self.make_failed_ending(empty, now)
         if said and answer not in ("", said):
             logger.warning("Run %s: the result differs from its tokens; tokens win.", self.run_id)
         final = Final(self._complete(replace(terminal.result, answer=said or answer), now))
         return (final,) if said else (*split_tokens(answer), final)
 
-    def stopped(self, now: float) -> tuple[Event, ...]:
+    def make_stopped_ending(self, now: float) -> tuple[Event, ...]:
         """The last events of a run that was asked to stop: what was said is kept."""
         if not self.answer:
-            return self.failed(RiverrunError("The answer was stopped.", code="cancelled"), now)
+            return self.make_failed_ending(
+                RiverrunError("The answer was stopped.", code="cancelled"), now
+            )
         result = Result(answer=self.text, finish_reason="cancelled")
         return (Final(self._complete(result, now)),)
 
-    def failed(self, error: RiverrunError, now: float) -> tuple[Event, ...]:
+    def make_failed_ending(self, error: RiverrunError, now: float) -> tuple[Event, ...]:
         """The last events of a run that failed: the failed step, then the error."""
         return self._failure(make_error_event(error), now)
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.streaming.event_json import clean, payload, read_event, to_wire
 from services.streaming.events import (
     KINDS,
     TERMINAL_KINDS,
@@ -28,10 +29,6 @@ from services.streaming.events import (
     Token,
     Usage,
     UsageEvent,
-    clean,
-    payload,
-    read_event,
-    to_wire,
 )
 
 FRAMES = Path(__file__).parents[2] / "corpus" / "frames.json"

@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from services.streaming.event_json import payload, read_event, to_plain
 from services.streaming.events import (
     KINDS,
     ErrorEvent,
@@ -22,9 +23,6 @@ from services.streaming.events import (
     Unmatched,
     Usage,
     UsageEvent,
-    payload,
-    read_event,
-    to_plain,
 )
 from services.streaming.schema import EVENTS, ChatResponse
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.runs import Entry
 from services.streaming.encoders import ndjson
-from services.streaming.events import Token, clean, payload
+from services.streaming.event_json import clean, payload
+from services.streaming.events import Token
 from tests.services.streaming.encoders.golden import CASES, NAMES, READING, RUN, SILENCE, entry_of
 
 

@@ -12,7 +12,8 @@ from services.runs import Entry, ExpiredRunError, Run, SequenceConflictError, fo
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming.app import App
-from services.streaming.events import Event, Final, Result, Status, Token, payload
+from services.streaming.event_json import payload
+from services.streaming.events import Event, Final, Result, Status, Token
 from services.streaming.question import Reader
 from services.streaming.readers.session import prime, serve_reader
 from services.streaming.run.log_writer import Entries, EntryBatches, record

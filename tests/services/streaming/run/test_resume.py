@@ -21,7 +21,8 @@ from services.streaming import (
     handle_stop,
     handle_streaming_request,
 )
-from services.streaming.events import Sources, Status, Token, payload
+from services.streaming.event_json import payload
+from services.streaming.events import Sources, Status, Token
 from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (

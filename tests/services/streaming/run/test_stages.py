@@ -30,14 +30,8 @@ from services.streaming.events import (
 )
 from services.streaming.run import stages as subject
 from services.streaming.run.errors import StoppedError
-from services.streaming.run.stages import (
-    Batches,
-    Output,
-    complete,
-    drop_kinds,
-    make_interruptible,
-    observe,
-)
+from services.streaming.run.interruption import make_interruptible
+from services.streaming.run.stages import Batches, Output, complete, drop_kinds, observe
 from services.streaming.run.transcript import EVENT_LIMIT, TOKEN_LIMIT, Transcript
 from tests.services.streaming.instant import instant
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RiverrunError, SetupError
+from services.streaming.event_json import payload
 from services.streaming.events import (
     ErrorEvent,
     Final,
@@ -19,7 +20,6 @@ from services.streaming.events import (
     Token,
     Usage,
     UsageEvent,
-    payload,
 )
 from services.streaming.run.transcript import (
     EVENT_LIMIT,
@@ -68,7 +68,7 @@ def transcript(**known: str) -> Transcript:
 
 def test_the_result_is_completed_with_what_the_run_knows() -> None:
     """The producer's own word wins where it said something."""
-    (final,) = transcript(session_id="s").ending(Final(Result(model="m")), 101.5)
+    (final,) = transcript(session_id="s").make_ending(Final(Result(model="m")), 101.5)
     assert isinstance(final, Final)
     assert final.result == Result(
         answer="b",
@@ -82,7 +82,7 @@ def test_the_result_is_completed_with_what_the_run_knows() -> None:
         metadata={"a": "b"},
     )
     own = Result(session_id="own", metadata={"c": "d"}, sources=(source("own"),), run_id="x")
-    (final,) = transcript(session_id="s").ending(Final(own), 101.5)
+    (final,) = transcript(session_id="s").make_ending(Final(own), 101.5)
     assert isinstance(final, Final)
     assert final.result.session_id == "own"
     assert final.result.metadata == {"c": "d"}
@@ -92,7 +92,7 @@ def test_the_result_is_completed_with_what_the_run_knows() -> None:
 
 def test_a_clock_that_goes_back_makes_no_negative_time() -> None:
     """Clocks are set; a duration is not less than nought."""
-    (final,) = transcript().ending(Final(Result()), 99.0)
+    (final,) = transcript().make_ending(Final(Result()), 99.0)
     assert isinstance(final, Final)
     assert final.result.execution_time_ms == 0
 
@@ -103,7 +103,7 @@ def test_steps_are_told_in_order_with_their_last_state() -> None:
     done = Status(step=1, description="d", status="completed", timestamp=1)
     for event in (step(2), step(1), done, Token("x")):
         heard.note(event)
-    (final,) = heard.ending(Final(Result()), 0.0)
+    (final,) = heard.make_ending(Final(Result()), 0.0)
     assert isinstance(final, Final)
     assert final.result.steps == (done, step(2))
 
@@ -189,13 +189,13 @@ def test_the_last_word_of_any_run_is_trimmed() -> None:
     heard = Transcript(run_id="run", started=0.0)
     for event in (Sources((source("s" * EVENT_LIMIT),)), Token("x")):
         heard.note(event)
-    for ending in (
-        heard.ending(Final(Result()), 0.0),
-        heard.stopped(0.0),
-        heard.failed(RiverrunError("no"), 0.0),
-        heard.ending(ErrorEvent(error="no", code="overloaded"), 0.0),
+    for make_ending in (
+        heard.make_ending(Final(Result()), 0.0),
+        heard.make_stopped_ending(0.0),
+        heard.make_failed_ending(RiverrunError("no"), 0.0),
+        heard.make_ending(ErrorEvent(error="no", code="overloaded"), 0.0),
     ):
-        assert len(payload(ending[-1])) <= EVENT_LIMIT
+        assert len(payload(make_ending[-1])) <= EVENT_LIMIT
 
 
 def test_an_event_too_large_goes_without_what_it_can_spare() -> None:
@@ -221,7 +221,7 @@ def test_lone_surrogates_are_no_reason_to_lose_an_answer() -> None:
     heard = Transcript(run_id="run", started=0.0, metadata={bad: bad})
     for event in (Sources((source(bad),)), step(1, {bad: bad})):
         heard.note(event)
-    *_, final = heard.ending(Final(Result(answer=bad)), 0.0)
+    *_, final = heard.make_ending(Final(Result(answer=bad)), 0.0)
     assert isinstance(final, Final)
     assert final.result.answer == "\ufffd"
     assert b'"success":true' in payload(final)
