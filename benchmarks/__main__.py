@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import cold, durability, events, log, models, retrieval, runtimes, serving
+from benchmarks import cold, dev_server, durability, events, log, models, retrieval, runtimes
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -17,7 +17,7 @@ def main() -> int:
     tables: list[Table] = []
     for measure in (
         retrieval.tables,
-        serving.tables,
+        dev_server.tables,
         events.tables,
         log.tables,
         durability.tables,

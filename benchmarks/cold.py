@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 
-from benchmarks.retrieval import Measured, measure, read_questions
+from benchmarks.retrieval import RetrievalFigures, measure, read_questions
 from benchmarks.table import Table
 from fakes.cloud import cloud, make_resources
 from services import aws as clients
@@ -83,11 +83,11 @@ def tables() -> list[Table]:
     with tempfile.TemporaryDirectory() as name, _cloud(Path(name)):
         folder = Path(name)
         places = asyncio.run(_places(folder))
-        asyncio.run(_filled(folder, S3))
+        asyncio.run(_fill(folder, S3))
         return [_starts(folder), places]
 
 
-async def _filled(folder: Path, index: str) -> None:
+async def _fill(folder: Path, index: str) -> None:
     embedder = open_embedder(Settings(embedding="bedrock"))
     async with aclosing(ingest_to(ROOT / "knowledge", index, embedder, work=folder)) as steps:
         async for _ in steps:
@@ -143,7 +143,7 @@ async def _places(folder: Path) -> Table:
     rows.append(await _row("local, a folder", local, SHIPPED_INDEX.as_posix()))
     rows.append(await _row("local, S3", local, S3))
     rows.append(await _row("local, S3 Vectors", local, VECTORS))
-    await _filled(folder, f"{S3}-fake")
+    await _fill(folder, f"{S3}-fake")
     fake = Settings(embedding="bedrock")
     rows.append(await _row("the fake's, S3", fake, f"{S3}-fake"))
     return Table(
@@ -161,7 +161,7 @@ async def _row(name: str, settings: Settings, index: str) -> tuple[str, ...]:
     clients.client("s3vectors")
     opened = [_open_ms(index) for _ in range(2)]
     with closing(open_context(_with(settings, index))) as library:
-        found: Measured = await measure(library, read_questions())
+        found: RetrievalFigures = await measure(library, read_questions())
     return (
         name,
         *(f"{one:.0f}" for one in opened),

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import processes
-from benchmarks.asking import Target, request
+from benchmarks.load import Target, request
 
 SETTLING = 2.0  # seconds after which every stream is being read
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.servers import post, serving
-from benchmarks.serving import ask
+from benchmarks.dev_server import ask
+from benchmarks.servers import post, run_server
 from benchmarks.table import Table
 
 QUESTION = "What are the best attractions in Paris?"
@@ -39,7 +39,7 @@ def tables() -> list[Table]:
         script = _script(folder / "script.json")
         ports = {
             log: stack.enter_context(
-                serving(
+                run_server(
                     ["-m", "functions"],
                     RIVERRUN_LOG=f"{log}://",
                     RIVERRUN_DATA_DIR=str(folder),

@@ -5,7 +5,7 @@ import statistics
 import time
 
 from benchmarks.peers import EVENTS
-from benchmarks.servers import post, serving
+from benchmarks.servers import post, run_server
 from benchmarks.table import Table
 
 ROUNDS = 3
@@ -15,8 +15,8 @@ def tables() -> list[Table]:
     """The peers in turn, so that the ratio holds when the machine's speed drifts."""
     uvicorn = ["-m", "uvicorn", "--log-level", "warning", "--port", "{port}"]
     with (
-        serving([*uvicorn, "benchmarks.peers:ours"], RIVERRUN_LOG="memory://") as ours,
-        serving([*uvicorn, "benchmarks.peers:sse_starlette"]) as theirs,
+        run_server([*uvicorn, "benchmarks.peers:ours"], RIVERRUN_LOG="memory://") as ours,
+        run_server([*uvicorn, "benchmarks.peers:sse_starlette"]) as theirs,
     ):
         rounds = [(_rate(ours), _rate(theirs)) for _ in range(ROUNDS)]
     mine = statistics.median(rate for rate, _ in rounds)

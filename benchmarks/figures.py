@@ -40,23 +40,23 @@ class Figures:
         ratios = [value / base for value, base in pairs if base]
         return statistics.median(ratios) if ratios else None
 
-    def shown(self, figure: str, contender: Contender, form: str = ".0f") -> str:
+    def format_median(self, figure: str, contender: Contender, form: str = ".0f") -> str:
         """The median as text."""
         value = self.middle(figure, contender)
         return "" if value is None else format(value, form)
 
     def shown_lags(self, figure: str, contender: Contender) -> str:
         """The medians of what `add_lags` kept, as text."""
-        middle = self.shown(figure, contender)
-        return f"{middle} ({self.shown(f'{figure} p99', contender)})" if middle else ""
+        middle = self.format_median(figure, contender)
+        return f"{middle} ({self.format_median(f'{figure} p99', contender)})" if middle else ""
 
-    def shown_ratio(self, figure: str, contender: Contender, other: Contender) -> str:
+    def format_ratio(self, figure: str, contender: Contender, other: Contender) -> str:
         """The ratio as text."""
         value = self.ratio(figure, contender, other)
         return "" if value is None else f"{value:.2f}"
 
 
-def held(
+def check_target(
     figure: str, value: float | None, target: float, floor: float | None = None
 ) -> tuple[str, str, str, str, str]:
     """A row: `target` is a least, or where it is negative (or -0.0) its size is a most.

@@ -150,15 +150,15 @@ class _Lag(NamedTuple):
 
 
 async def _watch(lags: list[_Lag]) -> None:
-    queued = _queued()
+    queued = _queue_seconds()
     while True:
         began = time.perf_counter()
         await asyncio.sleep(0.005)
-        now, before, queued = time.perf_counter(), queued, _queued()
+        now, before, queued = time.perf_counter(), queued, _queue_seconds()
         lags.append(_Lag(now, now - began - 0.005, queued - before))
 
 
-def _queued() -> float:
+def _queue_seconds() -> float:
     """How long this thread has been ready and not run, in seconds; 0 where nobody counts."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9

@@ -26,7 +26,7 @@ PATIENCE = 20.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answer:
     """What came for one invocation: the moments on `perf_counter_ns`, and the lags of events.
 
     `lags` are microseconds from each yield in the handler to its bytes here.
@@ -66,7 +66,7 @@ class PlainAPI:
             for connection in self._readable():
                 self._serve(connection)
 
-    def invoke(self, payload: bytes) -> Answered:
+    def invoke(self, payload: bytes) -> Answer:
         """Deliver one invocation and take its answer to the end."""
         self.wait_for_next()
         line, self._waiting = self._waiting, None
@@ -82,7 +82,7 @@ class PlainAPI:
         line.sendall(head + payload)
         return self._answer(asked)
 
-    def _answer(self, asked: int) -> Answered:
+    def _answer(self, asked: int) -> Answer:
         first = 0
         lags: list[float] = []
         while True:
@@ -99,7 +99,7 @@ class PlainAPI:
                 if _complete(buffer):
                     buffer.clear()
                     connection.sendall(ACCEPTED)
-                    return Answered(asked, first, tuple(lags))
+                    return Answer(asked, first, tuple(lags))
 
     def _readable(self) -> Iterator[socket.socket]:
         """Connections with news, which is in their buffers already."""
@@ -179,7 +179,7 @@ def payload(path: str, **query: object) -> bytes:
 
 
 @contextmanager
-def started(contender: Contender) -> Iterator[tuple[PlainAPI, int, float]]:
+def start_contender(contender: Contender) -> Iterator[tuple[PlainAPI, int, float]]:
     """A contender that has asked for its first invocation.
 
     Gives the API, the process group, and the milliseconds from the start of the process.

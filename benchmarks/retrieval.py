@@ -23,7 +23,7 @@ DEPTH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionResult:
     """One question: the URI of its passage, the URIs that were found, and how long it took."""
 
     question: str
@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class RetrievalFigures:
     """The figures over all questions. Recalls and `mrr` are 0 to 1, times in milliseconds."""
 
     questions: int
@@ -48,10 +48,10 @@ class Measured:
     mrr: float
     median_ms: float
     p99_ms: float
-    asked: tuple[Asked, ...]
+    asked: tuple[QuestionResult, ...]
 
     @property
-    def misses(self) -> tuple[Asked, ...]:
+    def misses(self) -> tuple[QuestionResult, ...]:
         """The questions whose right passage was not the first."""
         return tuple(asked for asked in self.asked if asked.rank != 1)
 
@@ -62,14 +62,14 @@ def read_questions(path: Path = QUESTIONS) -> list[dict[str, str]]:
     return entries
 
 
-async def measure(library: Library, entries: list[dict[str, str]]) -> Measured:
+async def measure(library: Library, entries: list[dict[str, str]]) -> RetrievalFigures:
     """Ask every question of the set once, one after the other, after a warm-up."""
     await library.prepare()
     await library.retrieve(entries[0]["question"], DEPTH)
     asked = tuple([await _ask(library, entry["question"], entry["passage"]) for entry in entries])
     times = [one.milliseconds for one in asked]
     ranks = [one.rank for one in asked]
-    return Measured(
+    return RetrievalFigures(
         questions=len(asked),
         passages=library.passage_count,
         recall_at_1=mean(rank == 1 for rank in ranks),
@@ -81,12 +81,14 @@ async def measure(library: Library, entries: list[dict[str, str]]) -> Measured:
     )
 
 
-async def _ask(library: Library, question: str, passage: str) -> Asked:
+async def _ask(library: Library, question: str, passage: str) -> QuestionResult:
     started = time.perf_counter()
     found = await library.retrieve(question, DEPTH)
     elapsed = (time.perf_counter() - started) * 1000
     # A long section is several passages with one URI: it counts once.
-    return Asked(question, passage, tuple(dict.fromkeys(one.uri for one in found)), elapsed)
+    return QuestionResult(
+        question, passage, tuple(dict.fromkeys(one.uri for one in found)), elapsed
+    )
 
 
 def tables() -> list[Table]:

@@ -11,8 +11,8 @@ import asyncio
 import statistics
 from collections.abc import Iterator
 
-from benchmarks import asking, plain
 from benchmarks import contenders as of
+from benchmarks import load, plain
 from benchmarks.contenders import Contender
 from benchmarks.crowd import Crowd, crowd
 from benchmarks.effort import QUICK, Effort
@@ -40,21 +40,21 @@ def tables(effort: Effort | None = None) -> Iterator[Table]:
 
 
 def _events(effort: Effort, found: Figures) -> Table:
-    with asking.running(of.ALL) as running:
+    with load.start_contenders(of.ALL) as running:
         for _ in range(effort.rounds):
             for one, target in running.items():
-                flow = asking.events(target)
+                flow = load.events(target)
                 found.add("events", one, flow.rate / 1000)
                 found.add("event cpu", one, flow.cpu * 1e6)
                 if one.question is None:
-                    found.add("first", one, asking.first_byte(target, effort.first_bytes))
+                    found.add("first", one, load.first_byte(target, effort.first_bytes))
     rows = [
         (
             one.name,
-            found.shown("events", one),
-            found.shown_ratio("events", one, of.NODE),
-            found.shown("event cpu", one, ".2f"),
-            found.shown("first", one, ".2f"),
+            found.format_median("events", one),
+            found.format_ratio("events", one, of.NODE),
+            found.format_median("event cpu", one, ".2f"),
+            found.format_median("first", one, ".2f"),
         )
         if not one.missing
         else (one.name, one.missing, "", "", "")
@@ -72,15 +72,15 @@ def _events(effort: Effort, found: Figures) -> Table:
 
 
 def _latency(effort: Effort, found: Figures) -> Table:
-    with asking.running((*SENDERS, of.RELAY)) as running:
+    with load.start_contenders((*SENDERS, of.RELAY)) as running:
         for _ in range(effort.rounds):
             for one, target in running.items():
-                found.add_lags("paced", one, asking.paced(target, effort.paced, 0.004))
+                found.add_lags("paced", one, load.measure_lags(target, effort.paced, 0.004))
                 if one is of.RELAY:
-                    found.add("first", one, asking.first_byte(target, effort.first_bytes))
+                    found.add("first", one, load.first_byte(target, effort.first_bytes))
     for _ in range(effort.rounds):
         for one in of.present(AT_THE_API):
-            with plain.started(one) as (api, _, _):
+            with plain.start_contender(one) as (api, _, _):
                 asked = plain.payload("/events", count=1)
                 firsts = [api.invoke(asked) for _ in range(effort.first_bytes * 2)]
                 taken = statistics.median(each.first - each.asked for each in firsts)
@@ -94,7 +94,7 @@ def _latency(effort: Effort, found: Figures) -> Table:
             one.name,
             found.shown_lags("paced", one),
             found.shown_lags("paced at api", one),
-            found.shown("first at api", one),
+            found.format_median("first at api", one),
         )
         for one in of.present((*SENDERS, of.RELAY, of.LOOP))
     ]
@@ -112,21 +112,21 @@ def _latency(effort: Effort, found: Figures) -> Table:
 
 def _chunks(effort: Effort, found: Figures) -> Table:
     contenders = (*SENDERS, of.CEILING)
-    with asking.running(contenders) as running:
+    with load.start_contenders(contenders) as running:
         for _ in range(min(effort.rounds, 3)):
             for one, target in running.items():
-                flow = asking.chunks(target, effort.chunks)
+                flow = load.chunks(target, effort.chunks)
                 found.add("chunks", one, flow.rate)
                 found.add("chunk cpu", one, flow.cpu * 1e6)
         for one, target in running.items():
             if one is not of.CEILING:
-                found.add("growth", one, asking.growth(target, effort.slow_chunks))
+                found.add("growth", one, load.growth(target, effort.slow_chunks))
     rows = [
         (
             one.name,
-            found.shown("chunks", one),
-            found.shown("chunk cpu", one),
-            found.shown("growth", one, ".1f"),
+            found.format_median("chunks", one),
+            found.format_median("chunk cpu", one),
+            found.format_median("growth", one, ".1f"),
         )
         for one in of.present(contenders)
     ]
@@ -143,7 +143,7 @@ def _chunks(effort: Effort, found: Figures) -> Table:
 def _crowd(effort: Effort, found: Figures) -> Table:
     contenders = (of.BARE, of.STARLETTE)
     rows = []
-    with asking.running(contenders, concurrency=effort.streams) as running:
+    with load.start_contenders(contenders, concurrency=effort.streams) as running:
         for one, target in running.items():
             seen = asyncio.run(crowd(target, effort.streams, int(effort.seconds), 1.0))
             _keep_crowd(found, one, seen)

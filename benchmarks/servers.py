@@ -12,7 +12,7 @@ from services.settings import ROOT
 
 
 @contextmanager
-def serving(command: Sequence[str], **environ: str) -> Iterator[int]:
+def run_server(command: Sequence[str], **environ: str) -> Iterator[int]:
     """Run `python command...` with a free PORT and give that port once it accepts."""
     port = free_port()
     arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]

@@ -22,16 +22,16 @@ def cold(effort: Effort, found: Figures) -> Table:
     """From the start of the process to its first `/next`."""
     for number in range(effort.cold_starts + 1):
         for one in of.present(COLD):
-            with plain.started(one) as (_, group, milliseconds):
+            with plain.start_contender(one) as (_, group, milliseconds):
                 if number:  # the first writes the .pyc files and fills the page cache
                     found.add("cold", one, milliseconds)
                     found.add("cold cpu", one, processes.cpu_seconds(group) * 1000)
     rows = [
         (
             one.name,
-            found.shown("cold", one),
-            found.shown_ratio("cold", one, of.MANGUM),
-            found.shown("cold cpu", one),
+            found.format_median("cold", one),
+            found.format_ratio("cold", one, of.MANGUM),
+            found.format_median("cold cpu", one),
         )
         if not one.missing
         else (one.name, one.missing, "", "")
@@ -50,7 +50,7 @@ def invocations(effort: Effort, found: Figures) -> Table:
     """How many answers of one event a second, and what each takes."""
     for _ in range(effort.rounds):
         for one in of.present(QUEUE):
-            with plain.started(one) as (api, group, _):
+            with plain.start_contender(one) as (api, group, _):
                 asked = plain.payload("/events", count=1)
                 for _ in range(50):
                     api.invoke(asked)
@@ -65,8 +65,8 @@ def invocations(effort: Effort, found: Figures) -> Table:
     rows = [
         (
             "ready-made bytes, no runtime" if one is of.CEILING else one.name,
-            found.shown("invocations", one),
-            found.shown("invocation cpu", one),
+            found.format_median("invocations", one),
+            found.format_median("invocation cpu", one),
         )
         for one in of.present(QUEUE)
     ]

@@ -4,7 +4,7 @@ import os
 
 from benchmarks import contenders as of
 from benchmarks.effort import Effort
-from benchmarks.figures import Figures, held
+from benchmarks.figures import Figures, check_target
 from benchmarks.table import Table
 
 
@@ -12,66 +12,70 @@ def targets(effort: Effort, found: Figures) -> Table:
     """One row a target: asked, measured, and the floor where one was measured too."""
     ratio, middle = found.ratio, found.middle
     rows = [
-        held(
+        check_target(
             "events/s, bare ASGI, against Node's pipeline", ratio("events", of.BARE, of.NODE), 3.0
         ),
-        held("... in processor time", ratio("event cpu", of.NODE, of.BARE), 3.0),
-        held("with Starlette, against Node", ratio("events", of.STARLETTE, of.NODE), 1.45),
-        held("... in processor time", ratio("event cpu", of.NODE, of.STARLETTE), 1.45),
-        held("with Starlette, against uvicorn", ratio("events", of.STARLETTE, of.UVICORN), 6.0),
-        held(
+        check_target("... in processor time", ratio("event cpu", of.NODE, of.BARE), 3.0),
+        check_target("with Starlette, against Node", ratio("events", of.STARLETTE, of.NODE), 1.45),
+        check_target("... in processor time", ratio("event cpu", of.NODE, of.STARLETTE), 1.45),
+        check_target(
+            "with Starlette, against uvicorn", ratio("events", of.STARLETTE, of.UVICORN), 6.0
+        ),
+        check_target(
             "the whole facade, against uvicorn + sse-starlette",
             ratio("events", of.FACADE, of.SSE_STARLETTE),
             4.0,
         ),
-        held(
+        check_target(
             "first byte, against Node",
             ratio("first", of.BARE, of.NODE),
             -0.55,
             ratio("first", of.CEILING, of.NODE),
         ),
-        held(
+        check_target(
             "first byte at the Runtime API, against Node",
             ratio("first at api", of.BARE, of.NODE),
             -0.55,
             ratio("first at api", of.LOOP, of.NODE),
         ),
-        held(
+        check_target(
             "yield to client, median us", middle("paced", of.BARE), -150, middle("paced", of.RELAY)
         ),
-        held(
+        check_target(
             "yield to client, p99 us",
             middle("paced p99", of.BARE),
             -400,
             middle("paced p99", of.RELAY),
         ),
-        held(
+        check_target(
             "64 KiB chunks, CPU per byte against Node", ratio("chunk cpu", of.BARE, of.NODE), -1.0
         ),
-        held("growth for a slow reader, MB", middle("growth", of.BARE), -0.5),
-        held(
+        check_target("growth for a slow reader, MB", middle("growth", of.BARE), -0.5),
+        check_target(
             "cold start, Starlette, against awslambdaric",
             ratio("cold", of.STARLETTE, of.MANGUM),
             -0.9,
             ratio("cold", of.IMPORTS, of.MANGUM),
         ),
-        held(
+        check_target(
             "... in processor time",
             ratio("cold cpu", of.STARLETTE, of.MANGUM),
             -0.9,
             ratio("cold cpu", of.IMPORTS, of.MANGUM),
         ),
-        held("cold start of functions/chat.py, the same", ratio("cold", of.CHAT, of.MANGUM), -1.5),
-        held(f"{effort.streams:,} streams: starved", middle("starved", of.BARE), -0.0),
-        held("... late by, p99 ms", middle("crowd lag", of.BARE), -50),
-        held("... KB each", middle("crowd memory", of.BARE), -60),
-        held(
+        check_target(
+            "cold start of functions/chat.py, the same", ratio("cold", of.CHAT, of.MANGUM), -1.5
+        ),
+        check_target(f"{effort.streams:,} streams: starved", middle("starved", of.BARE), -0.0),
+        check_target("... late by, p99 ms", middle("crowd lag", of.BARE), -50),
+        check_target("... KB each", middle("crowd memory", of.BARE), -60),
+        check_target(
             "invocations a second, minimal ASGI app",
             middle("invocations", of.BARE),
             3000,
             middle("invocations", of.LOOP),
         ),
-        held(
+        check_target(
             "... with RIVERRUN_KEEP_ALIVE=1",
             middle("invocations", of.KEPT),
             3000,

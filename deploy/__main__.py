@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from deploy.built import write_built
+from deploy.built_template import write_built
 from deploy.package import build
 from deploy.package.__main__ import describe, read_plan
 from deploy.policy import check

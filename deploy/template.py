@@ -185,8 +185,8 @@ def resolve(document: Mapping[str, Any], parameters: Mapping[str, str]) -> Stack
             raise SetupError(f"The resource {name} has no Type and no Properties.")
         if "Condition" not in resource or choice.holds(resource["Condition"]):
             section = str(resource.get("Type", "")).removeprefix("AWS::Serverless::")
-            merged = _merged(shared.get(section, {}), resource.get("Properties", {}))
-            resources[name] = choice.resolved({**resource, "Properties": merged})
+            merged = _merge(shared.get(section, {}), resource.get("Properties", {}))
+            resources[name] = choice.resolve_value({**resource, "Properties": merged})
     return Stack(resources, parameters == defaults(document), parameters, document)
 
 
@@ -205,7 +205,7 @@ class _Choice:
                     self.known[name] = self.holds(self.conditions[name])
                 return self.known[name]
             case {"Fn::Equals": [one, other]}:
-                return str(self.resolved(one)) == str(self.resolved(other))
+                return str(self.resolve_value(one)) == str(self.resolve_value(other))
             case {"Fn::Not": [one]}:
                 return not self.holds(one)
             case {"Fn::And": [*all_of]}:
@@ -215,34 +215,36 @@ class _Choice:
             case _:
                 raise SetupError(f"The condition {condition!r} cannot be decided.")
 
-    def resolved(self, value: Any) -> Any:  # noqa: PLR0911 - one line for each function
+    def resolve_value(self, value: Any) -> Any:  # noqa: PLR0911 - one line for each function
         match value:
             case {"Ref": "AWS::NoValue"}:
                 return _GONE
             case {"Ref": str(name)} if name in self.parameters:
                 return self.parameters[name]
             case {"Fn::If": [condition, one, other]}:
-                return self.resolved(one if self.holds(condition) else other)
+                return self.resolve_value(one if self.holds(condition) else other)
             case {"Fn::Sub": str(text)}:
                 text = _PARAMETER.sub(lambda m: self.parameters.get(m[1], m[0]), text)
                 return {"Fn::Sub": text} if "${" in text else text
-            case {"Fn::Split": [str(separator), inner]} if isinstance(self.resolved(inner), str):
-                return self.resolved(inner).split(separator)
+            case {"Fn::Split": [str(separator), inner]} if isinstance(
+                self.resolve_value(inner), str
+            ):
+                return self.resolve_value(inner).split(separator)
             case dict():
-                pairs = ((key, self.resolved(inner)) for key, inner in value.items())
+                pairs = ((key, self.resolve_value(inner)) for key, inner in value.items())
                 return {key: inner for key, inner in pairs if inner is not _GONE}
             case list():
-                return [inner for inner in map(self.resolved, value) if inner is not _GONE]
+                return [inner for inner in map(self.resolve_value, value) if inner is not _GONE]
             case _:
                 return value
 
 
-def _merged(shared: object, own: object) -> object:
+def _merge(shared: object, own: object) -> object:
     """As SAM merges Globals: mappings by key, lists joined, anything else replaced."""
     if isinstance(shared, dict) and isinstance(own, dict):
         if any(str(key).startswith("Fn::") or key == "Ref" for key in (*shared, *own)):
             return own
-        both = {key: _merged(shared[key], own[key]) for key in shared if key in own}
+        both = {key: _merge(shared[key], own[key]) for key in shared if key in own}
         return {**shared, **own, **both}
     if isinstance(shared, list) and isinstance(own, list):
         return [*shared, *own]

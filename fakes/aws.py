@@ -74,9 +74,9 @@ class _Application:
                 _guard(name, body)
                 answer = s3_vectors.answer(name, body)
             except InvalidError as error:
-                return _refused(start, str(error))
+                return _refuse(start, str(error))
             if answer is not None:
-                return _answered(start, "200 OK", answer)
+                return _answer(start, "200 OK", answer)
             found: Iterable[bytes] = self._moto(environ, start)
             return found
 
@@ -104,14 +104,14 @@ def _guard(name: str, body: bytes) -> None:
             raise InvalidError(f"Member must have length less than or equal to {PUTS_IN_A_BATCH}")
 
 
-def _refused(start: StartResponse, message: str) -> Iterable[bytes]:
+def _refuse(start: StartResponse, message: str) -> Iterable[bytes]:
     # DynamoDB speaks JSON with a type in it, S3 Vectors with the type in a header.
     kind = "ValidationException"
     value = {"__type": f"com.amazon.coral.validate#{kind}", "message": message}
-    return _answered(start, "400 Bad Request", value, ("x-amzn-ErrorType", kind))
+    return _answer(start, "400 Bad Request", value, ("x-amzn-ErrorType", kind))
 
 
-def _answered(
+def _answer(
     start: StartResponse, status: str, value: Any, *headers: tuple[str, str]
 ) -> Iterable[bytes]:
     raw = json.dumps(value).encode()

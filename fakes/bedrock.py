@@ -17,8 +17,8 @@ from zlib import crc32
 
 from fakes.answers import answer_to, words
 from fakes.command import run
-from fakes.embeddings import embedded
-from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
+from fakes.embeddings import answer_invoke_model
+from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, run_server
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
@@ -127,7 +127,7 @@ def model_of(call: Call) -> str:
     return unquote(call.path.split("/")[2])
 
 
-def asked(call: Call) -> str:
+def question_of(call: Call) -> str:
     """The text of the last message of a call."""
     return "".join(block.get("text", "") for block in call.body["messages"][-1]["content"])
 
@@ -141,12 +141,12 @@ def count_tokens(asked: Any) -> int:
 def answering(call: Call) -> Reply:
     """Answer from the prompt's own passages, a word at a time, as the command does."""
     if call.path.endswith("/invoke"):
-        return embedded(model_of(call), call.body)
+        return answer_invoke_model(model_of(call), call.body)
     if call.path.endswith("/count-tokens"):
         return Refusal(200, {"inputTokens": count_tokens(call.body["input"]["converse"])})
     if not call.path.endswith("/converse-stream"):
         return refusal("UnknownOperationException", 404)
-    pieces = words(answer_to(asked(call)))
+    pieces = words(answer_to(question_of(call)))
     steps: list[Step] = []
     for piece in pieces:
         steps += [text(piece), 0.01]
@@ -157,7 +157,7 @@ def answering(call: Call) -> Reply:
 @contextmanager
 def bedrock(port: int = 0) -> Iterator[Fake]:
     """A fake for as long as the block lasts."""
-    with serving(answering, port) as fake:
+    with run_server(answering, port) as fake:
         yield fake
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 
-class Running(Protocol):
+class RunningFake(Protocol):
     """A fake that runs."""
 
     @property
@@ -17,7 +17,9 @@ class Running(Protocol):
         ...
 
 
-def run(name: str, setting: str, fake: Callable[[int], AbstractContextManager[Running]]) -> None:
+def run(
+    name: str, setting: str, fake: Callable[[int], AbstractContextManager[RunningFake]]
+) -> None:
     """Serve on ``--port`` (0 takes a free one), say the setting, and stop at a signal."""
     parser = argparse.ArgumentParser(description=f"A fake {name}.")
     parser.add_argument("--port", type=int, default=0)

@@ -42,7 +42,7 @@ def _direction(word: str, dimension: int) -> NDArray[np.float64]:
     return unit
 
 
-def embedded(model: str, body: Mapping[str, Any]) -> Refusal:
+def answer_invoke_model(model: str, body: Mapping[str, Any]) -> Refusal:
     """What InvokeModel answers, by the model's family."""
     for name, answer in (
         ("titan-embed", _titan),
@@ -57,7 +57,7 @@ def embedded(model: str, body: Mapping[str, Any]) -> Refusal:
     return _invalid("The provided model identifier is invalid.")
 
 
-def listed(body: Mapping[str, Any]) -> Refusal:
+def answer_embeddings(body: Mapping[str, Any]) -> Refusal:
     """What /v1/embeddings answers, in an order of its own."""
     texts: Sequence[str] = body["input"]
     if not texts or len(texts) > 2048 or not all(texts) or body["encoding_format"] != "float":

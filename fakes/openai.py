@@ -12,8 +12,8 @@ from typing import Any
 
 from fakes.answers import answer_to, words
 from fakes.command import run
-from fakes.embeddings import listed
-from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, serving
+from fakes.embeddings import answer_embeddings
+from fakes.steps import Call, Fake, Refusal, Reply, Step, Stream, run_server
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
@@ -89,7 +89,7 @@ def model_of(call: Call) -> str:
     return str(call.body["model"])
 
 
-def asked(call: Call) -> str:
+def question_of(call: Call) -> str:
     """The text of the last message of a call."""
     return str(call.body["messages"][-1]["content"])
 
@@ -97,10 +97,10 @@ def asked(call: Call) -> str:
 def answering(call: Call) -> Reply:
     """Answer from the prompt's own passages, a word at a time, as the command does."""
     if call.path.endswith("/embeddings"):
-        return listed(call.body)
+        return answer_embeddings(call.body)
     if not call.path.endswith("/chat/completions"):
         return refusal(404)
-    pieces = words(answer_to(asked(call)))
+    pieces = words(answer_to(question_of(call)))
     steps: list[Step] = []
     for piece in pieces:
         steps += [text(piece), 0.01]
@@ -111,7 +111,7 @@ def answering(call: Call) -> Reply:
 @contextmanager
 def openai(port: int = 0) -> Iterator[Fake]:
     """A fake for as long as the block lasts. Its base URL is ``fake.url + "/v1"``."""
-    with serving(answering, port) as fake:
+    with run_server(answering, port) as fake:
         yield fake
 
 

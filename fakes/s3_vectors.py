@@ -70,7 +70,7 @@ def _list(body: Mapping[str, Any]) -> Any:
         return None
     keys = sorted(index.vectors)
     start = int(body.get("nextToken") or 0)
-    page = [_shown(index.vectors[key], body) for key in keys[start : start + most]]
+    page = [_show(index.vectors[key], body) for key in keys[start : start + most]]
     more = {"nextToken": str(start + most)} if start + most < len(keys) else {}
     return {"vectors": page, **more}
 
@@ -96,7 +96,7 @@ def _query(body: Mapping[str, Any]) -> Any:
     found.sort(key=lambda pair: (pair[0], pair[1].key))
     vectors = []
     for distance, one in found[:most]:
-        shown = _shown(one, {"returnMetadata": body.get("returnMetadata")})
+        shown = _show(one, {"returnMetadata": body.get("returnMetadata")})
         vectors.append({**shown, **({"distance": distance} if body.get("returnDistance") else {})})
     return {"vectors": vectors, "distanceMetric": index.distance_metric}
 
@@ -137,7 +137,7 @@ def _index(body: Mapping[str, Any]) -> Any | None:
     return None  # moto has the right words for it
 
 
-def _shown(one: Any, body: Mapping[str, Any]) -> dict[str, Any]:
+def _show(one: Any, body: Mapping[str, Any]) -> dict[str, Any]:
     shown = {"key": one.key}
     if body.get("returnData"):
         shown["data"] = one.data

@@ -106,7 +106,7 @@ class Fake:
 
 
 @contextmanager
-def serving(answer: Callable[[Call], Reply], port: int = 0) -> Iterator[Fake]:
+def run_server(answer: Callable[[Call], Reply], port: int = 0) -> Iterator[Fake]:
     """A fake for as long as the block lasts; port 0 takes a free one."""
     with _Server(("127.0.0.1", port), _Handler) as server:
         server.fake = Fake(server.server_address[1], answer)
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for step in steps:
             if isinstance(step, bytes):
-                self._gone(0)
+                self._wait_or_leave(0)
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(step), step))
             elif self._undergo(step):
                 return
@@ -192,11 +192,11 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(step, threading.Event):
             until = time.monotonic() + LONGEST
             while not step.wait(0.005) and time.monotonic() < until:
-                self._gone(0)
+                self._wait_or_leave(0)
         elif step == "hang":
-            self._gone(LONGEST)
+            self._wait_or_leave(LONGEST)
         elif isinstance(step, float | int):
-            self._gone(step)
+            self._wait_or_leave(step)
         else:
             if step == "cut":
                 # Lingering for zero seconds makes the close a reset.
@@ -206,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _gone(self, seconds: float) -> None:
+    def _wait_or_leave(self, seconds: float) -> None:
         """Wait, unless the client leaves: then raise `LeftError` at once."""
         readable, _, _ = select.select([self.connection], [], [], seconds)
         if readable and not self.connection.recv(1, socket.MSG_PEEK):

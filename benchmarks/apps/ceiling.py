@@ -48,15 +48,15 @@ def _post(post: socket.socket, request: bytes, frame: bytes, count: int) -> None
 def _message(connection: socket.socket) -> tuple[bytes, bytes]:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += _received(connection)
+        data += _read_request(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     while len(body) < length:
-        body += _received(connection)
+        body += _read_request(connection)
     return head, body
 
 
-def _received(connection: socket.socket) -> bytes:
+def _read_request(connection: socket.socket) -> bytes:
     data = connection.recv(65536)
     if not data:
         raise SystemExit

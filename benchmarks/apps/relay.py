@@ -15,7 +15,7 @@ from benchmarks.apps.sources import source
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
-class Saying(asyncio.Protocol):
+class Producer(asyncio.Protocol):
     """The first process: takes a request line, writes each frame as it is yielded, hangs up."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -35,7 +35,7 @@ class Saying(asyncio.Protocol):
         self._transport.close()
 
 
-class Copying(asyncio.Protocol):
+class Copier(asyncio.Protocol):
     """One side of a connection through the second process: what it gets, the other side is sent."""
 
     other: asyncio.Transport | None = None
@@ -51,7 +51,7 @@ class Copying(asyncio.Protocol):
             self.other.close()
 
 
-class Asked(Copying):
+class Front(Copier):
     """The client's side; opens the other one when it is asked for something."""
 
     def __init__(self, port: int) -> None:
@@ -68,7 +68,7 @@ class Asked(Copying):
 
     async def _pass_on(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
-        transport, protocol = await loop.create_connection(Copying, "127.0.0.1", self._port)
+        transport, protocol = await loop.create_connection(Copier, "127.0.0.1", self._port)
         protocol.other, self.other = self._transport, transport
         transport.write(request)
 
@@ -76,7 +76,7 @@ class Asked(Copying):
 async def say() -> None:
     """Be the first process: print the port, serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Saying, "127.0.0.1", 0)
+    server = await loop.create_server(Producer, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
@@ -91,7 +91,7 @@ async def relay(port: int) -> None:
     assert child.stdout is not None
     behind = int(await child.stdout.readline())
     listener = socket.create_server(("127.0.0.1", port))
-    server = await asyncio.get_running_loop().create_server(lambda: Asked(behind), sock=listener)
+    server = await asyncio.get_running_loop().create_server(lambda: Front(behind), sock=listener)
     await server.serve_forever()
 
 

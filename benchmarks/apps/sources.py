@@ -19,16 +19,16 @@ def source(path: str, query: bytes) -> AsyncGenerator[bytes, None]:
     asked = {name: values[0] for name, values in parse_qs(query.decode()).items()}
     count = int(asked.get("count", "1"))
     if path.endswith("/paced"):
-        return _paced(count, float(asked.get("seconds", "0.005")))
-    return _repeated(CHUNK if path.endswith("/chunks") else EVENT, count)
+        return _pace(count, float(asked.get("seconds", "0.005")))
+    return _repeat(CHUNK if path.endswith("/chunks") else EVENT, count)
 
 
-async def _repeated(frame: bytes, count: int) -> AsyncGenerator[bytes, None]:
+async def _repeat(frame: bytes, count: int) -> AsyncGenerator[bytes, None]:
     for _ in range(count):
         yield frame
 
 
-async def _paced(count: int, seconds: float) -> AsyncGenerator[bytes, None]:
+async def _pace(count: int, seconds: float) -> AsyncGenerator[bytes, None]:
     # CLOCK_MONOTONIC is one clock for every process of the machine.
     due = time.monotonic_ns()
     for _ in range(count):

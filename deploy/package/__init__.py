@@ -87,14 +87,14 @@ def build(plan: Plan) -> Package:
         )
     own = contents.own_files(plan.root, plan.index)
     lock = requirements.read_lock(plan.root / "requirements.txt")
-    libraries = requirements.needed(lock, without=profile.without, target=plan.target)
+    libraries = requirements.select_libraries(lock, without=profile.without, target=plan.target)
     with tempfile.TemporaryDirectory(prefix="riverrun-package-") as folder:
         stage, library = Path(folder, "stage"), Path(folder, "libraries")
         requirements.install(libraries, library, target=plan.target, environ=plan.environ)
         contents.stage(own, contents.library_files(library), stage)
         interpreter = bytecode.find_interpreter(plan.target.python, plan.interpreter)
         compiled = bytecode.compile_all(stage, interpreter) if interpreter else 0
-        unzipped, files = _measured(stage)
+        unzipped, files = _measure_stage(stage)
         if unzipped > UNZIPPED_LIMIT:
             raise SetupError(
                 f"The package is {unzipped / 1e6:.0f} MB unzipped; Lambda takes "
@@ -126,6 +126,6 @@ def build(plan: Plan) -> Package:
     )
 
 
-def _measured(stage: Path) -> tuple[int, int]:
+def _measure_stage(stage: Path) -> tuple[int, int]:
     sizes = [path.stat().st_size for path in stage.rglob("*") if path.is_file()]
     return sum(sizes), len(sizes)

@@ -46,7 +46,7 @@ def read_lock(path: Path) -> list[Requirement]:
     return [_requirement(block, path) for block in blocks]
 
 
-def needed(
+def select_libraries(
     lock: Sequence[Requirement], *, without: Collection[str], target: Target
 ) -> list[Requirement]:
     """The libraries for a target, less those in `without` and what only they want."""

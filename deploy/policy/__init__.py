@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.policy import access, alarms, care, permissions, streams, wiring
-from deploy.policy.finding import Finding
+from deploy.policy.violation import Violation
 from deploy.template import broken_rules, choices, resolve
 
 __all__ = ["RULES", "Finding", "check", "findings"]
@@ -51,16 +51,16 @@ RULES = {
 _OF_DEFAULTS = ("open-door", "limits", "secrets", "parameter")
 
 
-def check(document: Mapping[str, Any]) -> list[Finding]:
+def check(document: Mapping[str, Any]) -> list[Violation]:
     """Every finding once, in the order of `RULES`. Empty means that nothing is wrong."""
-    found: dict[Finding, None] = {}
+    found: dict[Violation, None] = {}
     for finding in findings(document):
         found.setdefault(finding)
     order = list(RULES)
     return sorted(found, key=lambda finding: (order.index(finding.rule), finding.where))
 
 
-def findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+def findings(document: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield what is found, stack by stack, and so again and again."""
     for parameters in choices(document):
         stack = resolve(document, parameters)
@@ -70,4 +70,4 @@ def findings(document: Mapping[str, Any]) -> Iterator[Finding]:
             if refused and name not in _OF_DEFAULTS:
                 continue
             for where, what in rule(stack):
-                yield Finding(name, where, what)
+                yield Violation(name, where, what)

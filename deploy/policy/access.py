@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, events, functions, is_about, variables
 from deploy.policy.permissions import statements
+from deploy.policy.violation import Said, as_list, events, functions, is_about, variables
 from deploy.template import Stack, mapping
 
 _KNOWN = ("AWS_IAM", "NONE")

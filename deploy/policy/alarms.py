@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, functions, is_about, number, variables
+from deploy.policy.violation import Said, as_list, functions, is_about, number, variables
 from deploy.template import Stack, mapping
 
 # What our functions count themselves, and an owner has to hear of (docs/operating.md).
@@ -14,13 +14,13 @@ _LONG = 30  # seconds: such a function carries answers, and one that is turned a
 def silent_functions(stack: Stack) -> Said:
     """Find functions, APIs and counts without an alarm, and alarms that cannot ring."""
     alarms = dict(stack.of("AWS::CloudWatch::Alarm"))
-    yield from _unwatched(stack, alarms)
+    yield from _find_unwatched(stack, alarms)
     for where, alarm in alarms.items():
         for what in _faults(alarm, topic=_has_topic(stack)):
             yield where, what
 
 
-def _unwatched(stack: Stack, alarms: Mapping[str, Mapping[str, Any]]) -> Said:
+def _find_unwatched(stack: Stack, alarms: Mapping[str, Mapping[str, Any]]) -> Said:
     for where, properties in functions(stack):
         wanted = ["Errors"]
         if (number(properties.get("Timeout")) or 0) > _LONG:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, functions, is_about, number, variables
+from deploy.policy.violation import Said, as_list, functions, is_about, number, variables
 from deploy.template import Stack, mapping
 
 # A name in the plural counts something (`RIVERRUN_CHAT_TOKENS`), but for keys and secrets.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, functions
+from deploy.policy.violation import Said, as_list, functions
 from deploy.template import Stack, mapping
 
 # `table/*` and `log-group:*` are everybody's tables and logs; `log-group:name:*` is one's own.
@@ -62,7 +62,7 @@ def wildcards(stack: Stack) -> Said:
         for resource in as_list(statement.get("Resource")):
             if _is_broad(resource):
                 yield where, f"allows it on {_text(resource)}; name the resource."
-    for where, name in _managed(stack):
+    for where, name in _find_managed(stack):
         yield where, f"takes on {name}, which nobody here reads; write the statements."
 
 
@@ -101,7 +101,7 @@ def statements(stack: Stack, *, trust: bool = False) -> Iterator[tuple[str, Mapp
                     yield where, statement
 
 
-def _managed(stack: Stack) -> Iterator[tuple[str, str]]:
+def _find_managed(stack: Stack) -> Iterator[tuple[str, str]]:
     known = {name for name, _ in stack.of("AWS::IAM::ManagedPolicy")}
     for where, resource in stack.resources.items():
         properties = mapping(resource.get("Properties"))

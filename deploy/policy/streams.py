@@ -7,7 +7,7 @@ Under our runtime every HTTP request is answered as a stream unless RIVERRUN_INV
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, events, functions, is_about, number, variables
+from deploy.policy.violation import Said, events, functions, is_about, number, variables
 from deploy.template import Stack, mapping
 
 WRAPPER = "/var/task/bootstrap"

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.finding import Said, as_list, functions, is_about, variables
 from deploy.policy.permissions import statements
+from deploy.policy.violation import Said, as_list, functions, is_about, variables
 from deploy.template import Stack, mapping
 
 _RUNTIMES = re.compile(r"python3\.(1[1-9])")

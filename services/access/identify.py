@@ -12,7 +12,7 @@ from .key_list import KeyList
 from .keys import match_key, read_plain_keys
 from .oidc import Issuer
 from .principal import OPEN, AccessError, Principal, name_owner
-from .signed import sign, verify
+from .signature import sign, verify
 
 VISITOR = "rv1"
 LINK = "rl1"

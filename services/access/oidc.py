@@ -72,13 +72,13 @@ class Issuer:
         now = self._clock()
         if now - self._fetched_at > FRESH:
             await self._fetch()
-        found = self._named(kid)
+        found = self._find_keys(kid)
         if not found and now - self._tried_at > AGAIN:
             await self._fetch()
-            found = self._named(kid)
+            found = self._find_keys(kid)
         return found
 
-    def _named(self, kid: object) -> list[Any]:
+    def _find_keys(self, kid: object) -> list[Any]:
         if kid is None:
             return self._keys if len(self._keys) == 1 else []
         return [key for key in self._keys if key.key_id == kid][:1]

@@ -141,7 +141,7 @@ class Limiter:
 
         def change(record: dict[str, Any]) -> None:
             visitor.turn(record, now, ticket.minute, ticket.day)
-            reached = visitor.reached(record, limits)
+            reached = visitor.find_limit(record, limits)
             if reached is not None:
                 raise _visitor_error(reached, now)
             visitor.enter(record, ticket.id, now + seconds + 60, ticket.tokens, ticket.micros)

@@ -27,7 +27,7 @@ def turn(record: dict[str, Any], now: float, minute: int, day: int) -> None:
     record["live"] = {place: until for place, until in record["live"].items() if until > now}
 
 
-def reached(record: Mapping[str, Any], limits: LimitSettings) -> str | None:
+def find_limit(record: Mapping[str, Any], limits: LimitSettings) -> str | None:
     """Name the first limit that the record has reached, or None."""
     usd = limits.visitor_usd_per_day
     checks = (

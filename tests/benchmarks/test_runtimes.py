@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import asking, plain, processes
 from benchmarks import contenders as of
-from benchmarks.figures import Figures, held
+from benchmarks import load, plain, processes
+from benchmarks.figures import Figures, check_target
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll and /proc")
 
@@ -15,24 +15,24 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll and /proc
 def test_a_runtime_is_timed_through_the_emulator() -> None:
     """Every event is counted, and the processor time is the runtime's."""
     few = replace(of.BARE, limit=500)
-    with asking.running([of.BARE]) as targets:
+    with load.start_contenders([of.BARE]) as targets:
         target = replace(targets[of.BARE], contender=few)
-        flow = asking.events(target)
+        flow = load.events(target)
         assert flow.rate > 500
         assert 0 < flow.cpu < 0.01
-        assert asking.first_byte(target, 2) > 0
-        assert len(asking.paced(target, 3, 0.001)) == 3
+        assert load.first_byte(target, 2) > 0
+        assert len(load.measure_lags(target, 3, 0.001)) == 3
 
 
 def test_an_answer_that_is_cut_is_no_figure() -> None:
     """Fewer events than were asked for: an error, not a high rate."""
-    with asking.running([of.BARE]) as targets, pytest.raises(RuntimeError, match="was cut"):
-        asking._flow(targets[of.BARE], "/events?count=5", 6)
+    with load.start_contenders([of.BARE]) as targets, pytest.raises(RuntimeError, match="was cut"):
+        load._flow(targets[of.BARE], "/events?count=5", 6)
 
 
 def test_a_runtime_is_timed_at_a_plain_runtime_api() -> None:
     """One invocation after the other, each with its first byte; lags are of paced events."""
-    with plain.started(of.BARE) as (api, group, milliseconds):
+    with plain.start_contender(of.BARE) as (api, group, milliseconds):
         assert milliseconds > 0
         assert processes.memory(group) > 1_000_000
         for _ in range(3):
@@ -46,7 +46,7 @@ def test_a_runtime_is_timed_at_a_plain_runtime_api() -> None:
 def test_a_peer_that_is_not_here_is_not_started() -> None:
     """It becomes a row that says why, and nothing else."""
     absent = replace(of.NODE, missing="not here")
-    with asking.running([absent]) as targets:
+    with load.start_contenders([absent]) as targets:
         assert targets == {}
 
 
@@ -64,26 +64,26 @@ def test_a_peer_that_is_not_here_is_not_started() -> None:
 )
 def test_a_target_is_a_least_or_a_most(value: float | None, target: float, verdict: str) -> None:
     """A negative target is a most."""
-    assert held("figure", value, target)[-1] == verdict
+    assert check_target("figure", value, target)[-1] == verdict
 
 
 def test_a_target_that_its_floor_misses_too_is_out_of_reach() -> None:
     """A floor that meets it says that the rest is ours to mend."""
-    assert held("figure", 4.0, -3, 3.5)[-2:] == ("3.50", "**missed**, out of reach")
-    assert held("figure", 4.0, -3, 2.5)[-2:] == ("2.50", "**missed**")
-    assert held("figure", 2.9, -3, 2.5)[-1] == "met"
+    assert check_target("figure", 4.0, -3, 3.5)[-2:] == ("3.50", "**missed**, out of reach")
+    assert check_target("figure", 4.0, -3, 2.5)[-2:] == ("2.50", "**missed**")
+    assert check_target("figure", 2.9, -3, 2.5)[-1] == "met"
 
 
 def test_two_processes_that_only_copy_bring_every_event() -> None:
     """The floor of the paced stream is measured as everything else is."""
-    with asking.running([of.RELAY]) as targets:
-        assert len(asking.paced(targets[of.RELAY], 3, 0.001)) == 3
+    with load.start_contenders([of.RELAY]) as targets:
+        assert len(load.measure_lags(targets[of.RELAY], 3, 0.001)) == 3
 
 
 def test_a_client_with_ready_made_bytes_answers_every_invocation() -> None:
     """On fresh connections and on a kept one."""
     for one in (of.LOOP, of.LOOP_KEPT):
-        with plain.started(one) as (api, _, _):
+        with plain.start_contender(one) as (api, _, _):
             for _ in range(3):
                 assert api.invoke(plain.payload("/events", count=1)).first
 

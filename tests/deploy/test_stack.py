@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.policy.finding import functions, variables
 from deploy.policy.permissions import statements
+from deploy.policy.violation import functions, variables
 from deploy.template import broken_rules, choices, defaults, parse_template, resolve
 from services import settings
 from services.chat import open_chat

@@ -17,12 +17,7 @@ from tests.docs.names import PACKAGES, ROOT, is_bare_participle, names, parse, s
 MOST_BARE = 0.01
 ALLOWED_BARE = {
     "tests": 0.11,
-    "benchmarks": 0.11,
-    "deploy": 0.07,
-    "fakes": 0.10,
     "services": 0.02,
-    "services/access": 0.04,
-    "services/limits": 0.04,
     "services/ledger": 0.03,
     "services/streaming": 0.04,
 }

@@ -36,7 +36,7 @@ def model(call: Call) -> Reply:
     """A model that hangs in the middle, and goes on until it has no tokens left."""
     if len(call.body["messages"]) > 1:
         return bedrock.whole(REST, reason="max_tokens")
-    said = MUCH if "Tell all" in bedrock.asked(call) else LITTLE
+    said = MUCH if "Tell all" in bedrock.question_of(call) else LITTLE
     return bedrock.stream(bedrock.START, bedrock.text(said), "hang")
 
 
@@ -91,7 +91,7 @@ def test_a_budget_is_the_runs_whoever_goes_on_with_it(tmp_path: Path, index: Pat
 
 
 def _begins(call: Call, word: str) -> bool:
-    return len(call.body["messages"]) == 1 and f"Tell {word} " in bedrock.asked(call)
+    return len(call.body["messages"]) == 1 and f"Tell {word} " in bedrock.question_of(call)
 
 
 def check_bill(answer: Answer, estimate_prompt_tokens: int, tokens_out: int) -> None:

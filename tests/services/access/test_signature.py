@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.access import Access, AccessError
 from services.access.fetch import LARGEST, FetchError, fetch_json
-from services.access.signed import sign, verify
+from services.access.signature import sign, verify
 from services.ledger.memory import MemoryLedger
 from services.public_settings import AccessSettings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.built import write_built
+from deploy.built_template import write_built
 from deploy.package import PROFILES, Plan
 from deploy.package.target import Target
 from deploy.policy import check

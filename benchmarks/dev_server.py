@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 
-from benchmarks.servers import post, serving
+from benchmarks.servers import post, run_server
 from benchmarks.table import Table
 
 QUESTIONS = (
@@ -24,7 +24,7 @@ def tables() -> list[Table]:
     for log in ("memory", "sqlite"):
         with (
             tempfile.TemporaryDirectory() as folder,
-            serving(
+            run_server(
                 ["-m", "functions"], RIVERRUN_LOG=f"{log}://", RIVERRUN_DATA_DIR=folder
             ) as port,
         ):

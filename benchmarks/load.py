@@ -41,7 +41,7 @@ class Flow:
 
 
 @contextmanager
-def running(
+def start_contenders(
     contenders: Sequence[Contender], *, concurrency: int = 0
 ) -> Iterator[dict[Contender, Target]]:
     """Start every contender that is here, all behind one emulator or by themselves."""
@@ -167,7 +167,7 @@ def first_byte(target: Target, times: int) -> float:
     return statistics.median(taken) * 1000
 
 
-def paced(target: Target, count: int, seconds: float) -> list[float]:
+def measure_lags(target: Target, count: int, seconds: float) -> list[float]:
     """Microseconds from each yield in the handler to its bytes at the client."""
     lags = []
     rest = b""
