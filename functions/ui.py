@@ -48,8 +48,8 @@ async def stop(request: Request) -> Response:
 
 ROUTES = {
     "/ui/chat": {"POST": chat},
-    "/ui/chat/{chat}/stream": {"GET": stream},
-    "/ui/chat/{chat}/stop": {"POST": stop},
+    "/ui/chat/{chat:path}/stream": {"GET": stream},
+    "/ui/chat/{chat:path}/stop": {"POST": stop},
 }
 
 app = http_app(ROUTES, dialect=DIALECT)

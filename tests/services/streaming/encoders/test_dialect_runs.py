@@ -2,15 +2,19 @@
 
 import json
 import re
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from services.runs import Entry
-from services.streaming.encoders import find_dialect, frames
+from services.settings import ROOT
+from services.streaming import encoders
+from services.streaming.encoders import MODULES, find_dialect, frames
 from services.streaming.encoders.sse import EventStreamParser
 from tests.services.streaming.encoders.dialect_runs import (
     DIALECTS,
@@ -143,3 +147,19 @@ def test_no_failure_looks_like_success(run: dict[str, Any]) -> None:
     done = b"".join(encode("openai_chat", run)).endswith(b"data: [DONE]\n\n")
     assert done is not failed
     assert b"[DONE]" not in b"".join(encode("ag_ui", run))
+
+
+def test_the_example_of_the_manual_is_a_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module of docs/adding-a-dialect.md, executed as it stands, with one line in the dict."""
+    manual = (ROOT / "docs" / "adding-a-dialect.md").read_text()
+    found = re.search(r"```python\n(.+?)```", manual, re.DOTALL)
+    assert found is not None
+    name = "services.streaming.encoders.lines_example"
+    module = ModuleType(name)
+    module.__package__ = "services.streaming.encoders"
+    exec(compile(found[1], "docs/adding-a-dialect.md", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(encoders, "MODULES", {**MODULES, "lines": "lines_example"})
+    said = {run["name"]: b"".join(encode("lines", run)) for run in RUNS}
+    assert said["a stop"] == b'"So far"\nEND\n'
+    assert said["a failure in the middle"] == b'"Half"\nFAILED\n'
