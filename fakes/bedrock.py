@@ -88,6 +88,24 @@ def text(piece: str, block: int = 0) -> bytes:
     return event("contentBlockDelta", {"delta": {"text": piece}, "contentBlockIndex": block})
 
 
+def thought(piece: str, block: int = 0) -> bytes:
+    """A piece of what the model thinks."""
+    delta = {"reasoningContent": {"text": piece}}
+    return event("contentBlockDelta", {"delta": delta, "contentBlockIndex": block})
+
+
+def cite(index: int, source: str = "", block: int = 0) -> bytes:
+    """A citation of a search result, by its place in the question."""
+    place = {"searchResultLocation": {"searchResultIndex": index, "start": 0, "end": 1}}
+    delta = {"citation": {"title": "", "source": source, "location": place}}
+    return event("contentBlockDelta", {"delta": delta, "contentBlockIndex": block})
+
+
+def end_block(block: int = 0) -> bytes:
+    """The end of a block."""
+    return event("contentBlockStop", {"contentBlockIndex": block})
+
+
 def stop(reason: str = "end_turn") -> bytes:
     """The end of the block and of the message."""
     return event("contentBlockStop", {"contentBlockIndex": 0}) + event(

@@ -41,6 +41,11 @@ def text(piece: str) -> bytes:
     return chunk({"content": piece})
 
 
+def thought(piece: str) -> bytes:
+    """A piece of what the model thinks."""
+    return chunk({"reasoning_content": piece})
+
+
 START = chunk({"role": "assistant", "content": ""})
 
 

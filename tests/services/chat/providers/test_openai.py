@@ -1,9 +1,7 @@
 """Any OpenAI-compatible endpoint, through the official client over a real socket."""
 
 import asyncio
-import logging
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,12 +10,10 @@ import pytest
 
 from fakes import openai as fake
 from fakes.steps import Call, Fake, Reply, Step
-from services.chat import Piece, Prompt, Stop, Text, Turn, Usage, answer
-from services.chat.providers import completion_stream, read_pacing
-from services.chat.providers import openai as module
+from services.chat import Prompt, Stop, Text, Turn, Usage, answer
+from services.chat.providers import read_pacing
 from services.chat.providers.openai import OpenAIProvider
-from services.chat.providers.thoughts import ThinkingPolicy
-from tests.services.chat.conformance import check_provider, collect, outcome, text_of
+from tests.services.chat.conformance import collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
 
 pytestmark = pytest.mark.anyio
@@ -53,39 +49,6 @@ async def closed() -> AsyncIterator[None]:
 def model(service: Fake, **more: Any) -> OpenAIProvider:
     OPENED.append(OpenAIProvider(model="tiny", base_url=f"{service.url}/v1", **more))
     return OPENED[-1]
-
-
-async def test_it_keeps_every_promise_of_a_provider(
-    service: Fake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The conformance suite, two hundred streams at once included."""
-    # Two hundred handshakes begin at once, on a machine that may be busy.
-    monkeypatch.setattr(module, "CONNECT_TIMEOUT", 60.0)
-    service.play(fake.whole("Light ", "scatters ", "[1]."))
-    await check_provider(model(service), PROMPT)
-
-
-async def test_text_usage_and_end(service: Fake) -> None:
-    """What goes in comes out, with the tokens it took."""
-    service.play(fake.whole("Light ", "é\U0001f5fc", " [1]."))
-    assert await collect(model(service), PROMPT) == [
-        Text("Light "),
-        Text("é\U0001f5fc"),
-        Text(" [1]."),
-        Usage(10, 3, None),
-        Stop("stop"),
-    ]
-
-
-async def test_a_piece_is_shown_before_the_next_is_sent(service: Fake) -> None:
-    """Nothing holds a token back."""
-    gate = threading.Event()
-    service.play(fake.stream(fake.text("first"), gate, fake.text(" second"), fake.stop()))
-    stream = answer(model(service), PROMPT)
-    assert await anext(stream) == Text("first")
-    gate.set()
-    assert await anext(stream) == Text(" second")
-    await stream.aclose()
 
 
 async def test_the_request(service: Fake) -> None:
@@ -132,51 +95,6 @@ async def test_cached_tokens_are_told(service: Fake) -> None:
     assert Usage(100, 2, None, cached_tokens=64) in await collect(model(service), PROMPT)
 
 
-@pytest.mark.parametrize("odd", [
-    {"choices": []},
-    {"choices": None},
-    {"choices": [{"index": 0, "delta": None, "finish_reason": None}]},
-    {"choices": [{"index": 0, "delta": {"content": None, "reasoning_content": "hm"}}]},
-    {"choices": [{"index": 0, "delta": {"content": 5}, "finish_reason": 5}], "usage": "none"},
-    {"choices": ["text"]},
-    [],
-    {},
-])  # fmt: skip
-async def test_chunks_without_text_are_passed_over(service: Fake, odd: Any) -> None:
-    """Endpoints differ in what they leave out."""
-    service.play(fake.stream(fake.data(odd), fake.text("a"), fake.data(odd), fake.stop()))
-    assert await collect(model(service), PROMPT) == [Text("a"), Stop("stop")]
-
-
-@pytest.mark.parametrize(("word", "reason"), [("stop", "stop"), ("length", "length")])
-async def test_good_ends(service: Fake, word: str, reason: Any) -> None:
-    """As the contract calls them."""
-    service.play(fake.whole("text", reason=word))
-    assert (await collect(model(service), PROMPT))[-1] == Stop(reason)
-
-
-@pytest.mark.parametrize(
-    ("word", "code"),
-    [("content_filter", "content_filtered"), ("tool_calls", "provider_error"),
-     ("function_call", "provider_error"), ("bored", "provider_error")],
-)  # fmt: skip
-async def test_bad_ends(service: Fake, word: str, code: str) -> None:
-    """A failing model is an error; what it cost is told all the same."""
-    service.play(fake.whole("text", reason=word))
-    seen, error = await outcome(model(service), PROMPT)
-    assert error is not None
-    assert error.code == code
-    assert seen == [Text("text"), Usage(10, 1, None)]
-
-
-async def test_a_refusal_in_words_is_one(service: Fake) -> None:
-    """It comes in a field of its own, and ends with "stop"."""
-    service.play(fake.stream(fake.chunk({"refusal": "I cannot."}), fake.stop(), fake.DONE))
-    _, error = await outcome(model(service), PROMPT)
-    assert error is not None
-    assert error.code == "content_filtered"
-
-
 BEGUN: list[Step] = [fake.START, fake.text("Half an ")]
 
 PINGS: list[Step] = [b": ping\n\n", 0.1] * 30
@@ -196,28 +114,6 @@ BROKEN: list[tuple[str, Reply, str]] = [
     ("only comments", fake.stream(*BEGUN, *PINGS), "provider_timeout"),
     ("silence before the head", fake.stream("hang"), "provider_timeout"),
 ]  # fmt: skip
-
-
-def _patience(code: str) -> float:
-    # Only silence is waited for; everything else comes by itself, on a busy machine too.
-    return 0.3 if code == "provider_timeout" else 20.0
-
-
-def _impatient(service: Fake, code: str) -> OpenAIProvider:
-    patience = _patience(code)
-    return model(service, timeout=patience, thinking=ThinkingPolicy(timeout=patience))
-
-
-@pytest.mark.parametrize(("reply", "code"), [row[1:] for row in BROKEN], ids=[r[0] for r in BROKEN])
-async def test_streams_that_break(service: Fake, reply: Reply, code: str) -> None:
-    """Truncation is never taken for an end; all of these may be asked again; one call each."""
-    service.play(reply)
-    seen, error = await outcome(_impatient(service, code), PROMPT)
-    assert error is not None
-    assert (error.code, error.retryable) == (code, True)
-    assert text_of(seen) in ("", "Half an ")
-    assert "secret" not in f"{error.message}{error.hint}"
-    assert len(service.calls) <= 1
 
 
 REFUSALS = [
@@ -241,20 +137,6 @@ REFUSALS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reply", "code", "retryable", "wait"), REFUSALS)
-async def test_refusals_before_the_stream(
-    service: Fake, reply: Reply, code: str, retryable: bool, wait: int | None
-) -> None:
-    """Their codes, and one request: the client does not try again by itself."""
-    service.play(reply)
-    seen, error = await outcome(model(service), PROMPT)
-    assert seen == []
-    assert error is not None
-    assert (error.code, error.retryable, error.retry_after_ms) == (code, retryable, wait)
-    assert "secret" not in f"{error.message}{error.hint}"
-    assert len(service.calls) == 1
-
-
 async def test_an_endpoint_that_does_not_answer_may_be_asked_again() -> None:
     """A refused connection has cost nothing."""
     provider = OpenAIProvider(model="m", base_url="http://127.0.0.1:9/v1")
@@ -262,48 +144,6 @@ async def test_an_endpoint_that_does_not_answer_may_be_asked_again() -> None:
     await provider.close()
     assert error is not None
     assert (error.code, error.retryable) == ("provider_error", True)
-
-
-@pytest.mark.parametrize("ending", ["cut", "hang", "end"])
-async def test_a_whole_answer_does_not_need_its_usage(
-    service: Fake,
-    ending: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """What breaks after the end is for the log, and is not waited for long."""
-    monkeypatch.setattr(completion_stream, "USAGE_PATIENCE", 0.1)
-    service.play(fake.stream(fake.text("whole"), fake.stop(), 0.02, ending))
-    with caplog.at_level(logging.WARNING):
-        assert await collect(model(service), PROMPT) == [Text("whole"), Stop("stop")]
-
-
-@pytest.mark.parametrize("seen", [0, 1, 500])
-async def test_leaving_closes_the_connection_at_once(service: Fake, seen: int) -> None:
-    """While the first byte is awaited, at the first token, and in the middle (PF06)."""
-    steps: list[Step] = [fake.START, *(fake.text(f"{n} ") for n in range(seen)), "hang"]
-    service.play(fake.stream(*(steps if seen else ["hang"])))
-    said: list[Piece] = []
-    waiting = asyncio.Event()
-
-    async def read() -> None:
-        async for piece in answer(model(service), PROMPT):
-            said.append(piece)
-            if len(said) == seen:
-                waiting.set()
-
-    task = asyncio.create_task(read())
-    call = await asyncio.to_thread(service.call)
-    if seen:
-        await waiting.wait()
-    left = time.monotonic()
-    task.cancel()
-    await asyncio.wait({task})
-    assert await asyncio.to_thread(call.over.wait, 5)
-    assert call.left
-    # The promise is 250 ms; a busy machine is not what is tested here.
-    assert call.left_at - left < 2
-    assert len(service.calls) == 1
 
 
 async def test_a_model_is_asked_to_go_on(service: Fake) -> None:
