@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import anyio
 from starlette.types import ASGIApp, Message, Scope
 
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 
 HeaderLines = Mapping[str, str] | Iterable[tuple[str, str]]
 

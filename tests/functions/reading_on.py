@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 
 TERMINAL = ("final", "error")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.settings import ROOT
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 
 READY = re.compile(r" *Riverrun is on http://(?:localhost|\[[^\]]+\]|[^:/]+):(\d+)")
 

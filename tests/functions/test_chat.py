@@ -15,7 +15,7 @@ from functions import chat
 from services.runs import Run
 from services.settings import ROOT, read_settings
 from services.streaming import App, set_default_app
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 from tests.functions.asgi import call, post
 from tests.functions.serving import Server
 

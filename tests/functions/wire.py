@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 
 Leave = Literal["fin", "rst", "half"]
 

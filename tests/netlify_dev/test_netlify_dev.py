@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from services.settings import ROOT
-from services.streaming.encoders.sse import EventStreamParser
 from tests.browser import Browser
 from tests.emulator.support import Running
+from tests.event_stream import EventStreamParser
 from tests.functions.serving import Server
 from tests.functions.snippets.hearing import Ears
 from tests.functions.snippets.test_snippets import ANSWER, BASES, HUNDRED, LOOP

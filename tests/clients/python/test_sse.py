@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riverrun_client.sse import EventStreamParser, TooLargeError
-from services.streaming.encoders.sse import EventStreamParser as ServerParser
-from services.streaming.encoders.sse import FieldError
+from tests.event_stream import EventStreamParser as ServerParser
+from tests.event_stream import TooLongError
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "event_stream.json"
 VECTORS: list[dict[str, Any]] = json.loads(CORPUS.read_text(encoding="utf-8"))
@@ -177,7 +177,7 @@ def test_what_is_held_is_bounded_and_what_came_before_is_not_lost(piece: bytes) 
     with pytest.raises(TooLargeError):
         seen.extend(frame.data for frame in ours.feed(b"data: a\n\ndata: b\n\n" + piece * 10))
     assert seen == ["a", "b"]
-    with pytest.raises(FieldError):
+    with pytest.raises(TooLongError):
         theirs.feed(piece * 10)
 
 

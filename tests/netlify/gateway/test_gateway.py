@@ -18,8 +18,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from services.settings import ROOT
-from services.streaming.encoders.sse import EventStreamParser
 from tests.emulator.support import Got, Running, running
+from tests.event_stream import EventStreamParser
 from tests.netlify.gateway.hosts import RUNTIMES, Gateway, hosted
 from tests.netlify.gateway.upstream import Answer, Answering, functions
 

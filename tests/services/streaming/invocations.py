@@ -20,7 +20,7 @@ from services.streaming import (
     handle_resume,
     handle_streaming_request,
 )
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 
 WORDS = [f"{number} " for number in range(20)]
 WHOLE = "".join(WORDS)

@@ -29,8 +29,8 @@ from services.streaming import (
     handle_resume,
     handle_streaming_request,
 )
-from services.streaming.encoders.sse import EventStreamParser
 from services.streaming.run.errors import PausedError
+from tests.event_stream import EventStreamParser
 from tests.services.streaming.invocations import Documents, Told, kinds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]

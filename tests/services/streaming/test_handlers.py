@@ -29,8 +29,8 @@ from services.streaming import (
     handle_stop,
     handle_streaming_request,
 )
-from services.streaming.encoders.sse import EventStreamParser
 from services.streaming.events import Event
+from tests.event_stream import EventStreamParser
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]

@@ -11,7 +11,6 @@ from services.runs.log import MEMORY_RETENTION_SECONDS
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming.app import App
-from services.streaming.encoders.sse import EventStreamParser
 from services.streaming.events import Final, Reset, Result, Source, Sources, Status, Token
 from services.streaming.handlers import (
     handle_resume,
@@ -23,6 +22,7 @@ from services.streaming.http.requests import Cursor
 from services.streaming.http.responses import StreamingAnswer
 from services.streaming.question import Question
 from services.streaming.run.stages import Output
+from tests.event_stream import EventStreamParser
 from tests.functions.asgi import Answer, Exchange, call, exchange
 
 FOUND = Source(id="a", title="A", uri="a.md", score=0.5, snippet="…")

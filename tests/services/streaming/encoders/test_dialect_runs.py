@@ -15,7 +15,7 @@ from services.runs import Entry
 from services.settings import ROOT
 from services.streaming import encoders
 from services.streaming.encoders import MODULES, find_dialect, frames
-from services.streaming.encoders.sse import EventStreamParser
+from tests.event_stream import EventStreamParser
 from tests.services.streaming.encoders.dialect_runs import (
     DIALECTS,
     NAMES,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from services.runs import Entry
 from services.streaming.encoders import Reading, native
-from services.streaming.encoders.sse import EventStreamParser, FieldError, ServerSentEvent
+from services.streaming.encoders.sse import FieldError
 from services.streaming.event_json import clean, payload
 from services.streaming.events import Token
+from tests.event_stream import EventStreamParser, ServerSentEvent
 from tests.services.streaming.encoders.golden import CASES, NAMES, READING, RUN, SILENCE, entry_of
 
 

@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.streaming.encoders import sse
-from services.streaming.encoders.sse import EventStreamParser, FieldError, ServerSentEvent
+from services.streaming.encoders.sse import FieldError
+from tests.event_stream import EventStreamParser, ServerSentEvent, TooLongError
 
 CORPUS = Path(__file__).parents[3] / "corpus" / "event_stream.json"
 VECTORS: list[dict[str, Any]] = json.loads(CORPUS.read_text(encoding="utf-8"))
@@ -155,18 +156,6 @@ def test_no_value_adds_a_line(data: str, id_: str) -> None:
     assert len(lines) - 5 == normal(data).count("\n") + 1
 
 
-@given(awkward)
-def test_no_comment_becomes_anything_else(text: str) -> None:
-    """A comment dispatches nothing, sets nothing and ends in one LF, not two."""
-    comment = sse.encode_comment(text)
-    assert parsed(b"id: 1\ndata: a\n\n" + comment + b"data: b\n\n")[0] == [
-        {"data": "a", "event": "message", "id": "1"},
-        {"data": "b", "event": "message", "id": "1"},
-    ]
-    assert comment.endswith(b"\n")
-    assert b"\n\n" not in comment
-
-
 @pytest.mark.parametrize(
     "bad", ["\n", "\r", "\r\n", "\0", "a\nb", "a\ndata: b", "\ud83d", "ok\udc00"]
 )
@@ -189,7 +178,6 @@ def test_half_a_surrogate_pair_in_data_becomes_the_replacement_character() -> No
     """As the Encoding standard has it; two halves that meet become their character."""
     assert sse.encode("a\ud83db") == "data: a\ufffdb\n\n".encode()
     assert sse.encode("\ud83d\ude00") == "data: 😀\n\n".encode()
-    assert sse.encode_comment("\udfff") == ": \ufffd\n".encode()
 
 
 def test_the_bytes_of_a_block() -> None:
@@ -253,12 +241,12 @@ def literally(text: str) -> Parsed:
 
 def test_an_endless_line_is_refused_at_the_limit() -> None:
     """In one chunk or in crumbs, a line holds no more than it may."""
-    with pytest.raises(FieldError, match="over 100"):
+    with pytest.raises(TooLongError, match="over 100"):
         EventStreamParser(limit=100).feed(b"x" * 101)
     parser = EventStreamParser(limit=100)
     for _ in range(100):
         parser.feed(b"x")
-    with pytest.raises(FieldError):
+    with pytest.raises(TooLongError):
         parser.feed(b"x")
 
 
@@ -267,7 +255,7 @@ def test_an_endless_event_is_refused_at_the_limit() -> None:
     parser = EventStreamParser(limit=100)
     for _ in range(10):
         parser.feed(b"data: 123456789\n")
-    with pytest.raises(FieldError):
+    with pytest.raises(TooLongError):
         parser.feed(b"data:\n")
 
 
