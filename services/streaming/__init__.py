@@ -50,6 +50,7 @@ from .http.requests import (
     read_starting_after,
 )
 from .question import Question, Reader
+from .run.interruption import report_event
 
 __all__ = [
     "App",
@@ -91,6 +92,7 @@ __all__ = [
     "read_response_id",
     "read_starting_after",
     "remember_chat",
+    "report_event",
     "set_default_app",
     "shut_down",
     "wait_closed",

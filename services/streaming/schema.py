@@ -1,9 +1,11 @@
-"""The edge where documented JSON goes out: every event of the wire contract as a pydantic model.
+"""The JSON Schema of every event, shipped as docs/events.schema.json.
 
-Runs make light dataclasses (`events.py`); these models say what their JSON is, for a
-JSON Schema (`EVENTS.json_schema()`), a typed client, or a test that nothing else leaves.
+Runs make light dataclasses (`events.py`); these pydantic models say what their JSON is. After a
+change, write the file again: `python -m services.streaming.schema > docs/events.schema.json`.
 """
 
+import json
+import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -90,35 +92,35 @@ class ChatPartial(_Wire):
     steps: list[ChatStatus]
 
 
-class StatusEvent(_Wire):
+class StatusSchema(_Wire):
     """`status`: progress."""
 
     type: Literal["status"]
     status: ChatStatus
 
 
-class TokenEvent(_Wire):
+class TokenSchema(_Wire):
     """`token`: the next piece of the answer."""
 
     type: Literal["token"]
     text: Annotated[str, Field(min_length=1)]
 
 
-class SourcesEvent(_Wire):
+class SourcesSchema(_Wire):
     """`sources`: what was found, in the order that citations count."""
 
     type: Literal["sources"]
     sources: list[ChatSource]
 
 
-class UsageEvent(_Wire):
+class UsageSchema(_Wire):
     """`usage`: what it cost so far."""
 
     type: Literal["usage"]
     usage: ChatUsage
 
 
-class NoticeEvent(_Wire):
+class NoticeSchema(_Wire):
     """`notice`: something worth knowing that changes nothing."""
 
     type: Literal["notice"]
@@ -126,14 +128,14 @@ class NoticeEvent(_Wire):
     message: str
 
 
-class ResetEvent(_Wire):
+class ResetSchema(_Wire):
     """`reset`: drop the tokens shown so far."""
 
     type: Literal["reset"]
     reason: str
 
 
-class PausedEvent(_Wire):
+class PausedSchema(_Wire):
     """`paused`: this body ends, the run goes on; read on from `cursor`. It has no id."""
 
     type: Literal["paused"]
@@ -142,14 +144,14 @@ class PausedEvent(_Wire):
     resume_after_ms: Annotated[int, Field(ge=0)]
 
 
-class FinalEvent(_Wire):
+class FinalSchema(_Wire):
     """`final`: the end of a run that worked."""
 
     type: Literal["final"]
     result: ChatResponse
 
 
-class ErrorEvent(_Wire):
+class ErrorSchema(_Wire):
     """`error`: the end of a run that did not; also every refusal in JSON."""
 
     type: Literal["error"]
@@ -166,17 +168,36 @@ class ErrorEvent(_Wire):
 
 
 StreamEvent = Annotated[
-    StatusEvent
-    | TokenEvent
-    | SourcesEvent
-    | UsageEvent
-    | NoticeEvent
-    | ResetEvent
-    | PausedEvent
-    | FinalEvent
-    | ErrorEvent,
+    StatusSchema
+    | TokenSchema
+    | SourcesSchema
+    | UsageSchema
+    | NoticeSchema
+    | ResetSchema
+    | PausedSchema
+    | FinalSchema
+    | ErrorSchema,
     Field(discriminator="type"),
 ]
 
 EVENTS: TypeAdapter[StreamEvent] = TypeAdapter(StreamEvent)
-"""Reads the JSON of any event; `EVENTS.json_schema(by_alias=True)` describes them all."""
+"""Reads the JSON of any event."""
+
+
+def make_schema() -> str:
+    """Return the JSON Schema of all events as a JSON document.
+
+    It allows fields that it does not name: the contract lets a later version add some.
+    """
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Events of a Riverrun stream (docs/contract.md, section 3)",
+        **EVENTS.json_schema(by_alias=True),
+    }
+    for definition in schema["$defs"].values():
+        del definition["additionalProperties"]
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(make_schema())

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -61,3 +62,19 @@ def test_the_nine_lines_of_the_readme_stream(monkeypatch: pytest.MonkeyPatch) ->
         answer = client.post("/api/echo", json={"query": "one two", "streaming": True})
     assert 'data: {"type":"token","text":"one' in answer.text
     assert '"answer":"one two "' in answer.text
+
+
+@pytest.mark.anyio
+async def test_a_program_hands_in_its_own_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/parts.md answers with them, and reads no variable of the environment."""
+    code = re.findall(r"```python\n(.*?)```", _read("docs/parts.md"), re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    monkeypatch.setattr("os.environ", {})
+    exec(code, names)
+    response = await names["ask"]("Who?")
+    body = "".join([chunk.decode() async for chunk in response.body_iterator])
+    assert "You asked: Who? (0 passages)" in body
+    assert '"type":"final"' in body
+    handed_in = re.search(r"app = App\(.*?\n\)", code, re.DOTALL)
+    assert handed_in is not None
+    assert handed_in[0].count("\n") < 5

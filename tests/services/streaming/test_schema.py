@@ -1,5 +1,6 @@
 """What leaves is what is documented: every event's JSON is read by the wire's own models."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -24,7 +25,7 @@ from services.streaming.events import (
     Usage,
     UsageEvent,
 )
-from services.streaming.schema import EVENTS, ChatResponse
+from services.streaming.schema import EVENTS, ChatResponse, make_schema
 
 STATUS = Status(
     step=1, description="d", status="failed", timestamp=7, name="n", total_steps=3,
@@ -80,3 +81,9 @@ def test_a_json_reply_is_the_bare_result() -> None:
     """The same object as in a `final`."""
     final = next(event for event in SAID if isinstance(event, Final))
     ChatResponse.model_validate(to_plain(final.result))
+
+
+def test_the_shipped_schema_is_made_of_these_models() -> None:
+    """Else: `python -m services.streaming.schema > docs/events.schema.json`."""
+    shipped = Path(__file__).parents[3] / "docs" / "events.schema.json"
+    assert shipped.read_text("utf-8") == make_schema()
