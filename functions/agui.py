@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions import runs
 from services.lambda_runtime import export_handler
 from services.streaming import (
     Cursor,
     handle_question,
     handle_resume,
+    handle_stop,
     http_app,
     read_after,
     read_cursor,
@@ -41,11 +41,16 @@ async def events(request: Request) -> Response:
     )
 
 
+async def stop(request: Request) -> Response:
+    """Stop a run and keep what it said."""
+    return await handle_stop(request.path_params["run"], owner=read_owner(request))
+
+
 ROUTES = {
     "/agui": {"POST": run_agent},
     "/agui/runs/{run}/events": {"GET": events},
-    "/agui/runs/{run}/stop": {"POST": runs.stop},
+    "/agui/runs/{run}/stop": {"POST": stop},
 }
 
 app = http_app(ROUTES, dialect=DIALECT)
-handler = export_handler(app, on_shutdown=shut_down)
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

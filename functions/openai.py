@@ -79,4 +79,4 @@ ROUTES = {
 
 # Its clients are given the address up to /v1, whatever stands before it.
 app = http_app(ROUTES, bases=("", "/api", "/.netlify/functions/openai"), dialect=CHAT)
-handler = export_handler(app, on_shutdown=shut_down)
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

@@ -53,4 +53,4 @@ ROUTES = {
 }
 
 app = http_app(ROUTES, dialect=DIALECT)
-handler = export_handler(app, on_shutdown=shut_down)
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

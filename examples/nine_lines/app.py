@@ -1,9 +1,6 @@
 from collections.abc import AsyncGenerator
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from services.streaming import Question, handle_streaming_request, http_app, read_question
+from services.streaming import Question, answer_app
 
 
 async def echo(question: Question) -> AsyncGenerator[str, None]:
@@ -11,8 +8,4 @@ async def echo(question: Question) -> AsyncGenerator[str, None]:
         yield f"{word} "
 
 
-async def endpoint(request: Request) -> Response:
-    return await handle_streaming_request(await read_question(request), producer=echo)
-
-
-app = http_app({"/echo": {"POST": endpoint}})
+app = answer_app("/echo", echo)

@@ -15,6 +15,7 @@ from .dialect_handlers import (
     handle_response,
     remember_chat,
 )
+from .endpoints import answer_app, answer_routes, run_routes
 from .events import (
     ErrorEvent,
     Final,
@@ -69,6 +70,8 @@ __all__ = [
     "Token",
     "Usage",
     "UsageEvent",
+    "answer_app",
+    "answer_routes",
     "default_app",
     "find_chat_run",
     "follow_run",
@@ -93,6 +96,7 @@ __all__ = [
     "read_starting_after",
     "remember_chat",
     "report_event",
+    "run_routes",
     "set_default_app",
     "shut_down",
     "wait_closed",

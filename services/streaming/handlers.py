@@ -9,7 +9,7 @@ resuming, stopping, cleaning up) comes with it.
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -174,19 +174,21 @@ async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None 
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)
 
 
-async def handle_health(*, app: App | None = None) -> Response:
+async def handle_health(*, parts: Sequence[str] | None = None, app: App | None = None) -> Response:
     """Open what an answer needs, and call no model: 200, or 503 with the parts that do not open.
 
-    The answer names parts, never paths or causes: the logger gets those.
+    `parts` names those that are needed, of `runs`, `context` and `chat`; without it, all. The
+    answer names parts, never paths or causes: the logger gets those.
     """
     app = app or default_app()
 
-    parts: dict[str, Callable[[], object]] = {
+    known: dict[str, Callable[[], object]] = {
         "runs": lambda: app.log,
         "context": app.check_context,
         "chat": lambda: app.chat,
     }
-    checks = {name: await _check_part(name, part) for name, part in parts.items()}
+    needed = known if parts is None else {name: known[name] for name in parts}
+    checks = {name: await _check_part(name, part) for name, part in needed.items()}
     if all(state == "ok" for state in checks.values()):
         return JSONAnswer({"status": "ok", "checks": checks})
     unavailable = {"status": "unavailable", "checks": checks}

