@@ -88,7 +88,7 @@ async def serve(names: Sequence[str], concurrency: int | None) -> None:
 
 
 def _quiet(_name: str, _line: str) -> None:
-    """The log of a cloud that nobody watches."""
+    """The log of a cloud without watchers."""
 
 
 if __name__ == "__main__":

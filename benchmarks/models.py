@@ -159,7 +159,7 @@ async def _watch(lags: list[_Lag]) -> None:
 
 
 def _queue_seconds() -> float:
-    """How long this thread has been ready and not run, in seconds; 0 where nobody counts."""
+    """How long this thread has been ready and not run, in seconds; 0 where that is not counted."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
     except OSError:
@@ -225,7 +225,7 @@ from services.streaming.app import default_app
 default_app().chat
 imported = time.perf_counter() - began
 early = "boto3" in sys.modules or "openai" in sys.modules
-# Not what `resource` says: that begins with the peak of whoever started this process.
+# Not what `resource` says: that begins with the peak of the process that started this one.
 status = lambda: open("/proc/self/status").read()
 rss = lambda: int(status().partition("VmHWM:")[2].split()[0]) // 1024
 before = rss()

@@ -55,7 +55,7 @@ class PlainAPI:
         return f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Hang up on every client."""
         for connection in (*self._buffers, self._listener):
             connection.close()
         self._poll.close()

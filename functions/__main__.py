@@ -29,7 +29,7 @@ SITE = ROOT / "netlify" / "site"
 # How long open requests may take to end once we were told to, in seconds.
 GRACE = 2
 
-# Whoever still has no answer so long after that is told so, in seconds.
+# How long after that a client without an answer is told that it gets none, in seconds.
 LAST_ANSWER = 1.0
 
 
@@ -148,7 +148,7 @@ class _Site:
                 self.reading.remove(run)
 
     def refuse(self) -> None:
-        """Tell everybody who has no answer yet that they will get none here."""
+        """Tell every client that has no answer yet that it will get none here."""
         for task in self.waiting:
             task.cancel()
 

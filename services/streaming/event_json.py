@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from ..chat.citations import Grounding, UnmatchedCitation
 from .events import (
     KINDS,
     ErrorEvent,
     Event,
     Final,
-    Grounding,
     Notice,
     Partial,
     Paused,
@@ -24,7 +24,6 @@ from .events import (
     Sources,
     Status,
     Token,
-    Unmatched,
     Usage,
     UsageEvent,
 )
@@ -122,7 +121,7 @@ def _to_camel(name: str) -> str:
 _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
     kind: tuple((item.name, _to_camel(item.name)) for item in fields(kind))
     for kind in (
-        Status, Token, Source, Sources, Usage, UsageEvent, Notice, Reset, Paused, Unmatched,
+        Status, Token, Source, Sources, Usage, UsageEvent, Notice, Reset, Paused, UnmatchedCitation,
         Grounding, Result, Final, Partial, ErrorEvent,
     )
 }  # fmt: skip
@@ -135,7 +134,7 @@ _PARTS: dict[tuple[type, str], type] = {
     (Result, "sources"): Source,
     (Result, "usage"): Usage,
     (Result, "grounding"): Grounding,
-    (Grounding, "unmatched"): Unmatched,
+    (Grounding, "unmatched"): UnmatchedCitation,
     (ErrorEvent, "partial"): Partial,
     (Partial, "sources"): Source,
     (Partial, "steps"): Status,

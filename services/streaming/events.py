@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..chat.citations import Grounding
+
 StepState = Literal["pending", "executing", "completed", "failed"]
 FinishReason = Literal["stop", "length", "budget", "cancelled"]
 PauseReason = Literal["deadline", "front", "shutdown", "interrupted", "abandoned"]
@@ -87,24 +89,6 @@ class Reset:
     """Drop the tokens shown so far: the answer starts again."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
-    """A citation that its passage does not bear out: `mark` counts citations from 1."""
-
-    citation: int
-    mark: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grounding:
-    """What the check of the citations found: the share that holds, how many, and which do not."""
-
-    score: float
-    citations: int
-    unmatched: tuple[Unmatched, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,6 @@ ALLOWED_BARE = {
     "tests": 0.11,
     "services": 0.02,
     "services/ledger": 0.03,
-    "services/streaming": 0.04,
 }
 
 BANNED = re.compile(r"\b(whoever|somebody|nobody|anybody|everybody|they who)\b", re.IGNORECASE)
@@ -39,8 +38,8 @@ SAME_BY_DESIGN = split_words(
 # Homonyms that are left, until their owner has renamed one.
 ALLOWED_HOMONYMS = split_words(
     """
-    AGAIN DAY DEADLINE_MARGIN Entry FORMAT FRESH Grounding KEEP_TURNS LARGEST LONGEST PACKAGE
-    Record SCHEMA SILENCE Source Step Usage batches chunk complete find_weights forget read_after
+    AGAIN DAY Entry FORMAT FRESH KEEP_TURNS LARGEST LONGEST PACKAGE
+    Record SCHEMA SILENCE Source Step Usage batches chunk find_weights forget read_after
     read_choice run_of state_of words write
     """
 )
@@ -55,9 +54,6 @@ ALLOWED_LONG = {
     "services/runs/dynamodb/log.py",
     "services/runs/sqlite/log.py",
     "services/context/ingest/build.py",
-    "services/streaming/events.py",
-    "services/streaming/http/requests.py",
-    "services/streaming/run/stages.py",
 }
 TEXT = {".py", ".js", ".mjs", ".ts", ".tsx", ".jsx", ".md", ".yaml", ".toml", ".html", ".css", ""}
 # Not ours to word: the guide that answers are made from, lock files, other people's code.

@@ -1,12 +1,12 @@
-"""What everybody saw, held against the store: what a run promises.
+"""What all readers saw, held against the store: what a run promises.
 
 - P1: what a reader saw, over all its connections, is the log from 1 on: nothing lost, doubled, out
   of order or different; asked for again from the beginning, it is the same again.
-- P2: every event that anybody saw is in the store, byte for byte.
+- P2: every event that a reader saw is in the store, byte for byte.
 - P3: the log has no hole and one terminal entry, the last; its tokens are the answer.
 - P4: the key stands for one run, and the provider was called once, and once more at most each time
-  that somebody took the run over, which each said so in the log before they called.
-- P5: a server that is given notice cuts nobody off: each body ends with a word of it.
+  that a process took the run over, which said so in the log before it called.
+- P5: a server that is given notice cuts no reader off: each body ends with a word of it.
 - P6 is looked at while it happens (`servers`): a server that has ended so holds no run.
 
 Knows stories and entries; not how either came about.
@@ -27,7 +27,7 @@ from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
 from tests.functions.wire import Seen
 
-# How a run may end that nobody stopped and whose provider never fails: gone on with three times
+# How a run may end that was not stopped and whose provider never fails: gone on with three times
 # without a word more; store at fault.
 FAILURES = frozenset({"deadline", "internal", "provider_truncated"})
 
@@ -107,7 +107,7 @@ def _check_log(story: Story, entries: Sequence[Entry]) -> None:
         if end["result"]["finishReason"] == "stop":
             assert said == whole, "half an answer for a whole one"
         else:
-            assert story.stopped, "stopped by nobody"
+            assert story.stopped, "stopped by no client"
         return
     assert end.get("partial", {}).get("answer", "") == said, "the partial is not its tokens"
     allowed = set(FAILURES)

@@ -3,7 +3,7 @@
     python -m tests.functions.deployed
 
 is `python -m functions`: the product from the command to the store; only who answers, what is
-found and how patient everybody is are of the tests.
+found and how long everything waits are of the tests.
 `DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
 `line` (the share of DynamoDB's calls that go wrong, and a seed), `broken` (a promise that is to be
 broken: `PROMISES`).
@@ -54,7 +54,7 @@ class Counted:
 
     @property
     def model(self) -> str:
-        """The name of nobody."""
+        """The name of no model."""
         return "counted"
 
     async def stream(
@@ -168,7 +168,7 @@ def shows_early(log: RunLog) -> None:
 
 
 def writes_on(log: RunLog) -> None:
-    """P3: whoever finds their number taken takes the next, also behind the end (SQLite only)."""
+    """P3: a producer that finds its number taken takes the next, also behind the end."""
     append = log.append
 
     def never_ended(*asked: Any) -> tuple[int, int, bool]:
@@ -188,7 +188,7 @@ def writes_on(log: RunLog) -> None:
 
 
 def pays_again(log: RunLog) -> None:
-    """P4: whoever repeats a key begins anew."""
+    """P4: a client that repeats a key begins anew."""
     start = log.start
 
     async def forgetful(**asked: Any) -> tuple[Run, bool]:
@@ -198,7 +198,7 @@ def pays_again(log: RunLog) -> None:
 
 
 def says_nothing(_log: RunLog) -> None:
-    """P5: whoever is given notice cuts everybody off."""
+    """P5: a process that is given notice cuts its readers off."""
     disconnect, come_back = session._make_error_entry, session._make_paused_entry
 
     async def cut(pause: PausedError, *asked: Any) -> Entry:
@@ -216,7 +216,7 @@ def says_nothing(_log: RunLog) -> None:
 
 
 def holds_on(log: RunLog) -> None:
-    """P6: whoever is given notice lets nothing go."""
+    """P6: a process that is given notice releases no lease."""
 
     async def release(*_asked: Any, **_more: Any) -> None:
         pass

@@ -5,12 +5,12 @@ one to three readers who leave after any event, at any byte, in any way, come ba
 with the id that they saw last, or ask anew with the key, and perhaps stop the run. Meanwhile
 servers are killed and started anew, ended with notice, or stopped for longer than a lease and let
 go on, not knowing it; some have so little time that they let go of runs by themselves. After a
-while that ends, and so must every story. `tests.functions.checking` holds what everybody saw
+while that ends, and so must every story. `tests.functions.checking` holds what all readers saw
 against the store.
 
-In most stories the readers say `resume` and obey `paused`, so that whoever is gone is taken over;
-in the others they do not, and come back by hand. What is done, a seed decides; when it happens, the
-machine does.
+In most stories the readers say `resume` and obey `paused`, so that a producer that is gone is taken
+over; in the others they do not, and come back by hand. What is done, a seed decides; when it
+happens, the machine does.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ async def _story(seed: int, servers: list[Server], lease: float) -> Story:
             await asyncio.gather(*fates)
     except TimeoutError as error:
         told = [(one.name, len(one.seen), Counter(one.told).most_common(5)) for one in readers]
-        raise AssertionError(f"seed {seed}: somebody waits for ever: {told}") from error
+        raise AssertionError(f"seed {seed}: a reader waits for ever: {told}") from error
     finally:
         stopping.cancel()
     return story

@@ -71,7 +71,7 @@ async def read(
                     if _ended(me):
                         return
                     continue
-                # Whoever does not wait as long as they are told keeps a busy server busy.
+                # A reader that does not wait as long as it is told keeps a busy server busy.
                 wait = _refused(me, response) * chance.uniform(0.5, 1.5)
         except CutError as error:
             me.told.append(str(error)[:40])

@@ -140,8 +140,8 @@ async def trouble(
 
 
 async def _check_free(log: RunLog, lease: float, since: float) -> None:
-    """Nobody lives: what is held was taken by somebody who was killed, before `since`."""
+    """No process lives: what is held was taken by one that was killed, before `since`."""
     for summary in await log.list_recent(1000):
         until = summary.run.lease_until
         if not summary.ended and until > time.time() and until - lease > since:
-            raise BrokenPromiseError(f"P6: run {summary.run.id} is held by nobody")
+            raise BrokenPromiseError(f"P6: run {summary.run.id} is held by no process")

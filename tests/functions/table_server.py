@@ -44,7 +44,7 @@ async def moto() -> AsyncIterator[str]:
 
 
 # Several at once would let two puts pass one condition. What a frozen client has not sent yet is
-# waited for outside the lock, so that it stops nobody else.
+# waited for outside the lock, so that it stops no other call.
 # moto keeps a deep copy of the whole table for each transaction, to undo it: with some hundred runs
 # that takes longer than a client waits, every try costs it the same again, and it never recovers.
 # Ours only put items, which never change an item that is there, so a shallow copy undoes them.

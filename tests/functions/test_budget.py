@@ -44,7 +44,9 @@ def asking(query: str) -> bytes:
     return json.dumps({"query": query, "streaming": True, "resume": True}).encode()
 
 
-def test_a_budget_is_the_runs_whoever_goes_on_with_it(tmp_path: Path, index: Path) -> None:
+def test_a_budget_is_the_runs_whichever_process_goes_on_with_it(
+    tmp_path: Path, index: Path
+) -> None:
     """One goes on with what is left and ends politely; of the other nothing is asked any more."""
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"models": [{"model": "*", "input": IN, "output": OUT}]}))

@@ -207,7 +207,7 @@ def test_a_refusal_is_the_contracts_error_object(server: Server, row: Refusal) -
 
 
 def test_a_chunked_upload_over_the_limit_is_refused(server: Server) -> None:
-    """Nobody declared its length; it is counted as it comes."""
+    """Its length was not declared; it is counted as it comes."""
     head = (
         b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -217,7 +217,7 @@ def test_a_chunked_upload_over_the_limit_is_refused(server: Server) -> None:
 
 
 def test_an_upload_that_is_never_finished_leaves_no_trace(server: Server) -> None:
-    """A client that hangs up in the middle of its body is nobody's fault."""
+    """A client that hangs up in the middle of its body is no fault of the server."""
     head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     before = len(server.errors)
     with server.raw(head + b'Content-Length: 50\r\n\r\n{"query":'):

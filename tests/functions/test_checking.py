@@ -70,7 +70,7 @@ class History:
         return self.story.readers[1]
 
     def rewrite(self, entries: list[Entry]) -> None:
-        """Another log, which everybody saw as it is."""
+        """Another log, which all readers saw as it is."""
         self.entries = entries
         for reader in self.story.readers:
             reader.before = []

@@ -52,7 +52,7 @@ def test_a_taken_port_is_one_line_that_names_another(environ: dict[str, str]) ->
 
 
 def test_a_host_that_is_not_ours_is_one_line(environ: dict[str, str]) -> None:
-    """192.0.2.1 is nobody's."""
+    """192.0.2.1 is no machine's address."""
     line = fails({**environ, "HOST": "192.0.2.1"})
     assert line.startswith("Cannot listen on 192.0.2.1 port 0: ")
     assert "Errno" not in line
@@ -120,7 +120,7 @@ def test_a_missing_or_broken_script_is_one_line(
 def test_it_ends_at_once_and_tells_those_who_wait(
     sign: signal.Signals, status: int, environ: dict[str, str]
 ) -> None:
-    """A stream ends with its last event, not in mid-air, and nothing is blamed on anybody."""
+    """A stream ends with its last event, not in mid-air, and nothing is called an error."""
     with (
         serving(environ) as server,
         server.reading("one word") as said,

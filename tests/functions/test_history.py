@@ -1,4 +1,4 @@
-"""Nothing is lost, doubled or paid for twice, whoever dies, freezes or leaves.
+"""Nothing is lost, doubled or paid for twice, whatever dies, freezes or leaves.
 
 A seed that failed is played again, with its whole world, by `RIVERRUN_SEED=n`; the soaks play
 `RIVERRUN_SEEDS=n` of them (1,000).

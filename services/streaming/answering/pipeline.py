@@ -5,10 +5,12 @@ It only says what happens; ending, logging, encoding and sending are other modul
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import anyio
 
 from ...chat import Prompt, Turn, UnbilledCall, answer, check_citations
+from ...chat.citations import Grounding
 from ...passages import Passage
 from ...progress import Progress
 from ..app import App
@@ -16,12 +18,10 @@ from ..deadlines import PRODUCER_MARGIN
 from ..events import (
     Event,
     Final,
-    Grounding,
     Result,
     Source,
     Sources,
     Status,
-    Unmatched,
 )
 from ..question import Earlier, Question
 from ..run.interruption import report_event
@@ -164,13 +164,7 @@ def _answer_deadline(question: Question) -> float | None:
 
 def _check_grounding(text: str, passages: tuple[Passage, ...]) -> Grounding | None:
     found = check_citations(text, passages)
-    if found is None:
-        return None
-    unmatched = tuple(
-        Unmatched(citation=item.citation, mark=item.mark, reason=item.reason)
-        for item in found.unmatched[:UNMATCHED_LIMIT]
-    )
-    return Grounding(score=found.score, citations=found.citations, unmatched=unmatched)
+    return found and replace(found, unmatched=found.unmatched[:UNMATCHED_LIMIT])
 
 
 async def _remember_turn(question: Question, session_id: str, text: str, app: App) -> None:

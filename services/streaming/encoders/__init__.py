@@ -1,7 +1,7 @@
 """Dialects: the entries of a run as the bytes that one family of clients understands.
 
 A dialect is one module with a content type, an encoder and what it says in silence. Encoders are
-deterministic: from the same reading and the same entries come the same bytes, whoever reads and
+deterministic: from the same reading and the same entries come the same bytes, for any reader and
 whenever. One that has state builds it from the entries alone, so a reader who resumes is given the
 run from its beginning and is sent what follows the cursor. docs/adding-a-dialect.md shows how.
 """

@@ -1,4 +1,4 @@
-"""One entry, one line, whoever reads it.
+"""One entry is one line to any reader.
 
 JSON lets three line ends of Unicode stand in a string as they are. They are none to a reader
 that follows its standard, but many split text where `str.splitlines` does: so they are escaped.

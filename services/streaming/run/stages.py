@@ -1,9 +1,9 @@
 """The stages every run passes: generator in, generator out.
 
-    producer -> make_interruptible -> complete -> drop_kinds -> observe -> record -> the log
+    producer -> make_interruptible -> terminate -> drop_kinds -> observe -> record -> the log
 
 `make_interruptible` (interruption.py) notices a stop, the deadline and silence while the producer
-waits; `complete` makes exactly one terminal event, whatever happens; `observe` shows every event
+waits; `terminate` makes exactly one terminal event, whatever happens; `observe` shows every event
 to observers; `record` is in log_writer.py.
 A stage closes the generator that it was handed. Nothing here knows about HTTP, logs or encoders.
 
@@ -55,7 +55,7 @@ the next one is waited for, and a thousand runs would hold a thousand of them.
 """
 
 
-async def complete(
+async def terminate(
     batches: AsyncGenerator[list[Output], None],
     transcript: Transcript,
     *,

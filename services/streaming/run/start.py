@@ -13,7 +13,7 @@ from .checkpoint import make_checkpoint
 from .interruption import make_interruptible
 from .log_writer import record
 from .registry import LiveRuns
-from .stages import Observer, Output, complete, drop_kinds, observe
+from .stages import Observer, Output, drop_kinds, observe, terminate
 from .task import RunTask
 from .transcript import Transcript
 
@@ -57,7 +57,7 @@ def start_run_task(
         heartbeat=LOG_CHECK_INTERVAL,
         pace=GATHER_SECONDS if join_tokens else 0.0,
     )
-    events = complete(batches, transcript, pausable=can_pause)
+    events = terminate(batches, transcript, pausable=can_pause)
     unwanted = _unwanted_kinds(question)
     if unwanted:
         events = drop_kinds(events, unwanted, heartbeat=LOG_CHECK_INTERVAL)

@@ -38,7 +38,7 @@ async def nothing_left() -> AsyncIterator[None]:
     gc.freeze()
     yield
     open_still = [item.__qualname__ for item in _begun()]
-    assert not open_still, "generators that nobody closed"
+    assert not open_still, "generators that were not closed"
     assert not _tasks(), "tasks that still run"
 
 

@@ -1,4 +1,4 @@
-"""Time that passes only when everybody waits for it, and then at once.
+"""Time that passes only when every task waits for it, and then at once.
 
 A test that waits fifteen minutes for a deadline takes no time, and the order of things is the
 order of their timers, never that of the machine's load. Only for tests without sockets or
@@ -18,7 +18,7 @@ class InstantLoop(asyncio.SelectorEventLoop):
         super().__init__()
 
     def time(self) -> float:
-        """Seconds since the loop was made, none of which anybody waited for."""
+        """Seconds since the loop was made, none of which was waited for."""
         return self._now
 
     def _run_once(self) -> None:

@@ -220,7 +220,7 @@ async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
         result = rest[-1][1]["result"]
         assert result["usage"] == billed(took_in + 300, took_out + 40)
-        # Whoever was reading the dead one reads on, of the same run.
+        # The reader of the dead one reads on, of the same run.
         assert first[-1] == rest[-1]
 
 

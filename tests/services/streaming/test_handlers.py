@@ -46,7 +46,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 async def app() -> AsyncIterator[App]:
-    """An installation that serves nobody when the test is over."""
+    """An app that serves no reader when the test is over."""
     app = App(Settings())
     yield app
     assert app.live.streams == 0
@@ -234,7 +234,7 @@ async def test_a_reader_resumes_after_any_event_with_exactly_the_rest(app: App) 
 
 
 async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
-    """While it runs and after the end: one producer, and everybody gets the same bytes."""
+    """While it runs and after the end: one producer, and all readers get the same bytes."""
     begun = 0
 
     async def producer(_question: Question) -> AsyncIterator[str]:

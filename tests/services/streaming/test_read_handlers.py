@@ -80,7 +80,7 @@ async def test_at_the_end_there_is_nothing_left(app: App) -> None:
 
 @pytest.mark.anyio
 async def test_a_cursor_ahead_of_its_run_is_refused(app: App) -> None:
-    """Nobody can have seen what was not said."""
+    """No reader can have seen what was not said."""
     run, whole = await finished(app)
     answer = await resume(run, len(whole.chunks) + 1, app)
     assert (answer.status, answer.json()["code"]) == (400, "invalid_request")
@@ -109,17 +109,17 @@ async def test_a_foreign_run_looks_exactly_like_a_missing_one(app: App) -> None:
         assert foreign == none
         assert (foreign.status, foreign.json()["code"]) == (404, "not_found")
     for handle in (handle_state, handle_stop):
-        foreign, none, nobody = [
+        foreign, none, anonymous = [
             await call(await handle(run, owner=owner, app=app))
             for run, owner in ((theirs, "b"), (missing, "b"), (theirs, None))
         ]
-        assert foreign == none == nobody
+        assert foreign == none == anonymous
         assert foreign.status == 404
 
 
 @pytest.mark.anyio
 async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
-    """And still 404 to everybody else."""
+    """And still 404 to all others."""
     clock = [1_000_000.0]
     app = App(log=MemoryLog(now=lambda: clock[0]))
     run, _ = await finished(app, owner="a")
@@ -218,7 +218,7 @@ async def test_a_second_reader_joins_and_both_see_the_same(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_joined_reader_that_leaves_disturbs_nobody(app: App) -> None:
+async def test_a_joined_reader_that_leaves_disturbs_no_other(app: App) -> None:
     """Disconnect is not stop."""
     gate = Gate(("one ",), ("two",))
     response = await ask(gate, app)

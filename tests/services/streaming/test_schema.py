@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
+from services.chat.citations import Grounding, UnmatchedCitation
 from services.streaming.event_json import payload, read_event, to_plain
 from services.streaming.events import (
     KINDS,
     ErrorEvent,
     Event,
     Final,
-    Grounding,
     Notice,
     Partial,
     Paused,
@@ -21,7 +21,6 @@ from services.streaming.events import (
     Sources,
     Status,
     Token,
-    Unmatched,
     Usage,
     UsageEvent,
 )
@@ -33,7 +32,7 @@ STATUS = Status(
 )  # fmt: skip
 SOURCE = Source(id="i", title="t", uri="u", score=0.5, snippet="s")
 GROUNDING = Grounding(
-    score=0.5, citations=2, unmatched=(Unmatched(citation=3, mark=2, reason="missing"),)
+    score=0.5, citations=2, unmatched=(UnmatchedCitation(citation=3, mark=2, reason="missing"),)
 )
 USAGE = Usage(input_tokens=1, output_tokens=2, cost_usd=0.1)
 SAID: list[Event] = [

@@ -50,7 +50,7 @@ async def refused(app: App, producer: Any) -> list[dict[str, Any]]:
 
 
 def check_private(told: list[dict[str, Any]], *secrets: str) -> None:
-    """An installation at fault is nobody's business who asks."""
+    """A client learns nothing of an installation at fault."""
     for one in told:
         assert (one["status"], one["code"], one["retryable"]) == (500, "internal", False)
         assert not any(secret in json.dumps(one) for secret in secrets)

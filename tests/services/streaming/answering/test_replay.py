@@ -146,7 +146,7 @@ async def test_a_replay_keeps_the_time() -> None:
                 heard.append(event)  # noqa: PERF401 - it ends by raising
         assert ended.value.code == "interrupted"
         assert heard == [Token(str(n)) for n in (1, 2, 3)[len(so_far) :]]
-        # Nobody really waits here, so each is the time from the beginning.
+        # No time passes here, so each is the time from the beginning.
         assert waits == pytest.approx(expected, abs=0.05)
 
 

@@ -11,7 +11,7 @@ from services.streaming.encoders.lines import one_line
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_json_stays_the_same_value_and_is_one_line(text: str) -> None:
-    """To whoever splits text as Unicode does, and to whoever reads JSON."""
+    """To a reader that splits text as Unicode does, and to one that reads JSON."""
     line = one_line(to_json({text: text}))
     assert json.loads(line) == {text: text}
     assert line.decode().splitlines() == [line.decode()]

@@ -107,7 +107,7 @@ def test_an_event_is_out_before_the_byte_after_its_blank_line() -> None:
 
 
 def test_feeding_needs_no_reading() -> None:
-    """What a chunk sets is set even when nobody looks at the events."""
+    """What a chunk sets is set even when the events are not looked at."""
     parser = EventStreamParser()
     parser.feed(b"retry: 5\nid: 7\n\n")
     assert (parser.retry, parser.last_event_id) == (5, "7")

@@ -62,7 +62,7 @@ async def test_both_bases_serve_every_route(base: str, method: str) -> None:
     "method",
     ["HEAD", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND", "BREW", "get", "Post"],
 )
-async def test_any_other_method_is_405_and_reaches_nobody(method: str) -> None:
+async def test_any_other_method_is_405_and_reaches_no_endpoint(method: str) -> None:
     """With Allow, and whatever a proxy's override header says."""
     endpoint = Endpoint()
     answer = await ask(endpoint, method, headers={"X-HTTP-Method-Override": "POST"})
@@ -104,7 +104,7 @@ async def test_any_other_path_is_the_contracts_404(target: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_long_url_is_414_and_reaches_nobody() -> None:
+async def test_a_long_url_is_414_and_reaches_no_endpoint() -> None:
     """The path counts as well as the query."""
     endpoint = Endpoint()
     fits = "/api/thing?x=" + "y" * (URL_LIMIT - len("/api/thing?x="))
@@ -277,7 +277,7 @@ async def test_a_page_cannot_forward_itself_in() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_star_lets_everybody_in_by_name() -> None:
+async def test_a_star_admits_every_origin_by_name() -> None:
     """Also sandboxed pages, whose origin is `null`."""
     open_to_all = Settings(allowed_origins=("*",))
     for origin in ("https://evil.example", "null"):
@@ -349,7 +349,7 @@ async def test_the_gateway_is_let_in_with_either_secret(secret: str, method: str
 @pytest.mark.anyio
 @pytest.mark.parametrize("secret", [None, "", "of this week ", "of this", "schl\xfcssel", "\xff"])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "HEAD"])
-async def test_nobody_else_is_let_in_where_there_is_a_secret(
+async def test_only_the_gateway_is_admitted_where_there_is_a_secret(
     secret: str | None, method: str
 ) -> None:
     """Before anything runs, preflights included; the challenge tells the gateway it is meant."""

@@ -448,7 +448,7 @@ KEYS = Settings(api_keys=("alpha", "schlüssel"))
     [None, "", "Bearer", "Bearer ", "alpha", "Basic alpha", "Bearer alph", "Bearer alphaa",
      "Bearer ALPHA", "Bearer alpha,beta", "Bearer \xff"],
 )  # fmt: skip
-def test_without_a_known_key_nobody_is_let_in(header: str | None) -> None:
+def test_without_a_known_key_no_client_is_admitted(header: str | None) -> None:
     """401, before anything is read or paid for."""
     headers = {} if header is None else {"Authorization": header}
     with pytest.raises(RequestError) as caught:

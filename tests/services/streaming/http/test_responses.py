@@ -233,7 +233,7 @@ class Shelf:
 
 @pytest.mark.anyio
 async def test_the_first_status_is_on_its_way_before_retrieval_begins() -> None:
-    """Whoever waits knows at once that somebody is at work."""
+    """A client knows at once that its question is being answered."""
     shelf = Shelf()
     app = App(context=shelf)
     response = await handle_streaming_request({"query": "x", "streaming": True}, app=app)
@@ -378,7 +378,7 @@ async def test_a_log_that_cannot_be_reached_leaves_nothing_open(
 async def test_a_refused_question_closes_the_generator_that_came_with_it(
     app: App,
 ) -> None:
-    """Whoever is handed a generator closes it."""
+    """A stage closes the generator that it was handed."""
 
     async def produce() -> AsyncGenerator[Output, None]:
         yield "x"
@@ -394,6 +394,6 @@ async def test_a_refused_question_closes_the_generator_that_came_with_it(
 @pytest.mark.anyio
 @pytest.mark.parametrize("data", [None, [], "x", 7, {"query": None}])
 async def test_the_facade_answers_whatever_it_is_handed(data: Any, app: App) -> None:
-    """A handler may pass on a body that nobody has looked at."""
+    """A handler may pass on a body that it has not looked at."""
     response: Response = await handle_streaming_request(data, app=app)
     assert (await call(response)).status == 422

@@ -1,4 +1,4 @@
-"""Who reads a run through another process keeps it as well; nobody at all does not."""
+"""A reader of another process keeps a run as well; a run without readers is abandoned."""
 
 import asyncio
 import time
@@ -111,7 +111,7 @@ def alone(log: Signs, chat: Words, **settings: Any) -> App:
 
 @asynccontextmanager
 async def idle(*processes: App) -> AsyncIterator[None]:
-    """A minute later nobody looks after anybody in these."""
+    """A minute later nothing is left to watch in these."""
     yield
     await asyncio.sleep(60)
     for app in processes:
@@ -125,7 +125,7 @@ async def idle(*processes: App) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_a_reader_elsewhere_keeps_the_run(policy: str, signs: Signs, chat: Words) -> None:
-    """To its end, though whoever asked has gone and nobody reads where it is produced."""
+    """To its end, though its starter has gone and there is no reader where it is produced."""
     one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     async with idle(one, two):
         first = await begun(one)
@@ -206,7 +206,7 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
 
 
 @pytest.mark.parametrize("process", [make_app, alone])
-async def test_whoever_comes_back_and_goes_again_is_waited_for_anew(
+async def test_a_reader_that_comes_back_and_leaves_again_is_waited_for_anew(
     process: Callable[..., App], signs: Signs, chat: Words
 ) -> None:
     """What was begun when they left the first time does not count for the second."""
@@ -228,7 +228,7 @@ async def test_whoever_comes_back_and_goes_again_is_waited_for_anew(
 async def test_a_reader_who_is_sent_off_elsewhere_has_a_moment_to_come_back(
     policy: str, signs: Signs, chat: Words
 ) -> None:
-    """Also where a run that nobody reads is given up at once, and without a word on leaving."""
+    """Also where a run without readers is abandoned at once, and without a word on leaving."""
     one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
@@ -307,7 +307,7 @@ async def test_where_runs_are_finished_the_store_is_not_asked(signs: Signs, chat
 async def test_a_memory_of_this_process_is_not_asked_either(
     after: float, signs: Signs, chat: Words
 ) -> None:
-    """Nobody else can read it."""
+    """No other process can read it."""
     app = alone(signs, chat, on_abandoned="stop", abandoned_after=after)
     async with idle(app):
         first = await begun(app)
@@ -340,7 +340,7 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
     assert [record.levelname for record in warned] == ["WARNING"]
 
 
-async def test_a_store_that_fails_for_a_moment_loses_nobody(signs: Signs, chat: Words) -> None:
+async def test_a_store_that_fails_for_a_moment_loses_no_reader(signs: Signs, chat: Words) -> None:
     """A sign holds for longer than it takes to renew it a few times in vain."""
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
@@ -382,10 +382,10 @@ async def test_a_producer_who_cannot_look_gives_nothing_up(
         assert chat.open == 0
 
 
-async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
+async def test_a_run_that_is_gone_is_not_waited_for(
     signs: Signs, chat: Words, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither its reader nor its producer is kept by it, and nobody is warned."""
+    """Neither its reader nor its producer is kept by it, and no warning is logged."""
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
 
     async def unknown(*_: Any) -> None:
@@ -408,7 +408,7 @@ async def test_a_run_that_is_gone_is_nobodys_to_wait_for(
 async def test_a_reader_who_comes_while_it_is_looked_keeps_the_run(
     signs: Signs, chat: Words
 ) -> None:
-    """The store was slow, and they were in time; whoever left does not wait for the end."""
+    """The store was slow, and they were in time; a reader that left does not wait for the end."""
     app = make_app(signs, chat, on_abandoned="stop")
     real = signs.seconds_unread
 

@@ -1,4 +1,4 @@
-"""The last word is said in time, to everybody; and what becomes of a run that nobody reads."""
+"""Every reader gets its last event in time; and what becomes of a run without readers."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 async def test_a_memory_that_ends_with_the_process_pauses_nothing(chat: Words) -> None:
-    """Its run ends in the log, as somebody who comes back could not find it."""
+    """Its run ends in the log, as a reader that comes back could not find it."""
     app = App(chat=chat, context=Documents())
     events = await ask(app)
     assert events[-1][0].endswith(f"-{len(events)}")
@@ -52,7 +52,7 @@ async def test_a_memory_that_ends_with_the_process_pauses_nothing(chat: Words) -
 
 
 @pytest.mark.parametrize("resuming", [True, False])
-async def test_a_provider_that_will_not_end_delays_nobody(
+async def test_a_provider_that_will_not_end_delays_no_reader(
     resuming: bool, app: App, chat: Words
 ) -> None:
     """The last word is out more than a second before the platform ends us."""
@@ -65,7 +65,7 @@ async def test_a_provider_that_will_not_end_delays_nobody(
     await asyncio.sleep(60)
 
 
-async def test_a_log_that_hangs_delays_nobody_either(
+async def test_a_log_that_hangs_delays_no_reader_either(
     app: App, chat: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not acknowledged was not shown."""
@@ -87,7 +87,7 @@ async def test_a_log_that_hangs_delays_nobody_either(
     await app.live.wait_finished(place(events)[0])
 
 
-async def test_a_log_that_is_slow_to_read_keeps_nobody_from_what_there_was(
+async def test_a_log_that_is_slow_to_read_delays_no_last_event(
     app: App, chat: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who read all that was written up to the pause is told it from memory."""
@@ -116,7 +116,7 @@ async def test_the_front_cuts_a_body_and_not_the_run(app: App, chat: Words) -> N
 
 
 @pytest.mark.parametrize("policy", ["finish", "pause", "stop"])
-async def test_what_becomes_of_a_run_that_nobody_reads(
+async def test_what_becomes_of_a_run_without_readers(
     policy: str, log: MemoryLog, chat: Words
 ) -> None:
     """It is finished, paused after a while, or stopped after a while."""
@@ -164,10 +164,10 @@ async def test_a_reader_that_takes_nothing_holds_up_no_run(
     assert (await told(response))[-1][1]["type"] == "final"
 
 
-async def test_the_front_of_a_run_that_nobody_can_go_on_with_is_no_end_either(
+async def test_the_front_of_a_run_that_cannot_be_resumed_is_no_end_either(
     app: App,
 ) -> None:
-    """Somebody writes it, so who comes back finds it."""
+    """Its producer still writes it, so a reader that comes back finds it."""
 
     async def producer(_question: Question) -> AsyncIterator[str]:
         await asyncio.sleep(30)
@@ -189,7 +189,7 @@ async def waits() -> AsyncIterator[Entry | None]:
     yield None
 
 
-async def test_whoever_is_sent_off_is_told_what_for() -> None:
+async def test_a_reader_that_is_disconnected_gets_the_reason() -> None:
     """While they wait and before they wait; the first word counts."""
     seat = ReaderSession(Reader(seconds_left=10.0))
     with pytest.raises(PausedError) as over:
@@ -202,7 +202,7 @@ async def test_whoever_is_sent_off_is_told_what_for() -> None:
     assert again.value is seat.limit
 
 
-async def test_whoever_is_cancelled_is_cancelled_though_they_are_sent_off_too() -> None:
+async def test_a_reader_that_is_cancelled_is_cancelled_though_it_is_disconnected_too() -> None:
     """At the same moment; a host that ends a request means it."""
     seat = ReaderSession(Reader())
     reading = asyncio.create_task(seat.next(waits()))
@@ -221,7 +221,7 @@ async def test_whoever_is_cancelled_is_cancelled_though_they_are_sent_off_too() 
 
 
 async def test_what_there_was_is_what_that_reader_has_seen(app: App) -> None:
-    """Or whoever shows it and reads on from the cursor would show some of it twice."""
+    """Or a client that shows it and reads on from the cursor would show some of it twice."""
     asked = Question(query="go", response_seconds_left=8.0)
     response: Any = await handle_streaming_request(asked, app=app)
     run = response.headers["x-run-id"]
@@ -240,7 +240,7 @@ async def test_what_there_was_is_what_that_reader_has_seen(app: App) -> None:
 async def test_a_reader_who_was_sent_off_has_a_moment_to_come_back(
     log: MemoryLog, chat: Words
 ) -> None:
-    """Also where a run that nobody reads is paused at once: they are on their way."""
+    """Also where a run without readers is paused at once: the reader is on its way."""
     app = make_app(log, chat, on_abandoned="pause")
     first = await ask(app, left=900.0, response_seconds_left=6.0)
     await asyncio.sleep(5)
@@ -250,9 +250,7 @@ async def test_a_reader_who_was_sent_off_has_a_moment_to_come_back(
     assert len(chat.asked) == 1
 
 
-async def test_a_reader_who_does_not_read_keeps_nobody_from_letting_go(
-    app: App, chat: Words
-) -> None:
+async def test_a_reader_that_takes_nothing_delays_no_pause(app: App, chat: Words) -> None:
     """The run is free within 0.3 s, and the reader finds the rest in the log."""
     chat.words = ["x" * 20_000] * 400
     asked = Question(query="go", resume=True)

@@ -95,7 +95,7 @@ async def test_a_closed_channel_gives_what_waits_and_then_its_end() -> None:
 
 
 async def test_only_the_first_reason_to_close_is_heard() -> None:
-    """Whoever comes later is told so."""
+    """A later call is told so."""
     channel: Channel[int] = Channel()
     assert channel.close(KeyError("first"))
     assert not channel.close(ValueError("second"))
@@ -104,7 +104,7 @@ async def test_only_the_first_reason_to_close_is_heard() -> None:
             await channel.take()
 
 
-async def test_closing_wakes_whoever_waits() -> None:
+async def test_closing_wakes_both_sides() -> None:
     """A reader of an empty channel and a writer of a full one both go on at once."""
     empty: Channel[int] = Channel()
     full: Channel[int] = Channel(limit=1)
@@ -279,7 +279,7 @@ async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
     assert task.done()
 
 
-async def test_nobody_waits_for_a_cleanup_past_the_given_time() -> None:
+async def test_no_cleanup_is_waited_for_past_the_given_time() -> None:
     """`until` is the loop's time: a deadline does not wait, and does not cut the rest short."""
     tidied: list[bool] = []
 
@@ -341,7 +341,7 @@ async def test_one_that_goes_on_after_it_was_closed_is_only_logged(
 async def test_one_that_cancels_itself_or_exits_was_interrupted(
     leaving: type[BaseException],
 ) -> None:
-    """It ends its own answer, with a code, and nobody else's."""
+    """It ends its own answer, with a code, and no other."""
 
     async def gone() -> AsyncGenerator[int, None]:
         yield 1

@@ -56,12 +56,12 @@ def entries_of(after: int, said: list[Event]) -> list[Entry]:
     unwanted=st.frozensets(st.sampled_from([Token, UsageEvent, Sources])),
     handed=st.booleans(),
 )
-async def test_whoever_goes_on_knows_what_the_last_producer_knew(
+async def test_the_next_producer_knows_what_the_last_one_knew(
     before: list[Event], after: list[Event], unwanted: frozenset[Any], handed: bool
 ) -> None:
     """Whatever the run was asked not to say; then what a killed one said after it, as logged.
 
-    Also where somebody in between took the run over and `handed` it back without a word.
+    Also where a process in between took the run over and `handed` it back without a word.
     """
     log = MemoryLog()
     run, _ = await log.start(

@@ -1,4 +1,4 @@
-"""Append, then show: nothing is seen that is not kept, and nobody is left waiting."""
+"""Append, then show: nothing is seen that is not kept, and no reader is left waiting."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -101,7 +101,7 @@ async def test_an_entry_is_in_the_log_before_anybody_sees_it() -> None:
 
 @pytest.mark.parametrize("leave_after", range(1, 4))
 async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> None:
-    """At any event; whoever follows it is told, and what was said is kept."""
+    """At any event; its readers are told, and what was said is kept."""
     log, closed = MemoryLog(), list[bool]()
     run, transcript = await begun(log)
 
@@ -226,7 +226,7 @@ async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
     assert (await log.read(run.id, 0))[0].payload == payload(Token("ab"))
 
 
-async def test_whoever_writes_an_entry_first_has_the_word() -> None:
+async def test_the_process_that_writes_an_entry_first_decides() -> None:
     """A run that was ended from elsewhere is left alone, at the next event or in silence."""
     cases: list[list[Event]] = [[], [Token("b")]]
     for quiet in cases:

@@ -1,4 +1,4 @@
-"""A process that is given notice leaves nobody waiting: neither a reader nor the next process."""
+"""A process that is given notice keeps none waiting: neither a reader nor the next process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> None:
-    """Let `then` happen when the log has done `name`, before anybody hears of it; once."""
+    """Let `then` happen when the log has done `name`, before its caller gets the result; once."""
     real = getattr(log, name)
 
     async def done(*asked: Any, **more: Any) -> Any:
@@ -59,7 +59,7 @@ def once(log: RunLog, name: str, then: Callable[[], Awaitable[None] | None]) -> 
 async def test_a_process_that_is_ended_lets_its_runs_go(
     app: App, elsewhere: App, chat: Words
 ) -> None:
-    """Within 0.3 s, though a provider takes its time; every reader is told; nobody is let in."""
+    """Within 0.3 s, though a provider takes its time; readers are told; no other is admitted."""
     chat.stubborn = 30.0
     reading = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
@@ -142,7 +142,7 @@ async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
 
 
 async def test_a_run_that_could_not_be_taken_over_is_free_again(app: App, log: MemoryLog) -> None:
-    """The log fails after the claim: nobody has to wait for the lease of somebody who gave up."""
+    """The log fails after the claim: no process has to wait for the lease of one that gave up."""
     first = await paused(app)
 
     def fail() -> None:
@@ -156,7 +156,9 @@ async def test_a_run_that_could_not_be_taken_over_is_free_again(app: App, log: M
     assert whole[-1][1]["result"]["sources"]
 
 
-async def test_a_log_that_hangs_keeps_nobody_from_hearing_of_it(app: App, log: MemoryLog) -> None:
+async def test_a_log_that_hangs_keeps_no_reader_from_hearing_of_it(
+    app: App, log: MemoryLog
+) -> None:
     """Also where the last words of a run cannot be written."""
     hangs = asyncio.Event()
     reading = asyncio.create_task(ask(app, left=900.0))
@@ -219,10 +221,10 @@ async def test_a_run_that_ends_with_its_process_says_that_it_was_interrupted(cha
     assert error["partial"]["answer"]
 
 
-async def test_what_nobody_reads_is_let_go_before_the_process_is_gone(
+async def test_a_run_without_readers_is_paused_before_the_process_is_gone(
     app: App, elsewhere: App, log: MemoryLog
 ) -> None:
-    """Whoever ends the loop waits for it."""
+    """The host waits for it before it ends the loop."""
     response: Any = await begun(app, None)
     await response.body_iterator.aclose()
     await response._entries.aclose()

@@ -209,7 +209,7 @@ async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(app: App) -> N
 
 
 async def test_a_producer_that_says_so_is_gone_on_with(app: App, chat: Words) -> None:
-    """By whoever knows it; the pipeline does not answer in its place."""
+    """By the producer that knows it; the pipeline does not answer in its place."""
     asked = Question(query="go", resume=True, seconds_left=8.0)
     response = await handle_streaming_request(asked, producer=counting, resumable=True, app=app)
     first = await told(response)
@@ -269,7 +269,7 @@ async def test_a_dead_producer_is_replaced_by_who_says_resume(
 
 
 async def test_for_who_does_not_it_is_closed(app: App, log: MemoryLog) -> None:
-    """As interrupted, for everybody, with an id."""
+    """As interrupted, for all readers, with an id."""
     run = await _dead(log, SAID)
     rest = await resume(app, run.id, 3, resume=False)
     assert rest[-1][1]["code"] == "interrupted"
@@ -365,7 +365,7 @@ async def test_a_run_is_gone_on_with_for_so_long_and_no_longer(log: MemoryLog, c
 
 
 async def test_a_paused_run_can_be_stopped(app: App, chat: Words) -> None:
-    """What was said is kept, and nobody goes on with it."""
+    """What was said is kept, and it is not resumed."""
     first = await ask(app)
     run, seq = place(first)
     assert (await handle_stop(run, app=app)).status_code == 202
@@ -407,7 +407,7 @@ async def test_a_run_that_is_produced_cannot_be_taken(app: App, elsewhere: App) 
 async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
     app: App, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then somebody else goes on."""
+    """Then another process goes on."""
     run = await _dead(log, SAID)
 
     async def claim(*_: Any, **__: Any) -> Run:
@@ -420,7 +420,7 @@ async def test_a_claim_that_is_lost_at_the_last_moment_is_lost(
 async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
     app: App, chat: Words
 ) -> None:
-    """Between the look and the last word somebody went on with it."""
+    """Between the look and the last entry another process resumed it."""
 
     class Racing(MemoryLog):
         raced = False
@@ -457,7 +457,7 @@ async def test_a_stop_keeps_also_what_was_not_to_be_said(app: App) -> None:
 
 
 async def test_a_conversation_remembers_an_answer_once(app: App, log: MemoryLog) -> None:
-    """Whole, whoever wrote how much of it."""
+    """Whole, whichever process wrote how much of it."""
     await to_the_end(app, await ask(app, session_id="s"))
     assert await log.read_turns(None, "s", 9) == [("go", WHOLE)]
 

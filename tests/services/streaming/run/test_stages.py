@@ -31,7 +31,7 @@ from services.streaming.events import (
 from services.streaming.run import stages as subject
 from services.streaming.run.errors import StoppedError
 from services.streaming.run.interruption import make_interruptible
-from services.streaming.run.stages import Batches, Output, complete, drop_kinds, observe
+from services.streaming.run.stages import Batches, Output, drop_kinds, observe, terminate
 from services.streaming.run.transcript import EVENT_LIMIT, TOKEN_LIMIT, Transcript
 from tests.services.streaming.instant import instant
 
@@ -54,7 +54,7 @@ def now() -> float:
 def stages(said: Producer, **options: Any) -> Batches:
     """A run as the facade puts it together, at the loop's time."""
     transcript = Transcript(run_id="run", started=0.0)
-    return complete(make_interruptible(said, **options), transcript, now=now)
+    return terminate(make_interruptible(said, **options), transcript, now=now)
 
 
 async def run(said: Producer, **options: Any) -> list[Event]:
@@ -127,7 +127,7 @@ async def test_a_producer_that_says_how_it_ended_is_believed() -> None:
 
 
 async def test_a_result_without_tokens_is_told_as_tokens_first() -> None:
-    """The tokens of a run, joined, are its answer, whoever said it."""
+    """The tokens of a run, joined, are its answer, whatever yielded them."""
     events = await run(play(Final(Result(answer="all at once"))))
     assert events[0] == Token("all at once")
     assert final_of(events).answer == "all at once"
@@ -216,7 +216,7 @@ async def test_a_typed_error_in_a_task_group_is_told_as_it_is(
 
 
 async def test_an_installation_at_fault_keeps_its_secrets(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever asked cannot mend it, and its paths are none of their business."""
+    """A client cannot mend it, and has no business with its paths."""
     failure = make_error_event(await run(play(error=SetupError("/etc/model.onnx is missing"))))
     assert failure.code == "internal"
     assert "onnx" not in repr(failure)
@@ -550,7 +550,7 @@ async def test_a_reader_who_leaves_closes_the_producer_and_what_it_holds() -> No
 
 
 def stop_after(seconds: float) -> "asyncio.Future[None]":
-    """A stop that somebody asks for so many seconds from now."""
+    """A stop that is asked for so many seconds from now."""
     stop = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(seconds, stop.set_result, None)
     return stop
@@ -831,7 +831,7 @@ async def test_a_stage_holds_nothing_of_what_it_passed_on() -> None:
         yield batch
 
     transcript = Transcript(run_id="run", started=0.0)
-    async with aclosing(complete(before(said), transcript, now=now)) as after:
+    async with aclosing(terminate(before(said), transcript, now=now)) as after:
         assert (await anext(after), said) == ([Token("a"), Token("b")], [])
     async with aclosing(drop_kinds(before(shown), frozenset({Reset}))) as after:
         assert (await anext(after), shown) == ([Token("a")], [])

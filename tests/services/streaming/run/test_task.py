@@ -1,4 +1,4 @@
-"""An answer survives its readers, and anybody may end it, by one rule."""
+"""An answer survives its readers, and any process may end it, by one rule."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ async def _read(response: Any) -> list[dict[str, Any]]:
 
 
 async def test_an_answer_goes_on_without_its_reader(app: App) -> None:
-    """Whoever comes back finds the rest, byte for byte."""
+    """A reader that comes back finds the rest, byte for byte."""
     go_on = asyncio.Event()
 
     async def producer(_question: Question) -> AsyncIterator[str]:
@@ -110,7 +110,7 @@ async def test_a_stop_from_another_process_keeps_what_was_said(app: App, tmp_pat
 async def test_a_reader_who_finds_the_producer_gone_ends_the_run(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As interrupted, with what there was; nobody waits for the rest."""
+    """As interrupted, with what there was; no reader waits for the rest."""
     run, _ = await app.log.start(owner=None, key=None, fingerprint="f", lease=0.01)
     said = Entry(1, "token", b'{"type":"token","text":"half"}')
     await app.log.append(run.id, [said])

@@ -177,7 +177,7 @@ def test_a_trimmed_result_is_under_its_limit(limit: int, count: int) -> None:
 
 
 def test_an_answer_too_large_for_any_trimming_keeps_its_sources() -> None:
-    """To drop them would help nobody."""
+    """To drop them would help no client."""
     result = trim_answer(Result(answer="a" * 100_000, sources=(source("s"),), steps=(step(1),)))
     assert result.answer == "a" * 100_000
     assert (result.sources[0].snippet, len(result.steps)) == ("", 1)
