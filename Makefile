@@ -10,7 +10,7 @@ CODE := functions services emulator deploy fakes tests benchmarks examples clien
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock clean
+.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock prices clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ lock: setup-dev ## Compile the requirements files from pyproject.toml
 	  $$compile --extra local -c requirements.txt -o requirements-local.txt; \
 	  $$compile --extra local --extra dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt; \
 	  $(BIN)/uv pip compile --group llm --no-deps --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-llm.txt
+
+prices: setup-dev ## Write the price table of models from the pinned price list
+	@$(BIN)/python -m deploy.prices
 
 clean: ## Remove the virtual environment, caches and local data
 	rm -rf $(VENV) .riverrun build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

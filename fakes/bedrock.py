@@ -88,7 +88,7 @@ def text(piece: str, block: int = 0) -> bytes:
     return event("contentBlockDelta", {"delta": {"text": piece}, "contentBlockIndex": block})
 
 
-def thought(piece: str, block: int = 0) -> bytes:
+def thought_text(piece: str, block: int = 0) -> bytes:
     """A piece of what the model thinks."""
     delta = {"reasoningContent": {"text": piece}}
     return event("contentBlockDelta", {"delta": delta, "contentBlockIndex": block})

@@ -41,7 +41,7 @@ def text(piece: str) -> bytes:
     return chunk({"content": piece})
 
 
-def thought(piece: str) -> bytes:
+def thought_text(piece: str) -> bytes:
     """A piece of what the model thinks."""
     return chunk({"reasoning_content": piece})
 

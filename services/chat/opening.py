@@ -6,6 +6,7 @@ A provider is one module and one line of `PROVIDERS`; nothing here knows how one
 import importlib.util
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import SetupError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # Where the settings name none. Models come and go: docs/models.md says to check them.
 BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
-OPENAI_MODEL = "gpt-4.1-mini"
+OPENAI_MODEL = "gpt-5.6-luna"
 
 
 def _open_extractive(_settings: Settings) -> ChatProvider:
@@ -61,6 +62,7 @@ def _open_bedrock(settings: Settings) -> ChatProvider:
             thinking=_make_thinking(settings),
         ),
         BEDROCK_MODEL,
+        at="https://bedrock-runtime.us-east-1.amazonaws.com/",
     )
 
 
@@ -90,6 +92,7 @@ def _open_openai(settings: Settings) -> ChatProvider:
             thinking=_make_thinking(settings),
         ),
         OPENAI_MODEL,
+        at=settings.openai_base_url or "https://api.openai.com/v1",
     )
 
 
@@ -127,18 +130,20 @@ def _count_cores() -> int:
 
 
 def _open_models(
-    settings: Settings, provider: Callable[[str], ChatProvider], default: str
+    settings: Settings, provider: Callable[[str], ChatProvider], default: str, *, at: str
 ) -> ChatProvider:
-    """Open the models of `settings`, each with its budget, tried in their order."""
+    """Open the models of `settings` at the address `at`, each with its budget, in their order."""
     from .budget import Budget, BudgetedProvider
     from .prices import read_prices
     from .retry import RetryingProvider
 
-    prices = read_prices(settings.prices)
+    prices = read_prices(settings.prices, at=at)
     budget = Budget(usd=settings.budget_usd, tokens=settings.budget_tokens)
     models = []
     for name in settings.chat_models or (default,):
         price = prices.find(name)
+        if price is not None and settings.chat_cache == "1h":
+            price = replace(price, stored=price.stored_hour)
         if price is None and budget.usd is not None:
             raise SetupError(
                 f"RIVERRUN_BUDGET_USD needs a price of {name}: add a line for it to the file that "

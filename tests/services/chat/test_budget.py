@@ -212,12 +212,14 @@ def test_the_shipped_table_is_dated_and_knows_the_default_models() -> None:
     from services.chat.opening import BEDROCK_MODEL, OPENAI_MODEL
 
     assert json.loads(SHIPPED_PRICES.read_text(encoding="utf-8"))["asOf"] >= "2026-11-25"
-    prices = read_prices()
-    for model in (BEDROCK_MODEL, OPENAI_MODEL, "eu.anthropic.claude-haiku-4-5-20251001-v1:0"):
-        price = prices.find(model)
+    for model, at in (
+        (BEDROCK_MODEL, "https://bedrock-runtime.us-east-1.amazonaws.com/"),
+        (OPENAI_MODEL, "https://api.openai.com/v1"),
+    ):
+        price = read_prices(at=at).find(model)
         assert price is not None
         assert 0 < price.cached < price.input < price.output
-    assert prices.find("vendor.unknown-v1:0") is None
+    assert read_prices().find("vendor.unknown-v1:0") is None
 
 
 def test_an_installation_has_its_own_table(tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_an_installation_has_its_own_table(tmp_path: Path) -> None:
     lines = [{"model": "a-*", "input": 1, "output": 2}, {"model": "*", "input": 0, "output": 0}]
     file.write_text(json.dumps({"models": lines}), encoding="utf-8")
     prices = read_prices(file)
-    assert prices.find("a-b") == Price(1.0, 2.0, 1.0, 1.0)
+    assert prices.find("a-b") == Price(1.0, 2.0, 1.0, 1.0, 1.0)
     assert prices.find("c") == Price(0.0, 0.0, 0.0, 0.0)
 
 

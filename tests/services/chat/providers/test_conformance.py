@@ -229,7 +229,7 @@ async def test_a_model_is_asked_to_go_on(model: Opened, wire: Wire, running: Fak
     running.play(wire.kind.whole("The sky is blue", " because", " of air."))
     prompt = Prompt("Why?", PROMPT.passages, so_far="The sky is blue ")
     assert text_of(await collect(model(), prompt)) == "because of air."
-    assert "«The sky is blue»" in wire.kind.asked(running.calls[0])
+    assert "«The sky is blue»" in wire.kind.question_of(running.calls[0])
 
 
 async def test_thoughts_are_counted_reported_and_not_shown(

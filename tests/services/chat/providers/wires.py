@@ -101,7 +101,7 @@ BEDROCK = Wire(
             "provider_throttled", False, None,
         ),
     },
-    thought=bedrock.thought("Hm"),
+    thought=bedrock.thought_text("Hm"),
     environ=lambda fake: {**ACCOUNT, ENDPOINT: fake.url},
     shorten_patience=lambda patch: patch.setattr(bedrock_module, "METADATA_PATIENCE", 0.1),
 )  # fmt: skip
@@ -147,7 +147,7 @@ OPENAI = Wire(
         "no key": (openai.refusal(401), "provider_error", False, None),
         "no model": (openai.refusal(404), "provider_error", False, None),
     },
-    thought=openai.thought("Hm"),
+    thought=openai.thought_text("Hm"),
     environ=lambda _: {},
     shorten_patience=lambda patch: patch.setattr(completion_stream, "USAGE_PATIENCE", 0.1),
 )  # fmt: skip
