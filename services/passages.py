@@ -4,7 +4,8 @@ Shared by `services.context`, which finds them, and `services.chat`, which reads
 neither imports the other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from .progress import Report, no_report
@@ -19,12 +20,14 @@ class Sentence:
     """A sentence of a passage.
 
     `similarity` is its cosine with the question, -1 to 1; `vector` is its unit vector
-    (shape ``(dimension,)``, float32), by which an answer avoids saying one thing twice.
+    (shape ``(dimension,)``, float32), by which an answer avoids saying one thing twice; `start`
+    is where it begins in the text of its passage.
     """
 
     text: str
     similarity: float
     vector: "NDArray[np.float32]"
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class Passage:
 
     `score` is the cosine of the passage with the question, -1 to 1; passages come in rank
     order, which a lexical match may change. `coverage` is the share of the question's words,
-    weighted by their rarity (IDF), that the passage contains, 0 to 1.
+    weighted by their rarity (IDF), that the passage contains, 0 to 1. `rarity` has the weight
+    of each of the question's words over the whole index, 0 (every passage says it) to 1 (none
+    does); the passages of one search share it.
     """
 
     id: str
@@ -43,6 +48,7 @@ class Passage:
     score: float
     coverage: float
     sentences: tuple[Sentence, ...]
+    rarity: Mapping[str, float] = field(default_factory=dict)
 
 
 class Retriever(Protocol):

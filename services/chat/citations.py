@@ -22,6 +22,7 @@ MAX_CHECKED_CHARACTERS = 100_000
 """The rest of a longer answer is not checked."""
 
 _MARK = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_CODE = re.compile(r"(`{3,}).*?\1|`[^`\n]*`", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"”»)]*\s+|\n+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
@@ -54,7 +55,9 @@ class Grounding:
 
 def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | None:
     """Check every citation of `answer`; return None when it has none."""
-    cited = list(_iterate_citations(answer[:MAX_CHECKED_CHARACTERS]))
+    # In code "items[0]" is an element, no citation.
+    prose = _CODE.sub(lambda code: re.sub(r"[\[\]]", " ", code[0]), answer[:MAX_CHECKED_CHARACTERS])
+    cited = list(_iterate_citations(prose))
     # Only what is cited is read: it costs about a millisecond a passage.
     read = {
         number: _CitedPassage(passages[number - 1])

@@ -27,7 +27,10 @@ STOP_WORDS = frozenset(
     not of off on once one only or other our out over own please really same shall she should show
     so some such take tell than that the their them then there these they this those through to
     too under until up us use very want was we were what when where which while who whom whose why
-    will with within without would yes you your
+    will with within without would yes you your i'm i've i'd i'll it's that's there's what's where's
+    who's how's don't doesn't didn't can't couldn't isn't aren't won't wouldn't shouldn't
+    hello hi hey thanks know compare comparison difference between thing things plan list recommend
+    suggest anything something anyone someone way kind sort lot
     best better famous go good great nice see top visit
     """)
 )

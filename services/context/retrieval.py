@@ -14,6 +14,7 @@ from ..embedding import Embedder
 from ..errors import RiverrunError
 from ..passages import Passage
 from ..progress import Progress, Report, no_report
+from ..small_talk import SmallTalk, find_small_talk
 from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
@@ -21,6 +22,11 @@ from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
 T = TypeVar("T")
 
 MOST_PASSAGES = 20
+
+NOT_SEARCHED: frozenset[SmallTalk | None] = frozenset(
+    {"greeting", "thanks", "goodbye", "about", "joke"}
+)
+"""What no document answers. Wishes about the last answer are searched again with its question."""
 
 
 class Library:
@@ -72,7 +78,8 @@ class Library:
         """Return up to `top_k` (1 to 20) passages for `question`, best first.
 
         `previous` holds the earlier questions of the conversation, one a line, the newest
-        last; a question that cannot stand alone is searched together with them.
+        last; a question that cannot stand alone is searched together with them. Nothing is found
+        for small talk.
 
         Raises `RetrievalError` when searching fails, `SetupError` when the installation is at
         fault.
@@ -81,6 +88,8 @@ class Library:
             raise RiverrunError(
                 f"top_k must be from 1 to {MOST_PASSAGES}.", code="validation_error"
             )
+        if find_small_talk(question) in NOT_SEARCHED:
+            return ()
         if self._facts is None:
             report(Progress("Opening the documents", 0.0))
         try:

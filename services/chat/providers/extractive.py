@@ -8,43 +8,48 @@ reads no history: retrieval has already completed the question from it.
 import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import anyio.lowlevel
 import anyio.to_thread
 
 from ...progress import Progress, Report, no_report
+from ...small_talk import find_small_talk
 from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
 from ..word_pieces import split_into_pieces
-from ..words import count_sentences_wanted
-from .evidence import Evidence, select_sufficient, weigh
-
-NOT_SAID = "I looked, but the documents do not say."
+from .evidence import Evidence, is_sufficient, weigh
+from .kinds import Wish, read_wish
+from .layout import compose
+from .replies import refuse, reply_to
 
 LIKENESS = 0.2
-"""The weight of likeness to what is already chosen against a sentence's own score."""
+"""The weight of likeness to what is already chosen against a unit's own score."""
 
 SAME = 0.92
-"""Two sentences with this cosine say one thing; the second adds nothing."""
+"""Two units with this cosine say one thing; the second adds nothing."""
 
-FAINTEST = {1: 0.85, 2: 0.85, 3: 0.7, 4: 0.6, 5: 0.6}
-"""By the number of sentences wanted: the share of the best score under which one is padding."""
+FAINTEST = {1: 0.85, 2: 0.85, 3: 0.75, 4: 0.65, 5: 0.65}
+"""By the number of units wanted: the share of the best score under which one is padding."""
 
-COMPANY = 0.1
-"""What a sentence gains by standing in the passage the answer begins with."""
+COMPANY = 0.05
+"""What a unit gains by standing in the passage the answer begins with."""
 
 DANGLING = 0.1
-"""What a sentence loses that leans on the one before it, unless that one is quoted too."""
+"""What a unit loses that leans on the one before it, unless that one is quoted too."""
 
-SHORTEST = 10
-"""Characters; what is shorter is a heading or an exclamation, in any script."""
+NUMBER = 0.06
+"""What a unit gains that has a number or a date where one is asked for."""
 
 _LEANING = re.compile(
     r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
     r"|moreover|therefore|also|then|but|and|so|or)\b",
     re.IGNORECASE,
 )
-_FOOTNOTE = re.compile(r" ?\[\^?\d{1,4}\]")
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty"
+    r"|hundred|thousand|million|half|once|twice|january|february|march|april|may|june|july|august"
+    r"|september|october|november|december|spring|summer|autumn|winter)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,8 @@ class ExtractiveProvider:
         """
         report(Progress(f"Reading {_format_count(len(prompt.passages), 'passage')}"))
         # A few milliseconds each, but two hundred may begin in one turn of the loop.
-        chosen = await anyio.to_thread.run_sync(choose, prompt)
-        text = compose(chosen) if chosen else NOT_SAID
-        report(Progress(_summarize(chosen)))
+        text, summary = await anyio.to_thread.run_sync(write_answer, prompt)
+        report(Progress(summary))
         pieces = list(split_into_pieces(text))
         answer = "".join(pieces[: prompt.max_tokens])
         so_far = prompt.so_far
@@ -84,56 +88,58 @@ class ExtractiveProvider:
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
 
 
-def choose(prompt: Prompt) -> list[Evidence]:
-    """Choose the evidence to quote, in the order of the answer; empty when there is not enough.
+def write_answer(prompt: Prompt) -> tuple[str, str]:
+    """Write the whole answer, and a summary of where it comes from."""
+    kind = find_small_talk(prompt.question)
+    if kind is not None:
+        return reply_to(kind, prompt.history), "This is no question about the documents"
+    chosen = choose(prompt)
+    if not chosen:
+        refusal = refuse(prompt.question, prompt.passages)
+        return refusal, "Found nothing in the documents that answers this"
+    return compose(chosen, prompt.passages, read_wish(prompt.question)), _summarize(chosen)
 
-    Maximal marginal relevance (Carbonell and Goldstein, 1998): each sentence is the best that
-    is left, less its likeness to those already chosen. One passage's sentences stay together
-    and in their own order; the passage with the best sentence comes first.
+
+def choose(prompt: Prompt) -> list[Evidence]:
+    """Choose the units to quote, in the order of the answer; empty when there is not enough.
+
+    Maximal marginal relevance (Carbonell and Goldstein, 1998): each unit is the best that is
+    left, less its likeness to those already chosen. One passage's units stay together and in
+    their own order; the passage with the best unit comes first.
     """
-    wanted = count_sentences_wanted(prompt.question)
+    wish = read_wish(prompt.question)
     evidence = weigh(prompt.question, prompt.passages)
-    left = [
-        item
-        for item in select_sufficient(prompt.question, prompt.passages, evidence)
-        if len(clean_quote(item.sentence.text)) >= SHORTEST
-    ]
-    best = max((item.score for item in left), default=0.0)
-    left = [item for item in left if item.score >= FAINTEST[wanted] * best]
+    if not is_sufficient(prompt.question, prompt.passages, evidence):
+        return []
+    left = [Evidence(item.unit, item.score + _count_number(item, wish)) for item in evidence]
+    best = max(item.score for item in left)
+    faintest = FAINTEST[min(wish.units, max(FAINTEST))]
+    left = [item for item in left if item.score >= faintest * best]
     chosen: list[Evidence] = []
-    while left and len(chosen) < wanted:
+    while left and len(chosen) < wish.units:
         pick = max(left, key=lambda item: _compute_gain(item, chosen))
         chosen.append(pick)
         left = [item for item in left if item is not pick and not _is_same(item, pick)]
-    order = {item.rank: place for place, item in reversed(list(enumerate(chosen)))}
-    return sorted(chosen, key=lambda item: (order[item.rank], item.position))
+    order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
+    return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
 
 
-def compose(chosen: Sequence[Evidence]) -> str:
-    """Write the answer as prose: each passage's sentences, then its citation ``[n]``."""
-    paragraphs = []
-    for rank, items in groupby(chosen, key=lambda item: item.rank):
-        paragraphs.append(f"{' '.join(clean_quote(item.sentence.text) for item in items)} [{rank}]")
-    return " ".join(paragraphs)
-
-
-def clean_quote(text: str) -> str:
-    """Put a sentence on one line, closed, without footnote marks that would pass for citations."""
-    line = _FOOTNOTE.sub("", " ".join(text.split()))
-    return f"{line}." if line and line[-1].isalnum() else line
+def _count_number(item: Evidence, wish: Wish) -> float:
+    return NUMBER if wish.wants_number and _NUMBER.search(item.unit.text) else 0.0
 
 
 def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
-    gain = item.score - LIKENESS * _compute_likeness(item, chosen)
-    if chosen and item.rank == chosen[0].rank:
+    gain = item.score - LIKENESS * _find_likeness(item, chosen)
+    if chosen and item.unit.rank == chosen[0].unit.rank:
         gain += COMPANY
-    before = (item.rank, item.position - 1)
-    if _LEANING.match(item.sentence.text) and before not in {(c.rank, c.position) for c in chosen}:
+    before = (item.unit.rank, item.unit.position - 1)
+    quoted = {(other.unit.rank, other.unit.position) for other in chosen}
+    if _LEANING.match(item.unit.text) and before not in quoted:
         gain -= DANGLING
     return gain
 
 
-def _compute_likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
+def _find_likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
     return max((_compute_cosine(item, other) for other in chosen), default=0.0)
 
 
@@ -142,7 +148,7 @@ def _is_same(item: Evidence, other: Evidence) -> bool:
 
 
 def _compute_cosine(one: Evidence, other: Evidence) -> float:
-    return float(one.sentence.vector @ other.sentence.vector)
+    return float(one.unit.sentence.vector @ other.unit.sentence.vector)
 
 
 def _count_words_read(prompt: Prompt) -> int:
@@ -153,7 +159,7 @@ def _count_words_read(prompt: Prompt) -> int:
 def _summarize(chosen: Sequence[Evidence]) -> str:
     if not chosen:
         return "Found nothing in the documents that answers this"
-    passages = len({item.rank for item in chosen})
+    passages = len({item.unit.rank for item in chosen})
     sentences = _format_count(len(chosen), "sentence")
     return f"Quoting {sentences} from {_format_count(passages, 'passage')}"
 

@@ -8,7 +8,7 @@ right passage. The final score is a weighted sum, so that a strong match stays s
 alone (reciprocal rank fusion) found the right passage first 80 times in 100, this sum 89.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
@@ -47,11 +47,15 @@ MOST_WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row of the index, its cosine with the question, and its coverage of it."""
+    """A row of the index, its cosine with the question, and its coverage of it.
+
+    `rarity` has the weight of each of the question's words, 0 to 1, for all hits alike.
+    """
 
     row: int
     score: float
     coverage: float
+    rarity: Mapping[str, float]
 
 
 def search(
@@ -71,7 +75,7 @@ def search(
     words = words[:MOST_WORDS]
     by_meaning = best(scores, CANDIDATES)
     by_words = [row for row in index.with_any(words, CANDIDATES) if np.isfinite(scores[row])]
-    held = _word_shares(index, words, {*by_meaning, *by_words})
+    held, rarity = _word_shares(index, words, {*by_meaning, *by_words})
     candidates = {*by_meaning, *(row for row in by_words if held[row].known >= GATE)}
     asked = frozenset(map(singular, words))
     spoken = _best_sentences(index, sorted(candidates), vector)
@@ -85,7 +89,7 @@ def search(
         for row in candidates
     }
     ranked = sorted(candidates, key=lambda row: (-value[row], row))
-    return [Hit(row, float(scores[row]), held[row].coverage) for row in ranked[:top_k]]
+    return [Hit(row, float(scores[row]), held[row].coverage, rarity) for row in ranked[:top_k]]
 
 
 def passages(index: Index, hits: Sequence[Hit], vector: "NDArray[np.float32]") -> list[Passage]:
@@ -119,14 +123,19 @@ class _WordShares:
     codes: float
 
 
-def _word_shares(index: Index, words: Sequence[str], rows: set[int]) -> dict[int, _WordShares]:
-    """Return what each of `rows` holds of `words`."""
+def _word_shares(
+    index: Index, words: Sequence[str], rows: set[int]
+) -> tuple[dict[int, _WordShares], dict[str, float]]:
+    """Return what each of `rows` holds of `words`, and how rare each word is, 0 to 1."""
     every = dict.fromkeys(rows, 0.0)
     codes = dict.fromkeys(rows, 0.0)
+    rarity: dict[str, float] = {}
     total = total_known = total_codes = 0.0
+    highest = _idf(0, index.manifest.passages)
     for word in words:
         holders = index.holders(word)
         weight = _idf(len(holders), index.manifest.passages)
+        rarity[word] = weight / highest
         is_code = len(word) >= 3 and any(character.isdigit() for character in word)
         total += weight
         total_known += weight * bool(holders)
@@ -134,7 +143,7 @@ def _word_shares(index: Index, words: Sequence[str], rows: set[int]) -> dict[int
         for row in holders & rows:
             every[row] += weight
             codes[row] += weight * is_code
-    return {
+    shares = {
         row: _WordShares(
             _share(every[row], total),
             _share(every[row], total_known),
@@ -142,6 +151,7 @@ def _word_shares(index: Index, words: Sequence[str], rows: set[int]) -> dict[int
         )
         for row in rows
     }
+    return shares, rarity
 
 
 def _share(part: float, whole: float) -> float:
@@ -196,7 +206,10 @@ def _passage(index: Index, row: Row, hit: Hit, vector: "NDArray[np.float32]") ->
         score=hit.score,
         coverage=hit.coverage,
         sentences=tuple(
-            Sentence(text, float(similarity), own)
-            for text, similarity, own in zip(chunk.sentences, similarities, vectors, strict=True)
+            Sentence(text, float(similarity), own, start)
+            for text, similarity, own, (start, _) in zip(
+                chunk.sentences, similarities, vectors, chunk.spans, strict=True
+            )
         ),
+        rarity=hit.rarity,
     )

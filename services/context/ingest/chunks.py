@@ -5,8 +5,9 @@ always: incremental ingest stands on that. A change to what this module (or a
 reader) makes of a document raises `RECIPE`, and every index is then made anew.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -110,13 +111,20 @@ def _parts_of_code(code: Verbatim) -> Iterator[str]:
         for piece in _pieces_of_line(line):
             more = _weight(piece)
             if part and weight + more > LONGEST_CODE:
-                yield "\n".join(part)
+                yield fence(part)
                 part, weight = [], 0
             if part or piece.strip():
                 part.append(piece)
                 weight += more
     if any(line.strip() for line in part):
-        yield "\n".join(part).rstrip()
+        yield fence(part)
+
+
+def fence(lines: Sequence[str]) -> str:
+    """Return lines of code as a block of Markdown, which an answer can quote as it stands."""
+    code = "\n".join(lines).rstrip()
+    marks = "`" * max(3, 1 + max(map(len, re.findall(r"`+", code)), default=0))
+    return f"{marks}\n{code}\n{marks}"
 
 
 def _pieces_of_line(line: str) -> Iterator[str]:

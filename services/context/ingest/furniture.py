@@ -4,6 +4,7 @@ A page alone does not tell furniture from text; a sample of the folder does. Wha
 taken off each document before it is cut into passages.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ FEWEST = 5
 
 LONGEST = 400
 """Characters; a longer block that stands everywhere is text all the same."""
+
+
+_STAMP = re.compile(r"modified|updated|generated|copyright|©", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,12 @@ def find_furniture(documents: Iterable[Document]) -> Furniture:
         count += 1
         titles[document.title] += 1
         blocks.update(
-            {block for section in document.sections for block in section.blocks if _is_short(block)}
+            {
+                _shape(block)
+                for section in document.sections
+                for block in section.blocks
+                if len(block) <= LONGEST
+            }
         )
     least = max(FEWEST, SHARE * count)
     return Furniture(
@@ -62,7 +71,7 @@ def remove_furniture(document: Document, furniture: Furniture, fallback: str) ->
     sections = [
         replace(section, blocks=blocks)
         for section in document.sections
-        if (blocks := tuple(block for block in section.blocks if block not in furniture.blocks))
+        if (blocks := tuple(b for b in section.blocks if _shape(b) not in furniture.blocks))
     ]
     if document.title not in furniture.titles:
         return replace(document, sections=tuple(sections))
@@ -77,5 +86,6 @@ def _rename(section: Section, title: str) -> tuple[str, ...]:
     return (title, *(rest[1:] if rest[:1] == (title,) else rest))
 
 
-def _is_short(block: str) -> bool:
-    return len(block) <= LONGEST
+def _shape(block: str) -> str:
+    # "Last modified on 2022-04-18" differs from page to page, and says the same.
+    return re.sub(r"\d+", "0", block) if _STAMP.search(block) else block

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.chat import citations
 from services.chat.citations import check_citations
 from services.chat.provider import Prompt
-from services.chat.providers.extractive import choose, compose
+from services.chat.providers.extractive import write_answer
 from services.passages import Passage
 from tests.services.chat.providers.bag import passage, passages
 
@@ -107,10 +107,18 @@ def test_the_embedded_engine_is_always_borne_out() -> None:
     question = "How tall is the tower and what does the Louvre hold?"
     found = passages(question, [(page.title, [s.text for s in page.sentences]) for page in PAGES])
     prompt = Prompt(question, found)
-    answer = compose(choose(prompt))
+    answer = write_answer(prompt)[0]
     checked = check_citations(answer, found)
     assert checked is not None
     assert checked.score == 1.0
+
+
+def test_an_element_in_code_is_no_citation() -> None:
+    """In a span or in a listing."""
+    answer = "Take `rows[7]`:\n\n```\nx = rows[8]\n```\n\nThe Louvre holds the Mona Lisa [2]."
+    checked = check_citations(answer, PAGES)
+    assert checked is not None
+    assert (checked.citations, checked.score) == (1, 1.0)
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=3))

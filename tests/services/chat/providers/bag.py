@@ -27,6 +27,7 @@ def vector(text: str) -> NDArray[np.float32]:
 def passage(question: str, title: str, *sentences: str) -> Passage:
     """A passage of these sentences, as retrieval would hand it over for `question`."""
     asked, text = vector(question), " ".join(sentences)
+    starts = [sum(len(line) + 1 for line in sentences[:place]) for place in range(len(sentences))]
     return Passage(
         id=title,
         title=title,
@@ -35,7 +36,8 @@ def passage(question: str, title: str, *sentences: str) -> Passage:
         score=float(asked @ vector(f"{title} {text}")),
         coverage=0.0,
         sentences=tuple(
-            Sentence(line, float(asked @ vector(line)), vector(line)) for line in sentences
+            Sentence(line, float(asked @ vector(line)), vector(line), start)
+            for line, start in zip(sentences, starts, strict=True)
         ),
     )
 

@@ -7,7 +7,7 @@ from services.context.ingest.furniture import find_furniture, remove_furniture, 
 def page(number: int) -> Document:
     """A page of a site: its name as the first heading, its slogan, and a text of its own."""
     sections = (
-        Section(("Acme",), "", ("Small. Fast.",)),
+        Section(("Acme",), "", ("Small. Fast.", f"Last updated on 2026-01-{number:02}")),
         Section(("Acme", f"Part {number}"), "p", (f"Text {number}.",)),
         Section(("Acme", f"Part {number}", "More"), "m", ("Small. Fast.", "End.")),
     )

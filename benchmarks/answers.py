@@ -1,0 +1,181 @@
+"""How good the answers of the embedded engine are, over labelled questions.
+
+``python -m benchmarks.answers`` prints the figures; ``--show tuning`` also the questions that
+went wrong. Half of the questions, chosen by a hash of their text, is held back: it is counted,
+and never shown, so that nothing is tuned on it.
+
+A set is a file of ``benchmarks/answers``: a line a question, with what its answer has to say and
+the document that says it; a line that begins with "-" is a question that the documents do not
+answer. The guide is shipped. The other documents come in packages: `SETS` names them with their
+licences, and `--sets` the folder with an index for each.
+"""
+
+import argparse
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.table import Table
+from services.chat import Prompt
+from services.chat.providers import extractive
+from services.context import Library, open_context
+from services.settings import ROOT, SHIPPED_INDEX, Settings
+
+QUESTIONS = ROOT / "benchmarks" / "answers"
+SETS = ROOT / ".riverrun" / "sets"
+TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A question, what its answer has to say, and where that stands; nothing when nothing does."""
+
+    question: str
+    says: tuple[tuple[str, ...], ...]
+    source: str
+
+    @property
+    def is_answerable(self) -> bool:
+        """Tell whether the documents answer it."""
+        return bool(self.says)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Tell whether it is only counted."""
+        return hashlib.sha256(self.question.encode()).digest()[0] % 2 == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a question."""
+
+    labelled: Labelled
+    answer: str
+    rank: int | None
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether the engine answered at all."""
+        return bool(self.answer)
+
+    @property
+    def has_fact(self) -> bool:
+        """Tell whether the answer says what it has to."""
+        folded = self.answer.casefold()
+        return self.is_answered and all(
+            any(one.casefold() in folded for one in alternatives)
+            for alternatives in self.labelled.says
+        )
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether the question was answered with its fact, or rightly refused."""
+        return self.has_fact if self.labelled.is_answerable else not self.is_answered
+
+
+def read_set(path: Path) -> list[Labelled]:
+    """Read one set of labelled questions."""
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("- "):
+            found.append(Labelled(line[2:], (), ""))
+        elif line and not line.startswith("#"):
+            question, says, source = (part.strip() for part in line.split("|"))
+            facts = tuple(tuple(fact.strip().split("/")) for fact in says.split("&"))
+            found.append(Labelled(question, facts, source))
+    return found
+
+
+async def ask_all(library: Library, labelled: Sequence[Labelled]) -> list[Outcome]:
+    """Ask every question once."""
+    return [await _ask(library, one) for one in labelled]
+
+
+async def _ask(library: Library, labelled: Labelled) -> Outcome:
+    found = await library.retrieve(labelled.question, TOP_K)
+    prompt = Prompt(labelled.question, found)
+    answer = extractive.write_answer(prompt)[0] if extractive.choose(prompt) else ""
+    ranks = [n for n, one in enumerate(found, 1) if one.uri.startswith(labelled.source)]
+    return Outcome(labelled, answer, ranks[0] if ranks else None)
+
+
+def summarize(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Return answered, with the fact, refused and recall@1 as text."""
+    outcomes = list(outcomes)
+    answerable = [one for one in outcomes if one.labelled.is_answerable]
+    others = [one for one in outcomes if not one.labelled.is_answerable]
+    answered = [one for one in answerable if one.is_answered]
+    return (
+        f"{len(answered)}/{len(answerable)}",
+        f"{sum(one.has_fact for one in answered)}/{len(answered)}",
+        f"{sum(one.has_fact for one in answerable)}/{len(answerable)}",
+        f"{sum(not one.is_answered for one in others)}/{len(others)}",
+        f"{sum(one.rank == 1 for one in answerable)}/{len(answerable)}",
+    )
+
+
+def indexes(folder: Path) -> dict[str, Path]:
+    """Return the sets that are here: the guide, and those with an index in `folder`."""
+    found = {"guide": SHIPPED_INDEX}
+    for path in sorted(QUESTIONS.glob("*.txt")):
+        if (folder / f"index-{path.stem}").is_dir():
+            found[path.stem] = folder / f"index-{path.stem}"
+    return found
+
+
+def measure(folder: Path) -> dict[str, list[Outcome]]:
+    """Ask the questions of every set that is here."""
+    found = {}
+    for name, index in indexes(folder).items():
+        with closing(open_context(replace(Settings(), index=str(index)))) as library:
+            found[name] = asyncio.run(ask_all(library, read_set(QUESTIONS / f"{name}.txt")))
+    return found
+
+
+def tables(folder: Path = SETS) -> list[Table]:
+    """Return the figures as a table."""
+    measured = measure(folder)
+    rows = [
+        (f"{name}, {half}", *summarize(one for one in found if one.labelled.is_held_back is held))
+        for name, found in measured.items()
+        for half, held in (("tuned on", False), ("held back", True))
+    ]
+    every = [one for found in measured.values() for one in found]
+    for half, held in (("tuned on", False), ("held back", True)):
+        only = [one for one in every if one.labelled.is_held_back is held]
+        rows.append((f"all, {half}", *summarize(only)))
+    return [
+        Table(
+            "Answers of the embedded engine",
+            "Questions that the documents answer: answered, the key fact in what was answered and "
+            "in all, the right document first; and those that they do not: refused. "
+            "`python -m benchmarks.answers --show` names what went wrong in the half tuned on.",
+            ("set", "answered", "fact of answered", "fact of all", "refused", "recall@1"),
+            rows,
+        )
+    ]
+
+
+def main() -> None:
+    """Print the table, and on request what went wrong in the half that is tuned on."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.answers", description=__doc__)
+    parser.add_argument("--sets", type=Path, default=SETS)
+    parser.add_argument("--show", action="store_true")
+    given = parser.parse_args()
+    if given.show:
+        for name, found in measure(given.sets).items():
+            for one in found:
+                if not one.is_right and not one.labelled.is_held_back:
+                    kind = "lacks" if one.labelled.is_answerable else "should refuse"
+                    wanted = " & ".join("/".join(fact) for fact in one.labelled.says)
+                    print(f"{name} {kind} {wanted} (rank {one.rank}): {one.labelled.question}")
+                    print(f"    {one.answer or '(refused)'}"[:400])
+    for table in tables(given.sets):
+        print(table.markdown())
+
+
+if __name__ == "__main__":
+    main()
