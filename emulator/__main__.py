@@ -85,7 +85,11 @@ def table(cloud: Cloud) -> list[str]:
     for name, function in cloud.functions.items():
         mode = f"{function.concurrency} at once" if function.concurrency else "on demand"
         public = function.spec.public
-        own = f"{base}/.netlify/functions/{public}   {base}/api/{public}"
+        # The paths that its API events give it; else the two that every function has.
+        paths = [r.path for r in cloud.template.rest_routes if r.function == name]
+        own = "   ".join(
+            base + path for path in paths or (f"/.netlify/functions/{public}", f"/api/{public}")
+        )
         lines.append(f"  {public:<10} {own}   ({mode})")
         kind = function.spec.url
         if kind is not None:

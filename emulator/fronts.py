@@ -150,7 +150,9 @@ async def _answer(
     length = None
     if not front.streaming:
         content = b"".join([data async for data in body])
-        body, length = once(content), len(content)
+        # To a HEAD the function sends no body, and how long it would be is not known here.
+        length = None if reply.request.method == "HEAD" and not content else len(content)
+        body = once(content)
     if front.idle is not None:
         body = idle(body, front.idle)
     if front_options.throttled and front.streaming:

@@ -32,6 +32,14 @@ _FUNCTION = re.compile(r"/\.netlify/(?:functions|builders)/([^/?]+)(/.*)?")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ALIAS = re.compile(r"/api/([A-Za-z0-9_-]+)(?:/.*)?")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_NO_SUCH_FUNCTION = json.dumps(
+    {
+        "type": "error",
+        "error": "There is no such function.",
+        "code": "not_found",
+        "retryable": False,
+    }
+).encode()
 _GEO = base64.b64encode(json.dumps({"city": "San Francisco", "country": {"code": "US"}}).encode())
 
 
@@ -61,6 +69,8 @@ class Netlify:
             await self._call(self.functions[found[0].function], reply)
         elif function is not None:
             await self._call(function, reply)
+        elif alias and self.site().file(request.path) is None:
+            await reply.send(404, [("Content-Type", "application/json")], _NO_SUCH_FUNCTION)
         else:
             await self._visit(self.site(), reply)
 

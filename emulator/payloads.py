@@ -20,7 +20,6 @@ _TEXT_TYPES = frozenset(
     {
         "application/javascript",
         "application/json",
-        "application/x-www-form-urlencoded",
         "application/xml",
     }
 )
@@ -112,6 +111,13 @@ def version_1(
     several: dict[str, list[str]] = {}
     for name, value in request.headers:
         several.setdefault(name, []).append(value)
+    known = {name.lower() for name in several}
+    forwarded = {
+        "X-Forwarded-For": request.client,
+        "X-Forwarded-Port": str(request.port),
+        "X-Forwarded-Proto": "http",
+    }
+    several |= {name: [value] for name, value in forwarded.items() if name.lower() not in known}
     query: dict[str, list[str]] = {}
     for name, value in _query(request.query):
         query.setdefault(name, []).append(value)

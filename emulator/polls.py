@@ -8,7 +8,7 @@ import contextlib
 from collections import deque
 
 from emulator.http1 import Reply
-from emulator.invocation import Invocation
+from emulator.invocation import FunctionError, Invocation
 
 
 class Polls:
@@ -16,6 +16,7 @@ class Polls:
 
     def __init__(self) -> None:
         self.waiting: deque[Invocation] = deque()
+        self._closed_by: FunctionError | None = None
         self._polls: deque[asyncio.Future[Invocation]] = deque()
 
     @property
@@ -25,12 +26,21 @@ class Polls:
 
     def submit(self, invocation: Invocation) -> None:
         """Hand an invocation to the longest-waiting poll, or queue it."""
+        if self._closed_by is not None:
+            invocation.fail(self._closed_by)
+            return
         while self._polls:
             poll = self._polls.popleft()
             if not poll.done():
                 poll.set_result(invocation)
                 return
         self.waiting.append(invocation)
+
+    def close(self, error: FunctionError) -> None:
+        """No runtime will poll any more: what waits, and what comes later, fails with `error`."""
+        self._closed_by = error
+        while self.waiting:
+            self.waiting.popleft().fail(error)
 
     async def take(self, reply: Reply) -> Invocation | None:
         """The next invocation for this poll; None when the runtime hung up first."""

@@ -14,7 +14,7 @@ from emulator.http1 import Reply, Request
 from emulator.integration import REST_REMAPPED
 from emulator.invocation import new_trace_id
 from emulator.payloads import version_1
-from emulator.routes import find_route
+from emulator.routes import find_route, has_parameters
 from emulator.server import Handler
 from emulator.template import RestApi, Route
 
@@ -39,9 +39,11 @@ def rest_api(
         path = request.path
         prefix = f"/{api.stage}"
         found = find_route(routes, request.method, path)
-        if found is None and (path == prefix or path.startswith(prefix + "/")):
-            path = path.removeprefix(prefix) or "/"
-            found = find_route(routes, request.method, path)
+        inner = path.removeprefix(prefix) or "/"
+        staged = path == prefix or path.startswith(prefix + "/")
+        below = find_route(routes, request.method, inner) if staged else None
+        if below and (found is None or has_parameters(found[0])):  # a catch-all hides the stage
+            found, path = below, inner
         request_id = str(uuid.uuid4())
         head = [
             ("x-amzn-RequestId", request_id),

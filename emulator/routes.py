@@ -34,6 +34,11 @@ def find_route(
     return route, parameters
 
 
+def has_parameters(route: Route) -> bool:
+    """Whether a route takes more than one path."""
+    return _looseness(route.path) > 0
+
+
 def _looseness(path: str) -> int:
     if path == "$default":
         return 1000

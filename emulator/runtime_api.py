@@ -128,11 +128,11 @@ class RuntimeApi:
         self._fail_all(error)
 
     def _fail_all(self, error: FunctionError) -> None:
-        for invocation in [*self.in_flight, *self._polls.waiting]:
+        for invocation in self.in_flight:
             if not invocation.response.done():  # a stream meets its own end
                 invocation.fail(error)
         self.in_flight.clear()
-        self._polls.waiting.clear()
+        self._polls.close(error)
 
     async def _handle(self, request: Request, reply: Reply) -> None:
         posted = _POST.fullmatch(request.path) if request.method == "POST" else None
@@ -207,7 +207,8 @@ class RuntimeApi:
             await deliver(reply, invocation, concurrent=self._concurrency is not None)
         except ConnectionError:
             # Classic runtimes get the same event at their next poll; here another poll takes it.
-            if self._concurrency is not None:
+            # The process may just have died: then the queue is closed, and fails the invocation.
+            if self._concurrency is not None and invocation in self.in_flight:
                 self.in_flight.remove(invocation)
                 self._polls.submit(invocation)
             raise

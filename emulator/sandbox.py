@@ -166,6 +166,8 @@ class Sandbox:
     def _command(self) -> list[str]:
         stock = [self._python, str(STOCK)]
         wrapper = self.spec.wrapper
+        if not wrapper and self.spec.runtime.startswith("provided"):
+            return [str(self.spec.root / "bootstrap")]
         if not wrapper:
             return stock
         inside = Path(wrapper)

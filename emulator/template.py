@@ -5,7 +5,7 @@ template is none of its business. What SAM would ignore is ignored here too, and
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,11 @@ from typing import Any
 from emulator.cloudformation import EmulatorSetupError, Stack, load
 
 TASK_ROOT = "/var/task"
+
+
+_EMULATED = frozenset(
+    {"AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::Serverless::HttpApi"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +106,22 @@ def read_template(path: Path) -> Template:
                 rest.append(_rest_route(stack, names[logical_id], settings, notes))
             elif kind == "HttpApi":
                 http.append(_http_route(stack, names[logical_id], settings))
+            else:
+                notes.append(f"{names[logical_id]}: an event of type {kind} is not emulated.")
     rest.extend(_definition_routes(stack, names))
+    notes += _not_emulated(stack, functions)
     return Template(functions, tuple(rest), tuple(http), _rest_api(stack), tuple(notes))
+
+
+def _not_emulated(stack: Stack, functions: Sequence[FunctionSpec]) -> Iterator[str]:
+    """Runtimes and resources that nothing here stands for."""
+    for spec in functions:
+        if not spec.wrapper and not spec.runtime.startswith(("python", "provided")):
+            yield f"{spec.name}: Runtime: {spec.runtime} is not emulated; Python is started."
+    resources = _mapping(stack.document.get("Resources")).values()
+    kinds = {str(r.get("Type")) for r in resources if isinstance(r, dict)} - _EMULATED
+    if kinds:
+        yield f"Not emulated: {', '.join(sorted(kinds))}."
 
 
 def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionSpec]:

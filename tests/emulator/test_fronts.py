@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from emulator.faults import Fault
-from tests.emulator.support import Gate, Running, ask, raw, read_until, reset, running
+from tests.emulator.support import FUNCTIONS, Gate, Running, ask, raw, read_until, reset, running
 from tests.emulator.test_function import write_template
 from tests.emulator.test_invoke_api import wait_for
 
@@ -182,6 +182,14 @@ def test_payload_2_holds_the_request(cloud: Running) -> None:
 def test_bytes_that_are_not_text_travel_as_base64(cloud: Running) -> None:
     """By content type, and whenever JSON could not hold them."""
     url = cloud.url("url chat")
+    form = ask(
+        url,
+        {"echo": 1},
+        method="POST",
+        headers=[("Content-Type", "application/x-www-form-urlencoded")],
+        body=b"a=1",
+    ).json["payload"]
+    assert (form["body"], form["isBase64Encoded"]) == ("YT0x", True)
     for kind in ("application/octet-stream", "application/json"):
         got = ask(url, {"echo": 1}, method="POST", headers=[("Content-Type", kind)], body=b"\xff{")
         assert got.json["payload"]["body"] == "/3s="
@@ -207,6 +215,59 @@ def test_payload_1_holds_the_request(cloud: Running) -> None:
     assert got["multiValueQueryStringParameters"]["x"] == ["1", "ü"]
     assert (got["body"], got["isBase64Encoded"]) == ("hi", False)
     assert got["stageVariables"] is None
+
+
+def test_payload_1_says_who_forwarded_the_request(cloud: Running) -> None:
+    """An application makes its redirects from them; what a client claims is kept."""
+    url = cloud.url("rest") + "/api/chat"
+    got = ask(url, {"echo": 1}, headers=[("x-forwarded-for", "192.0.2.1")]).json["payload"]
+    assert got["headers"]["X-Forwarded-Proto"] == "http"
+    assert got["multiValueHeaders"]["X-Forwarded-Port"] == [url.split(":")[2].split("/")[0]]
+    assert "X-Forwarded-For" not in got["headers"]
+    assert got["headers"]["x-forwarded-for"] == "192.0.2.1"
+
+
+CATCH_ALL = """
+Resources:
+  A:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: all
+      Handler: tiny.chat
+      CodeUri: FUNCTIONS
+      Environment: {Variables: {AWS_LAMBDA_EXEC_WRAPPER: /var/task/bootstrap}}
+      Events:
+        Below:
+          Type: Api
+          Properties: {Path: "/{proxy+}", Method: any, ResponseTransferMode: RESPONSE_STREAM}
+        Literal:
+          Type: Api
+          Properties: {Path: /Prod/literal, Method: any, ResponseTransferMode: RESPONSE_STREAM}
+"""
+
+
+def test_a_catch_all_route_does_not_hide_the_stage(tmp_path: Path) -> None:
+    """The stage is stripped before it; a route that is written with it is not."""
+    template = tmp_path / "template.yaml"
+    template.write_text(CATCH_ALL.replace("FUNCTIONS", str(FUNCTIONS)))
+    with running(template) as cloud:
+        base = cloud.url("rest")
+        for path, inner in [
+            ("/Prod/a/b", "/a/b"),
+            ("/a/b", "/a/b"),
+            ("/Prod", "/Prod"),
+            ("/Prod/literal", "/Prod/literal"),
+        ]:
+            assert ask(base + path, {"echo": 1}).json["payload"]["path"] == inner, path
+
+
+def test_a_head_request_is_not_told_that_there_is_nothing(cloud: Running) -> None:
+    """How long the body would be is not known; zero would be wrong."""
+    for front in ("url plain", "http"):
+        path = "/http" if front == "http" else "/"
+        signature = ("Authorization", "AWS4-HMAC-SHA256 Credential=K/x")
+        got = ask(cloud.url(front) + path, method="HEAD", headers=[signature])
+        assert got.header("content-length") != "0" or got.status == 404
 
 
 def test_routes_that_do_not_exist(cloud: Running) -> None:
@@ -278,6 +339,14 @@ def test_netlify_serves_both_urls_and_says_so(cloud: Running) -> None:
         ("/missing", 404, b"Not Found"),
         ("/../template.yaml", 404, b"Not Found"),
         ("/%2e%2e/template.yaml", 404, b"Not Found"),
+        (
+            "/api/nothing",
+            404,
+            (
+                b'{"type": "error", "error": "There is no such function.", "code": "not_found", '
+                b'"retryable": false}'
+            ),
+        ),
         ("/.netlify/functions/unknown", 404, b"Function not found..."),
         ("/.netlify/functions/no$body", 400, None),
     ],

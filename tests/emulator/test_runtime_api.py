@@ -452,6 +452,25 @@ async def test_there_is_no_restore_without_a_snapshot() -> None:
         assert (await (await here.connect()).ask("GET", f"{BASE}/restore/next"))[0] == 404
 
 
+@pytest.mark.parametrize("concurrency", [None, 2])
+async def test_what_comes_after_a_death_fails_at_once(concurrency: int | None) -> None:
+    """Also an invocation that was handed to a poll in the moment its process was killed."""
+    async with bench(concurrency) as here:
+        error = FunctionError("Runtime.ExitError", b"{}")
+        runtime = await here.connect()
+        await runtime.send("GET", f"{BASE}/invocation/next")
+        await here.api.ready.wait()
+        handed = invocation()
+        runtime.writer.transport.abort()
+        here.api.submit(handed)
+        await here.api.bury(error)
+        late = invocation()
+        here.api.submit(late)
+        async with asyncio.timeout(5):
+            assert (await handed.response).error == error
+            assert (await late.response).error == error
+
+
 async def test_the_last_words_of_a_dead_process_are_heard() -> None:
     """What lay in its socket when it died still reaches the caller; then its exit is told."""
     async with bench() as here:

@@ -54,6 +54,21 @@ def test_routes_stream_only_where_sam_would_make_them() -> None:
     assert any("write RESPONSE_STREAM" in note for note in template.notes)
 
 
+def test_what_is_not_emulated_is_said(tmp_path: Path) -> None:
+    """Runtimes, resources and events that nothing here stands for."""
+    text = FUNCTION.replace(
+        "Properties: {Handler: a.app}",
+        "Properties: {Handler: a.app, Runtime: nodejs22.x, Events: {Q: {Type: SQS}}}\n"
+        "  T: {Type: AWS::DynamoDB::Table}\n"
+        "  Q: {Type: AWS::SQS::Queue}",
+    )
+    assert read(tmp_path, text).notes == (
+        "A: an event of type SQS is not emulated.",
+        "A: Runtime: nodejs22.x is not emulated; Python is started.",
+        "Not emulated: AWS::DynamoDB::Table, AWS::SQS::Queue.",
+    )
+
+
 def test_a_definition_body_is_read(tmp_path: Path) -> None:
     """Routes written as OpenAPI: streamed with the streaming URI and transfer mode, both."""
     template = read(
