@@ -4,20 +4,14 @@ Append, then show. A run is written by one producer and read by any number of re
 knows the other. Entries are bytes here: what they mean is `services.streaming`'s business.
 """
 
-from .log import (
-    LEASE_SECONDS,
-    Entry,
+from .errors import (
     ExpiredRunError,
     IdempotencyConflictError,
-    Run,
-    RunLog,
     RunLogError,
     SequenceConflictError,
-    Summary,
     UnknownRunError,
-    follow,
-    new_id,
 )
+from .log import LEASE_SECONDS, Entry, Run, RunLog, Summary, follow, new_id
 from .opening import open_log
 
 __all__ = [

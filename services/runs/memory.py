@@ -13,19 +13,13 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import count
 
-from .log import (
-    LEASE_SECONDS,
-    MEMORY_RETENTION_SECONDS,
-    Entry,
+from .errors import (
     ExpiredRunError,
     IdempotencyConflictError,
-    Run,
     SequenceConflictError,
-    Summary,
     UnknownRunError,
-    check_next,
-    new_id,
 )
+from .log import LEASE_SECONDS, MEMORY_RETENTION_SECONDS, Entry, Run, Summary, check_next, new_id
 from .notify import Notifier
 
 KEEP_RUNS = 1000

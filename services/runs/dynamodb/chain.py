@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...errors import RiverrunError
-from ..log import Entry, RunLogError, SequenceConflictError
+from ..errors import RunLogError, SequenceConflictError
+from ..log import Entry
 from ..packing import pack
 from . import items
 from .faults import Item

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import RiverrunError, SetupError
-from ..log import RunLogError
+from ..errors import RunLogError
 
 Item = dict[str, Any]
 """Attribute name -> typed value, as DynamoDB spells it: ``{"S": "text"}``."""

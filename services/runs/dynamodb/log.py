@@ -15,17 +15,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..errors import (
+    ExpiredRunError,
+    IdempotencyConflictError,
+    SequenceConflictError,
+    UnknownRunError,
+)
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
     Entry,
-    ExpiredRunError,
-    IdempotencyConflictError,
     Run,
-    SequenceConflictError,
     Summary,
-    UnknownRunError,
     check_next,
     new_id,
 )

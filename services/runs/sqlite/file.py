@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..log import RunLogError
+from ..errors import RunLogError
 from .opening import open_file, translate_error
 
 T = TypeVar("T")

@@ -10,17 +10,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..errors import (
+    ExpiredRunError,
+    IdempotencyConflictError,
+    SequenceConflictError,
+    UnknownRunError,
+)
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
     Entry,
-    ExpiredRunError,
-    IdempotencyConflictError,
     Run,
-    SequenceConflictError,
     Summary,
-    UnknownRunError,
     check_next,
     new_id,
 )

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from ...errors import RiverrunError, SetupError
-from ..log import RunLogError
+from ..errors import RunLogError
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652

@@ -7,7 +7,8 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
-from ..log import Entry, Run, UnknownRunError
+from ..errors import UnknownRunError
+from ..log import Entry, Run
 
 # Old rows are dropped a few at a time, when a run is started, so that no start is slow.
 SWEEP_RUNS = 20
