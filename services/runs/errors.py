@@ -12,13 +12,13 @@ class UnknownRunError(RiverrunError):
         super().__init__("There is no such run.")
 
 
-class ExpiredRunError(RiverrunError):
+class ExpiredRunError(UnknownRunError):
     """The run was kept for as long as promised and is gone."""
 
     code = "expired"
 
     def __init__(self) -> None:
-        super().__init__("This run is no longer kept.", hint="Ask the question again.")
+        RiverrunError.__init__(self, "This run is no longer kept.", hint="Ask the question again.")
 
 
 class IdempotencyConflictError(RiverrunError):

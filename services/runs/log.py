@@ -12,8 +12,12 @@
 - A run of another owner looks exactly like one that does not exist.
 
 Leases say who should write, appends say who may: a lease only keeps two producers from doing the
-same work. A process that claims a run reads it after the claim, then appends. An old producer that
-still got an entry in between causes a conflict, and the next append of its own is refused.
+same work. No clock of one machine is compared with that of another: a lease has no end that a
+clock could step over. It is held until its producer releases it, or until a reader has seen no sign
+of life for long enough by its own monotonic clock, asked for one (`doubt`) and had no answer
+(`expire`); `services.runs.lease` has the rules. A process that claims a run reads it after the
+claim, then appends. An old producer that still got an entry in between causes a conflict, and the
+next append of its own is refused.
 """
 
 import secrets
@@ -21,9 +25,20 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ..errors import RiverrunError
 from .errors import SequenceConflictError
+from .watch import StateWatch
 
-LEASE_SECONDS = 15.0
+# How long a producer may be silent before another process may take its run, in seconds.
+LEASE_SECONDS = 4.0
+
+# A run that has not ended is kept at least this long after its last sign of life, in seconds: a
+# short retention, or a clock that steps by minutes, takes no live run away.
+LIVE_RETENTION_SECONDS = 3600.0
+
+# What one entry may hold, in bytes, the same in every store: under what DynamoDB takes at once.
+ENTRY_BYTES = 3_000_000
+
 DURABLE_RETENTION_SECONDS = 24 * 3600.0
 MEMORY_RETENTION_SECONDS = 3600.0
 
@@ -50,9 +65,10 @@ class Run:
     """One answer being produced: what was fixed when it was made, and who produces it now.
 
     `owner` is who may read it (None: every caller that knows the id). `created` and `lease_until`
-    are epoch seconds; once the lease is over, any process may claim the run, and each claim makes
-    `epoch` grow by one. `question` is what another process needs to go on (JSON), `checkpoint` what
-    the last `release` left behind.
+    are epoch seconds, for people: nothing waits for them, but a lease that is 0 is over, and any
+    process may claim the run. Each claim makes `epoch` grow by one, each sign of life `renewals`;
+    it is `is_doubted` from a reader's doubt to the next renewal. `question` is what another
+    process needs to go on (JSON), `checkpoint` what the last `release` left behind.
     """
 
     id: str
@@ -63,6 +79,13 @@ class Run:
     epoch: int = 1
     lease_until: float = 0.0
     checkpoint: bytes = b""
+    renewals: int = 0
+    is_doubted: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any process may claim it."""
+        return self.lease_until <= 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +100,15 @@ class Summary:
 class RunLog(Protocol):
     """A store of runs.
 
-    Methods that take a run raise `UnknownRunError` when it is not there (any more). Every method
-    raises `RunLogError` when the store is busy or out of reach, and `SetupError` when the
-    installation is at fault: a full disk, a missing table, refused credentials.
+    Methods that take a run raise `UnknownRunError` when it is not there, and `ExpiredRunError` when
+    it is not any more. Every method raises `RunLogError` when the store is busy or out of reach,
+    and `SetupError` when the installation is at fault: a full disk, a missing table, refused
+    credentials. `watch` is what this process has seen of leases, by its own clock.
     """
 
     # Whether runs outlive this process, and other processes can read them.
     is_durable: bool
+    watch: StateWatch
 
     async def start(
         self,
@@ -130,16 +155,16 @@ class RunLog(Protocol):
         """
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
-        """Become the producer of a run whose lease is over, for `lease` seconds.
+        """Become the producer of a run whose lease is over.
 
         Raises `SequenceConflictError` when it is not over, or when another process claimed it
         since `run` was read.
         """
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
-        """Hold the run for `lease` seconds from now.
+        """Give a sign of life, and take back a lease that ended meanwhile.
 
-        Raises `SequenceConflictError` when it was claimed.
+        Raises `SequenceConflictError` when the run was claimed.
         """
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
@@ -148,18 +173,32 @@ class RunLog(Protocol):
         Raises `SequenceConflictError` when it was claimed.
         """
 
-    async def mark_read(self, run_id: str, seconds: float) -> None:
-        """Leave a sign that the run is read, for `seconds` from now.
+    async def doubt(self, run: Run) -> None:
+        """Ask the producer of `run` for a sign of life: its next renewal is the answer.
 
-        It runs out by itself; a shorter one takes nothing from a longer one. It is for who produces
-        the run in another process, and changes nothing else: not the lease, nor how long the run
-        is kept. It may be lost with the machine.
+        Raises `SequenceConflictError` when it gave one, or was released or claimed, since `run` was
+        read.
+        """
+
+    async def expire(self, run: Run) -> None:
+        """End the lease of a doubted run whose producer gave no answer.
+
+        Raises `SequenceConflictError` as `doubt` does.
+        """
+
+    async def mark_read(self, run_id: str, seconds: float) -> None:
+        """Leave a sign that the run is read, for `seconds` from when it is seen.
+
+        It runs out by itself; the last one counts. It is for the process that produces the run, and
+        changes nothing else: not the lease, nor how long the run is kept. It may be lost with the
+        machine.
         """
 
     async def seconds_unread(self, run_id: str) -> float:
         """For how many seconds no sign of `mark_read` has held: negative while one does.
 
-        Infinity where none was left.
+        By the monotonic clock of this process, from when it first saw that sign. Infinity where
+        none was left.
         """
 
     async def read_turns(
@@ -174,6 +213,9 @@ class RunLog(Protocol):
 
     async def list_recent(self, limit: int = 20) -> list[Summary]:
         """The newest runs, of all owners, newest first: for the operator."""
+
+    async def check(self) -> None:
+        """Keep something small for a moment. Raises what an append would raise."""
 
     async def close(self) -> None:
         """Finish what was asked for and let go of files and connections."""
@@ -204,13 +246,32 @@ async def follow(
 
 
 def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:
-    """Raise `SequenceConflictError` unless `entries` go on after `last`, gapless, to one end."""
+    """Raise `SequenceConflictError` unless `entries` go on after `last`, gapless, to one end.
+
+    Raises a typed error for an entry that no store would take.
+    """
     for expected, entry in enumerate(entries, last + 1):
         if ended or entry.seq != expected or expected > LAST_SEQ:
             raise SequenceConflictError
         ended = entry.terminal
+        if len(entry.payload) > ENTRY_BYTES:
+            raise RiverrunError("This is too long to be kept.", code="payload_too_large")
 
 
 def new_id() -> str:
     """A run id: 128 random bits, 32 hexadecimal digits, never guessable."""
     return secrets.token_hex(16)
+
+
+def new_run(
+    owner: str | None, fingerprint: str, question: bytes, *, created: float, lease: float
+) -> Run:
+    """A run that is about to be put into a store."""
+    return Run(
+        id=new_id(),
+        owner=owner,
+        created=created,
+        fingerprint=fingerprint,
+        question=question,
+        lease_until=created + lease,
+    )

@@ -2,7 +2,7 @@
 
 Bounded: what has ended is dropped oldest first, after an hour, and sooner where there is too
 much of it; a run that no producer writes or holds any more counts as ended after an hour of
-silence.
+silence, or after the retention where that is longer.
 """
 
 import math
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from itertools import count
+from typing import Any
 
 from .errors import (
     ExpiredRunError,
@@ -19,8 +20,18 @@ from .errors import (
     SequenceConflictError,
     UnknownRunError,
 )
-from .log import LEASE_SECONDS, MEMORY_RETENTION_SECONDS, Entry, Run, Summary, check_next, new_id
+from .log import (
+    LEASE_SECONDS,
+    LIVE_RETENTION_SECONDS,
+    MEMORY_RETENTION_SECONDS,
+    Entry,
+    Run,
+    Summary,
+    check_next,
+    new_run,
+)
 from .notify import Notifier
+from .watch import StateWatch
 
 KEEP_RUNS = 1000
 KEEP_BYTES = 256 * 1024 * 1024
@@ -40,7 +51,8 @@ class _Record:
     entries: list[Entry] = field(default_factory=list)
     appended: list[tuple[int, float]] = field(default_factory=list)
     size: int = 0
-    read_until: float = -math.inf
+    read_marks: int = 0
+    read_seconds: float = 0.0
 
     @property
     def ended(self) -> bool:
@@ -48,9 +60,10 @@ class _Record:
 
 
 class MemoryLog:
-    """`RunLog` in a dict. `retention` is in seconds; `now` gives epoch seconds.
+    """`RunLog` in a dict.
 
-    A test says `is_durable` of one that stands for a log that other processes share.
+    `retention` is in seconds; `now` gives epoch seconds, `monotonic` seconds that only grow. A test
+    says `is_durable` of one that stands for a log that other processes share.
     """
 
     def __init__(
@@ -58,9 +71,11 @@ class MemoryLog:
         *,
         retention: float = MEMORY_RETENTION_SECONDS,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         is_durable: bool = False,
     ) -> None:
         self.is_durable = is_durable
+        self.watch = StateWatch(monotonic)
         self._retention = retention
         self._now = now
         self._notifier = Notifier()
@@ -89,14 +104,7 @@ class MemoryLog:
                 raise IdempotencyConflictError
             return record.run, False
         now = self._now()
-        run = Run(
-            id=new_id(),
-            owner=owner,
-            created=now,
-            fingerprint=fingerprint,
-            question=question,
-            lease_until=now + lease,
-        )
+        run = new_run(owner, fingerprint, question, created=now, lease=lease)
         self._running[run.id] = _Record(run, named, next(self._numbers), touched=now)
         if named is not None:
             self._keys[named] = run.id
@@ -151,26 +159,43 @@ class MemoryLog:
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
         record = self._require_epoch(run)
-        if record.run.lease_until > self._now():
+        if not record.run.is_free:
             raise SequenceConflictError
-        return self._lease(record, epoch=run.epoch + 1, lease_until=self._now() + lease)
+        return self._change(record, epoch=run.epoch + 1, lease_until=self._now() + lease)
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        self._lease(self._require_epoch(run), lease_until=self._now() + lease)
+        self._change(self._require_epoch(run), lease_until=self._now() + lease)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        self._lease(self._require_epoch(run), lease_until=self._now(), checkpoint=checkpoint)
+        self._change(self._require_epoch(run), lease_until=0.0, checkpoint=checkpoint)
+
+    async def doubt(self, run: Run) -> None:
+        """See `RunLog.doubt`."""
+        record = self._require_unrenewed(run)
+        record.run = replace(record.run, is_doubted=True)
+
+    async def expire(self, run: Run) -> None:
+        """See `RunLog.expire`."""
+        record = self._require_unrenewed(run)
+        if not record.run.is_doubted:
+            raise SequenceConflictError
+        record.run = replace(record.run, lease_until=0.0, is_doubted=False)
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
         record = self._record(run_id)
-        record.read_until = max(record.read_until, self._now() + seconds)
+        record.read_marks += 1
+        record.read_seconds = seconds
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
-        return self._now() - self._record(run_id).read_until
+        record = self._record(run_id)
+        if not record.read_marks:
+            return math.inf
+        age = self.watch.measure_age(("read", run_id), record.read_marks)
+        return age - record.read_seconds
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
@@ -196,13 +221,17 @@ class MemoryLog:
         newest = nlargest(max(0, limit), kept, key=lambda record: record.number)
         return [Summary(record.run, len(record.entries), record.ended) for record in newest]
 
+    async def check(self) -> None:
+        """See `RunLog.check`."""
+
     async def close(self) -> None:
         """See `RunLog.close`."""
 
     def _record(self, run_id: str) -> _Record:
         record = self._find_kept(run_id)
         if record is None:
-            raise UnknownRunError
+            gone = run_id in self._expired or run_id in self._running or run_id in self._ended
+            raise ExpiredRunError if gone else UnknownRunError
         return record
 
     def _require_epoch(self, run: Run) -> _Record:
@@ -211,22 +240,16 @@ class MemoryLog:
             raise SequenceConflictError
         return record
 
-    def _lease(
-        self,
-        record: _Record,
-        *,
-        lease_until: float,
-        epoch: int | None = None,
-        checkpoint: bytes | None = None,
-    ) -> Run:
-        run = record.run
+    def _require_unrenewed(self, run: Run) -> _Record:
+        record = self._require_epoch(run)
+        if record.run.is_free or record.run.renewals != run.renewals:
+            raise SequenceConflictError
+        return record
+
+    def _change(self, record: _Record, **changes: Any) -> Run:
         record.touched = self._now()
-        record.run = replace(
-            run,
-            lease_until=lease_until,
-            epoch=run.epoch if epoch is None else epoch,
-            checkpoint=run.checkpoint if checkpoint is None else checkpoint,
-        )
+        renewals = record.run.renewals + 1
+        record.run = replace(record.run, renewals=renewals, is_doubted=False, **changes)
         return record.run
 
     def _find_kept(self, run_id: str) -> _Record | None:
@@ -234,7 +257,8 @@ class MemoryLog:
         return record if record is not None and self._is_kept(record) else None
 
     def _is_kept(self, record: _Record) -> bool:
-        return record.touched >= self._now() - self._retention
+        live = 0.0 if record.ended else LIVE_RETENTION_SECONDS
+        return record.touched >= self._now() - max(self._retention, live)
 
     def _forget(self) -> None:
         while self._ended and (

@@ -98,6 +98,10 @@ class App:
         if isinstance(self.context, _Preparable):
             await self.context.prepare()
 
+    async def check_log(self) -> None:
+        """Check that the log can keep something."""
+        await self.log.check()
+
     async def check_context(self) -> None:
         """Check that the library can be searched, as far as it can tell without a search."""
         if isinstance(self.context, _Checkable):

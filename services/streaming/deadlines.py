@@ -16,6 +16,10 @@ BODY_MARGIN = 1.4
 PARTIAL_READ_SECONDS = 0.15
 PROMISED_MARGIN = 1.0
 
+# What a reader must have left of its time to take a run over: below it, the run would be paused
+# again without a word more.
+TAKE_OVER_SECONDS = PRODUCER_MARGIN + 1.0
+
 # Before whatever stands in front of the function cuts the body; half of the time, if that is less.
 FRONT_MARGIN = 1.0
 

@@ -183,7 +183,7 @@ async def handle_health(*, parts: Sequence[str] | None = None, app: App | None =
     app = app or default_app()
 
     known: dict[str, Callable[[], object]] = {
-        "runs": lambda: app.log,
+        "runs": app.check_log,
         "context": app.check_context,
         "chat": lambda: app.chat,
     }

@@ -40,7 +40,7 @@ from services.settings import read_settings
 from services.streaming import App, handlers, set_default_app
 from services.streaming.http.responses import STATUS_OF_CODE, error_response
 from services.streaming.readers import session, tail
-from services.streaming.run import checkpoint, log_writer
+from services.streaming.run import log_writer, start
 from services.streaming.run.errors import PausedError
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
@@ -112,9 +112,9 @@ def impatient(log: RunLog, lease: float) -> None:
         assert method.__kwdefaults__ is not None
         method.__kwdefaults__["lease"] = lease
     changed = {
-        "LEASE_SECONDS": ((log_writer,), lease),
-        "PRODUCER_CHECK_INTERVAL": ((tail,), 0.2),
-        "CLOCK_SKEW": ((tail, checkpoint), 0.3),
+        "LEASE_SECONDS": ((log_writer, tail), lease),
+        "PRODUCER_CHECK_INTERVAL": ((tail,), lease / 8),
+        "LOG_CHECK_INTERVAL": ((start,), lease / 8),
     }
     for name, (modules, value) in changed.items():
         for module in modules:

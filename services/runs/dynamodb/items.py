@@ -4,7 +4,7 @@
     run#<id>               meta               the run: owner, question, lease, when it expires
     run#<id>               e#<first seq>      one append: its entries as a blob, and how many
     run#<id>               e#<first seq>#<n>  part n of a blob that one item cannot hold
-    run#<id>               read_mark          until when a reader said to read the run
+    run#<id>               read_mark          that a reader reads the run, and for how long
     key#<hash>             key                which run an idempotency key started
     runs#<day>#<digit>     <created>#<id>     which runs there are, for `list_recent`
     session#<hash>         t#<number>         a turn of a session
@@ -16,7 +16,9 @@ too long, or be read in a key.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..log import Entry, Run
@@ -36,6 +38,10 @@ META, KEY, READ_MARK = "meta", "key", "read_mark"
 # Items of a run outlive it a little, so that a run that lasts long is not deleted at its start
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
 SLACK = 3600.0
+
+# What each sign of a producer's life changes; and what is true while there was none since.
+RENEWED: Mapping[str, Item] = {"renewals": {"N": "1"}, "doubted": {"BOOL": False}}
+UNRENEWED = "#lease > :zero AND #renewals = :read"
 
 # Before the first batch of a run, and after its last one.
 FIRST_BATCH, LAST_BATCH = "e#", "e$"
@@ -112,8 +118,10 @@ def meta_item(run: Run, until: float) -> Item:
         "epoch": number(run.epoch),
         "lease": number(run.lease_until),
         "checkpoint": binary(run.checkpoint),
+        "renewals": number(run.renewals),
+        "doubted": {"BOOL": run.is_doubted},
         "until": number(until),
-        "expires": expiry(until),
+        "expires": expiry(until + SLACK),
     }
     if run.owner is not None:
         item["owner"] = text(run.owner)
@@ -133,18 +141,54 @@ def key_put(name: str, run_id: str, expires: Item, *, over: str | None = None) -
     return put
 
 
-def read_mark_put(run_id: str, until: float, kept: float) -> dict[str, Any]:
-    """The put that says a run is read `until` then, unless another reader said longer."""
+def read_mark_item(run_id: str, seconds: float, kept: float) -> Item:
+    """The item that says a run is read, for `seconds` from when it is seen."""
     return {
-        "Item": {
-            "pk": text(run_key(run_id)),
-            "sk": text(READ_MARK),
-            "until": number(until),
-            "expires": expiry(kept),
+        "pk": text(run_key(run_id)),
+        "sk": text(READ_MARK),
+        "seconds": number(seconds),
+        "nonce": binary(os.urandom(8)),
+        "expires": expiry(kept),
+    }
+
+
+def check_item(now: float) -> Item:
+    """The item that is put to see whether the table can be written."""
+    return {"pk": text("check"), "sk": text("check"), "expires": expiry(now + SLACK)}
+
+
+def lease_update(
+    run: Run, changes: Mapping[str, Item], condition: str, kept_since: float
+) -> dict[str, Any]:
+    """The change of the item of `run`, as long as its epoch is the same and `condition` holds.
+
+    A run whose time was over at `kept_since` is not changed. `renewals` is added to, every other
+    change is set.
+    """
+    added = changes.get("renewals")
+    names = [name for name in changes if name != "renewals"]
+    update = "SET " + ", ".join(f"#{name} = :{name}" for name in names)
+    values: dict[str, Item] = {f":{name}": changes[name] for name in names}
+    if added is not None:
+        update += " ADD #renewals :renewals"
+        values[":renewals"] = added
+    values[":since"] = number(kept_since)
+    where = "#epoch = :was AND #until > :since" + (f" AND {condition}" if condition else "")
+    known = {
+        ":was": number(run.epoch),
+        ":zero": number(0),
+        ":read": number(run.renewals),
+        ":yes": {"BOOL": True},
+    }
+    # DynamoDB refuses names and values that are not used.
+    used = set(re.findall(r"[#:]\w+", f"{update} {where}"))
+    return {
+        "UpdateExpression": update,
+        "ConditionExpression": where,
+        "ExpressionAttributeNames": {name: name[1:] for name in used if name[0] == "#"},
+        "ExpressionAttributeValues": {
+            name: value for name, value in {**known, **values}.items() if name in used
         },
-        "ConditionExpression": f"{NEW} OR #until < :until",
-        "ExpressionAttributeNames": {"#until": "until"},
-        "ExpressionAttributeValues": {":until": number(until)},
     }
 
 
@@ -159,6 +203,8 @@ def run_of(item: Item) -> Run:
         epoch=int(item["epoch"]["N"]),
         lease_until=float(item["lease"]["N"]),
         checkpoint=bytes(item["checkpoint"]["B"]),
+        renewals=int(item["renewals"]["N"]),
+        is_doubted=bool(item["doubted"]["BOOL"]),
     )
 
 

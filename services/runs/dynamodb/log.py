@@ -12,8 +12,6 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
 
 from ..errors import (
     ExpiredRunError,
@@ -25,21 +23,25 @@ from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
+    LIVE_RETENTION_SECONDS,
     Entry,
     Run,
     Summary,
     check_next,
-    new_id,
+    new_run,
 )
 from ..notify import Notifier
-from ..packing import pack, to_bytes, to_text, unpack
-from . import chain, items
+from ..watch import StateWatch
+from . import chain, items, sessions, starting
 from .chain import KnownRun, check_size
 from .faults import Item, RefusedError
-from .table import NEW, Table
+from .table import Table
 
 # Runs that this process remembers something of, to ask the table less.
 KNOWN_RUNS = 2000
+
+# How often a question whether the table can be written is one to the service, in seconds.
+CHECK_INTERVAL = 5.0
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -48,7 +50,7 @@ class DynamoLog:
     """`RunLog` in `table`.
 
     A run is kept for `retention` seconds after it was last started, claimed, renewed or released;
-    `now` gives epoch seconds.
+    `now` gives epoch seconds, `monotonic` seconds that only grow.
     """
 
     is_durable = True
@@ -59,10 +61,15 @@ class DynamoLog:
         *,
         retention: float = DURABLE_RETENTION_SECONDS,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.watch = StateWatch(monotonic)
         self._table = table
         self._retention = retention
+        self._slack = max(0.0, LIVE_RETENTION_SECONDS - retention)
         self._now = now
+        self._monotonic = monotonic
+        self._checked_at = -CHECK_INTERVAL
         self._notifier = Notifier()
         self._known: OrderedDict[str, KnownRun] = OrderedDict()
 
@@ -78,17 +85,11 @@ class DynamoLog:
         """See `RunLog.start`."""
         check_size(len(question))
         now = self._now()
-        run = Run(
-            id=new_id(),
-            owner=owner,
-            created=now,
-            fingerprint=fingerprint,
-            question=question,
-            lease_until=now + lease,
-        )
-        known = await self._make(run, key)
+        run = new_run(owner, fingerprint, question, created=now, lease=lease)
+        until = now + self._retention
+        known = await starting.put_run(self._table, run, key, until, is_kept=self._is_kept)
         if known is None:
-            self._remember(run.id, now + self._retention).last = 0
+            self._remember(run.id, until).last = 0
             return run, True
         if known.fingerprint != fingerprint:
             raise IdempotencyConflictError
@@ -99,7 +100,7 @@ class DynamoLog:
         item = await self._meta(run_id)
         if item is None or (run := items.run_of(item)).owner != owner:
             raise UnknownRunError
-        if not self._is_kept(item):
+        if not await self._is_kept(item):
             raise ExpiredRunError
         return run
 
@@ -152,13 +153,14 @@ class DynamoLog:
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
-        lease_until = self._now() + lease
         nonce = items.binary(os.urandom(16))
-        epoch = items.number(run.epoch + 1)
+        changes = {
+            "lease": items.number(self._now() + lease),
+            "epoch": items.number(run.epoch + 1),
+            "claimed": nonce,
+        }
         try:
-            item = await self._hold(
-                run, lease_until, {"epoch": epoch, "claimed": nonce}, " AND #lease <= :now"
-            )
+            item = await self._hold(run, {**changes, **items.RENEWED}, "#lease <= :zero")
         except SequenceConflictError:
             # Ours all the same, when only the answer to an earlier try was lost.
             there = await self._meta(run.id)
@@ -169,67 +171,51 @@ class DynamoLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        await self._hold(run, self._now() + lease, {})
+        await self._hold(run, {"lease": items.number(self._now() + lease), **items.RENEWED})
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         check_size(len(run.question) + len(checkpoint))
-        await self._hold(run, self._now(), {"checkpoint": items.binary(checkpoint)})
+        released = {"lease": items.number(0), "checkpoint": items.binary(checkpoint)}
+        await self._hold(run, {**released, **items.RENEWED})
+
+    async def doubt(self, run: Run) -> None:
+        """See `RunLog.doubt`."""
+        await self._hold(run, {"doubted": {"BOOL": True}}, items.UNRENEWED)
+
+    async def expire(self, run: Run) -> None:
+        """See `RunLog.expire`."""
+        ended = {"lease": items.number(0), "doubted": {"BOOL": False}}
+        await self._hold(run, ended, f"{items.UNRENEWED} AND #doubted = :yes")
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
         await self._require_kept(run_id)
-        now = self._now()
-        put = items.read_mark_put(run_id, now + seconds, now + self._retention + items.SLACK)
-        with suppress(RefusedError):  # another reader said longer
-            await self._table.call("put_item", **put)
+        kept = self._now() + self._retention + items.SLACK
+        await self._table.call("put_item", Item=items.read_mark_item(run_id, seconds, kept))
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
         await self._require_kept(run_id)
-        item = await self._table.get(items.run_key(run_id), items.READ_MARK)
-        return self._now() - (float(item["until"]["N"]) if item is not None else -math.inf)
+        mark = await self._table.get(items.run_key(run_id), items.READ_MARK)
+        if mark is None:
+            return math.inf
+        age = self.watch.measure_age(("read", run_id), bytes(mark["nonce"]["B"]))
+        return age - float(mark["seconds"]["N"])
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
     ) -> list[tuple[str, str]]:
         """See `RunLog.read_turns`."""
-        if limit < 1:
-            return []
-        newest_first = await self._newest(items.hash_key("session", owner, session_id), limit)
-        now = self._now()
-        said = [
-            unpack(bytes(item["blob"]["B"]), 1)
-            for item in newest_first
-            if float(item["until"]["N"]) > now
-        ]
-        return [
-            (to_text(question.payload), to_text(answer.payload))
-            for question, answer in reversed(said)
-        ]
+        return await sessions.read_turns(self._table, owner, session_id, limit, now=self._now())
 
     async def add_turn(
         self, owner: str | None, session_id: str, question: str, answer: str
     ) -> None:
         """See `RunLog.add_turn`."""
-        blob = pack(
-            [Entry(1, "question", to_bytes(question)), Entry(2, "answer", to_bytes(answer))]
-        )
-        check_size(len(blob))
         until = self._now() + self._retention
-        item = {
-            "pk": items.text(items.hash_key("session", owner, session_id)),
-            "blob": items.binary(blob),
-            "nonce": items.binary(os.urandom(16)),
-            "until": items.number(until),
-            "expires": items.expiry(until),
-        }
-        # A session is a chain like a run; the second writer takes the next number.
-        while True:
-            newest = await self._newest(item["pk"]["S"], 1)
-            turn = int(newest[0]["sk"]["S"].partition("#")[2]) + 1 if newest else 1
-            if await self._table.put_once([{**item, "sk": items.text(f"t#{turn:09d}")}]):
-                return
+        turn = (question, answer)
+        await sessions.add_turn(self._table, owner, session_id, turn, until=until)
 
     async def list_recent(self, limit: int = 20) -> list[Summary]:
         """See `RunLog.list_recent`."""
@@ -240,12 +226,19 @@ class DynamoLog:
             if len(found) >= limit:
                 break
             lists = await asyncio.gather(
-                *(self._newest(key, limit) for key in items.listing_keys(day))
+                *(self._table.query_newest(key, limit) for key in items.listing_keys(day))
             )
             keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)
             ids = [key.partition("#")[2] for key in keys[:limit]]
             found += filter(None, await asyncio.gather(*map(self._summary, ids)))
         return found[: max(0, limit)]
+
+    async def check(self) -> None:
+        """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
+        if self._monotonic() - self._checked_at < CHECK_INTERVAL:
+            return
+        await self._table.call("put_item", Item=items.check_item(self._now()))
+        self._checked_at = self._monotonic()
 
     async def close(self) -> None:
         """See `RunLog.close`."""
@@ -253,100 +246,51 @@ class DynamoLog:
 
     async def _summary(self, run_id: str) -> Summary | None:
         item = await self._meta(run_id)
-        if item is None or not self._is_kept(item):
+        if item is None or not await self._is_kept(item):
             return None
         known_run = self._remember(run_id, float(item["until"]["N"]))
         await chain.look_at_end(self._table, run_id, known_run)
         return Summary(items.run_of(item), known_run.last or 0, known_run.ended)
 
-    async def _make(self, run: Run, key: str | None) -> Run | None:
-        """Put a new run. Returns the one that `key` stands for already, if any."""
-        until = run.created + self._retention
-        pk, sk = items.listing_key(run)
-        listing = {
-            "pk": items.text(pk),
-            "sk": items.text(sk),
-            "expires": items.expiry(until + items.SLACK),
-        }
-        puts: list[dict[str, Any]] = [
-            {"Item": items.meta_item(run, until), "ConditionExpression": NEW},
-            {"Item": listing},
-        ]
-        if key is None:
-            # No other run has this id: if it is there, an earlier try was ours.
-            with suppress(RefusedError):
-                await self._table.transact(puts)
-            return None
-        name = items.hash_key("key", run.owner, key)
-        put = items.key_put(name, run.id, listing["expires"])
-        while True:
-            try:
-                await self._table.transact([*puts, put])
-                return None
-            except RefusedError:
-                taken = await self._table.get(name, items.KEY)
-            holder = taken["run"]["S"] if taken is not None else None
-            if holder == run.id:
-                return None
-            meta = await self._meta(holder) if holder is not None else None
-            if meta is not None and self._is_kept(meta):
-                return items.run_of(meta)
-            # The run of this key is over; the first process takes the key from it.
-            put = items.key_put(name, run.id, listing["expires"], over=holder)
-
-    async def _hold(
-        self, run: Run, lease_until: float, changes: Mapping[str, Item], condition: str = ""
-    ) -> Item:
+    async def _hold(self, run: Run, changes: Mapping[str, Item], condition: str = "") -> Item:
+        """Change the item of `run`. In `changes`, "renewals" is added to, the rest is set."""
         now = self._now()
         until = now + self._retention
-        changes = {
-            **changes,
-            "lease": items.number(lease_until),
-            "until": items.number(until),
-            "expires": items.expiry(until),
-        }
+        kept = {"until": items.number(until), "expires": items.expiry(until + items.SLACK)}
+        update = items.lease_update(run, {**changes, **kept}, condition, now - self._slack)
         try:
-            item = await self._table.update(
-                items.run_key(run.id),
-                items.META,
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-                ConditionExpression=f"#epoch = :was AND #until > :now{condition}",
-                ExpressionAttributeNames={f"#{name}": name for name in {*changes, "epoch"}},
-                ExpressionAttributeValues={
-                    **{f":{name}": value for name, value in changes.items()},
-                    ":was": items.number(run.epoch),
-                    ":now": items.number(now),
-                },
-            )
+            item = await self._table.update(items.run_key(run.id), items.META, **update)
         except RefusedError:
-            there = await self._meta(run.id)
-            if there is None or not self._is_kept(there):
-                raise UnknownRunError from None
+            await self._require_kept(run.id, anew=True)
             raise SequenceConflictError from None
         self._remember(run.id, until)
         return item
-
-    async def _newest(self, pk: str, limit: int) -> list[Item]:
-        found, _ = await self._table.query(pk, " ", "~", limit=limit, forward=False)
-        return found
 
     async def _meta(self, run_id: str) -> Item | None:
         if not _RUN_ID.fullmatch(run_id):
             return None
         return await self._table.get(items.run_key(run_id), items.META)
 
-    async def _require_kept(self, run_id: str) -> KnownRun:
+    async def _require_kept(self, run_id: str, *, anew: bool = False) -> KnownRun:
         known_run = self._known.get(run_id)
-        if known_run is not None and known_run.until > self._now():
+        if known_run is not None and not anew and known_run.until > self._now():
             self._known.move_to_end(run_id)
             return known_run
         item = await self._meta(run_id)
-        if item is None or not self._is_kept(item):
-            raise UnknownRunError
+        if item is None:
+            raise UnknownRunError if known_run is None else ExpiredRunError
+        if not await self._is_kept(item):
+            raise ExpiredRunError
         return self._remember(run_id, float(item["until"]["N"]))
 
-    def _is_kept(self, item: Item) -> bool:
-        return float(item["until"]["N"]) > self._now()
+    async def _is_kept(self, item: Item) -> bool:
+        """Whether a run is not over. One that has not ended is kept a little longer."""
+        past = self._now() - float(item["until"]["N"])
+        if past < 0 or past >= self._slack:
+            return past < 0
+        end = KnownRun(0.0)
+        await chain.look_at_end(self._table, items.run_of(item).id, end)
+        return not end.ended
 
     def _remember(self, run_id: str, until: float) -> KnownRun:
         known_run = self._known.setdefault(run_id, KnownRun(until))

@@ -93,6 +93,11 @@ class Table:
         )
         return response["Items"], response.get("LastEvaluatedKey")
 
+    async def query_newest(self, pk: str, limit: int) -> list[Item]:
+        """The last `limit` items of a partition, the last one first."""
+        found, _ = await self.query(pk, " ", "~", limit=limit, forward=False)
+        return found
+
     async def put_once(self, items: Sequence[Item]) -> bool:
         """Put all of `items`, or none when the first of them is there already (False).
 

@@ -4,13 +4,16 @@ Writes that are waiting at the same moment go into one transaction, because a tr
 flush to the disk and a flush costs milliseconds: a thousand runs that append at once share it.
 Each write is a savepoint of its own, so one that is refused takes no other with it. A write is
 done when its transaction is on the disk (`synchronous=FULL`), and its caller hears of it only then.
+While another process holds the file's lock, writes wait in short slices and reads go on.
 
-Knows files and transactions; what the tables mean is the business of `services.runs.sqlite`.
+Knows files and transactions; what the tables mean is the business of `services.runs.sqlite.log`.
 """
 
 import asyncio
+import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,18 +22,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...errors import RiverrunError
 from ..errors import RunLogError
-from .opening import open_file, translate_error
+from .opening import Identity, identify, is_busy, open_file, replace_file, translate_error
+
+logger = logging.getLogger("riverrun.runs")
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+
+# How long SQLite itself waits for another process's lock, in seconds: reads wait for no longer.
+LOCK_SLICE = 0.1
+
+# How often reads look whether the file is still the one at its path, and how often there is upkeep,
+# in seconds.
+LOOK_INTERVAL = 0.1
+UPKEEP_INTERVAL = 1.0
 
 
 @dataclass(slots=True)
 class _Request:
     work: Work[Any]
     future: "asyncio.Future[Any]"
-    flushed: bool = True
+    flushed: bool
+    since: float
     result: Any = None
     error: BaseException | None = None
 
@@ -38,20 +53,40 @@ class _Request:
 class File:
     """An open file. Opened where it is made; `close` ends its thread.
 
-    `busy` is how long to wait for another process's write, in seconds. Raises `SetupError` when
-    the file cannot be used.
+    `busy` is how long a write waits for another process's, in seconds. `upkeep` does a little of
+    what keeps the file small, in a transaction of its own, and says whether there is more to do.
+    `copy_live` copies what must not be lost from a file that was removed into its successor.
+    `monotonic` says when upkeep is due. Raises `SetupError` when the file cannot be used, and
+    `RunLogError` when it is locked.
     """
 
-    def __init__(self, path: Path, schema: str, *, busy: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        *,
+        busy: float = 5.0,
+        upkeep: Work[bool] | None = None,
+        copy_live: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
-        self._connection = open_file(path, schema, busy)
+        self._schema = schema
+        self._busy = busy
+        self._upkeep = upkeep
+        self._copy_live = copy_live
+        self._monotonic = monotonic
+        self._flushes = True
+        self._identity: Identity = ()
+        self._connection = self._adopt(open_file(path, schema, busy))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="riverrun-log")
         self._lock = threading.Lock()
         self._reads: deque[_Request] = deque()
         self._writes: deque[_Request] = deque()
         self._working = False
         self._closed = False
-        self._flushes = True
+        self._looked_at = 0.0
+        self._kept_up_at = 0.0
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and return what it returns."""
@@ -74,7 +109,7 @@ class File:
             if self._closed:
                 return
             self._closed = True
-        done = self._thread.submit(self._connection.close)
+        done = self._thread.submit(self._close)
         await asyncio.wrap_future(done)
         self._thread.shutdown(wait=True)
 
@@ -83,11 +118,14 @@ class File:
         with self._lock:
             if self._closed:
                 raise RunLogError("The run log is closed.")
-            asked.append(_Request(work, future, flushed))
+            asked.append(_Request(work, future, flushed, time.monotonic()))
             if not self._working:
                 self._working = True
                 self._thread.submit(self._serve)
         return await future
+
+    def _close(self) -> None:
+        self._connection.close()  # the one that is open then
 
     def _serve(self) -> None:
         while True:
@@ -95,42 +133,89 @@ class File:
                 reads, writes = list(self._reads), list(self._writes)
                 self._reads.clear()
                 self._writes.clear()
-                if not reads and not writes:
-                    self._working = False
-                    return
             # Before the writes: a read need not wait for the disk.
             if reads:
                 self._read(reads)
                 _deliver(reads)
             if writes:
-                self._write(writes)
-                _deliver(writes)
+                waiting = self._write(writes)
+                _deliver([asked for asked in writes if asked not in waiting])
+                with self._lock:
+                    self._writes.extendleft(reversed(waiting))
+            more = self._keep_up()
+            with self._lock:
+                if not self._reads and not self._writes and not (more and not self._closed):
+                    self._working = False
+                    return
 
     def _read(self, reads: list[_Request]) -> None:
+        if (now := self._monotonic()) - self._looked_at >= LOOK_INTERVAL:
+            self._looked_at = now
+            if identify(self._path) != self._identity:
+                self._write([])
         for asked in reads:
             try:
                 asked.result = asked.work(self._connection)
             except Exception as error:  # noqa: BLE001 - handed to the caller
                 asked.error = self._translate(error)
 
-    def _write(self, writes: list[_Request]) -> None:
+    def _write(self, writes: list[_Request]) -> list[_Request]:
+        """Do `writes` in one transaction. Returns those that go on waiting for a lock."""
         try:
-            self._flush(flushed=any(asked.flushed for asked in writes))
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(flushed=any(asked.flushed for asked in writes))
+        except (sqlite3.Error, RiverrunError, OSError) as error:
+            self._roll_back()
+            now = time.monotonic()
+            locked = isinstance(error, sqlite3.Error) and is_busy(error)
+            waiting = [asked for asked in writes if locked and now - asked.since < self._busy]
+            for asked in writes:
+                asked.error = None if asked in waiting else self._translate(error)
+            return waiting
+        try:
             for asked in writes:
                 self._write_one(asked)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
+            self._roll_back()
             for asked in writes:
                 asked.error = self._translate(error)
+        return []
 
-    def _flush(self, *, flushed: bool) -> None:
+    def _begin(self, *, flushed: bool) -> None:
         if flushed is not self._flushes:
             self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
             self._flushes = flushed
+        self._connection.execute("BEGIN IMMEDIATE")
+        # Looked at with the lock held: no process writes into a file that another has left.
+        if identify(self._path) != self._identity:
+            self._move()
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _move(self) -> None:
+        """Go on in a new file: the one that is open is not, or not whole, at its path any more."""
+        old = self._connection
+        new = replace_file(
+            self._path,
+            self._schema,
+            self._busy,
+            removed=(old, self._identity),
+            copy=self._copy_live,
+        )
+        logger.warning(
+            "%s was removed or replaced while it was in use. Live answers go on in the file that is"
+            " there now.",
+            self._path,
+        )
+        self._connection = self._adopt(new)
+        with suppress(sqlite3.Error):
+            old.execute("ROLLBACK")
+        old.close()
+
+    def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        connection.execute(f"PRAGMA busy_timeout={int(min(self._busy, LOCK_SLICE) * 1000)}")
+        self._flushes = True
+        self._identity = identify(self._path)
+        return connection
 
     def _write_one(self, asked: _Request) -> None:
         self._connection.execute("SAVEPOINT one")
@@ -146,12 +231,32 @@ class File:
             self._connection.execute("ROLLBACK TO one")
         self._connection.execute("RELEASE one")
 
+    def _keep_up(self) -> bool:
+        now = self._monotonic()
+        if self._upkeep is None or now - self._kept_up_at < UPKEEP_INTERVAL:
+            return False
+        try:
+            self._begin(flushed=False)
+            more = self._upkeep(self._connection)
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, RiverrunError, OSError):
+            self._roll_back()  # who writes next is told what is at fault
+            more = False
+        if not more:
+            self._kept_up_at = now
+        return more
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+
     def _translate(self, error: Exception) -> Exception:
-        if not isinstance(error, sqlite3.Error):
+        if not isinstance(error, (sqlite3.Error, OSError)):
             return error
-        told = translate_error(error, self._path)
-        told.__cause__ = error
-        return told
+        translated = translate_error(error, self._path)
+        translated.__cause__ = error
+        return translated
 
 
 def _deliver(done: list[_Request]) -> None:

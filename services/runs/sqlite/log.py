@@ -5,57 +5,65 @@ Any number of processes may share the file; each write is on the disk (write-ahe
 the file.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import (
-    ExpiredRunError,
     IdempotencyConflictError,
     SequenceConflictError,
-    UnknownRunError,
 )
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
     LEASE_SECONDS,
+    LIVE_RETENTION_SECONDS,
     Entry,
     Run,
     Summary,
     check_next,
-    new_id,
+    new_run,
 )
 from ..notify import Notifier
-from ..packing import to_bytes, to_text
+from ..watch import StateWatch
 from .file import File
+from .retention import Sweeper, copy_live_runs
 from .rows import (
     RUN,
     SCHEMA,
+    append_entries,
     entry_of,
+    find_run,
     insert_run,
+    insert_turn,
+    keep_filler,
+    list_newest,
     mark_read,
     newest_of,
-    read_mark_until,
+    read_mark_of,
     run_of,
     run_of_key,
     scope_of,
     state_of,
-    sweep,
+    turns_of,
 )
 
-KEEP_TURNS = 20
+# How often a question whether the file can be written is one to the disk, in seconds.
+CHECK_INTERVAL = 5.0
 
-# How often old rows are dropped, in seconds.
-SWEEP_SECONDS = 1.0
+# What each sign of a producer's life changes.
+RENEWED = "renewals = renewals + 1, doubted = 0"
 
 
 class SQLiteLog:
     """`RunLog` in the file at `path`.
 
     A run is kept for `retention` seconds after its last sign of life. `busy` is how long to wait
-    for another process's write, in seconds; `now` gives epoch seconds. Raises `SetupError` when the
-    file cannot be used.
+    for another process's write, in seconds; `now` gives epoch seconds, `monotonic` seconds that
+    only grow. Raises `SetupError` when the file cannot be used, and `RunLogError` when it is
+    locked.
     """
 
     is_durable = True
@@ -67,13 +75,23 @@ class SQLiteLog:
         retention: float = DURABLE_RETENTION_SECONDS,
         busy: float = 5.0,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._file = File(Path(path), SCHEMA, busy=busy)
+        self.watch = StateWatch(monotonic)
+        self._file = File(
+            Path(path),
+            SCHEMA,
+            busy=busy,
+            upkeep=Sweeper(now, retention),
+            copy_live=copy_live_runs,
+            monotonic=monotonic,
+        )
         self._retention = retention
         self._now = now
+        self._monotonic = monotonic
         self._notifier = Notifier()
-        self._swept = 0.0
         self._version: int | None = None
+        self._checked_at = -CHECK_INTERVAL
 
     async def start(
         self,
@@ -86,22 +104,14 @@ class SQLiteLog:
     ) -> tuple[Run, bool]:
         """See `RunLog.start`."""
         now = self._now()
-        run = Run(
-            id=new_id(),
-            owner=owner,
-            created=now,
-            fingerprint=fingerprint,
-            question=question,
-            lease_until=now + lease,
-        )
+        run = new_run(owner, fingerprint, question, created=now, lease=lease)
 
         def make(connection: sqlite3.Connection) -> tuple[Run, bool]:
-            self._sweep(connection, now)
             if key is not None and (known := run_of_key(connection, owner, key, now)) is not None:
                 if known.fingerprint != fingerprint:
                     raise IdempotencyConflictError
                 return known, False
-            insert_run(connection, run, key, now + self._retention)
+            insert_run(connection, run, key, now + self._keep(ended=False))
             return run, True
 
         # The first entry is flushed and takes the run along; before it nothing was said or paid.
@@ -110,24 +120,7 @@ class SQLiteLog:
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
         now = self._now()
-
-        def look(connection: sqlite3.Connection) -> Run:
-            row = connection.execute(
-                f"SELECT {RUN}, expires FROM runs WHERE id = ? AND scope = ?",  # noqa: S608 - constants
-                (run_id, scope_of(owner)),
-            ).fetchone()
-            if row is not None and row[-1] > now:
-                return run_of(row[:-1])
-            gone = (
-                row is not None
-                or connection.execute(
-                    "SELECT 1 FROM gone WHERE id = ? AND scope = ? AND until > ?",
-                    (run_id, scope_of(owner), now),
-                ).fetchone()
-            )
-            raise ExpiredRunError if gone else UnknownRunError
-
-        return await self._file.read(look)
+        return await self._file.read(lambda file: find_run(file, run_id, owner, now))
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
@@ -139,18 +132,8 @@ class SQLiteLog:
             check_next(entries, last, ended=ended)
             if not entries:
                 return last
-            connection.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?)",
-                [(number, *entry) for entry in entries],
-            )
             newest = entries[-1]
-            connection.execute(
-                "INSERT INTO append_times VALUES (?, ?, ?)", (number, newest.seq, now)
-            )
-            connection.execute(
-                "UPDATE runs SET last = ?, ended = ?, expires = ? WHERE number = ?",
-                (newest.seq, newest.terminal, now + self._retention, number),
-            )
+            append_entries(connection, number, entries, now, now + self._keep(newest.terminal))
             return newest.seq
 
         self._notifier.wake(run_id, await self._file.write(add))
@@ -206,104 +189,92 @@ class SQLiteLog:
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
-        now = self._now()
-        return await self._lease(
-            run, "epoch = epoch + 1, lease_until = ?", (now + lease,), over_by=now
-        )
+        change = f"epoch = epoch + 1, {RENEWED}, lease_until = ?"
+        return await self._lease(run, change, (self._now() + lease,), "lease_until <= 0")
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        await self._lease(run, "lease_until = ?", (self._now() + lease,), flushed=False)
+        values = (self._now() + lease,)
+        await self._lease(run, f"{RENEWED}, lease_until = ?", values, flushed=False)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        await self._lease(run, "lease_until = ?, checkpoint = ?", (self._now(), checkpoint))
+        await self._lease(run, f"{RENEWED}, lease_until = 0, checkpoint = ?", (checkpoint,))
+
+    async def doubt(self, run: Run) -> None:
+        """See `RunLog.doubt`."""
+        unrenewed = f"lease_until > 0 AND renewals = {run.renewals}"
+        await self._lease(run, "doubted = 1", (), unrenewed, flushed=False)
+
+    async def expire(self, run: Run) -> None:
+        """See `RunLog.expire`."""
+        unrenewed = f"lease_until > 0 AND doubted AND renewals = {run.renewals}"
+        await self._lease(run, "doubted = 0, lease_until = 0", (), unrenewed)
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
         now = self._now()
-        await self._file.write(
-            lambda file: mark_read(file, run_id, now + seconds, now), flushed=False
-        )
+        await self._file.write(lambda file: mark_read(file, run_id, seconds, now), flushed=False)
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
         now = self._now()
-        return now - await self._file.read(lambda file: read_mark_until(file, run_id, now))
+        mark = await self._file.read(lambda file: read_mark_of(file, run_id, now))
+        if mark is None:
+            return math.inf
+        return self.watch.measure_age(("read", run_id), mark[0]) - mark[1]
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
     ) -> list[tuple[str, str]]:
         """See `RunLog.read_turns`."""
-        asked = (scope_of(owner), session_id, self._now(), max(0, limit))
-
-        def look(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-            rows = connection.execute(
-                "SELECT question, answer FROM turns WHERE scope = ? AND session = ? "
-                "AND expires > ? ORDER BY number DESC LIMIT ?",
-                asked,
-            )
-            said = [(to_text(question), to_text(answer)) for question, answer in rows]
-            return said[::-1]
-
-        return await self._file.read(look)
+        asked = (scope_of(owner), session_id, self._now(), limit)
+        return await self._file.read(lambda file: turns_of(file, *asked))
 
     async def add_turn(
         self, owner: str | None, session_id: str, question: str, answer: str
     ) -> None:
         """See `RunLog.add_turn`."""
-        session = (scope_of(owner), session_id)
         expires = self._now() + self._retention
-
-        def add(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO turns (scope, session, question, answer, expires) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (*session, to_bytes(question), to_bytes(answer), expires),
-            )
-            connection.execute(
-                "DELETE FROM turns WHERE number IN (SELECT number FROM turns "
-                "WHERE scope = ? AND session = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
-                (*session, KEEP_TURNS),
-            )
-
-        await self._file.write(add)
+        turn = (scope_of(owner), session_id, (question, answer), expires)
+        await self._file.write(lambda file: insert_turn(file, *turn))
 
     async def list_recent(self, limit: int = 20) -> list[Summary]:
         """See `RunLog.list_recent`."""
-        asked = (self._now(), max(0, limit))
+        now = self._now()
+        return await self._file.read(lambda file: list_newest(file, now, limit))
 
-        def look(connection: sqlite3.Connection) -> list[Summary]:
-            rows = connection.execute(
-                f"SELECT {RUN}, last, ended FROM runs WHERE expires > ? "  # noqa: S608 - constants
-                "ORDER BY number DESC LIMIT ?",
-                asked,
-            )
-            return [Summary(run_of(row[:-2]), row[-2], bool(row[-1])) for row in rows]
-
-        return await self._file.read(look)
+    async def check(self) -> None:
+        """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
+        if self._monotonic() - self._checked_at < CHECK_INTERVAL:
+            return
+        await self._file.write(keep_filler)
+        self._checked_at = self._monotonic()
 
     async def close(self) -> None:
         """See `RunLog.close`. The last process to close leaves one file, without a `-wal`."""
         await self._file.close()
+
+    def _keep(self, ended: bool) -> float:
+        return self._retention if ended else max(self._retention, LIVE_RETENTION_SECONDS)
 
     async def _lease(
         self,
         run: Run,
         change: str,
         values: tuple[object, ...],
+        condition: str = "1",
         *,
-        over_by: float | None = None,
         flushed: bool = True,
     ) -> Run:
         now = self._now()
 
         def hold(connection: sqlite3.Connection) -> Run:
-            number, _, _ = state_of(connection, run.id, now)
+            number, _, ended = state_of(connection, run.id, now)
             changed = connection.execute(
                 f"UPDATE runs SET {change}, expires = ? WHERE number = ? "  # noqa: S608 - constants
-                "AND epoch = ? AND (? IS NULL OR lease_until <= ?)",
-                (*values, now + self._retention, number, run.epoch, over_by, over_by),
+                f"AND epoch = ? AND {condition}",
+                (*values, now + self._keep(ended), number, run.epoch),
             )
             if changed.rowcount == 0:
                 raise SequenceConflictError
@@ -324,9 +295,3 @@ class SQLiteLog:
         self._version = version[0]
         for run_id, last in newest:
             self._notifier.wake(run_id, last)
-
-    def _sweep(self, connection: sqlite3.Connection, now: float) -> None:
-        if abs(now - self._swept) < SWEEP_SECONDS:
-            return
-        self._swept = now
-        sweep(connection, now, self._retention)

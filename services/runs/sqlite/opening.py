@@ -1,4 +1,4 @@
-"""Opening a SQLite file safely, and what its faults mean in our words.
+"""Opening a SQLite file safely, leaving one that was removed, and what faults mean in our words.
 
 A file that cannot be used says so here, before any question is answered, and is left as it is.
 """
@@ -6,7 +6,8 @@ A file that cannot be used says so here, before any question is answered, and is
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ...errors import RiverrunError, SetupError
@@ -14,21 +15,27 @@ from ..errors import RunLogError
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652
-FORMAT = 1
+FORMAT = 2
+
+# What belongs to a file in use. Without one of them, what is in the others is not the whole.
+SIDE_FILES = ("-wal", "-shm")
+
+WAL_BYTES = 16 * 1024 * 1024
+
+Identity = tuple[tuple[int, int] | None, ...]
+"""Device and number of a file and of its side files; None where there is none."""
 
 
 def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
     """Open the file, ready to be written. `schema` makes the tables that are not there.
 
     A file that was not closed properly is recovered (SQLite replays its write-ahead log) and then
-    checked. Raises `SetupError`, and leaves the file as it is, when it cannot be used.
+    checked. Raises `SetupError`, and leaves the file as it is, when it cannot be used, and
+    `RunLogError` while another process has it locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Conversations are private to the user who runs the service. A file that is there is never
-        # opened by us: closing it would drop the locks that SQLite holds on it in this process.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        _create(path)
         _inspect(path, busy)
         connection = sqlite3.connect(
             path, timeout=busy, isolation_level=None, check_same_thread=False
@@ -51,10 +58,109 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
     return connection
 
 
+def _create(path: Path) -> None:
+    with _lock_directory(path.parent):
+        wal, shm = (_side_file(path, suffix) for suffix in SIDE_FILES)
+        if not path.exists():
+            # Left by a file that was removed: SQLite would put its pages into the new one.
+            wal.unlink(missing_ok=True)
+            shm.unlink(missing_ok=True)
+        elif shm.exists() and not wal.exists():
+            shm.unlink(missing_ok=True)  # an index of what is gone
+        # Conversations are private to the user who runs the service. A file that is there is never
+        # opened by us: closing it would drop the locks that SQLite holds on it in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextmanager
+def _lock_directory(folder: Path) -> Iterator[None]:
+    """One process at a time makes or replaces files in `folder`. Without effect on Windows."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def identify(path: Path) -> Identity:
+    """Which files are at `path` now."""
+    return tuple(_identify_one(_side_file(path, suffix)) for suffix in ("", *SIDE_FILES))
+
+
+def _identify_one(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def replace_file(
+    path: Path,
+    schema: str,
+    busy: float,
+    *,
+    removed: tuple[sqlite3.Connection, Identity],
+    copy: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None,
+) -> sqlite3.Connection:
+    """Open the successor of a file that was removed, or lost a side file, while it was open.
+
+    `removed` is its connection, which holds its lock and still has everything, and what was at
+    `path` when it was opened. A file that is there and
+    has lost its log is written whole into a new one. Of one that is not there, only what is live is
+    copied: it may have been removed on purpose. Raises what `open_file` raises.
+    """
+    old, was = removed
+    if _rewrite(path, old, was):
+        return open_file(path, schema, busy)
+    new = open_file(path, schema, busy)
+    try:
+        if copy is not None:
+            new.execute("BEGIN IMMEDIATE")
+            copy(old, new)
+            new.execute("COMMIT")
+    except BaseException:
+        new.close()
+        raise
+    return new
+
+
+def _rewrite(path: Path, old: sqlite3.Connection, was: Identity) -> bool:
+    """Write all that `old` has into a new file at `path`, if there is still the old one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    if identify(path)[0] is None:
+        return False
+    with _lock_directory(path.parent):
+        if identify(path)[0] != was[0]:
+            return False
+        # SQLite copies no file that it is writing. No process adds to this one: each looks what is
+        # at the path when it has the lock, as the caller had.
+        old.execute("ROLLBACK")
+        with suppress(FileExistsError):
+            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(part)) as copy:
+            old.backup(copy)
+        for suffix in SIDE_FILES:
+            _side_file(path, suffix).unlink(missing_ok=True)
+        part.replace(path)
+    return True
+
+
+def _side_file(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
 def _inspect(path: Path, busy: float) -> None:
     # A connection that may write moves what is in the write-ahead log into the file when it is
     # closed. This one leaves what is not ours, or not sound, as it was.
-    unclean = _size(path.with_name(path.name + "-wal")) > 0
+    unclean = _size(_side_file(path, "-wal")) > 0
     address = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, timeout=busy, uri=True)) as file:
         _check_format(file, path)
@@ -69,6 +175,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, busy: floa
             "to a path on a local disk."
         )
     connection.execute("PRAGMA synchronous=FULL")
+    # A burst leaves a long write-ahead log behind; it is cut back to this when it begins anew.
+    connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
     # Written even when nothing is new: a file that cannot be written is found now, not when the
     # first answer is to be kept.
     connection.execute("BEGIN IMMEDIATE")
@@ -94,8 +202,8 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> bool:
         )
     if version != FORMAT:
         raise SetupError(
-            f"{path} was written by a newer Riverrun (format {version}, this one knows {FORMAT}). "
-            "Install a newer one, or set RIVERRUN_LOG to another path."
+            f"{path} was written by another version of Riverrun (format {version}, this one knows "
+            f"{FORMAT}). Install that one, remove the file, or set RIVERRUN_LOG to another path."
         )
     return True
 
@@ -107,15 +215,15 @@ def _enter_wal_mode(connection: sqlite3.Connection, busy: float) -> str:
         try:
             return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > end:
+            if not is_busy(error) or time.monotonic() > end:
                 raise
         time.sleep(0.01)
 
 
-def translate_error(error: sqlite3.Error, path: Path) -> RiverrunError:
+def translate_error(error: Exception, path: Path) -> RiverrunError:
     """What went wrong, in our words. Only a busy file is worth another try."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if _is_busy(error):
+    if isinstance(error, sqlite3.Error) and is_busy(error):
         return RunLogError("The run log is busy.", retry_after_ms=1000)
     if code == sqlite3.SQLITE_FULL:
         return SetupError(f"The disk that holds {path} is full. Make room, then ask again.")
@@ -134,16 +242,19 @@ def translate_error(error: sqlite3.Error, path: Path) -> RiverrunError:
     return RunLogError("The run log failed.", code="internal", retryable=False)
 
 
-def _opening_error(error: sqlite3.Error, path: Path) -> SetupError:
-    if _is_busy(error):
-        return SetupError(
-            f"{path} is locked by another process. End it, or set RIVERRUN_LOG to another path."
+def _opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
+    if is_busy(error):
+        return RunLogError(
+            f"{path} is locked by another process.",
+            retry_after_ms=1000,
+            hint="End that process, or set RIVERRUN_LOG to another path.",
         )
     told = translate_error(error, path)
     return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process has the file locked."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 

@@ -3,16 +3,13 @@
 Every function here runs on the file's own thread, within a transaction where it writes.
 """
 
-import math
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
-from ..errors import UnknownRunError
-from ..log import Entry, Run
-
-# Old rows are dropped a few at a time, when a run is started, so that no start is slow.
-SWEEP_RUNS = 20
-SWEEP_WINDOW = 200
+from ..errors import ExpiredRunError, UnknownRunError
+from ..log import Entry, Run, Summary
+from ..packing import to_bytes, to_text
 
 # `number` is the order in which runs were made. `gone` remembers for a while which runs there
 # were, so that their owners are told that they are over.
@@ -21,7 +18,8 @@ CREATE TABLE IF NOT EXISTS runs (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT,
   scope TEXT NOT NULL, key TEXT, created REAL NOT NULL, fingerprint TEXT NOT NULL,
   question BLOB NOT NULL, epoch INTEGER NOT NULL, lease_until REAL NOT NULL,
-  checkpoint BLOB NOT NULL, last INTEGER NOT NULL, ended INTEGER NOT NULL, expires REAL NOT NULL);
+  checkpoint BLOB NOT NULL, renewals INTEGER NOT NULL, doubted INTEGER NOT NULL,
+  last INTEGER NOT NULL, ended INTEGER NOT NULL, expires REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
   scope TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL,
   PRIMARY KEY (scope, key)) WITHOUT ROWID;
@@ -31,7 +29,9 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS append_times (
   run INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (run, last)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS read_marks (run INTEGER PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS read_marks (
+  run INTEGER PRIMARY KEY, marks INTEGER NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS checks (one INTEGER PRIMARY KEY, filler BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
   answer BLOB NOT NULL, expires REAL NOT NULL);
@@ -40,42 +40,22 @@ CREATE TABLE IF NOT EXISTS gone (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, until REAL NOT NULL)
 """
 
-RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint"
+RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint, renewals, doubted"
 
+_RUN_FIELDS = (*RUN.split(", ")[:-1], "is_doubted")
 
-def sweep(connection: sqlite3.Connection, now: float, retention: float) -> None:
-    """Drop a few of the oldest rows whose time is over. Within a transaction."""
-    expired = connection.execute(
-        "SELECT number, id, scope, key FROM "
-        "(SELECT number, id, scope, key, expires FROM runs ORDER BY number LIMIT ?) "
-        "WHERE expires <= ? LIMIT ?",
-        (SWEEP_WINDOW, now, SWEEP_RUNS),
-    ).fetchall()
-    for number, run_id, scope, key in expired:
-        connection.execute("DELETE FROM entries WHERE run = ?", (number,))
-        connection.execute("DELETE FROM append_times WHERE run = ?", (number,))
-        connection.execute("DELETE FROM read_marks WHERE run = ?", (number,))
-        connection.execute("DELETE FROM runs WHERE number = ?", (number,))
-        connection.execute(
-            "DELETE FROM keys WHERE scope = ? AND key = ? AND run = ?", (scope, key, run_id)
-        )
-        connection.execute(
-            "INSERT INTO gone VALUES (?, ?, ?, ?)", (number, run_id, scope, now + retention)
-        )
-    for table, until in (("gone", "until"), ("turns", "expires")):
-        connection.execute(
-            f"DELETE FROM {table} WHERE number IN (SELECT number FROM "  # noqa: S608 - constants
-            f"(SELECT number, {until} FROM {table} ORDER BY number LIMIT ?) WHERE {until} <= ?)",
-            (SWEEP_WINDOW, now),
-        )
+KEEP_TURNS = 20
+
+# What a store that can keep something is asked to keep, in bytes: a few pages.
+CHECK_BYTES = 16 * 1024
 
 
 def insert_run(connection: sqlite3.Connection, run: Run, key: str | None, expires: float) -> None:
     scope = scope_of(run.owner)
     connection.execute(
         "INSERT INTO runs (id, owner, scope, key, created, fingerprint, question, epoch, "
-        "lease_until, checkpoint, last, ended, expires) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+        "lease_until, checkpoint, renewals, doubted, last, ended, expires) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?)",
         (
             *(run.id, run.owner, scope, key, run.created, run.fingerprint, run.question),
             *(run.epoch, run.lease_until, run.checkpoint, expires),
@@ -98,26 +78,58 @@ def run_of_key(
 
 def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[int, int, bool]:
     row = connection.execute(
-        "SELECT number, last, ended FROM runs WHERE id = ? AND expires > ?", (run_id, now)
+        "SELECT number, last, ended, expires FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
-    if row is None:
+    if row is None and not is_gone(connection, run_id, now):
         raise UnknownRunError
+    if row is None or row[3] <= now:
+        raise ExpiredRunError
     return row[0], row[1], bool(row[2])
 
 
-def mark_read(connection: sqlite3.Connection, run_id: str, until: float, now: float) -> None:
+def find_run(connection: sqlite3.Connection, run_id: str, owner: str | None, now: float) -> Run:
+    scope = scope_of(owner)
+    row = connection.execute(
+        f"SELECT {RUN}, expires FROM runs WHERE id = ? AND scope = ?",  # noqa: S608 - constants
+        (run_id, scope),
+    ).fetchone()
+    if row is not None and row[-1] > now:
+        return run_of(row[:-1])
+    if row is not None or is_gone(connection, run_id, now, scope):
+        raise ExpiredRunError
+    raise UnknownRunError
+
+
+def is_gone(
+    connection: sqlite3.Connection, run_id: str, now: float, scope: str | None = None
+) -> bool:
+    """Whether there was such a run, of the owner with that `scope` if one is given."""
+    row = connection.execute("SELECT scope, until FROM gone WHERE id = ?", (run_id,)).fetchone()
+    return row is not None and row[1] > now and scope in (None, row[0])
+
+
+def mark_read(connection: sqlite3.Connection, run_id: str, seconds: float, now: float) -> None:
     number, _, _ = state_of(connection, run_id, now)
     connection.execute(
-        "INSERT INTO read_marks VALUES (?, ?) "
-        "ON CONFLICT (run) DO UPDATE SET until = max(until, excluded.until)",
-        (number, until),
+        "INSERT INTO read_marks VALUES (?, 1, ?) "
+        "ON CONFLICT (run) DO UPDATE SET marks = marks + 1, seconds = excluded.seconds",
+        (number, seconds),
     )
 
 
-def read_mark_until(connection: sqlite3.Connection, run_id: str, now: float) -> float:
+def read_mark_of(
+    connection: sqlite3.Connection, run_id: str, now: float
+) -> tuple[int, float] | None:
+    """How many signs of its readers a run has had, and for how long the last one holds."""
     number, _, _ = state_of(connection, run_id, now)
-    row = connection.execute("SELECT until FROM read_marks WHERE run = ?", (number,)).fetchone()
-    return row[0] if row is not None else -math.inf
+    found: tuple[int, float] | None = connection.execute(
+        "SELECT marks, seconds FROM read_marks WHERE run = ?", (number,)
+    ).fetchone()
+    return found
+
+
+def keep_filler(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT OR REPLACE INTO checks VALUES (1, zeroblob(?))", (CHECK_BYTES,))
 
 
 def newest_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[tuple[str, int]]:
@@ -132,10 +144,58 @@ def scope_of(owner: str | None) -> str:
     return "" if owner is None else f"={owner}"
 
 
-def run_of(row: Sequence[object]) -> Run:
-    names = ("id", "owner", "created", "fingerprint", "question", "epoch", "lease_until")
-    return Run(**dict(zip((*names, "checkpoint"), row, strict=True)))  # type: ignore[arg-type]  # the columns of RUN
+def run_of(row: Sequence[Any]) -> Run:
+    values = dict(zip(_RUN_FIELDS, row, strict=True))
+    return Run(**{**values, "is_doubted": bool(values["is_doubted"])})
 
 
 def entry_of(row: tuple[int, str, bytes, int]) -> Entry:
     return Entry(row[0], row[1], row[2], bool(row[3]))
+
+
+def append_entries(
+    connection: sqlite3.Connection, run: int, entries: Sequence[Entry], now: float, expires: float
+) -> None:
+    newest = entries[-1]
+    connection.executemany(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?)", [(run, *entry) for entry in entries]
+    )
+    connection.execute("INSERT INTO append_times VALUES (?, ?, ?)", (run, newest.seq, now))
+    connection.execute(
+        "UPDATE runs SET last = ?, ended = ?, doubted = 0, expires = ? WHERE number = ?",
+        (newest.seq, newest.terminal, expires, run),
+    )
+
+
+def turns_of(
+    connection: sqlite3.Connection, scope: str, session: str, now: float, limit: int
+) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT question, answer FROM turns WHERE scope = ? AND session = ? "
+        "AND expires > ? ORDER BY number DESC LIMIT ?",
+        (scope, session, now, max(0, limit)),
+    )
+    return [(to_text(question), to_text(answer)) for question, answer in rows][::-1]
+
+
+def insert_turn(
+    connection: sqlite3.Connection, scope: str, session: str, turn: tuple[str, str], expires: float
+) -> None:
+    connection.execute(
+        "INSERT INTO turns (scope, session, question, answer, expires) VALUES (?, ?, ?, ?, ?)",
+        (scope, session, *map(to_bytes, turn), expires),
+    )
+    connection.execute(
+        "DELETE FROM turns WHERE number IN (SELECT number FROM turns "
+        "WHERE scope = ? AND session = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+        (scope, session, KEEP_TURNS),
+    )
+
+
+def list_newest(connection: sqlite3.Connection, now: float, limit: int) -> list[Summary]:
+    rows = connection.execute(
+        f"SELECT {RUN}, last, ended FROM runs WHERE expires > ? "  # noqa: S608 - constants
+        "ORDER BY number DESC LIMIT ?",
+        (now, max(0, limit)),
+    )
+    return [Summary(run_of(row[:-2]), row[-2], bool(row[-1])) for row in rows]

@@ -3,19 +3,21 @@
 The one place where reading and producing meet. Knows nothing of requests and responses.
 """
 
+import asyncio
 import secrets
 from dataclasses import dataclass, replace
 
 from ...runs import Run
 from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
+from ..deadlines import TAKE_OVER_SECONDS
 from ..question import Question, Reader, dump_question
 from ..run.log_writer import Entries
 from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
 from ..run.start import start_run_task
 from .session import prime, serve_reader
-from .tail import read_run
+from .tail import TakeOver, read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,14 @@ async def start_run(
         can_pause=can_pause,
         join_tokens=_joins_tokens(app),
     )
-    return run, await _serve(run, 0, reader, app, will_resume=reader.resume and can_pause)
+    return run, await _serve(
+        run,
+        0,
+        reader,
+        app,
+        will_resume=reader.resume and can_pause,
+        take_over=_make_take_over(run, reader, source, app) if can_pause else None,
+    )
 
 
 async def join_run(
@@ -94,13 +103,32 @@ async def _read_existing(
     """Read a run for a reader that was admitted, and release it when that fails."""
     is_able = app.log.is_durable and can_resume(run, source.name)
     will_resume = reader.resume and is_able
+    take_over = None
     try:
         if may_take_over and is_able:
+            take_over = _make_take_over(run, reader, source, app)
             await _resume(run, reader, source, app)
     except BaseException:
         app.live.release()
         raise
-    return run, await _serve(run, after, reader, app, will_resume=will_resume)
+    return run, await _serve(run, after, reader, app, will_resume=will_resume, take_over=take_over)
+
+
+def _make_take_over(run: Run, reader: Reader, source: AnswerSource, app: App) -> TakeOver:
+    """Make what takes the run over the moment it has no producer, while its reader has time."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def take_over_now() -> bool:
+        passed = loop.time() - began
+        left = reader.seconds_left
+        if app.live.is_closing or (left is not None and left - passed < TAKE_OVER_SECONDS):
+            return False
+        reader_now = reader if left is None else replace(reader, seconds_left=left - passed)
+        await _resume(run, reader_now, source, app)
+        return True
+
+    return take_over_now
 
 
 async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> None:
@@ -122,10 +150,25 @@ async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> N
     )
 
 
-async def _serve(run: Run, after: int, reader: Reader, app: App, *, will_resume: bool) -> Entries:
-    heartbeat = app.settings.heartbeat
+async def _serve(
+    run: Run,
+    after: int,
+    reader: Reader,
+    app: App,
+    *,
+    will_resume: bool,
+    take_over: TakeOver | None,
+) -> Entries:
     entries = await prime(
-        read_run(run, after, app.log, app.live, heartbeat=heartbeat, will_resume=will_resume)
+        read_run(
+            run,
+            after,
+            app.log,
+            app.live,
+            heartbeat=app.settings.heartbeat,
+            will_resume=will_resume,
+            take_over=take_over,
+        )
     )
     return await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
 

@@ -67,11 +67,16 @@ def _may_abandon(app: App, task: LiveTask, *, is_over: bool) -> bool:
 
 
 async def _abandon_when_unread(app: App, task: LiveTask, delay: float) -> None:
-    while delay:
-        await asyncio.wait({task.task}, timeout=delay)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + delay
+    while (left := end - loop.time()) > 0:
+        # How old a mark is, only a look at it before it runs out tells (`RunLog.seconds_unread`).
+        quiet = left - PRESENCE_TTL
+        pause = max(RENEW_INTERVAL, quiet)
+        await asyncio.wait({task.task}, timeout=min(left, pause))
         if task.task.done():
             return
-        delay = await _seconds_until_abandoned(app, task)
+        end = max(end, loop.time() + await _seconds_until_abandoned(app, task))
     _abandon(app, task)
 
 

@@ -4,13 +4,14 @@ A waiting reader checks the producer of its run: a run that has none any more it
 or ends. Knows nothing of HTTP and starts no producer.
 """
 
-import time
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
-from ...runs import Entry, Run, RunLog
+from ...runs import LEASE_SECONDS, Entry, Run, RunLog
+from ...runs.lease import end_dead_lease
 from ..events import Event
 from ..run.channel import Channel
-from ..run.checkpoint import CLOCK_SKEW, pause_reason
+from ..run.checkpoint import pause_reason
 from ..run.errors import PausedError
 from ..run.log_writer import Entries
 from ..run.registry import LiveRuns
@@ -18,7 +19,10 @@ from ..run.resume import end_run
 from ..run.transcript import Transcript
 
 # How often a waiting reader checks whether the producer still lives, in seconds.
-PRODUCER_CHECK_INTERVAL = 2.0
+PRODUCER_CHECK_INTERVAL = 0.5
+
+TakeOver = Callable[[], Awaitable[bool]]
+"""Makes a run go on here that has no producer, where it may. Returns whether it was tried."""
 
 
 async def read_run(
@@ -29,16 +33,27 @@ async def read_run(
     *,
     heartbeat: float,
     will_resume: bool = False,
+    take_over: TakeOver | None = None,
 ) -> Entries:
     """Yield every entry of `run` after `after`, as they come; None after a heartbeat of silence.
 
     The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
-    over, is such a run for a reader that `will_resume`; for any other it is ended as `interrupted`,
-    so that no reader waits for the rest.
+    over, goes on here where the reader can `take_over`. Where it cannot, such a run is one that
+    waits for a reader that `will_resume`; for any other it is ended as `interrupted`, so that no
+    reader waits for the rest.
     """
+
     reader = object()
     task = live.find_task(run.id)
+    was_here = task is not None
+
+    async def check(after: int) -> None:
+        # A run that was paused here is not resumed here at once: this process, or its time, ends.
+        await _check_producer(
+            run, after, log, live, will_resume=will_resume, take_over=(take_over, was_here)
+        )
+
     channel = task.subscribe(reader, after) if task is not None else None
     try:
         yield None
@@ -50,7 +65,7 @@ async def read_run(
             entries = (
                 _read_channel(channel, after, heartbeat)
                 if channel is not None
-                else _read_log(run, after, log, live, heartbeat, will_resume=will_resume)
+                else _read_log(run, after, log, live, heartbeat, check=check)
             )
             async with aclosing(entries):
                 async for entry in entries:
@@ -62,6 +77,7 @@ async def read_run(
             if (found := live.find_task(run.id)) is not task and task is not None:
                 task.unsubscribe(reader)
             task = found
+            was_here = was_here or task is not None
             channel = task.subscribe(reader, after) if task is not None else None
     finally:
         if task is not None:
@@ -81,7 +97,13 @@ async def _read_channel(channel: Channel[list[Entry]], after: int, heartbeat: fl
 
 
 async def _read_log(
-    run: Run, after: int, log: RunLog, live: LiveRuns, heartbeat: float, *, will_resume: bool
+    run: Run,
+    after: int,
+    log: RunLog,
+    live: LiveRuns,
+    heartbeat: float,
+    *,
+    check: Callable[[int], Awaitable[None]],
 ) -> Entries:
     """Yield what the log has and gets, until the reader has caught up with a task here."""
     tick = min(heartbeat, PRODUCER_CHECK_INTERVAL)
@@ -98,7 +120,10 @@ async def _read_log(
         if task is not None and task.can_subscribe(after):
             return
         if is_silent:
-            await _check_producer(run, after, log, live, will_resume=will_resume)
+            await check(after)
+            task = live.find_task(run.id)
+            if task is not None and task.can_subscribe(after):
+                return
         is_silent = not await log.wait(run.id, after, tick)
         if is_silent:
             silent += tick
@@ -108,19 +133,27 @@ async def _read_log(
 
 
 async def _check_producer(
-    run: Run, after: int, log: RunLog, live: LiveRuns, *, will_resume: bool
+    run: Run,
+    after: int,
+    log: RunLog,
+    live: LiveRuns,
+    *,
+    will_resume: bool,
+    take_over: tuple[TakeOver | None, bool],
 ) -> None:
-    """End `run`, or raise `PausedError`, when it has no producer any more. See `read_run`."""
+    """Take `run` over, end it, or raise `PausedError`, when it has no producer any more."""
     if live.find_task(run.id) is not None:
         return
     known = await log.find(run.id, run.owner)
     reason = pause_reason(known)
-    is_orphan = reason is None and time.time() > known.lease_until + CLOCK_SKEW
-    if reason is None and not is_orphan:
+    if reason is None and not await end_dead_lease(log, known, after, lease=LEASE_SECONDS):
         return
     last = await log.read_last(run.id)
     if last is not None and last.seq > after:
         return  # there is more to read
+    take, was_here = take_over
+    if take is not None and not (reason and was_here) and await take():
+        return
     if reason is not None:
         raise PausedError(reason)
     if will_resume:

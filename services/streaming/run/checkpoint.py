@@ -4,7 +4,6 @@ A producer that has to go before its answer is whole leaves a checkpoint with th
 events that the request did not include are in no log, so the checkpoint has them.
 """
 
-import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,9 +16,6 @@ from ..event_json import payload, read_event, read_status
 from ..events import RESUMED_KIND, Event, PauseReason, Sources, Token, UsageEvent
 from ..question import load_question
 from .transcript import Transcript
-
-# Clocks of two machines differ: a lease is over only when it is over by this much, in seconds.
-CLOCK_SKEW = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +80,7 @@ def pause_reason(run: Run) -> PauseReason | None:
 
 def is_claimable(run: Run) -> bool:
     """Return whether no process produces `run`, as far as its log knows; it may have ended."""
-    return pause_reason(run) is not None or time.time() > run.lease_until + CLOCK_SKEW
+    return pause_reason(run) is not None or run.is_free
 
 
 async def read_transcript(

@@ -13,7 +13,9 @@ from contextlib import aclosing
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, Run, RunLog, SequenceConflictError
+from ...runs import LEASE_SECONDS, Entry, Run, RunLog, RunLogError, SequenceConflictError
+from ...runs.lease import RENEWALS_PER_LEASE
+from ...runs.retry import append_patiently
 from ..event_json import payload
 from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token
 from .errors import PausedError, reader_left_error
@@ -21,6 +23,10 @@ from .stages import Batches
 from .transcript import TOKEN_LIMIT, Transcript
 
 logger = logging.getLogger("riverrun.run")
+
+# However much a producer writes, it renews its lease after this many seconds: that is also how a
+# store knows for how long to keep the run.
+LONGEST_UNRENEWED = 15.0
 
 # A token of a durable log grows by its neighbours until it has this many characters.
 JOINED_TOKEN_LENGTH = 48
@@ -41,36 +47,38 @@ async def record(
     after: int = 0,
     join: bool = False,
     make_checkpoint: Callable[[PauseReason, int], bytes] | None = None,
+    may_wait: Callable[[], bool] = lambda: True,
     now: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> EntryBatches:
     """Append events to the log of `run` after entry `after`, then pass them on.
 
     With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
     or a network is asked tens of times an answer, not once a token. In silence the lease is
-    renewed and the log looked at: another process may have ended the run. Closed before
-    its terminal event, it closes the producer and ends the run in the log, so that no reader
+    renewed and the log looked at: another process may have ended the run. A log that is busy is
+    asked again for as long as `may_wait` says. Closed before its terminal event, it closes the
+    producer and ends the run in the log, so that no reader
     waits for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
     `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
     `SequenceConflictError` when another process writes this run, and what the log raises. `now`
-    gives epoch seconds.
+    gives epoch seconds, `monotonic` seconds that only grow.
     """
     seq = after
     is_writer = True
-    leased = now()
+    lease = _Lease(log, run, monotonic)
     cause = reader_left_error()
     pause: PauseReason | None = None
     try:
         async with aclosing(batches):
             async for batch in batches:
-                if now() - leased > LEASE_SECONDS / 3:
-                    await log.renew(run)
-                    leased = now()
+                await lease.renew_if_due()
                 if not batch:
                     await _check_conflict(log, run, seq)
                     continue
                 entries = as_entries(seq, _join_tokens(batch) if join else batch)
                 batch.clear()
-                await log.append(run.id, entries)
+                await append_patiently(log, run.id, entries, may_wait=may_wait)
+                lease.note_append()
                 seq += len(entries)
                 is_writer = not entries[-1].terminal
                 yield entries
@@ -83,6 +91,10 @@ async def record(
     except (asyncio.CancelledError, GeneratorExit):
         pause = "shutdown"  # this process, or this invocation of it, is being ended
         raise
+    except RunLogError as error:
+        pause = "interrupted"  # another process may go on with it, when the log works again
+        cause = make_log_error(error)
+        raise cause from error
     except Exception:
         cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
         raise
@@ -95,8 +107,54 @@ async def record(
                     await _append_ending(transcript.make_failed_ending(cause, now()), seq, run, log)
 
 
+class _Lease:
+    """The signs of life of one producer: its entries, and renewals where it has none.
+
+    By a monotonic clock: one that people set is no measure of silence.
+    """
+
+    def __init__(self, log: RunLog, run: Run, monotonic: Callable[[], float]) -> None:
+        self._log = log
+        self._run = run
+        self._monotonic = monotonic
+        self._signed_at = self._renewed_at = monotonic()
+
+    async def renew_if_due(self) -> None:
+        """Renew the lease where the last sign is too old. A busy log is asked the next time."""
+        now = self._monotonic()
+        is_silent = now - self._signed_at >= LEASE_SECONDS / RENEWALS_PER_LEASE
+        if is_silent or now - self._renewed_at >= LONGEST_UNRENEWED:
+            try:
+                await self._log.renew(self._run)
+            except RunLogError as error:
+                if not error.retryable:
+                    raise
+            else:
+                self._signed_at = self._renewed_at = now
+
+    def note_append(self) -> None:
+        """Count an entry as a sign of life."""
+        self._signed_at = self._monotonic()
+
+
+def make_log_error(error: RunLogError) -> RunLogError:
+    """Make what a reader is told of a log that did not keep an event or give it back."""
+    return RunLogError(
+        "The answer could not be kept.",
+        code=error.code,
+        retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
+        hint="Ask again in a moment." if error.retryable else None,
+    )
+
+
 async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:
-    last = await log.read_last(run.id)
+    try:
+        last = await log.read_last(run.id)
+    except RunLogError as error:
+        if not error.retryable:
+            raise
+        return  # looked at again in a moment
     if last is not None and last.seq > seq:
         raise SequenceConflictError
 

@@ -3,10 +3,13 @@
 Knows the order of the stages; not how a run was asked for, nor which readers it has.
 """
 
+import asyncio
+import math
 from collections.abc import AsyncGenerator
 from functools import partial
 
 from ...runs import Run, RunLog
+from ..deadlines import PRODUCER_MARGIN
 from ..events import Notice, Reset, Sources, Token, UsageEvent
 from ..question import Question
 from .checkpoint import make_checkpoint
@@ -63,9 +66,25 @@ def start_run_task(
         events = drop_kinds(events, unwanted, heartbeat=LOG_CHECK_INTERVAL)
     if observers:
         events = observe(events, *observers)
+    seconds_left = math.inf if question.seconds_left is None else question.seconds_left
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds_left - PRODUCER_MARGIN
+
+    def may_wait() -> bool:
+        return not task.stop_asked.done() and loop.time() < deadline
+
     leave = partial(make_checkpoint, run, transcript, unwanted) if can_pause else None
     task.start(
-        record(events, run, log, transcript, after=after, join=join_tokens, make_checkpoint=leave),
+        record(
+            events,
+            run,
+            log,
+            transcript,
+            after=after,
+            join=join_tokens,
+            make_checkpoint=leave,
+            may_wait=may_wait,
+        ),
         question.seconds_left,
     )
     return task

@@ -23,6 +23,7 @@ import pytest
 from services.errors import RiverrunError
 from services.runs import (
     Entry,
+    ExpiredRunError,
     IdempotencyConflictError,
     Run,
     RunLog,
@@ -30,6 +31,8 @@ from services.runs import (
     UnknownRunError,
     follow,
 )
+from services.runs.lease import end_dead_lease
+from services.runs.log import ENTRY_BYTES
 from services.runs.memory import MemoryLog
 
 
@@ -367,9 +370,9 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
     assert (await log.find(run.id, "ann")).id == run.id
     clock.seconds += 30 * 24 * 3600
     for gone in (log.read(run.id, 0), log.read_last(run.id), log.wait(run.id, 0, 0.01)):
-        with pytest.raises(UnknownRunError):
+        with pytest.raises(ExpiredRunError):
             await gone
-    with pytest.raises(UnknownRunError):
+    with pytest.raises(ExpiredRunError):
         await log.append(run.id, [token(2)])
     with pytest.raises(UnknownRunError):
         await log.claim(run, lease=1.0)
@@ -507,10 +510,9 @@ async def an_append_of_any_size_is_one(log: RunLog, clock: Clock) -> None:
 async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> None:
     """Not before, by one of those who try, and the epoch says how often."""
     run = await begun(log, lease=15.0)
-    clock.seconds += 14.0
     with pytest.raises(SequenceConflictError):
         await log.claim(run, lease=15.0)
-    clock.seconds += 1.0
+    await log.release(run)
     told = await asyncio.gather(
         *(log.claim(run, lease=15.0) for _ in range(10)), return_exceptions=True
     )
@@ -519,21 +521,81 @@ async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> 
     assert claimed[0].epoch == 2
     assert claimed[0].lease_until == clock() + 15.0
     assert await log.find(run.id, None) == claimed[0]
-    clock.seconds += 15.0
+    await log.release(claimed[0])
     again = await log.claim(claimed[0], lease=15.0)
     assert again.epoch == 3
+
+
+@rule
+async def no_step_of_a_clock_ends_a_lease(log: RunLog, clock: Clock) -> None:
+    """Forward or back by minutes: whether a producer lives is for those who watch it."""
+    run = await begun(log, lease=15.0)
+    for step in (300.0, -600.0, 300.0):
+        clock.seconds += step
+        with pytest.raises(SequenceConflictError):
+            await log.claim(run, lease=15.0)
+        await log.renew(run)
+        await log.append(run.id, [])
+
+
+@rule
+async def a_doubt_is_answered_by_a_sign_of_life(log: RunLog, clock: Clock) -> None:
+    """And what was seen before it ends nothing any more."""
+    run = await begun(log)
+    await log.doubt(run)
+    doubted = await log.find(run.id, None)
+    assert (doubted.is_doubted, doubted.is_free) == (True, False)
+    await log.renew(run)
+    found = await log.find(run.id, None)
+    assert not found.is_doubted
+    for late in (log.expire(doubted), log.doubt(run), log.expire(run)):
+        with pytest.raises(SequenceConflictError):
+            await late
+    assert not (await log.find(run.id, None)).is_free
+
+
+@rule
+async def a_doubt_without_an_answer_ends_the_lease(log: RunLog, clock: Clock) -> None:
+    """Only after the doubt, once; then any process may claim the run."""
+    run = await begun(log)
+    with pytest.raises(SequenceConflictError):
+        await log.expire(run)
+    await log.doubt(run)
+    await log.doubt(run)
+    ended = await asyncio.gather(*(log.expire(run) for _ in range(3)), return_exceptions=True)
+    assert ended.count(None) == 1
+    found = await log.find(run.id, None)
+    assert (found.is_free, found.is_doubted) == (True, False)
+    with pytest.raises(SequenceConflictError):
+        await log.doubt(found)
+    assert (await log.claim(found)).epoch == 2
+
+
+@rule
+async def a_producer_takes_back_what_was_ended_in_error(log: RunLog, clock: Clock) -> None:
+    """It lived, and no other process has claimed the run."""
+    run = await begun(log)
+    await log.doubt(run)
+    await log.expire(run)
+    await log.renew(run, lease=15.0)
+    found = await log.find(run.id, None)
+    assert (found.epoch, found.is_free, found.lease_until) == (1, False, clock() + 15.0)
+    with pytest.raises(SequenceConflictError):
+        await log.claim(found)
 
 
 @rule
 async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> None:
     """A producer that wakes up late renews, releases and claims in vain."""
     run = await begun(log, lease=15.0)
-    clock.seconds += 15.0
+    await log.release(run)
     claimed = await log.claim(run, lease=15.0)
     for call in (
         log.renew(run, lease=60.0),
         log.release(run, checkpoint=b"old"),
         log.claim(run, lease=60.0),
+        log.doubt(run),
+        log.expire(run),
     ):
         with pytest.raises(SequenceConflictError):
             await call
@@ -541,18 +603,50 @@ async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> 
 
 
 @rule
-async def a_lease_is_renewed_even_late(log: RunLog, clock: Clock) -> None:
-    """It counts from now; a lease that was over is taken up again if no other process came."""
-    run = await begun(log, lease=15.0)
-    clock.seconds += 10.0
-    await log.renew(run, lease=15.0)
-    clock.seconds += 14.0
-    with pytest.raises(SequenceConflictError):
-        await log.claim(run, lease=15.0)
-    clock.seconds += 60.0
-    await log.renew(run, lease=15.0)
-    found = await log.find(run.id, None)
-    assert (found.epoch, found.lease_until) == (1, clock() + 15.0)
+async def a_dead_producer_is_found_by_watching_it(log: RunLog, clock: Clock) -> None:
+    """Within a lease and two looks; never one that gives signs of life, nor by one long look."""
+    living, dead = await begun(log), await begun(log)
+    await log.append(dead.id, [token(1)])
+    for look in range(1, 100):
+        clock.seconds += 0.5
+        if look % 2 == 0:
+            await log.renew(living)
+        assert not await end_dead_lease(log, await log.find(living.id, None), 0, lease=4.0)
+        if await end_dead_lease(log, await log.find(dead.id, None), 1, lease=4.0):
+            break
+    assert 4.0 <= look * 0.5 <= 5.5
+    assert (await log.find(dead.id, None)).is_free
+    clock.seconds += 3600.0  # this process slept, and all the others
+    assert not await end_dead_lease(log, await log.find(living.id, None), 0, lease=4.0)
+
+
+@rule
+async def entries_are_signs_of_life(log: RunLog, clock: Clock) -> None:
+    """A producer that writes renews nothing."""
+    run = await begun(log)
+    for seq in range(1, 40):
+        await log.append(run.id, [token(seq)])
+        for _ in range(2):
+            clock.seconds += 0.5
+            assert not await end_dead_lease(log, await log.find(run.id, None), seq, lease=4.0)
+
+
+@rule
+async def what_is_too_long_is_refused_alike(log: RunLog, clock: Clock) -> None:
+    """In every store, and nothing else of the append is kept."""
+    run = await begun(log)
+    with pytest.raises(RiverrunError) as refused:
+        await log.append(run.id, [token(1), token(2, b"x" * (ENTRY_BYTES + 1))])
+    assert refused.value.code == "payload_too_large"
+    assert await log.read_last(run.id) is None
+
+
+@rule
+async def a_store_that_can_keep_something_says_so(log: RunLog, clock: Clock) -> None:
+    """And what it kept for that is nowhere to be seen."""
+    await log.check()
+    await log.check()
+    assert await log.list_recent() == []
 
 
 @rule
@@ -585,12 +679,12 @@ async def a_reader_leaves_a_sign_that_runs_out(log: RunLog, clock: Clock) -> Non
 
 
 @rule
-async def a_shorter_sign_takes_nothing_from_a_longer_one(log: RunLog, clock: Clock) -> None:
-    """Readers in many processes leave theirs at once; the last to go counts."""
+async def the_last_sign_of_a_reader_counts(log: RunLog, clock: Clock) -> None:
+    """It holds from when it is seen, whatever clock its reader had."""
     run = await begun(log)
-    await asyncio.gather(*(log.mark_read(run.id, float(seconds)) for seconds in (3, 30, 7, 12)))
+    await asyncio.gather(*(log.mark_read(run.id, float(seconds)) for seconds in (3, 30, 7)))
     await log.mark_read(run.id, 12.0)
-    assert await log.seconds_unread(run.id) == -30.0
+    assert await log.seconds_unread(run.id) == -12.0
 
 
 @rule
@@ -605,6 +699,7 @@ async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
     assert await log.find(run.id, None) == run
     assert await log.read(run.id, 0) == [token(1)]
     assert await log.read_last(run.id) == token(1)
+    await log.release(run)
     claimed = await log.claim(run, lease=15.0)
     assert claimed.epoch == 2
     await log.append(run.id, [final(2)])
@@ -732,7 +827,8 @@ async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> No
     dead, living = again(), again()
     run = await begun(dead, lease=15.0)
     await dead.append(run.id, [token(1), token(2)])
-    clock.seconds += 15.0
+    await living.doubt(run)
+    await living.expire(run)
     claimed = await living.claim(await living.find(run.id, None), lease=15.0)
     after = await living.read_last(run.id)
     assert after is not None

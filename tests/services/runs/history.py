@@ -134,9 +134,11 @@ async def _held(me: Actor, key: str) -> Run | None:
     if new:
         return run
     await me.pause()
-    if me.chance.random() < 0.5:
-        me.clock.seconds += LEASE
     try:
+        if me.chance.random() < 0.5:  # thought dead, also when it lives
+            await me.log.doubt(run)
+            await me.pause()
+            await me.log.expire(run)
         run = await me.log.claim(run, lease=LEASE)
     except (SequenceConflictError, RunLogError):
         return None

@@ -86,7 +86,7 @@ async def logs_on(client: Any, clock: Clock) -> AsyncIterator[Again]:
     async with AsyncExitStack() as stack:
 
         def again() -> RunLog:
-            log = DynamoLog(Table(name, client=Kept(client)), now=clock)
+            log = DynamoLog(Table(name, client=Kept(client)), now=clock, monotonic=clock)
             stack.push_async_callback(log.close)
             return log
 

@@ -42,7 +42,7 @@ def seeds(several: range) -> list[int]:
 async def play_memory(seed: int) -> History:
     """One process: there is only one."""
     clock = Clock()
-    log = MemoryLog(now=clock)
+    log = MemoryLog(now=clock, monotonic=clock)
     return await play(seed, [log] * 3, log, clock)
 
 
@@ -51,7 +51,7 @@ async def play_sqlite(seed: int, folder: Path) -> History:
     clock = Clock()
     chance = random.Random(f"disk {seed}")
     path = folder / f"{seed}.sqlite"
-    logs = [SQLiteLog(path, now=clock) for _ in range(4)]
+    logs = [SQLiteLog(path, now=clock, monotonic=clock) for _ in range(4)]
     for log in logs[:3]:
         log._file._thread.shutdown()
         log._file._thread = Soon()  # type: ignore[assignment]  # as good as a thread
@@ -74,7 +74,7 @@ async def play_dynamodb(seed: int, client: Any) -> History:
         line = FaultyClient(client, chance, 0.2 if len(logs) < 3 else 0.0)
         table = Table(name, client=line, budget=patience, jitter=chance.random, sleep=at_once)
         table._threads = Soon()  # type: ignore[assignment]  # as good as threads
-        logs.append(DynamoLog(table, now=clock))
+        logs.append(DynamoLog(table, now=clock, monotonic=clock))
     history = await play(seed, logs[:3], logs[3], clock)
     client.delete_table(TableName=name)
     return history

@@ -20,7 +20,7 @@ from tests.services.runs.conformance import Clock, begun, conformance, final, to
 @asynccontextmanager
 async def open_log(clock: Clock) -> AsyncIterator[RunLog]:
     """An empty log."""
-    yield MemoryLog(now=clock)
+    yield MemoryLog(now=clock, monotonic=clock)
 
 
 test_it_keeps_the_rules_of_the_log = conformance(open_log)
@@ -69,7 +69,7 @@ async def test_what_has_ended_is_kept_to_a_size(monkeypatch: pytest.MonkeyPatch)
 async def test_a_run_under_way_is_never_dropped_for_room() -> None:
     """Only what has ended makes room, however old the other is."""
     clock = Clock()
-    log = MemoryLog(now=clock)
+    log = MemoryLog(now=clock, monotonic=clock)
     long = await begun(log, "ann")
     for _ in range(3 * KEEP_RUNS):
         clock.seconds += 1
@@ -83,7 +83,7 @@ async def test_a_run_under_way_is_never_dropped_for_room() -> None:
 async def test_an_hour_counts_from_the_last_word() -> None:
     """A run that took an hour is kept for an hour after its end."""
     clock = Clock()
-    log = MemoryLog(now=clock)
+    log = MemoryLog(now=clock, monotonic=clock)
     run = await begun(log, "ann")
     await log.append(run.id, [token(1)])
     clock.seconds += MEMORY_RETENTION_SECONDS - 1
@@ -101,7 +101,7 @@ async def test_an_hour_counts_from_the_last_word() -> None:
 async def test_a_run_that_was_never_ended_is_dropped_after_an_hour() -> None:
     """Its producer is gone; one that is still written stays."""
     clock = Clock()
-    log = MemoryLog(now=clock)
+    log = MemoryLog(now=clock, monotonic=clock)
     dead, alive = await begun(log, key="k"), await begun(log)
     clock.seconds += MEMORY_RETENTION_SECONDS - 1
     await log.append(alive.id, [token(1)])

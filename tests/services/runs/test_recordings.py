@@ -26,7 +26,7 @@ async def recorded(log: RunLog, run: Run, path: Path) -> Path:
 async def test_a_recording_is_the_run(tmp_path: Path) -> None:
     """Every event, and the time of its append; a clock set back does not turn time around."""
     clock = Clock()
-    log = MemoryLog(now=clock)
+    log = MemoryLog(now=clock, monotonic=clock)
     run, _ = await log.start(owner="ann", key=None, fingerprint="f", question=b'{"query":"q"}')
     texts = ["a", "é🗼\u2028", '"\\\n'] + ["x"] * 400
     entries = [

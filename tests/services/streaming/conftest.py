@@ -51,7 +51,7 @@ async def chat() -> Words:
 @pytest.fixture
 async def log() -> MemoryLog:
     """What the processes share."""
-    return MemoryLog(is_durable=True)
+    return MemoryLog(is_durable=True, monotonic=asyncio.get_running_loop().time)
 
 
 @pytest.fixture

@@ -138,7 +138,10 @@ async def pause(app: App, run: str) -> None:
 
 async def expire(app: App, run: str) -> None:
     """The producer is thought dead: it says nothing and holds nothing any more."""
-    await app.log.renew(app.live.tasks[run].run, lease=-60.0)
+    live = app.live.tasks[run].run
+    known = await app.log.find(run, live.owner)
+    await app.log.doubt(known)
+    await app.log.expire(known)
 
 
 async def read(response: Any, app: App, after: str = "", then: Then | None = None) -> Told:

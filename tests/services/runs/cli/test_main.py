@@ -20,7 +20,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def write() -> list[str]:
         clock = Clock()
-        log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, retention=1e9)
+        log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, monotonic=clock, retention=1e9)
         ids = []
         for number in (1, 2):
             question = json.dumps({"query": f"Question {number}?\x1b[2J", "sessionId": "s"})

@@ -51,7 +51,7 @@ async def test_every_item_goes_away_by_itself(client: Any) -> None:
     """With the table's TTL attribute, whole seconds, never before what it belongs to is over."""
     clock = Clock()
     name = new_table(client)
-    log = DynamoLog(Table(name, client=Kept(client)), retention=100.5, now=clock)
+    log = DynamoLog(Table(name, client=Kept(client)), retention=100.5, now=clock, monotonic=clock)
     run = await begun(log, "ann", "k")
     await log.append(run.id, [token(1)])
     await log.add_turn("ann", "s", "q", "a")

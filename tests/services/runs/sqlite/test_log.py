@@ -1,5 +1,6 @@
 """The log in SQLite keeps the rules, and drops what is over."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.runs import ExpiredRunError, RunLog, UnknownRunError
-from services.runs.sqlite.log import KEEP_TURNS, SQLiteLog
-from services.runs.sqlite.rows import SWEEP_RUNS
+from services.runs.sqlite.log import SQLiteLog
+from services.runs.sqlite.retention import SWEEP_ENTRIES, SWEEP_RUNS, SWEEP_WINDOW
+from services.runs.sqlite.rows import KEEP_TURNS
 from tests.services.runs.conformance import (
     Again,
     Clock,
@@ -28,7 +30,7 @@ async def open_logs(clock: Clock) -> AsyncIterator[Again]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
 
         def again() -> RunLog:
-            log = SQLiteLog(folder / "runs.sqlite", now=clock)
+            log = SQLiteLog(folder / "runs.sqlite", now=clock, monotonic=clock)
             stack.push_async_callback(log.close)
             return log
 
@@ -58,52 +60,106 @@ def rows_in(log: SQLiteLog) -> dict[str, int]:
     }
 
 
-async def test_what_is_over_is_dropped_a_few_at_a_time(tmp_path: Path) -> None:
+async def kept_up(log: SQLiteLog, clock: Clock) -> None:
+    """Let the upkeep of a second be done."""
+    clock.seconds += 1.0
+    await log.list_recent(0)
+    while log._file._working:  # noqa: ASYNC110 - a thread has no event to wait for
+        await asyncio.sleep(0.001)
+
+
+async def test_what_is_over_is_dropped_as_fast_as_it_came(tmp_path: Path) -> None:
     """With its entries, its key and its sessions; who owned it is told for as long again."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
     runs = [await begun(log, "ann", f"k{n}") for n in range(3 * SWEEP_RUNS)]
     for run in runs:
         await log.append(run.id, [token(1), final(2)])
         await log.add_turn("ann", run.id, "q", "a")
         await log.mark_read(run.id, 1000.0)
     clock.seconds += 101
-    await begun(log)
-    assert rows_in(log)["gone"] == SWEEP_RUNS
-    for _ in range(3):
-        clock.seconds += 2
-        await begun(log)
-    assert rows_in(log) == {**dict.fromkeys(TABLES, 0), "runs": 4, "gone": len(runs)}
+    await kept_up(log, clock)  # without a new run
+    assert rows_in(log) == {**dict.fromkeys(TABLES, 0), "gone": len(runs)}
     with pytest.raises(ExpiredRunError):
         await log.find(runs[0].id, "ann")
     with pytest.raises(UnknownRunError):
         await log.find(runs[0].id, "bob")
     clock.seconds += 200
-    await begun(log)
-    assert rows_in(log)["gone"] <= 4
+    await kept_up(log, clock)
+    assert rows_in(log)["gone"] == 0
     with pytest.raises(UnknownRunError):
         await log.find(runs[0].id, "ann")
+    await log.close()
+
+
+async def test_a_very_long_run_is_dropped_in_parts(tmp_path: Path) -> None:
+    """No caller waits while a hundred thousand rows go."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
+    log._file._kept_up_at = clock() + 1e9
+    run = await begun(log)
+    await log.append(run.id, [token(seq) for seq in range(1, 3 * SWEEP_ENTRIES)])
+    await log.append(run.id, [final(3 * SWEEP_ENTRIES)])
+    clock.seconds += 101
+    left = [rows_in(log)["entries"]]
+    for _ in range(4):
+        log._file._upkeep(log._file._connection)  # type: ignore[misc]
+        left.append(rows_in(log)["entries"])
+    assert left == [3 * SWEEP_ENTRIES, 2 * SWEEP_ENTRIES, SWEEP_ENTRIES, 0, 0]
+    await log.close()
+
+
+async def test_live_runs_keep_none_behind_them(tmp_path: Path) -> None:
+    """However many of the oldest go on, those behind them that are over are dropped."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
+    await asyncio.gather(*(begun(log) for _ in range(SWEEP_WINDOW + 10)))
+    over = await begun(log)
+    await log.append(over.id, [final(1)])
+    clock.seconds += 101
+    for _ in range(3):
+        await kept_up(log, clock)
+    assert rows_in(log)["runs"] == SWEEP_WINDOW + 10
     await log.close()
 
 
 async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path) -> None:
     """It was taken over before the first run was swept away."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
     first = await begun(log, "ann", "k")
-    log._swept = clock() + 100.5
+    await log.append(first.id, [final(1)])
+    log._file._kept_up_at = clock() + 100.5
     clock.seconds += 100.5
     second = await begun(log, "ann", "k")
-    clock.seconds += 2
-    await begun(log)
+    await kept_up(log, clock)
+    await kept_up(log, clock)
+    assert rows_in(log)["gone"] == 1
     assert (await begun(log, "ann", "k")).id == second.id != first.id
+    await log.close()
+
+
+async def test_a_short_retention_takes_no_live_run_away(tmp_path: Path) -> None:
+    """Nor does a clock that steps by minutes; what has ended is over as was said."""
+    clock = Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=0.05, now=clock, monotonic=clock)
+    run = await begun(log)
+    clock.seconds += 600.0
+    await kept_up(log, clock)
+    await log.append(run.id, [token(1)])
+    clock.seconds += 600.0
+    await kept_up(log, clock)
+    await log.append(run.id, [final(2)])
+    clock.seconds += 0.1
+    with pytest.raises(ExpiredRunError):
+        await log.read(run.id, 0)
     await log.close()
 
 
 async def test_the_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
     """Room that was freed is used again."""
     clock = Clock()
-    log = SQLiteLog(tmp_path / "runs.sqlite", retention=30.0, now=clock)
+    log = SQLiteLog(tmp_path / "runs.sqlite", retention=30.0, now=clock, monotonic=clock)
     sizes = []
     for turn in range(300):
         clock.seconds += 1

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import SetupError
-from services.runs import Entry
+from services.runs import Entry, RunLogError
 from services.runs.sqlite.log import SQLiteLog
 from services.runs.sqlite.opening import APPLICATION_ID, FORMAT
 from services.settings import ROOT
@@ -153,27 +153,6 @@ def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
     assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_file_from_before_readers_left_signs_goes_on(tmp_path: Path) -> None:
-    """Its runs take signs, and it is still a file that the older program opens."""
-    path = tmp_path / "runs.sqlite"
-    run_id = asyncio.run(written(path))
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("DROP TABLE read_marks")
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
-
-    async def goes_on() -> float:
-        log = SQLiteLog(path)
-        await log.mark_read(run_id, 12.0)
-        unattended = await log.seconds_unread(run_id)
-        await log.close()
-        return unattended
-
-    assert -12.0 <= asyncio.run(goes_on()) < 0.0
-    with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
-    assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3]
-
-
 def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     """Where the file should be, and where its folder should be."""
     refusal(tmp_path)
@@ -214,7 +193,9 @@ def test_a_locked_file_is_waited_for_and_then_told(tmp_path: Path) -> None:
     run_id = asyncio.run(written(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert "locked" in refusal(path, busy=0.05)
+        with pytest.raises(RunLogError) as refused:
+            SQLiteLog(path, busy=0.05)
+        assert (refused.value.code, refused.value.retryable) == ("overloaded", True)
         other.execute("ROLLBACK")
     assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3]
 

@@ -54,9 +54,8 @@ class Signs(MemoryLog):
 
     def __init__(self) -> None:
         self.began = time.time() - asyncio.get_running_loop().time()
-        super().__init__(
-            is_durable=True, now=lambda: self.began + asyncio.get_running_loop().time()
-        )
+        clock = asyncio.get_running_loop().time
+        super().__init__(is_durable=True, now=lambda: self.began + clock(), monotonic=clock)
         self.left: list[float] = []
         self.looked: list[float] = []
         self.broken = False
@@ -183,7 +182,7 @@ async def test_the_time_without_readers_counts_from_the_last_one_anywhere(
         await leave(second)
         await asyncio.sleep(after + SOONEST - 0.1)
         assert chat.open == 1
-        await asyncio.sleep(LATEST - SOONEST + 0.2)
+        await asyncio.sleep(LATEST - SOONEST + RENEW_INTERVAL + 0.2)
         assert chat.open == 0
     assert (await kinds(signs, run))[-1] == {"pause": "token", "stop": "error"}[policy]
 
@@ -191,7 +190,7 @@ async def test_the_time_without_readers_counts_from_the_last_one_anywhere(
 async def test_the_last_reader_here_counts_when_they_stay_longest(
     signs: Signs, chat: Words
 ) -> None:
-    """A sign that ran out long ago delays nothing."""
+    """A sign that ran out long ago, and was never looked at, delays it by its own length."""
     one, two = (make_app(signs, chat, on_abandoned="stop", abandoned_after=3.0) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
@@ -201,7 +200,7 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
         await leave(first)
         await asyncio.sleep(2.9)
         assert chat.open == 1
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(PRESENCE_TTL + RENEW_INTERVAL + 0.2)
         assert chat.open == 0
 
 
@@ -442,6 +441,4 @@ async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
         await asyncio.sleep(0.3)
         assert (one.live.tasks, one.live.presence_tasks) == ({}, {})
         events = await told(second)
-        assert events[-1][1]["reason"] == "shutdown"
-        rest = await resume(two, *place(events), left=900.0)
-        assert rest[-1][1]["result"]["answer"] == WHOLE
+        assert events[-1][1]["result"]["answer"] == WHOLE

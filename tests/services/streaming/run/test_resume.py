@@ -23,6 +23,8 @@ from services.streaming import (
 )
 from services.streaming.event_json import payload
 from services.streaming.events import Sources, Status, Token
+from services.streaming.http.requests import make_fingerprint
+from services.streaming.question import dump_question
 from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
@@ -238,16 +240,15 @@ async def test_of_many_who_come_back_one_goes_on_and_all_read(
 async def _dead(log: MemoryLog, said: list[Any], question: bytes | None = None) -> Run:
     """A run whose producer is gone, with what it said."""
     kept = Question(query="go")
-    from services.streaming.question import dump_question
-
     run, _ = await log.start(
-        owner=None, key=None, fingerprint="f", question=question or dump_question(kept),
-        lease=-60.0,
+        owner=None, key=None, fingerprint="f", question=question or dump_question(kept)
     )  # fmt: skip
     kind = {Token: "token", Status: "status", Sources: "sources"}
     entries = [Entry(n, kind[type(one)], payload(one)) for n, one in enumerate(said, 1)]
     await log.append(run.id, entries)
-    return run
+    await log.doubt(run)
+    await log.expire(run)
+    return await log.find(run.id, None)
 
 
 SAID = [
@@ -276,20 +277,32 @@ async def test_for_who_does_not_it_is_closed(app: App, log: MemoryLog) -> None:
     assert rest[-1][0] == f"{run.id}-{3 + len(rest)}"
 
 
-async def test_a_reader_whose_producer_dies_under_them_comes_back_to_go_on(
+async def test_a_reader_whose_producer_dies_under_them_has_it_go_on_at_once(
     app: App, log: MemoryLog, chat: Words
 ) -> None:
-    """`paused`, because it is interrupted; the next request is the new producer."""
+    """In the same body, within six seconds of the last sign of life, whatever the clocks say."""
     run = await _dead(log, SAID)
-    await log.claim(run, lease=1.0)
-    reading = asyncio.create_task(resume(app, run.id, 0, left=900.0))
-    await asyncio.sleep(5)
-    log._running[run.id].run = replace(log._running[run.id].run, lease_until=0.0)
-    first = await reading
-    assert first[-1][1]["reason"] == "interrupted"
-    assert first[:-1]
-    whole = await to_the_end(app, first, left=60.0)
+    await log.claim(run)
+    began = asyncio.get_running_loop().time()
+    whole = await resume(app, run.id, 0, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
+    assert asyncio.get_running_loop().time() - began - len(chat.words) < 6.0
+    assert len(chat.asked) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 3.0])
+async def test_a_repeat_soon_after_a_crash_makes_it_go_on(
+    app: App, elsewhere: App, log: MemoryLog, chat: Words, seconds: float
+) -> None:
+    """With the same key, without `resume`, while the lease of the dead producer still held."""
+    asked = Question(query="go", idempotency_key="k")
+    run, _ = await log.start(
+        owner=None, key="k", fingerprint=make_fingerprint(asked), question=dump_question(asked, "")
+    )
+    await asyncio.sleep(seconds)
+    response: Any = await handle_request(asked, app=elsewhere)
+    assert json.loads(response.body)["answer"] == WHOLE
+    assert json.loads(response.body)["runId"] == run.id
     assert len(chat.asked) == 1
 
 

@@ -1,0 +1,52 @@
+"""Putting a new run into DynamoDB, once for each idempotency key."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from ..log import Run
+from . import items
+from .faults import Item, RefusedError
+from .table import NEW, Table
+
+
+async def put_run(
+    table: Table,
+    run: Run,
+    key: str | None,
+    until: float,
+    *,
+    is_kept: Callable[[Item], Awaitable[bool]],
+) -> Run | None:
+    """Put a new run, kept `until` then. Returns the one that `key` stands for already, if any."""
+    pk, sk = items.listing_key(run)
+    listing = {
+        "pk": items.text(pk),
+        "sk": items.text(sk),
+        "expires": items.expiry(until + items.SLACK),
+    }
+    puts: list[dict[str, Any]] = [
+        {"Item": items.meta_item(run, until), "ConditionExpression": NEW},
+        {"Item": listing},
+    ]
+    if key is None:
+        # No other run has this id: if it is there, an earlier try was ours.
+        with suppress(RefusedError):
+            await table.transact(puts)
+        return None
+    name = items.hash_key("key", run.owner, key)
+    put = items.key_put(name, run.id, listing["expires"])
+    while True:
+        try:
+            await table.transact([*puts, put])
+            return None
+        except RefusedError:
+            taken = await table.get(name, items.KEY)
+        holder = taken["run"]["S"] if taken is not None else None
+        if holder == run.id:
+            return None
+        meta = await table.get(items.run_key(holder), items.META) if holder is not None else None
+        if meta is not None and await is_kept(meta):
+            return items.run_of(meta)
+        # The run of this key is over; the first process takes the key from it.
+        put = items.key_put(name, run.id, listing["expires"], over=holder)

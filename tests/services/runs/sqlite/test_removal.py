@@ -1,0 +1,191 @@
+"""A file that is removed, or loses a side file, while processes have it open."""
+
+import asyncio
+import logging
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.errors import RiverrunError
+from services.runs import ExpiredRunError, UnknownRunError
+from services.runs.sqlite.file import LOOK_INTERVAL
+from services.runs.sqlite.log import SQLiteLog
+from services.settings import ROOT
+from tests.services.runs.conformance import begun, final, token
+
+pytestmark = pytest.mark.anyio
+
+
+def remove_all(path: Path) -> None:
+    """As `make clean` does."""
+    shutil.rmtree(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """The database alone; its side files stay."""
+    path.unlink()
+
+
+def remove_log(path: Path) -> None:
+    """The write-ahead log alone: what is in it is in no other file yet."""
+    path.with_name("runs.sqlite-wal").unlink()
+
+
+def remove_index(path: Path) -> None:
+    """The index of the write-ahead log alone."""
+    path.with_name("runs.sqlite-shm").unlink()
+
+
+def remove_sides(path: Path) -> None:
+    """Both side files."""
+    remove_log(path)
+    remove_index(path)
+
+
+ANSWER_ONE = """
+import asyncio, sys
+from services.runs import Entry
+from services.runs.sqlite.log import SQLiteLog
+async def main():
+    log = SQLiteLog(sys.argv[1])
+    run, _ = await log.start(owner=None, key=None, fingerprint="f")
+    await log.append(run.id, [Entry(1, "final", b"{}", terminal=True)])
+    await log.close()
+asyncio.run(main())
+"""
+
+REMOVALS = (remove_all, remove_file, remove_log, remove_index, remove_sides)
+
+
+@pytest.mark.parametrize("remove", REMOVALS)
+async def test_a_live_run_goes_on_in_a_new_file(
+    tmp_path: Path, remove: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every process finds it there: two that had the old file open, and one that comes later."""
+    path = tmp_path / "data" / "runs.sqlite"
+    one, two = SQLiteLog(path), SQLiteLog(path)
+    run = await begun(one, "ann", "k")
+    other = await begun(two, "bob")
+    await one.append(run.id, [token(1), token(2)])
+    remove(path)
+    with caplog.at_level(logging.WARNING):
+        await one.append(run.id, [token(3)])
+        await one.append(run.id, [token(4)])
+    assert all("removed" in record.message for record in caplog.records)
+    assert 1 <= len(caplog.records) <= 2  # once a process
+    later = SQLiteLog(path)
+    await asyncio.sleep(2 * LOOK_INTERVAL)
+    for log in (later, two, one):
+        assert [entry.seq for entry in await log.read(run.id, 0)] == [1, 2, 3, 4]
+        assert (await begun(log, "ann", "k")).id == run.id
+        assert (await log.find(other.id, "bob")).id == other.id
+    await two.append(run.id, [final(5)])
+    assert [entry.seq for entry in await later.read(run.id, 4)] == [5]
+    for log in (one, two, later):
+        await log.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert file.execute("SELECT count(*) FROM entries").fetchone() == (5,)
+
+
+@pytest.mark.parametrize("remove", [remove_all, remove_file])
+async def test_a_process_that_comes_first_after_it_can_answer(
+    tmp_path: Path, remove: Callable[[Path], None]
+) -> None:
+    """Before those that had the old file open have noticed; what they hold joins it then."""
+    path = tmp_path / "data" / "runs.sqlite"
+    one = SQLiteLog(path)
+    run = await begun(one, "ann")
+    await one.append(run.id, [token(1)])
+    remove(path)
+    later = SQLiteLog(path)
+    fresh = await begun(later, "bob")
+    await later.append(fresh.id, [token(1)])
+    await one.append(run.id, [token(2)])
+    await asyncio.sleep(2 * LOOK_INTERVAL)
+    assert [entry.seq for entry in await later.read(run.id, 0)] == [1, 2]
+    await later.append(fresh.id, [final(2)])
+    assert [entry.seq for entry in await one.read(fresh.id, 0)] == [1, 2]
+    await one.close()
+    await later.close()
+
+
+@pytest.mark.parametrize("remove", [remove_log, remove_index, remove_sides])
+async def test_a_process_that_starts_without_the_side_files_can_answer(
+    tmp_path: Path, remove: Callable[[Path], None]
+) -> None:
+    """And the one that had them loses nothing that it was told is kept."""
+    path = tmp_path / "data" / "runs.sqlite"
+    one = SQLiteLog(path)
+    run = await begun(one, "ann")
+    await one.append(run.id, [token(1)])
+    remove(path)
+    later = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ANSWER_ONE, str(path), cwd=ROOT
+    )
+    assert await later.wait() == 0
+    await one.append(run.id, [final(2)])
+    assert [entry.seq for entry in await one.read(run.id, 0)] == [1, 2]
+    await one.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_what_had_ended_is_gone_with_a_file_that_was_removed(tmp_path: Path) -> None:
+    """It may have been removed on purpose; one that only lost its log loses nothing."""
+    for remove, survives in ((remove_all, False), (remove_log, True)):
+        path = tmp_path / remove.__name__ / "runs.sqlite"
+        log = SQLiteLog(path)
+        ended, live = await begun(log), await begun(log)
+        await log.append(ended.id, [final(1)])
+        remove(path)
+        await log.append(live.id, [token(1)])
+        if survives:
+            assert len(await log.read(ended.id, 0)) == 1
+        else:
+            with pytest.raises(UnknownRunError) as gone:
+                await log.read(ended.id, 0)
+            assert not isinstance(gone.value, ExpiredRunError)
+        await log.close()
+
+
+async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    """Not written into what no other process sees; when the place is free, it goes on."""
+    path = tmp_path / "data" / "runs.sqlite"
+    log = SQLiteLog(path)
+    run = await begun(log)
+    remove_all(path)
+    (tmp_path / "data").write_text("in the way")
+    with pytest.raises(RiverrunError, match="Cannot keep runs"):
+        await log.append(run.id, [token(1)])
+    (tmp_path / "data").unlink()
+    await log.append(run.id, [token(1)])
+    await log.close()
+
+
+async def test_reads_go_on_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+    """A write waits for it, no reader does."""
+    path = tmp_path / "runs.sqlite"
+    log = SQLiteLog(path, busy=5.0)
+    run = await begun(log)
+    await log.append(run.id, [token(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(log.append(run.id, [token(2)]))
+        slowest = 0.0
+        for _ in range(10):
+            began = time.monotonic()
+            assert len(await log.read(run.id, 0)) == 1
+            slowest = max(slowest, time.monotonic() - began)
+        assert not waiting.done()
+        assert slowest < 2.0
+        other.execute("ROLLBACK")
+    await waiting
+    assert len(await log.read(run.id, 0)) == 2
+    await log.close()
