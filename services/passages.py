@@ -38,7 +38,8 @@ class Passage:
     order, which a lexical match may change. `coverage` is the share of the question's words,
     weighted by their rarity (IDF), that the passage contains, 0 to 1. `rarity` has the weight
     of each of the question's words over the whole index, 0 (every passage says it) to 1 (none
-    does); the passages of one search share it.
+    does); the passages of one search share it. `has_document` says that the library can read the
+    whole document of the passage.
     """
 
     id: str
@@ -49,6 +50,17 @@ class Passage:
     coverage: float
     sentences: tuple[Sentence, ...]
     rarity: Mapping[str, float] = field(default_factory=dict)
+    has_document: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """The text of an indexed document: its passages in order, and which one was asked for."""
+
+    id: str
+    title: str
+    uri: str
+    passages: tuple[Passage, ...]
 
 
 class Retriever(Protocol):

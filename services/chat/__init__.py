@@ -3,7 +3,7 @@
 This package knows nothing of runs, events, embeddings or sockets.
 """
 
-from .citations import Grounding, check_citations
+from .citations import Grounding, check_citations, find_quotes
 from .opening import open_chat
 from .provider import (
     ZERO_USAGE,
@@ -43,5 +43,6 @@ __all__ = [
     "Usage",
     "answer",
     "check_citations",
+    "find_quotes",
     "open_chat",
 ]

@@ -55,8 +55,7 @@ class Grounding:
 
 def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | None:
     """Check every citation of `answer`; return None when it has none."""
-    # In code "items[0]" is an element, no citation.
-    prose = _CODE.sub(lambda code: re.sub(r"[\[\]]", " ", code[0]), answer[:MAX_CHECKED_CHARACTERS])
+    prose = _hide_code_brackets(answer[:MAX_CHECKED_CHARACTERS])
     cited = list(_iterate_citations(prose))
     # Only what is cited is read: it costs about a millisecond a passage.
     read = {
@@ -78,6 +77,38 @@ def check_citations(answer: str, passages: Sequence[Passage]) -> Grounding | Non
     )
     score = round(1 - len(unmatched) / len(reasons), 3)
     return Grounding(score, len(reasons), unmatched)
+
+
+def find_quotes(answer: str, passages: Sequence[Passage]) -> dict[int, list[tuple[int, int]]]:
+    """Find what `answer` quotes: by citation, the places of its sentences in the passage's text.
+
+    A passage that is cited but not quoted word for word has an empty list.
+    """
+    prose = _hide_code_brackets(answer[:MAX_CHECKED_CHARACTERS])
+    found: dict[int, list[tuple[int, int]]] = {}
+    for sentence, numbers in _iterate_citations(prose):
+        for number in numbers:
+            if 0 < number <= len(passages):
+                places = found.setdefault(number, [])
+                place = _find_place(sentence, passages[number - 1].text)
+                if place is not None and place not in places:
+                    places.append(place)
+    return {number: sorted(places) for number, places in found.items()}
+
+
+def _find_place(sentence: str, text: str) -> tuple[int, int] | None:
+    """Find where `sentence` stands in `text`, whatever the white space and marks around it."""
+    bare = re.sub(r"^(?:[-*] |\| |#+ )+", "", sentence.strip())
+    for candidate in (bare, bare.rstrip("."), bare.partition(": ")[2]):
+        words = candidate.split()
+        if words and (place := re.search(r"\s+".join(map(re.escape, words)), text)):
+            return place.span()
+    return None
+
+
+def _hide_code_brackets(answer: str) -> str:
+    # In code "items[0]" is an element, no citation.
+    return _CODE.sub(lambda code: re.sub(r"[\[\]]", " ", code[0]), answer)
 
 
 class _CitedPassage:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..embedding import Embedder
 from ..errors import RiverrunError
-from ..passages import Passage
+from ..passages import DocumentText, Passage
 from ..progress import Progress, Report, no_report
 from ..small_talk import SmallTalk, find_small_talk
 from .followups import complete
@@ -113,6 +113,20 @@ class Library:
             )
         )
         return tuple(found)
+
+    async def read_document(self, passage: str) -> DocumentText | None:
+        """Return the indexed text of the document that the passage with this id stands in.
+
+        None when the index has no such passage, or cannot list a document's. Raises what
+        `retrieve` raises.
+        """
+        try:
+            index = await self._run_in_thread(self._ensure_open)
+            return await self._run_in_thread(lambda: index.read_document(passage))
+        except RiverrunError:
+            raise
+        except Exception as error:
+            raise RetrievalError("The document could not be read. Please try again.") from error
 
     def close(self) -> None:
         """Close the index. A search in hand is finished, those in line are dropped."""

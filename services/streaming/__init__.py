@@ -15,7 +15,7 @@ from .dialect_handlers import (
     handle_response,
     remember_chat,
 )
-from .endpoints import answer_app, answer_routes, run_routes
+from .endpoints import answer_app, answer_routes, run_routes, source_routes
 from .events import (
     ErrorEvent,
     Final,
@@ -99,5 +99,6 @@ __all__ = [
     "run_routes",
     "set_default_app",
     "shut_down",
+    "source_routes",
     "wait_closed",
 ]

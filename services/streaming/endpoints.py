@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .answering.producer import Producer
+from .documents import handle_source
 from .handlers import (
     handle_health,
     handle_request,
@@ -97,6 +98,17 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
         f"{path}/runs/{{run}}/events": {"GET": events},
         f"{path}/runs/{{run}}/stop": {"POST": stop},
     }
+
+
+def source_routes(path: str) -> Routes:
+    """The route that opens the document of a source, for programs and for browsers."""
+
+    async def source(request: Request) -> Response:
+        read_owner(request)  # no key, no document
+        wants_page = "text/html" in request.headers.get("accept", "")
+        return await handle_source(request.path_params["source"], html=wants_page)
+
+    return {f"{path}/{{source:path}}": {"GET": source}}
 
 
 async def _resume(

@@ -76,7 +76,7 @@ def _read(kind: type, value: Mapping[str, Any]) -> Any:
             many = isinstance(item, list)
             item = tuple(_read(part, one) for one in item) if many else _read(part, item)
         elif isinstance(item, list):
-            item = tuple(item)
+            item = tuple(tuple(one) if isinstance(one, list) else one for one in item)
         known[name] = item
     return kind(**known)
 

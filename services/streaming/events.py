@@ -44,13 +44,22 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A passage the answer may cite, as clients see it."""
+    """A passage the answer may cite, as clients see it.
+
+    `text` is the whole passage, as far as it fits; `quotes` are the places in it, in UTF-16
+    units, of what the answer quotes; `cited` says whether the answer names it; `href` is where
+    this server opens the document it stands in.
+    """
 
     id: str
     title: str
     uri: str
     score: float
     snippet: str
+    text: str | None = None
+    quotes: tuple[tuple[int, int], ...] | None = None
+    cited: bool | None = None
+    href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

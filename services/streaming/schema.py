@@ -32,13 +32,22 @@ class ChatStatus(_Wire):
 
 
 class ChatSource(_Wire):
-    """A passage that the answer may cite."""
+    """A passage that the answer may cite.
+
+    `text` is the whole passage, as far as it fits; `quotes` are the places in it, in UTF-16
+    units, of what the answer quotes; `cited` says whether the answer names it; `href` is where
+    the server opens the document.
+    """
 
     id: str
     title: str
     uri: str
     score: float
     snippet: str
+    text: str | None = None
+    quotes: list[tuple[int, int]] | None = None
+    cited: bool | None = None
+    href: str | None = None
 
 
 class ChatUsage(_Wire):

@@ -19,7 +19,7 @@ from ..word_pieces import split_into_pieces
 from .evidence import Evidence, is_sufficient, weigh
 from .kinds import Wish, read_wish
 from .layout import compose
-from .replies import refuse, reply_to
+from .replies import explain_refusal, reply_to
 
 LIKENESS = 0.2
 """The weight of likeness to what is already chosen against a unit's own score."""
@@ -95,7 +95,7 @@ def write_answer(prompt: Prompt) -> tuple[str, str]:
         return reply_to(kind, prompt.history), "This is no question about the documents"
     chosen = choose(prompt)
     if not chosen:
-        refusal = refuse(prompt.question, prompt.passages)
+        refusal = explain_refusal(prompt.question, prompt.passages)
         return refusal, "Found nothing in the documents that answers this"
     return compose(chosen, prompt.passages, read_wish(prompt.question)), _summarize(chosen)
 

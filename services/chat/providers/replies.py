@@ -38,7 +38,7 @@ def reply_to(kind: SmallTalk, history: Sequence[Turn]) -> str:
     return SAYINGS[kind]
 
 
-def refuse(question: str, passages: Sequence[Passage]) -> str:
+def explain_refusal(question: str, passages: Sequence[Passage]) -> str:
     """Say that the documents do not answer, what they lack, and what they have instead."""
     if not passages:
         return NOT_SAID

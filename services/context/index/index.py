@@ -110,6 +110,11 @@ class Index:
         for values in self._sql.execute(ROWS_OF, (source,)):
             yield _row(values)
 
+    def source_of(self, passage: str) -> str | None:
+        """Return the document of the passage with the id `passage`, None when there is none."""
+        found = self._sql.execute("SELECT source FROM passages WHERE id = ?", (passage,)).fetchone()
+        return str(found[0]) if found else None
+
     def with_any(self, words: Sequence[str], limit: int) -> list[int]:
         """Return the rows that hold at least one of `words`, best BM25 first."""
         if not words:

@@ -1,9 +1,10 @@
 """A folder of this machine that holds an index."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...passages import Passage
+from ...passages import DocumentText, Passage
 from ..followups import title_words
 from ..index.manifest import check_sizes, current_path, read_manifest
 from ..words import content_words
@@ -50,7 +51,20 @@ class OpenFiles:
         from ..index.search import passages, search
 
         hits = search(self.index, self.index.vectors @ vector, vector, content_words(text), top_k)
-        return passages(self.index, hits, vector)
+        found = passages(self.index, hits, vector)
+        return [replace(passage, has_document=True) for passage in found]
+
+    def read_document(self, passage: str) -> DocumentText | None:
+        """Read all passages of the document that `passage` stands in, in order."""
+        source = self.index.source_of(passage)
+        if source is None:
+            return None
+        chunks = [row.chunk for row in self.index.rows_of(source)]
+        passages = tuple(
+            Passage(one.id, one.title, one.uri, one.text, 0.0, 0.0, ()) for one in chunks
+        )
+        first = chunks[0]
+        return DocumentText(passage, first.document, first.uri.partition("#")[0], passages)
 
     def close(self) -> None:
         """Close the database; the arrays unmap when the last reference goes."""

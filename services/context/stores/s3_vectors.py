@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import aws
 from ...errors import SetupError
-from ...passages import Passage
+from ...passages import DocumentText, Passage
 from ..words import content_words
 from .aws_errors import translate_error
 from .store import Facts
@@ -116,6 +116,10 @@ class VectorSearch:
         if not nearest:
             return []
         return _rank(nearest, text, vector, top_k)
+
+    def read_document(self, passage: str) -> DocumentText | None:  # noqa: ARG002
+        """Return None: the service finds passages, and cannot list those of a document."""
+        return None
 
     def close(self) -> None:
         """Nothing is open: the client is the process's."""

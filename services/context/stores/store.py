@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import RiverrunError
-from ...passages import Passage
+from ...passages import DocumentText, Passage
 from ..index.manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class OpenIndex(Protocol):
 
     def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> Sequence[Passage]:
         """Return the `top_k` best passages for the question `text`, best first."""
+        ...
+
+    def read_document(self, passage: str) -> DocumentText | None:
+        """Return the document of a passage, by the passage's id; None when it is not here."""
         ...
 
     def close(self) -> None:

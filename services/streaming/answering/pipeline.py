@@ -26,10 +26,10 @@ from ..events import (
 from ..question import Earlier, Question
 from ..run.interruption import report_event
 from .collector import AnswerCollector
+from .sources import make_sources, mark_quotes
 from .steps import Steps
 
 HISTORY_TURNS = 6
-SNIPPET_LENGTH = 240
 
 # How many citations that do not hold a result names; the score counts all of them.
 UNMATCHED_LIMIT = 20
@@ -93,7 +93,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         previous="\n".join(turn.question for turn in history) or None,
         report=report,
     )
-    sources = tuple(_make_source(passage) for passage in passages)
+    sources = make_sources(passages)
     if earlier is not None and earlier.sources:
         sources = earlier.sources
         passages = _find_cited(sources, passages)
@@ -126,7 +126,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
             finish_reason=collector.finish_reason,
             tools_used=("search",),
             session_id=session_id,
-            sources=sources,
+            sources=mark_quotes(sources, text, passages),
             usage=collector.usage,
             model=collector.model or app.chat.model,
             grounding=_check_grounding(text, passages),
@@ -187,7 +187,7 @@ def _restore_passage(source: Source) -> Passage:
         id=source.id,
         title=source.title,
         uri=source.uri,
-        text=source.snippet,
+        text=source.text or source.snippet,
         score=source.score,
         coverage=0.0,
         sentences=(),
@@ -207,17 +207,3 @@ def _describe_passages(passages: tuple[Passage, ...]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _make_source(passage: Passage) -> Source:
-    text = " ".join(passage.text.split())
-    snippet = (
-        text if len(text) <= SNIPPET_LENGTH else text[: SNIPPET_LENGTH - 1].rsplit(" ", 1)[0] + "…"
-    )
-    return Source(
-        id=passage.id,
-        title=passage.title,
-        uri=passage.uri,
-        score=round(passage.score, 4),
-        snippet=snippet,
-    )

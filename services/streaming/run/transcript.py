@@ -238,7 +238,7 @@ def split_tokens(text: str) -> tuple[Token, ...]:
 
 
 def trim_event(event: Event) -> Event:
-    """`event`, without its data or snippets where they would make it larger than `EVENT_LIMIT`.
+    """`event`, without data, texts or snippets where they would make it exceed `EVENT_LIMIT`.
 
     Raises what `payload` raises for an event that cannot be written at all, so that it is found
     while it can still become an error of its run.
@@ -248,6 +248,9 @@ def trim_event(event: Event) -> Event:
     if isinstance(event, Status):
         return replace(event, data=None)
     if isinstance(event, Sources):
+        shorter = Sources(_without_texts(event.sources))
+        if len(payload(shorter)) <= EVENT_LIMIT:
+            return shorter
         return Sources(_without_snippets(event.sources))
     return event
 
@@ -258,8 +261,8 @@ Trimmable = TypeVar("Trimmable", Result, Partial)
 def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
     """`answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
 
-    Snippets go first, then the data of steps, then whatever else leaves room for the answer,
-    which is never cut. A trimmed result says `truncated`.
+    Whole passages go first, then snippets, then the data of steps, then whatever else leaves room
+    for the answer, which is never cut. A trimmed result says `truncated`.
     """
     for trim in _trims(answer, limit):
         if _size(answer) <= limit:
@@ -270,6 +273,7 @@ def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
 
 def _trims(answer: Result | Partial, limit: int) -> Iterator[dict[str, Any]]:
     mark = {"truncated": True} if isinstance(answer, Result) else {}
+    yield {"sources": _without_texts(answer.sources), **mark}
     yield {"sources": _without_snippets(answer.sources), **mark}
     yield {"steps": tuple(replace(step, data=None) for step in answer.steps)}
     if len(answer.answer) < limit:
@@ -280,7 +284,11 @@ def _trims(answer: Result | Partial, limit: int) -> Iterator[dict[str, Any]]:
 
 
 def _without_snippets(sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    return tuple(replace(source, snippet="") for source in sources)
+    return tuple(replace(source, snippet="", text=None, quotes=None) for source in sources)
+
+
+def _without_texts(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    return tuple(replace(source, text=None) for source in sources)
 
 
 def _size(answer: Result | Partial) -> int:
