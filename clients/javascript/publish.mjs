@@ -8,7 +8,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 const here = new URL(".", import.meta.url);
 const site = new URL("../../netlify/site/", here);
 
-const CLIENT = ["index", "stream", "errors", "fetch_transport", "retry_policy", "cursor", "environment", "waiting", "options", "sse", "events", "analytics"];
+const CLIENT = ["index", "stream", "errors", "fetch_transport", "retry_policy", "cursor", "environment", "waiting", "types", "sse", "events", "analytics"];
 const VENDOR = [
   { name: "marked", from: "lib/marked.esm.js", licence: "LICENSE" },
   { name: "dompurify", from: "dist/purify.min.js", licence: "LICENSE" },

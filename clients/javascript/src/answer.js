@@ -8,18 +8,13 @@ import { join, stream } from "./stream.js";
 /**
  * @typedef {import("./errors.js").RiverrunError} RiverrunError
  * @typedef {import("./events.js").ChatStatus} ChatStatus
- * @typedef {import("./options.js").StreamOptions} StreamOptions
+ * @typedef {import("./types.js").StreamOptions} StreamOptions
  *
- * @typedef {{
- *   query: string, runId: string, cursor: string, status: ChatStatus | null, steps: ChatStatus[],
- *   answer: string, sources: import("./events.js").Source[],
- *   result: import("./events.js").ChatResponse | null, error: RiverrunError | null,
- *   retrying: import("./events.js").RetryNotice | null, isStreaming: boolean, isStopping: boolean,
- * }} Answer `isStopping`: the server is being told to stop
+ * @typedef {import("./types.js").Answer} Answer
  *
  * @typedef {{
  *   name: string, more: StreamOptions & {after?: number}, done: boolean,
- *   stream: import("./options.js").Stream, controller: AbortController,
+ *   stream: import("./types.js").Stream, controller: AbortController,
  * }} Run `name`: its question; `more`: the options that it was started with; `done`: it is stopping, or over
  */
 
@@ -93,7 +88,7 @@ export function createAnswer() {
     for (const listener of [...listeners]) notify(listener);
   }
 
-  /** @type {(state: Partial<Answer>, name: string, more: Run["more"], open: (options: any) => import("./options.js").Stream) => void} */
+  /** @type {(state: Partial<Answer>, name: string, more: Run["more"], open: (options: any) => import("./types.js").Stream) => void} */
   function begin(state, name, more, open) {
     const controller = new AbortController();
     const mine = /** @type {Run} */ ({ name, more, controller, done: false });

@@ -25,7 +25,7 @@ export function createCursor(runId, after) {
      * The event of a frame; `null` for one seen before. Throws `LostError` for a gap, a pause,
      * nonsense, and `RiverrunError` for an `error` event.
      *
-     * @type {(frame: import("./fetch_transport.js").WireItem) => RunEvent | null}
+     * @type {(frame: import("./types.js").WireItem) => RunEvent | null}
      */
     accept({ data, id }) {
       const event = parse(/** @type {string} */ (data));

@@ -7,9 +7,9 @@
  */
 import { LostError, RiverrunError } from "./errors.js";
 
-/** @typedef {import("./fetch_transport.js").WireItem} WireItem */
+/** @typedef {import("./types.js").WireItem} WireItem */
 
-/** @type {import("./fetch_transport.js").Transport} */
+/** @type {import("./types.js").Transport} */
 export async function* eventSourceTransport({ url, body }, { signal }) {
   /** @type {WireItem[]} */
   const heard = [];

@@ -6,18 +6,9 @@ import { LostError, RiverrunError, readError } from "./errors.js";
 import { createParser } from "./sse.js";
 
 /**
- * What a connection brings: the run's id from the head, a reconnection time, or a frame.
- *
- * @typedef {{runId?: string, retry?: number | null, data?: string, id?: string | null}} WireItem
- *
- * @typedef {{url: string, method?: string, headers: Record<string, string>, body?: string, keepalive?: boolean}} Request
- *
- * @typedef {{
- *   fetch: typeof globalThis.fetch, signal: AbortSignal, now: () => number,
- *   headers: (renew: boolean) => Promise<Record<string, string> | null | undefined>,
- * }} Tools `headers` to send; with `renew`, the new ones after a 401, `null` where there are none
- *
- * @typedef {(request: Request, tools: Tools) => AsyncGenerator<WireItem, void>} Transport
+ * @typedef {import("./types.js").Request} Request
+ * @typedef {import("./types.js").Tools} Tools
+ * @typedef {import("./types.js").Transport} Transport
  */
 
 /**

@@ -10,12 +10,10 @@ import { useEffect, useInsertionEffect, useState, useSyncExternalStore } from "r
 
 import { createAnswer, emptyAnswer } from "./answer.js";
 
-/**
- * @typedef {ReturnType<typeof createAnswer>} Store
- * @typedef {import("./answer.js").Answer} Answer
- * @typedef {import("./options.js").StreamOptions & {id?: string}} RiverrunOptions
- * @typedef {Answer & Pick<Store, "start" | "stop" | "resume">} Riverrun
- */
+export * from "./events.js";
+export * from "./types.js";
+
+/** @typedef {ReturnType<typeof createAnswer>} Store */
 
 /** @type {Map<string, Store>} */
 const stores = new Map();
@@ -24,8 +22,8 @@ const stores = new Map();
  * The answer of `id`, and what can be done about it. The other options are those of `stream`, as
  * the latest rendering said them; where several components share an `id`, all their options count.
  *
- * @param {RiverrunOptions} [options]
- * @returns {Riverrun}
+ * @param {import("./types.js").RiverrunOptions} [options]
+ * @returns {import("./types.js").Riverrun}
  */
 export function useRiverrun({ id, ...options } = {}) {
   const [own] = useState(createAnswer);

@@ -14,11 +14,11 @@ import { createWaiting } from "./waiting.js";
 /**
  * @typedef {import("./events.js").RunEvent} RunEvent
  * @typedef {import("./events.js").ChatResponse} ChatResponse
- * @typedef {import("./options.js").Callbacks} Callbacks
- * @typedef {import("./options.js").ConnectionOptions} ConnectionOptions
- * @typedef {import("./options.js").StreamOptions} StreamOptions
- * @typedef {import("./options.js").JoinOptions} JoinOptions
- * @typedef {import("./options.js").Stream} Stream
+ * @typedef {import("./types.js").Callbacks} Callbacks
+ * @typedef {import("./types.js").ConnectionOptions} ConnectionOptions
+ * @typedef {import("./types.js").StreamOptions} StreamOptions
+ * @typedef {import("./types.js").JoinOptions} JoinOptions
+ * @typedef {import("./types.js").Stream} Stream
  */
 
 const ACCEPT = { Accept: "text/event-stream" };
@@ -105,10 +105,10 @@ function readRun(cursor, body, key, options) {
   /** @type {(rest: string) => string} */
   const runUrl = (rest) => `${base}/runs/${encodeURIComponent(cursor.runId)}/${rest}`;
 
-  /** @type {(url: string, body: string, more?: Record<string, string>) => import("./fetch_transport.js").Request} */
+  /** @type {(url: string, body: string, more?: Record<string, string>) => import("./types.js").Request} */
   const post = (url, body, more) => ({ url, method: "POST", body, headers: { ...ACCEPT, "Content-Type": "application/json", ...more } });
 
-  /** @type {(wire: import("./waiting.js").Wire) => import("./fetch_transport.js").Tools} */
+  /** @type {(wire: import("./waiting.js").Wire) => import("./types.js").Tools} */
   const toolsOf = ({ signal }) => ({
     ...environment,
     signal,
@@ -192,7 +192,7 @@ function readRun(cursor, body, key, options) {
     }
   }
 
-  /** @type {(item: import("./fetch_transport.js").WireItem) => RunEvent | null} */
+  /** @type {(item: import("./types.js").WireItem) => RunEvent | null} */
   function receive(item) {
     tries.wasAnswered = true;
     if (item.retry != null) tries.firstWait = Math.min(Math.max(item.retry, 100), policy.longestWait);

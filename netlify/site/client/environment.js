@@ -3,22 +3,7 @@
  * here can be replaced by a test, or by a host that has other means.
  */
 
-/**
- * @typedef {{
- *   fetch: typeof globalThis.fetch,
- *   random: () => number,
- *   now: () => number,
- *   timer: (run: () => void, ms: number) => () => void,
- *   isOnline: () => boolean,
- *   onWake: (wake: (online: boolean) => void) => () => void,
- * }} Environment
- *
- * `now` is in milliseconds and goes on while the machine sleeps. `timer` returns what cancels it.
- * `onWake` calls back with `true`
- * when there is a network again, with `false` when the page is looked at again; it returns what ends that.
- */
-
-/** @type {() => Environment} */
+/** @type {() => import("./types.js").Environment} */
 export const defaultEnvironment = () => ({
   fetch: (...asked) => fetch(...asked),
   random: Math.random,

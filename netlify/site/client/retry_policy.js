@@ -3,14 +3,7 @@
  * random numbers that are handed in; it does not wait itself.
  */
 
-/**
- * Times in milliseconds. `maxRetries`: failed tries in a row before a run is given up; a try that
- * brought an event is no failure. `maxUnanswered`: the same while no server has ever answered. The
- * wait is a random part of `firstWait` (or of the stream's own `retry`, from 100 up to
- * `longestWait`), doubled with each failed try up to `longestWait`. `silence`: three heartbeats of
- * the contract and a little more, then the connection is dead. `longestRetryAfter`: the longest
- * `Retry-After` that is waited for. `grace`: how long a stopped run may take to say its last words.
- */
+/** @type {import("./types.js").RetryPolicy} */
 export const RETRY_POLICY = {
   maxRetries: 9,
   maxUnanswered: 3,
@@ -21,13 +14,11 @@ export const RETRY_POLICY = {
   grace: 4_000,
 };
 
-/** @typedef {typeof RETRY_POLICY} RetryPolicy */
-
 /**
  * Count the failed tries of one run. `nextWait(lost)` is how long to wait before the next one, or
  * `null` to give up.
  *
- * @param {RetryPolicy} policy
+ * @param {import("./types.js").RetryPolicy} policy
  * @param {() => number} random from 0 up to 1
  */
 export function createRetryCounter(policy, random) {

@@ -10,8 +10,8 @@ import { LostError, notify } from "./errors.js";
  */
 
 /**
- * @param {import("./environment.js").Environment} environment
- * @param {import("./retry_policy.js").RetryPolicy} policy
+ * @param {import("./types.js").Environment} environment
+ * @param {import("./types.js").RetryPolicy} policy
  */
 export function createWaiting({ timer, now, isOnline }, { silence, longestWait }) {
   const wakers = /** @type {Set<(online: boolean) => void>} */ (new Set());
