@@ -35,7 +35,7 @@ async def events(request: Request) -> Response:
         cursor = Cursor(run, read_after(request))
     return await handle_resume(
         cursor,
-        owner=read_owner(request),
+        owner=await read_owner(request),
         dialect=DIALECT,
         reader=await read_reader(request),
     )
@@ -43,7 +43,7 @@ async def events(request: Request) -> Response:
 
 async def stop(request: Request) -> Response:
     """Stop a run and keep what it said."""
-    return await handle_stop(request.path_params["run"], owner=read_owner(request))
+    return await handle_stop(request.path_params["run"], owner=await read_owner(request))
 
 
 ROUTES = {

@@ -39,7 +39,7 @@ async def create_response(request: Request) -> Response:
 
 async def retrieve_response(request: Request) -> Response:
     """Return a response, or with `stream=true` its events after `starting_after`."""
-    owner, run = read_owner(request), read_response_id(request)
+    owner, run = await read_owner(request), read_response_id(request)
     if request.query_params.get("stream") != "true":
         return await handle_response(run, RESPONSES, owner=owner)
     return await handle_resume(
@@ -53,7 +53,7 @@ async def retrieve_response(request: Request) -> Response:
 
 async def cancel_response(request: Request) -> Response:
     """Stop a response, and return it."""
-    owner, run = read_owner(request), read_response_id(request)
+    owner, run = await read_owner(request), read_response_id(request)
     stopped = await handle_stop(run, owner=owner)
     return (
         stopped
@@ -64,7 +64,7 @@ async def cancel_response(request: Request) -> Response:
 
 async def list_models(request: Request) -> Response:
     """Name the one model there is: this service."""
-    read_owner(request)
+    await read_owner(request)
     model = {"id": "riverrun", "object": "model", "created": 1767225600, "owned_by": "riverrun"}
     return JSONResponse({"object": "list", "data": [model]})
 

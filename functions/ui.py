@@ -34,14 +34,14 @@ async def stream(request: Request) -> Response:
     return await handle_chat_stream(
         request.path_params["chat"],
         DIALECT,
-        owner=read_owner(request),
+        owner=await read_owner(request),
         reader=await read_reader(request),
     )
 
 
 async def stop(request: Request) -> Response:
     """Stop the answer that a chat is at."""
-    owner = read_owner(request)
+    owner = await read_owner(request)
     run = await find_chat_run(request.path_params["chat"], owner=owner)
     return await handle_stop(run, owner=owner)
 

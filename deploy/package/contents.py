@@ -1,4 +1,4 @@
-"""What belongs in a package: our own files by a list of what may, libraries by what may not.
+"""What belongs in a package: of our own files what a function reaches, of libraries the needed.
 
 Knows nothing of zips or of where libraries come from.
 """
@@ -8,15 +8,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from deploy.package.reach import check_strays, entries_of, reach
 from services.errors import SetupError
 
 BOOTSTRAP = "bootstrap"
 INDEX = "knowledge/index"
 FOLDERS = ("functions", "services")
+FOLDERS_PREFIXES = tuple(f"{folder}/" for folder in FOLDERS)
 OWN_SUFFIXES = frozenset({".py", ".txt", ".json"})
 
-# Commands for a laptop: they import what is never deployed.
-LAPTOP = frozenset({"functions/__main__.py", "services/context/__main__.py"})
+# Used by tests and documents alone.
+UNUSED = frozenset({"services/streaming/schema.py"})
 
 # The services that our code asks botocore for. The other four hundred descriptions are most of
 # its 30 MB.
@@ -58,14 +60,26 @@ def own_files(root: Path, index: Path | None = None) -> dict[str, Path]:
                     f"{name} is not shipped: only {', '.join(sorted(OWN_SUFFIXES))} files are. "
                     "Move it, or allow its kind in deploy/package/contents.py."
                 )
-            if name not in LAPTOP:
-                found[name] = path
+            found[name] = path
     found.update(_walk(index or root / INDEX, INDEX))
     for name, path in found.items():
         if not path.is_file():
             raise SetupError(f"{path} is missing; a package cannot be made without {name}.")
-    _check_bootstrap(found[BOOTSTRAP])
-    return found
+    return _only_deployed(found)
+
+
+def _only_deployed(files: dict[str, Path]) -> dict[str, Path]:
+    """Keep what a function can reach; leave out what only a command of a laptop does.
+
+    Raises `SetupError` for what neither uses.
+    """
+    bootstrap = files[BOOTSTRAP]
+    _check_bootstrap(bootstrap)
+    own = {name: path for name, path in files.items() if name.startswith(FOLDERS_PREFIXES)}
+    deployed = reach(own, entries_of(own, bootstrap.read_text("utf-8")))
+    commands = reach(own, [name for name in own if name.endswith("__main__.py")])
+    check_strays(own, deployed | commands | UNUSED)
+    return {name: path for name, path in files.items() if name not in own or name in deployed}
 
 
 def library_files(folder: Path) -> dict[str, Path]:

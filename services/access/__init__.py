@@ -5,6 +5,6 @@ business of `services.streaming.http`.
 """
 
 from .identify import Access
-from .principal import OPEN, AccessError, Principal
+from .principal import OPEN, AccessError, Principal, name_stranger
 
-__all__ = ["OPEN", "Access", "AccessError", "Principal"]
+__all__ = ["OPEN", "Access", "AccessError", "Principal", "name_stranger"]

@@ -34,3 +34,8 @@ OPEN = Principal(None, "open")
 def name_owner(kind: str, name: str) -> str:
     """Make the owner of a named principal: a hash, so that no name is kept with a run."""
     return hashlib.sha256(f"{kind}:{name}".encode()).hexdigest()[:_WIDTH]
+
+
+def name_stranger(address: str) -> str:
+    """Name a visitor without a credential by the address, for limits alone; it owns nothing."""
+    return name_owner("address", address) if address else "open"

@@ -38,13 +38,13 @@ from .handlers import (
     handle_streaming_request,
 )
 from .http.asgi import http_app
+from .http.credentials import read_owner, read_run_owner
 from .http.requests import (
     Cursor,
     read_after,
     read_cursor,
     read_dialect,
     read_dialect_question,
-    read_owner,
     read_question,
     read_reader,
     read_response_id,
@@ -93,6 +93,7 @@ __all__ = [
     "read_question",
     "read_reader",
     "read_response_id",
+    "read_run_owner",
     "read_starting_after",
     "remember_chat",
     "report_event",

@@ -5,12 +5,17 @@ used, so that a cold start pays only for what it answers with.
 """
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from ..access import Access
 from ..errors import SetupError
+from ..ledger import Ledger
+from ..limits import Limiter
 from ..passages import Retriever
 from ..runs import RunLog, open_log
 from ..settings import Settings, read_settings
+from ..telemetry import Reporter
 from .event_json import read_event
 from .run.registry import LiveRuns
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from ..chat import ChatProvider
     from ..ledger import Ledger
     from ..runs.recordings import Recording
+    from ..telemetry.traces import Tracer
 
 _default: list["App"] = []
 
@@ -27,7 +33,8 @@ class App:
 
     `log` keeps the runs, `context` finds passages, `chat` writes answers, and `recordings` are
     replayed instead of answering; `ledger` keeps records beside the runs. `live` is the register
-    of the runs that are live here.
+    of the runs that are live here. `access` knows who may ask, `limiter` how much; `reporter` says
+    what happened.
     """
 
     def __init__(
@@ -47,6 +54,16 @@ class App:
         self._chat = chat
         self._recordings = recordings
         self._ledger = ledger
+        self.access = Access(self.settings.access, self.settings.api_keys, lambda: self.ledger)
+        self.limiter = Limiter(self.settings.limits, lambda: self.ledger)
+        self.reporter = Reporter(self.settings.telemetry)
+
+    @cached_property
+    def tracer(self) -> "Tracer | None":
+        """The exporter of traces; None where none is named."""
+        from ..telemetry.traces import open_tracer
+
+        return open_tracer(self.settings.telemetry)
 
     @property
     def log(self) -> RunLog:
@@ -94,7 +111,7 @@ class App:
 
         Raises `SetupError` for a part that cannot be opened.
         """
-        _ = self.log, self.chat, self.recordings
+        _ = self.log, self.chat, self.recordings, self.tracer
         if isinstance(self.context, _Preparable):
             await self.context.prepare()
 

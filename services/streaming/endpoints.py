@@ -16,6 +16,7 @@ from .answering.producer import Producer
 from .documents import handle_source
 from .handlers import (
     handle_health,
+    handle_link,
     handle_request,
     handle_resume,
     handle_state,
@@ -23,12 +24,12 @@ from .handlers import (
     handle_streaming_request,
 )
 from .http.asgi import http_app
+from .http.credentials import read_owner, read_run_owner
 from .http.requests import (
     Cursor,
     read_after,
     read_cursor,
     read_dialect,
-    read_owner,
     read_question,
     read_reader,
 )
@@ -61,7 +62,7 @@ def answer_routes(
     """The route that asks a question, or with a cursor goes on reading an answer."""
 
     async def answer(request: Request) -> Response:
-        owner = read_owner(request)
+        owner = await read_owner(request)
         if (cursor := read_cursor(request)) is not None:
             # A cursor resumes its run and never starts another, whatever else the request says.
             return await _resume(request, cursor, owner, producer if resumable else None)
@@ -79,23 +80,29 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
     """
 
     async def state(request: Request) -> Response:
-        owner = read_owner(request)
+        owner = await read_owner(request)
         return await handle_state(request.path_params["run"], owner=owner)
 
     async def events(request: Request) -> Response:
-        owner, run = read_owner(request), request.path_params["run"]
+        run = request.path_params["run"]
+        owner = await read_run_owner(request, run)
         cursor = read_cursor(request)
         if cursor is None or cursor.run_id != run:
             cursor = Cursor(run, read_after(request))
         return await _resume(request, cursor, owner, producer)
 
     async def stop(request: Request) -> Response:
-        owner = read_owner(request)
+        owner = await read_owner(request)
         return await handle_stop(request.path_params["run"], owner=owner)
+
+    async def link(request: Request) -> Response:
+        owner = await read_owner(request)
+        return await handle_link(request.path_params["run"], owner=owner)
 
     return {
         f"{path}/runs/{{run}}": {"GET": state},
         f"{path}/runs/{{run}}/events": {"GET": events},
+        f"{path}/runs/{{run}}/token": {"POST": link},
         f"{path}/runs/{{run}}/stop": {"POST": stop},
     }
 

@@ -174,6 +174,17 @@ async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None 
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)
 
 
+async def handle_link(run_id: str, *, owner: str | None = None, app: App | None = None) -> Response:
+    """Sign a token that reads one run for a few minutes: an `EventSource` sends no header."""
+    app = app or default_app()
+    try:
+        run = await app.log.find(run_id, owner)
+        token, expires = await app.access.make_link(run.id, owner)
+    except RiverrunError as error:
+        return error_response(error)
+    return JSONAnswer({"token": token, "expiresAt": int(expires * 1000)})
+
+
 async def handle_health(*, parts: Sequence[str] | None = None, app: App | None = None) -> Response:
     """Open what an answer needs, and call no model: 200, or 503 with the parts that do not open.
 

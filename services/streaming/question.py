@@ -65,12 +65,13 @@ class Question:
     """A question, and how its client wants to be answered.
 
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
-    memory, "" a new session. `resume`, `seconds_left` and `response_seconds_left` are those of
-    `Reader`. `so_far` is what earlier invocations already said of the answer: a producer that goes
-    on with it says only what comes after it. `earlier` is all that is known of them. `history` is
-    the conversation as the client tells it, (question, answer) pairs, oldest first; `names` are the
-    ids and the model by which the client knows the run, `options` what this reader wants of its
-    dialect (`encoders.Reading`).
+    memory, "" a new session. `owner` may read the run; `principal` is whose limits it counts for;
+    `traceparent` names the caller's span. `resume`, `seconds_left` and `response_seconds_left` are
+    those of `Reader`. `so_far` is what earlier invocations already said of the answer: the producer
+    that goes on with it says only what comes after it. `earlier` is all that is known of them.
+    `history` is the conversation as the client tells it, (question, answer) pairs, oldest first;
+    `names` are the ids and the model by which the client knows the run, `options` what this reader
+    wants of its dialect (`encoders.Reading`).
     """
 
     query: str
@@ -80,6 +81,8 @@ class Question:
     include: frozenset[Include] = INCLUDE_ALL
     metadata: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    principal: str = "open"
+    traceparent: str = ""
     idempotency_key: str | None = None
     dialect: str = "native"
     history: tuple[tuple[str, str], ...] = ()

@@ -29,9 +29,12 @@ def fails(environ: dict[str, str]) -> str:
     return complaint.strip()
 
 
+ENDED = ("INFO riverrun.run: Run ", "INFO riverrun.runs: ")
+
+
 def blamed(server: Server) -> list[str]:
     """What it wrote to stderr besides the runs that it ended."""
-    return [line for line in server.errors if not line.startswith("INFO riverrun.run: Run ")]
+    return [line for line in server.errors if not line.startswith(ENDED)]
 
 
 def test_the_first_line_says_where_it_is_and_that_is_true(server: Server) -> None:
@@ -51,9 +54,17 @@ def test_a_taken_port_is_one_line_that_names_another(environ: dict[str, str]) ->
     assert "make dev PORT=" in line
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_network_is_not_served_without_a_credential(environ: dict[str, str], host: str) -> None:
+    """It would be open to every caller, and nothing would say so."""
+    line = fails({**environ, "HOST": host})
+    assert "RIVERRUN_API_KEYS" in line
+    assert "RIVERRUN_OPEN" in line
+
+
 def test_a_host_that_is_not_ours_is_one_line(environ: dict[str, str]) -> None:
     """192.0.2.1 is no machine's address."""
-    line = fails({**environ, "HOST": "192.0.2.1"})
+    line = fails({**environ, "HOST": "192.0.2.1", "RIVERRUN_OPEN": "on"})
     assert line.startswith("Cannot listen on 192.0.2.1 port 0: ")
     assert "Errno" not in line
 
@@ -168,7 +179,7 @@ def test_what_it_was_writing_goes_on_when_it_is_started_again(
         assert body.paused is not None
         assert (body.paused["reason"], body.whole) == ("shutdown", True)
         server.process.wait(PATIENCE)
-        assert server.errors == []
+        assert not blamed(server)
     with serving(environ) as server:
         # As `fetch-event-source` comes back: the same POST, with the last id.
         read_body(

@@ -5,7 +5,6 @@ exists and before anything is paid for.
 """
 
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from ...access import name_stranger
 from ...json_input import parse_json
 from ...settings import Settings
 from ..app import default_app
@@ -22,6 +22,8 @@ from ..encoders import NEGOTIABLE, find_dialect
 from ..question import Question, Reader
 from .accept import explicit_quality, quality
 from .body import RequestError, read_object
+from .credentials import identify, knows_session, read_address
+from .intent import check_intended
 
 URL_LIMIT = 8 * 1024
 
@@ -32,8 +34,6 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 # An HTTP API waits this long for its function and sends nothing before, in seconds.
 HTTP_API_LIMIT = 30.0
-
-_SIGNED = "aws4-hmac-sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,14 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
     `settings` are this process's own unless others are given.
     Raises `RequestError` or `InvalidQuestionError` with a code of the contract's table.
     """
-    settings = settings or default_app().settings
-    owner = read_owner(request, settings)
+    known = await _read_circumstances(request, settings)
+    if request.method == "GET":
+        check_intended(request)
     data = await read_object(request) if request.method == "POST" else _read_parameters(request)
-    question = parse_question(
-        data,
-        owner=owner,
-        idempotency_key=_read_idempotency_key(request),
-        seconds_left=seconds_left(request, settings),
-        response_seconds_left=settings.response_seconds,
-    )
+    question = parse_question(data, **known)
+    session = question.session_id
+    if question.owner is None and session and not await knows_session(session, settings):
+        question = replace(question, session_id="")
     accept = ", ".join(request.headers.getlist("accept"))
     return _negotiate(question, accept)
 
@@ -71,8 +69,7 @@ async def read_dialect_question(
 
     Raises `RequestError` or `InvalidQuestionError`, as `read_question` does.
     """
-    settings = settings or default_app().settings
-    owner = read_owner(request, settings)
+    known = await _read_circumstances(request, settings)
     parse_request = find_dialect(dialect).parse_request
     assert parse_request is not None, f"{dialect} has no requests of its own"
     fields = parse_request(await read_object(request))
@@ -84,12 +81,23 @@ async def read_dialect_question(
         names=fields.pop("names"),
         options=fields.pop("options"),
         dialect=dialect,
-        owner=owner,
-        idempotency_key=_read_idempotency_key(request),
-        seconds_left=seconds_left(request, settings),
-        response_seconds_left=settings.response_seconds,
+        **known,
     )
     return question, fields
+
+
+async def _read_circumstances(request: Request, settings: Settings | None) -> dict[str, Any]:
+    """Read what a request says of a question beside its body: who asks, and for how long."""
+    principal = await identify(request, settings)
+    settings = settings or default_app().settings
+    return {
+        "owner": principal.owner,
+        "principal": principal.owner or name_stranger(read_address(request, settings)),
+        "idempotency_key": _read_idempotency_key(request),
+        "traceparent": request.headers.get("traceparent", "")[:256],
+        "seconds_left": seconds_left(request, settings),
+        "response_seconds_left": settings.response_seconds,
+    }
 
 
 def parse_question(data: object, **known: Any) -> Question:
@@ -133,8 +141,11 @@ def _rate_dialects(accept: str) -> dict[str, float]:
 
 def read_cursor(request: Request) -> Cursor | None:
     """Where the reader wants to go on from: `Last-Event-ID`, or `lastEventId` in the query."""
-    text = request.headers.get("last-event-id") or request.query_params.get("lastEventId", "")
-    return parse_cursor(text) if text else None
+    text = request.headers.get("last-event-id")
+    if text is None:
+        text = request.query_params.get("lastEventId")
+    # One that is empty is refused: a client that means to read on must not start a run instead.
+    return None if text is None else parse_cursor(text)
 
 
 def parse_cursor(text: str) -> Cursor:
@@ -200,27 +211,6 @@ def read_dialect(request: Request) -> str:
     return wanted if named[wanted] > 0 else "native"
 
 
-def read_owner(request: Request, settings: Settings | None = None) -> str | None:
-    """Return the owner of what is asked for: a name derived from the key; None without keys.
-
-    Raises `RequestError` (`unauthorized`) without a known key in `Authorization: Bearer`.
-    """
-    settings = settings or default_app().settings
-    if not settings.api_keys:
-        return None
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == _SIGNED:
-        # A signature needs the same header; a gateway that signs moves the client's own key here.
-        scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
-    # Starlette reads header bytes as Latin-1; this gives the bytes back, whatever they were.
-    token = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-    # Every key is compared, in constant time, so that the answer's time tells nothing.
-    matches = [key for key in settings.api_keys if hmac.compare_digest(key.encode(), token)]
-    if not matches:
-        raise RequestError("This service needs a key: Authorization: Bearer …", code="unauthorized")
-    return hashlib.sha256(matches[0].encode()).hexdigest()[:32]
-
-
 def seconds_left(request: Request, settings: Settings) -> float:
     """How long this invocation may still take: the platform's word, or the setting.
 
@@ -262,6 +252,10 @@ def _read_parameters(request: Request) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RequestError("The URL's parameters are not UTF-8.") from error
     data: dict[str, Any] = dict(pairs)
+    names = [name for name, _ in pairs if name != "include"]
+    if len(names) > len(set(names)):
+        # Two readers of such a URL may each take another one for the question.
+        raise RequestError("A parameter stands twice in the URL.")
     for name in ("streaming", "resume"):
         if name in data:
             data[name] = _FLAGS.get(data[name], data[name])

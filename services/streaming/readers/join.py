@@ -4,9 +4,15 @@ The one place where reading and producing meet. Knows nothing of requests and re
 """
 
 import asyncio
+import logging
+import re
 import secrets
 from dataclasses import dataclass, replace
 
+import anyio
+
+from ...errors import RiverrunError
+from ...limits import Ticket
 from ...runs import Run
 from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
@@ -16,8 +22,15 @@ from ..run.log_writer import Entries
 from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
 from ..run.start import start_run_task
+from ..run.watch import RunWatch
+from .admission import estimate_run, when_ended
 from .session import prime, serve_reader
 from .tail import TakeOver, read_run
+
+logger = logging.getLogger("riverrun.run")
+
+# A UUID, or as many random characters: another client cannot name it.
+_UNGUESSABLE = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}|[\w-]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +59,41 @@ async def start_run(
     Returns the run, and its entries for `reader`. Raises `RiverrunError` when the reader cannot
     be admitted or the log does not do it, `TypeError` for what is no producer.
     """
-    if question.session_id == "":
-        question = replace(question, session_id=secrets.token_urlsafe(16))
+    question = await _name_session(question, app)
     output = open_producer(source.producer, question, app)
-    app.live.admit()
+    app.live.admit(starts_run=True)
+    ticket = None
     try:
+        ticket = await app.limiter.reserve(question.principal, estimate_run(question, app.settings))
         run, is_new = await app.log.start(
             owner=question.owner,
-            key=question.idempotency_key,
+            key=_scope_key(question),
             fingerprint=fingerprint,
             question=dump_question(question, source.name),
         )
+        if not is_new:
+            await app.limiter.refund(ticket)
     except BaseException:
         app.live.release()
+        with anyio.CancelScope(shield=True):
+            await _refund(ticket, app)
         raise
     if not is_new:
         await output.aclose()
         # A client that repeats its request wants the answer, so a run without a producer goes on.
         return await _read_existing(run, 0, reader, source, app, may_take_over=True)
     can_pause = app.log.is_durable and source.name is not None
+    watch = RunWatch(question, traceparent=question.traceparent)
     start_run_task(
         run,
         question,
         output,
         app.log,
         app.live,
-        observers=source.observers,
+        observers=(watch, *source.observers),
         can_pause=can_pause,
         join_tokens=_joins_tokens(app),
+        on_end=when_ended(app, watch, ticket),
     )
     return run, await _serve(
         run,
@@ -136,17 +156,19 @@ async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> N
     resumed = await take_over(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
         return  # another process produces it, or it is over: it is only read
+    watch = RunWatch(resumed.question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(
         resumed.run,
         resumed.question,
         open_producer(source.producer, resumed.question, app),
         app.log,
         app.live,
-        observers=source.observers,
+        observers=(watch, *source.observers),
         can_pause=True,
         join_tokens=_joins_tokens(app),
         transcript=resumed.transcript,
         after=resumed.after,
+        on_end=when_ended(app, watch, None),
     )
 
 
@@ -171,6 +193,32 @@ async def _serve(
         )
     )
     return await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+
+
+def _scope_key(question: Question) -> str | None:
+    """Part the keys of strangers: without an owner, one that can be guessed is its address's."""
+    key = question.idempotency_key
+    if key is None or question.owner is not None or question.principal == "open":
+        return key
+    if _UNGUESSABLE.fullmatch(key):
+        return key
+    return f"{question.principal} {key}"
+
+
+async def _name_session(question: Question, app: App) -> Question:
+    """Name a new session: signed where it has no owner, so that only its name opens it."""
+    if question.session_id != "":
+        return question
+    if question.owner is not None:
+        return replace(question, session_id=secrets.token_urlsafe(16))
+    return replace(question, session_id=await app.access.name_session())
+
+
+async def _refund(ticket: Ticket | None, app: App) -> None:
+    try:
+        await app.limiter.refund(ticket)
+    except RiverrunError:
+        logger.warning("A place that was not used could not be given back.")
 
 
 def _joins_tokens(app: App) -> bool:

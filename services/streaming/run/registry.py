@@ -79,8 +79,12 @@ class LiveRuns:
         self.presence_tasks: dict[str, asyncio.Task[None]] = {}
         self._max_streams = max_streams
 
-    def admit(self) -> None:
-        """Count a reader in. Raises `BusyError` when there is no room, or the process is ending."""
+    def admit(self, *, starts_run: bool = False) -> None:
+        """Count a reader in. Raises `BusyError` when there is no room, or the process is ending.
+
+        A reader that `starts_run` finds no room either where as many runs are at work as readers
+        may be: a reader who leaves ends no run.
+        """
         if self.is_closing:
             raise BusyError(
                 "This service is being ended.",
@@ -88,7 +92,8 @@ class LiveRuns:
                 retry_after_ms=1000,
                 hint="Ask again in a moment.",
             )
-        if self.streams >= self._max_streams:
+        at_work = len(self.tasks) if starts_run else 0
+        if max(self.streams, at_work) >= self._max_streams:
             raise BusyError(
                 "Too many answers are being streamed at the moment.",
                 retry_after_ms=1000,

@@ -5,7 +5,7 @@ Knows the order of the stages; not how a run was asked for, nor which readers it
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
 from ...runs import Run, RunLog
@@ -39,6 +39,7 @@ def start_run_task(
     join_tokens: bool = False,
     transcript: Transcript | None = None,
     after: int = 0,
+    on_end: "Callable[[RunTask], Awaitable[None]] | None" = None,
 ) -> RunTask:
     """Start to write the `output` of a producer into the log of `run`, after entry `after`.
 
@@ -52,7 +53,7 @@ def start_run_task(
         session_id=question.session_id,
         metadata=question.metadata,
     )
-    task = RunTask(run, transcript, log, live, after=after, can_pause=can_pause)
+    task = RunTask(run, transcript, log, live, after=after, can_pause=can_pause, on_end=on_end)
     batches = make_interruptible(
         output,
         stop=task.stop_asked,

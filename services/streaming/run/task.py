@@ -8,6 +8,7 @@ encoders.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import anyio
@@ -37,7 +38,8 @@ class RunTask:
 
     `stop_asked` is done when the task was asked to end, with what ends it as its result. One that
     `can_pause` may end without its run: `pause` is why it did. Entry `seq` is its last one in the
-    log, and `transcript` is what it said up to there.
+    log, and `transcript` is what it said up to there. `on_end` is called when nothing of it is
+    left to be written.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RunTask:
         *,
         after: int = 0,
         can_pause: bool = False,
+        on_end: "Callable[[RunTask], Awaitable[None]] | None" = None,
     ) -> None:
         self.run = run
         self.transcript = transcript
@@ -66,6 +69,7 @@ class RunTask:
         # readers all lag waits for the first of them, and memory is not filled for none.
         self._may_wait = not log.is_durable
         self._wake: asyncio.Future[None] | None = None
+        self._on_end = on_end
 
     def start(self, batches: EntryBatches, seconds_left: float | None = None) -> None:
         """Start to drive `batches`, which are in the log when they come out.
@@ -146,6 +150,9 @@ class RunTask:
                 logger.error("A run without readers failed.", exc_info=error)
         finally:
             self._close_channels()
+            if self._on_end is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._on_end(self)
 
     async def _publish(self, batch: list[Entry]) -> None:
         is_milestone = batch[-1].kind in _MILESTONES

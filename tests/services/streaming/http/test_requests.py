@@ -21,7 +21,6 @@ from services.streaming.http.requests import (
     read_after,
     read_cursor,
     read_dialect,
-    read_owner,
     read_question,
     read_reader,
     seconds_left,
@@ -218,7 +217,6 @@ def test_a_url_over_the_limit_is_refused() -> None:
          Question(query="x", metadata={"a": "b"}, streaming=False)),
         ("query=x&metadata=", Question(query="x", streaming=False)),
         ("query=x&utm_source=y&=z&&", Question(query="x", streaming=False)),
-        ("query=a&query=b", Question(query="b", streaming=False)),
     ],
 )  # fmt: skip
 async def test_a_url_says_what_a_body_says(query: str, expected: Question) -> None:
@@ -378,11 +376,61 @@ def test_a_cursor_that_is_none_of_ours_is_refused(text: str) -> None:
     assert caught.value.code == "invalid_request"
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("query", ["query=a&query=b", "query=a&top_k=1&top_k=2", "query=a&x=&x="])
+async def test_a_parameter_that_stands_twice_is_refused(query: str) -> None:
+    """Two readers of the URL may each take another one."""
+    assert await code_of(got(query)) == "invalid_request"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Purpose": "prefetch"},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+        {"X-Moz": "prefetch"},
+        {"Sec-Fetch-Dest": "image", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Dest": "script", "Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_what_a_browser_asks_for_by_itself_is_no_question(headers: dict[str, str]) -> None:
+    """Nor what a page asks for as a part of itself."""
+    assert await code_of(got("query=x", *headers.items())) == "forbidden"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"},
+    ],
+)
+async def test_what_a_person_or_a_client_asks_is_a_question(headers: dict[str, str]) -> None:
+    """An EventSource, a fetch, a URL that is opened, curl."""
+    assert (await got("query=x", *headers.items())).query == "x"
+
+
 def test_no_cursor_is_no_cursor() -> None:
-    """A browser sends the header only when it has an id; an empty one is none."""
+    """A browser sends the header only when it has an id."""
     assert read_cursor(request()) is None
-    assert read_cursor(request(headers={"Last-Event-ID": ""})) is None
-    assert read_cursor(request(target="/api/chat?lastEventId=")) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "target"),
+    [({"Last-Event-ID": ""}, "/api/chat"), ({}, "/api/chat?lastEventId=")],
+)
+def test_an_empty_cursor_is_refused(headers: dict[str, str], target: str) -> None:
+    """A client that means to read on would start a run, and pay for it, instead."""
+    with pytest.raises(RequestError):
+        read_cursor(request(target=target, headers=headers))
 
 
 @pytest.mark.parametrize(
@@ -438,46 +486,6 @@ def test_the_same_question_has_the_same_fingerprint() -> None:
 def test_another_question_has_another_fingerprint(other: Question) -> None:
     """Whatever changes the answer changes it."""
     assert make_fingerprint(other) != make_fingerprint(Question(query="x"))
-
-
-KEYS = Settings(api_keys=("alpha", "schlüssel"))
-
-
-@pytest.mark.parametrize(
-    "header",
-    [None, "", "Bearer", "Bearer ", "alpha", "Basic alpha", "Bearer alph", "Bearer alphaa",
-     "Bearer ALPHA", "Bearer alpha,beta", "Bearer \xff"],
-)  # fmt: skip
-def test_without_a_known_key_no_client_is_admitted(header: str | None) -> None:
-    """401, before anything is read or paid for."""
-    headers = {} if header is None else {"Authorization": header}
-    with pytest.raises(RequestError) as caught:
-        read_owner(request(headers=headers), KEYS)
-    assert caught.value.code == "unauthorized"
-
-
-def test_a_key_names_its_owner_and_is_not_the_name() -> None:
-    """The scheme is case-insensitive; the name can be stored without storing the key."""
-    owner = read_owner(request(headers={"Authorization": "bearer  alpha"}), KEYS)
-    utf8 = "Bearer schlüssel".encode().decode("latin-1")
-    other = read_owner(request(headers={"Authorization": utf8}), KEYS)
-    assert owner
-    assert other
-    assert owner != other
-    assert "alpha" not in owner
-    assert read_owner(request(), Settings()) is None
-
-
-def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
-    """What signs for a visitor needs the header of the visitor's key, and moves the key aside."""
-    signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request, …"
-    signed = {"Authorization": signature.encode().decode("latin-1")}
-    beside = {"X-Riverrun-Authorization": "Bearer alpha"}
-    plain = read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
-    assert read_owner(request(headers=signed | beside), KEYS) == plain
-    for headers in (signed, beside, signed | {"X-Riverrun-Authorization": "Bearer no"}):
-        with pytest.raises(RequestError):
-            read_owner(request(headers=headers), KEYS)
 
 
 def test_the_platforms_word_is_the_deadline_when_it_is_sooner() -> None:

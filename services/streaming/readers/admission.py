@@ -1,0 +1,61 @@
+"""Take a place for a run, and when it has ended, give the place back and say what happened."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from ...errors import RiverrunError
+from ...limits import Estimate, Ticket
+from ...settings import Settings
+from ..app import App
+from ..question import Question
+from ..run.task import RunTask
+from ..run.watch import RunWatch
+
+logger = logging.getLogger("riverrun.run")
+
+# How long the end of a run may take over counting, in seconds: a function is frozen after it.
+SETTLE_SECONDS = 1.0
+
+# What a question and its passages are in tokens at most, where no budget says: passages are cut
+# to some 400 tokens each, and the instructions take 600.
+_PASSAGE_TOKENS = 400
+_OTHER_TOKENS = 600
+
+
+def estimate_run(question: Question, settings: Settings) -> Estimate:
+    """Estimate what the answer to `question` may use at most: the budget where one is set."""
+    tokens = settings.budget_tokens or (
+        settings.chat_tokens
+        + len(question.query) // 3
+        + question.top_k * _PASSAGE_TOKENS
+        + _OTHER_TOKENS
+    )
+    seconds = question.seconds_left or settings.deadline
+    return Estimate(tokens=tokens, usd=settings.budget_usd or 0.0, seconds=seconds)
+
+
+def when_ended(
+    app: App, watch: RunWatch, ticket: Ticket | None
+) -> Callable[[RunTask], Awaitable[None]]:
+    """Make what is called when a task has ended: it settles `ticket` and reports what it saw."""
+
+    async def settle(task: RunTask) -> None:
+        record = watch.record(task)
+        try:
+            if app.tracer is not None:
+                start = round(watch.start * 1000)
+                record.trace = app.tracer.trace_run(record, start, watch.steps, watch.traceparent)
+            app.reporter.report_run(record)
+        except Exception:
+            logger.exception("Run %s could not be reported.", task.run.id)
+        tokens_in, tokens_out, usd = watch.used(task)
+        with anyio.move_on_after(SETTLE_SECONDS, shield=True):
+            try:
+                await app.limiter.settle(ticket, tokens=tokens_in + tokens_out, usd=usd)
+            except RiverrunError:
+                # What was reserved stays counted until the day ends.
+                logger.warning("What run %s used could not be counted.", task.run.id)
+
+    return settle
