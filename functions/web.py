@@ -1,7 +1,7 @@
 """Every function's routes as one ASGI application, for a host that is a web server.
 
-`make serve` and any ASGI server use it. A file of this folder with an `app` is served at once;
-nothing lists them.
+`make serve` and any ASGI server use it, and one deployed function for the dialects of other
+ecosystems. A file of this folder with an `app` is served at once; nothing lists them.
 """
 
 import pkgutil
@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.streaming import http_app
+from services.lambda_runtime import export_handler
+from services.streaming import http_app, shut_down
 
 FOLDER = __name__.rpartition(".")[0]
 
@@ -21,6 +22,7 @@ def find_apps() -> tuple[Starlette, ...]:
     names = [found.name for found in pkgutil.iter_modules(import_module(FOLDER).__path__)]
     modules = [import_module(f"{FOLDER}.{name}") for name in sorted(names) if name[0] != "_"]
     found = [getattr(module, "app", None) for module in modules]
+    # This module's own is none: it is being made.
     return tuple(app for app in found if isinstance(app, Starlette))
 
 
@@ -41,3 +43,7 @@ class FunctionRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer that there is nothing here."""
         await (self.find(scope) or self._nothing_here)(scope, receive, send)
+
+
+app = FunctionRoutes()
+handler = export_handler(app, on_shutdown=shut_down, strict_cleanup=True)

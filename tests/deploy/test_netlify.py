@@ -36,7 +36,7 @@ def test_edge_functions_are_declared_exactly_where_there_is_a_file() -> None:
 def test_the_gateway_answers_under_both_names() -> None:
     """The page asks at /api; the first address of every function is Netlify's own."""
     paths = [entry["path"] for entry in CONFIG["edge_functions"]]
-    assert sorted(paths) == ["/.netlify/functions/*", "/api/*"]
+    assert sorted(paths) == ["/.netlify/functions/*", "/api/*", "/v1/*"]
     assert all(path.startswith("/") for path in paths)
 
 

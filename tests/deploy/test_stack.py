@@ -1,9 +1,9 @@
 """The template against everything that has a word in it: the code, AWS's linters, the emulator."""
 
-import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,9 @@ from services.embedding import open_embedder
 from tests.deploy.conftest import ROOT
 
 pytestmark = pytest.mark.slow
+
+HANDLERS = {"chat": "chat", "runs": "runs", "health": "health", "dialects": "web"}
+"""The module of each deployed function; that of `dialects` finds the others by itself."""
 
 
 TEXT = (ROOT / "template.yaml").read_text()
@@ -106,6 +109,7 @@ def test_an_index_elsewhere_is_made_and_may_be_read_by_who_searches(
         allowed.setdefault(where, set()).update(kept)
     assert {name: found for name, found in allowed.items() if found} == {
         "chatRole": chat,
+        "dialectsRole": chat,
         "healthRole": health,
     }
     (index,) = {str(variables(properties)["RIVERRUN_INDEX"]) for _, properties in functions(stack)}
@@ -121,16 +125,13 @@ def test_the_vector_index_is_the_one_that_ingest_would_make() -> None:
     assert (properties["DataType"], properties["DistanceMetric"]) == ("float32", "cosine")
 
 
-def test_every_function_has_a_stanza_and_every_stanza_a_function() -> None:
-    """Named after its file; its handler is there."""
-    files = {path.stem: path for path in (ROOT / "functions").glob("[!_]*.py")}
-    stanzas = dict(functions(STACK))
-    assert set(stanzas) == set(files)
-    for name, properties in stanzas.items():
-        assert properties["Handler"] == f"functions.{name}.handler"
-        names = ast.walk(ast.parse(files[name].read_text("utf-8")))
-        bound = {n.id for n in names if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        assert "handler" in bound
+def test_every_function_is_deployed_and_every_stanza_has_its_handler() -> None:
+    """In a stanza of its own, or in that of `dialects`, which serves what has no other."""
+    modules = {path.stem for path in (ROOT / "functions").glob("[a-z]*.py")}
+    handlers = {name: str(one["Handler"]).split(".")[1] for name, one in functions(STACK)}
+    assert handlers == HANDLERS
+    assert set(handlers.values()) | {"openai", "ui", "agui"} == modules
+    assert all(hasattr(import_module(f"functions.{name}"), "handler") for name in modules)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,8 @@ def test_models_are_named_one_by_one(models: str, allowed: bool) -> None:
 
 
 REFERENCE = "{{resolve:secretsmanager:key:SecretString:::}}"
+ASKING = ("chat", "runs", "dialects")
+"""The functions that ask a model."""
 
 
 @pytest.mark.parametrize("chosen", [{"Chat": "openai"}, {"Embedding": "openai"}])
@@ -232,9 +235,9 @@ def test_the_key_of_a_model_is_with_the_functions_that_ask_it(
         open_chat(read)
         open_embedder(read)
     keys = {name: one["OPENAI_API_KEY"] for name, one in told.items() if "OPENAI_API_KEY" in one}
-    assert keys == dict.fromkeys(("chat", "runs"), REFERENCE)
+    assert keys == dict.fromkeys(ASKING, REFERENCE)
     # OpenAI's own endpoint is not named where it is asked: it takes other words than the rest.
-    assert [told[name].get("OPENAI_BASE_URL") for name in ("chat", "runs")] == [address, address]
+    assert [told[name].get("OPENAI_BASE_URL") for name in ASKING] == [address] * len(ASKING)
 
 
 @pytest.mark.parametrize("endpoint", [{}, {"OpenAIBaseUrl": "https://models.example/v1"}])
@@ -284,8 +287,8 @@ def test_the_emulator_serves_what_aws_would(tmp_path: Path) -> None:
     """Two readings of one template, by code that shares nothing, agree."""
     emulated = pytest.importorskip("emulator.template").read_template(ROOT / "template.yaml")
     assert {(f.name, f.handler, f.wrapper) for f in emulated.functions} == {
-        (name, f"functions.{name}.handler", "/var/task/bootstrap")
-        for name in ("chat", "runs", "health")
+        (name, f"functions.{module}.handler", "/var/task/bootstrap")
+        for name, module in HANDLERS.items()
     }
     reserved = {
         name: int(properties["ReservedConcurrentExecutions"])
@@ -297,5 +300,9 @@ def test_the_emulator_serves_what_aws_would(tmp_path: Path) -> None:
         ("/api/chat/runs/{proxy+}", "runs", True),
         ("/api/sources/{proxy+}", "runs", True),
         ("/api/health", "health", True),
+        ("/api/agui", "dialects", True),
+        ("/api/agui/{proxy+}", "dialects", True),
+        ("/api/ui/{proxy+}", "dialects", True),
+        ("/v1/{proxy+}", "dialects", True),
     }
     assert not emulated.rest_api.edge

@@ -31,9 +31,11 @@ SCRIPT = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`make serve` with a scripted model."""
+@pytest.fixture(scope="module", params=["functions", "emulator"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """`make serve`, then `make dev`, each with a scripted model."""
     home = tmp_path_factory.mktemp("ecosystems")
     (home / "script.json").write_text(json.dumps(SCRIPT))
     environ = {
@@ -43,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "RIVERRUN_LOG": "sqlite://",
         "RIVERRUN_DATA_DIR": str(home / "data"),
     }
-    with serving(environ) as running:
+    with serving(environ, request.param) as running:
         yield running
 
 
