@@ -30,7 +30,8 @@ from ..events import (
     Token,
 )
 from .errors import PausedError, StoppedError
-from .transcript import Transcript, split_tokens, trim_event
+from .transcript import Transcript, split_tokens
+from .trim import trim_event
 
 logger = logging.getLogger("riverrun.run")
 

@@ -32,7 +32,8 @@ from services.streaming.run import stages as subject
 from services.streaming.run.errors import StoppedError
 from services.streaming.run.interruption import make_interruptible
 from services.streaming.run.stages import Batches, Output, drop_kinds, observe, terminate
-from services.streaming.run.transcript import EVENT_LIMIT, TOKEN_LIMIT, Transcript
+from services.streaming.run.transcript import TOKEN_LIMIT, Transcript
+from services.streaming.run.trim import EVENT_LIMIT
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]

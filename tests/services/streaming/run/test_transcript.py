@@ -22,14 +22,12 @@ from services.streaming.events import (
     UsageEvent,
 )
 from services.streaming.run.transcript import (
-    EVENT_LIMIT,
     TOKEN_LIMIT,
     Transcript,
     make_error_event,
     split_tokens,
-    trim_answer,
-    trim_event,
 )
+from services.streaming.run.trim import EVENT_LIMIT, trim_answer, trim_event
 
 USAGE = Usage(input_tokens=1, output_tokens=2)
 

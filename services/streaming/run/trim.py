@@ -1,0 +1,72 @@
+"""Make events short enough for every reader and every store."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..event_json import payload
+from ..events import ErrorEvent, Event, Final, Partial, Result, Source, Sources, Status
+
+# The simplest clients (docs/clients.md) lose an event that does not fit in one socket read of
+# 64 KiB, so an event is trimmed before it gets there.
+EVENT_LIMIT = 60_000
+
+
+def trim_event(event: Event) -> Event:
+    """`event`, without data, texts or snippets where they would make it exceed `EVENT_LIMIT`.
+
+    Raises what `payload` raises for an event that cannot be written at all, so that it is found
+    while it can still become an error of its run.
+    """
+    if len(payload(event)) <= EVENT_LIMIT:
+        return event
+    if isinstance(event, Status):
+        return replace(event, data=None)
+    if isinstance(event, Sources):
+        shorter = Sources(_without_texts(event.sources))
+        if len(payload(shorter)) <= EVENT_LIMIT:
+            return shorter
+        return Sources(_without_snippets(event.sources))
+    return event
+
+
+Trimmable = TypeVar("Trimmable", Result, Partial)
+
+
+def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
+    """`answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
+
+    Whole passages go first, then snippets, then the data of steps, then whatever else leaves room
+    for the answer, which is never cut. A trimmed result says `truncated`.
+    """
+    for trim in _trims(answer, limit):
+        if _size(answer) <= limit:
+            return answer
+        answer = replace(answer, **trim)
+    return answer
+
+
+def _trims(answer: Result | Partial, limit: int) -> Iterator[dict[str, Any]]:
+    mark = {"truncated": True} if isinstance(answer, Result) else {}
+    yield {"sources": _without_texts(answer.sources), **mark}
+    yield {"sources": _without_snippets(answer.sources), **mark}
+    yield {"steps": tuple(replace(step, data=None) for step in answer.steps)}
+    if len(answer.answer) < limit:
+        if isinstance(answer, Result):
+            yield {"metadata": {}}
+        yield {"steps": ()}
+        yield {"sources": ()}
+
+
+def _without_snippets(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    return tuple(replace(source, snippet="", text=None, quotes=None) for source in sources)
+
+
+def _without_texts(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    return tuple(replace(source, text=None) for source in sources)
+
+
+def _size(answer: Result | Partial) -> int:
+    if isinstance(answer, Result):
+        return len(payload(Final(answer)))
+    return len(payload(ErrorEvent(error="", code="", partial=answer)))
