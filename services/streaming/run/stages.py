@@ -87,7 +87,11 @@ async def terminate(
         if pausable and isinstance(error, PausedError):
             raise
         last = error
-    yield list(_make_ending(last, transcript, now()))
+    # Half a character that nothing completed is said as what it is: none.
+    rest = split_tokens(transcript.half_character)
+    for event in rest:
+        transcript.note(event)
+    yield [*rest, *_make_ending(last, transcript, now())]
 
 
 def _take_events(
@@ -102,7 +106,7 @@ def _take_events(
             logger.warning("Run %s said too much and was cut.", transcript.run_id)
             return events, Final(Result(finish_reason="length"))
         try:
-            ready = _prepare(said, now)
+            ready = _prepare(said, transcript, now)
         except Exception as error:  # noqa: BLE001 - it ends the run, after these events
             return events, error
         for event in ready:
@@ -111,11 +115,11 @@ def _take_events(
     return events, None
 
 
-def _prepare(event: Output, now: Callable[[], float]) -> tuple[Event, ...]:
+def _prepare(event: Output, transcript: Transcript, now: Callable[[], float]) -> tuple[Event, ...]:
     if isinstance(event, str):
-        return split_tokens(event)
+        return split_tokens(transcript.complete_character(event))
     if isinstance(event, Token):
-        return split_tokens(event.text)
+        return split_tokens(transcript.complete_character(event.text))
     if type(event) not in KINDS or type(event) is Paused:
         raise TypeError(f"A producer yields events or strings, not {type(event).__name__}.")
     if isinstance(event, Status) and event.timestamp == 0:

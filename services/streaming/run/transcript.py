@@ -48,13 +48,15 @@ class Transcript:
     `resumed_at` is the place, in characters of the answer, where the run was last resumed, and
     `idle_resumes` how often in a row it was resumed there. `usage` is the run's last report of its
     cost, which covers the first `billed_bytes` bytes of the answer; `unbilled` are the segments
-    that earlier producers added without a report.
+    that earlier producers added without a report. `half_character` is the first half of a surrogate
+    pair whose second half has not come yet.
     """
 
     run_id: str
     started: float
     session_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    half_character: str = ""
     answer: bytearray = field(default_factory=bytearray)
     sources: tuple[Source, ...] = ()
     usage: Usage | None = None
@@ -115,6 +117,15 @@ class Transcript:
             )
         )
         self.billed_bytes = len(self.answer)
+
+    def complete_character(self, text: str) -> str:
+        """Return `text` behind the half character that waits; one that it ends with waits next.
+
+        A model's deltas may cut a character in two: each half alone could not be written.
+        """
+        text = self.half_character + text
+        self.half_character = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        return text[:-1] if self.half_character else text
 
     @property
     def _billed_length(self) -> int:

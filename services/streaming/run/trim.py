@@ -1,5 +1,6 @@
 """Make events short enough for every reader and every store."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -10,6 +11,13 @@ from ..events import ErrorEvent, Event, Final, Partial, Result, Source, Sources,
 # The simplest clients (docs/clients.md) lose an event that does not fit in one socket read of
 # 64 KiB, so an event is trimmed before it gets there.
 EVENT_LIMIT = 60_000
+
+# A result as JSON fits into one entry of every store, in bytes; one that does not is cut to so many
+# characters, each of which takes six bytes at most.
+RESULT_LIMIT = 2_500_000
+CUT_ANSWER = 400_000
+
+logger = logging.getLogger("riverrun.run")
 
 
 def trim_event(event: Event) -> Event:
@@ -37,12 +45,16 @@ def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
     """`answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
 
     Whole passages go first, then snippets, then the data of steps, then whatever else leaves room
-    for the answer, which is never cut. A trimmed result says `truncated`.
+    for the answer, which is cut only where no store would take it. A trimmed result says
+    `truncated`.
     """
     for trim in _trims(answer, limit):
         if _size(answer) <= limit:
             return answer
         answer = replace(answer, **trim)
+    if _size(answer) > RESULT_LIMIT:
+        logger.warning("An answer was too long for one event; its tokens have all of it.")
+        answer = replace(answer, answer=answer.answer[:CUT_ANSWER], sources=(), steps=())
     return answer
 
 

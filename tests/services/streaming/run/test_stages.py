@@ -108,6 +108,26 @@ async def test_strings_are_pieces_of_the_answer() -> None:
     assert result.run_id == "run"
 
 
+@pytest.mark.parametrize("between", [(), (Status(step=1, description="…", status="completed"),)])
+async def test_a_character_that_two_deltas_cut_in_two_is_whole(between: tuple[Event, ...]) -> None:
+    """As strings and as tokens, with something said in between, at each place of a word."""
+    for cut in (0, 1, 2):
+        word = "a\ud83d\ude00b"[cut:]
+        for pieces in (list(word), [Token(half) for half in word]):
+            said = [pieces[0], *between, *pieces[1:]]
+            events = await run(play(*said))
+            whole = word.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            assert answer_of(events) == whole
+            assert final_of(events).answer == whole
+
+
+async def test_half_a_character_that_nothing_completes_is_no_reason_to_fail() -> None:
+    """At the end, before another half, and where a result has the whole."""
+    assert answer_of(await run(play("a\ud83d"))) == "a\ufffd"
+    assert answer_of(await run(play("\ud83d", "\ud83d", "\ude00"))) == "\ufffd😀"
+    assert answer_of(await run(play("\ude00", "b"))) == "\ufffdb"
+
+
 async def test_a_producer_that_says_how_it_ended_is_believed() -> None:
     """What it left out, the run fills in."""
     source = Source(id="1", title="t", uri="u", score=1.0, snippet="s")

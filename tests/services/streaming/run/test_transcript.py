@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RiverrunError, SetupError
+from services.runs.log import ENTRY_BYTES
 from services.streaming.event_json import payload
 from services.streaming.events import (
     ErrorEvent,
@@ -180,6 +181,16 @@ def test_an_answer_too_large_for_any_trimming_keeps_its_sources() -> None:
     assert result.answer == "a" * 100_000
     assert (result.sources[0].snippet, len(result.steps)) == ("", 1)
     assert result.truncated
+
+
+@pytest.mark.parametrize("character", ["x", "\x01", "é", '"', "👩"])
+def test_a_result_fits_into_an_entry_of_every_store(character: str) -> None:
+    """However long the answer is, and however its characters are written; it says so."""
+    result = trim_answer(Result(answer=character * 6_000_000))
+    assert len(payload(Final(result))) <= ENTRY_BYTES
+    assert result.truncated
+    assert result.answer
+    assert trim_answer(Result(answer="x" * 2_000_000)).answer == "x" * 2_000_000
 
 
 def test_the_last_word_of_any_run_is_trimmed() -> None:
