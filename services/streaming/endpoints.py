@@ -111,7 +111,7 @@ def source_routes(path: str) -> Routes:
     """The route that opens the document of a source, for programs and for browsers."""
 
     async def source(request: Request) -> Response:
-        read_owner(request)  # no key, no document
+        await read_owner(request)  # no key, no document
         wants_page = "text/html" in request.headers.get("accept", "")
         return await handle_source(request.path_params["source"], html=wants_page)
 

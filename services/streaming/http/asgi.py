@@ -22,7 +22,7 @@ from ...settings import Settings
 from ..app import default_app
 from .body import RequestError
 from .requests import check_url
-from .responses import error_response
+from .responses import STATUS_OF_CODE, error_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -79,6 +79,11 @@ def _route(path: str, endpoints: Mapping[str, Endpoint], dialect: str) -> Route:
     allow = {"Allow": ", ".join((*endpoints, "OPTIONS"))}
 
     async def dispatch(request: Request) -> Response:
+        response = await answer(request)
+        report_refusal(response)
+        return response
+
+    async def answer(request: Request) -> Response:
         try:
             check_url(request)
             if (endpoint := endpoints.get(request.method)) is not None:
@@ -100,6 +105,13 @@ def _route(path: str, endpoints: Mapping[str, Endpoint], dialect: str) -> Route:
     route = Route(path, dispatch)
     route.methods = None  # every method comes here; HEAD must not quietly start a run
     return route
+
+
+def report_refusal(response: Response) -> None:
+    """Count a request that was not let in, or found no room."""
+    code, scope = getattr(response, "refusal", ("", ""))
+    if STATUS_OF_CODE.get(code) in (401, 403, 429, 503):
+        default_app().reporter.refuse(code, scope)
 
 
 async def _answer_not_found(_request: Request, error: Exception) -> Response:
@@ -130,7 +142,9 @@ class GatewayOnly:
             refused = RequestError("This address is for its gateway only.", code="unauthorized")
             # The scheme tells the gateway that it is meant, not the visitor it speaks for.
             challenge = {"WWW-Authenticate": "Gateway"}
-            await error_response(refused, headers=challenge)(scope, receive, send)
+            response = error_response(refused, headers=challenge)
+            report_refusal(response)
+            await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -167,7 +181,9 @@ class Origins:
                 code="forbidden",
                 hint="The operator of this service can add it to RIVERRUN_ALLOWED_ORIGINS.",
             )
-            await error_response(refused)(scope, receive, send)
+            response = error_response(refused)
+            report_refusal(response)
+            await response(scope, receive, send)
         elif origin is None:
             await self._app(scope, receive, send)
         elif request.method == "OPTIONS" and "access-control-request-method" in request.headers:

@@ -166,7 +166,10 @@ def error_response(
     failure = replace(make_error_event(error), details=getattr(error, "details", None))
     status = STATUS_OF_CODE.get(error.code, 500)
     advice = _make_retry_headers(error.code, error.retry_after_ms)
-    return _refusal(payload(failure), status, {**advice, **(headers or {})}, dialect)
+    answer = _refusal(payload(failure), status, {**advice, **(headers or {})}, dialect)
+    # For whoever counts refusals; a response has no place of its own for it.
+    answer.refusal = (error.code, getattr(error, "scope", ""))  # type: ignore[attr-defined]
+    return answer
 
 
 def _refusal(failure: bytes, status: int, headers: Mapping[str, str], dialect: str) -> Response:
