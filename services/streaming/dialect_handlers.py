@@ -28,7 +28,7 @@ CHAT_SECONDS = 24 * 3600.0
 
 
 async def handle_question(question: Question, *, app: App | None = None) -> Response:
-    """Answer a question of any dialect, as a stream or as one object, as it asks for."""
+    """Return answer a question of any dialect, as a stream or as one object, as it asks for."""
     if question.streaming:
         return await handle_streaming_request(question, app=app)
     return await handle_request(question, app=app)
@@ -85,7 +85,7 @@ async def remember_chat(
 
 
 async def find_chat_run(chat: str, *, owner: str | None, app: App | None = None) -> str:
-    """The run that a chat is at. Raises `UnknownRunError` where there is none."""
+    """Return the run that a chat is at. Raises `UnknownRunError` where there is none."""
     record = await (app or default_app()).ledger.read(_chat_key(chat, owner))
     if record is None:
         raise UnknownRunError

@@ -41,7 +41,7 @@ Routes = Mapping[str, Mapping[str, Callable[[Request], Awaitable[Response]]]]
 def answer_app(
     path: str, producer: Producer | None = None, *, resumable: bool = False
 ) -> Starlette:
-    """An ASGI app that answers questions at `path`, below `/api` and `/.netlify/functions`.
+    """Return an ASGI app that answers questions at `path`, below `/api` and `/.netlify/functions`.
 
     `producer` is an async generator function of events or strings that takes a question; without
     one the documents are asked. A `resumable` one says only what comes after `question.so_far`, so
@@ -59,7 +59,7 @@ def answer_app(
 def answer_routes(
     path: str, producer: Producer | None = None, *, resumable: bool = False
 ) -> Routes:
-    """The route that asks a question, or with a cursor goes on reading an answer."""
+    """Return the route that asks a question, or with a cursor goes on reading an answer."""
 
     async def answer(request: Request) -> Response:
         owner = await read_owner(request)
@@ -74,7 +74,7 @@ def answer_routes(
 
 
 def run_routes(path: str, producer: Producer | None = None) -> Routes:
-    """The routes that look at a run, read it from anywhere, and stop it.
+    """Return the routes that look at a run, read it from anywhere, and stop it.
 
     `producer`, a resumable one, goes on with a run that no process writes any more.
     """
@@ -108,7 +108,7 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
 
 
 def source_routes(path: str) -> Routes:
-    """The route that opens the document of a source, for programs and for browsers."""
+    """Return the route that opens the document of a source, for programs and for browsers."""
 
     async def source(request: Request) -> Response:
         await read_owner(request)  # no key, no document

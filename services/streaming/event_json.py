@@ -30,7 +30,7 @@ from .events import (
 
 
 def to_wire(event: Event) -> dict[str, Any]:
-    """The JSON object of an event: camelCase names, `type` first, absent fields left out."""
+    """Return the JSON object of an event: camelCase names, `type` first, absent fields left out."""
     kind = KINDS[type(event)]
     if isinstance(event, Status):
         return {"type": kind, "status": to_plain(event)}
@@ -38,7 +38,7 @@ def to_wire(event: Event) -> dict[str, Any]:
 
 
 def to_plain(value: Any) -> Any:
-    """A dataclass of this module as JSON-ready dicts and lists, `None` fields left out."""
+    """Return a dataclass of this module as JSON-ready dicts and lists, `None` fields left out."""
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     names = _WIRE_NAMES.get(type(value))
@@ -52,7 +52,7 @@ def to_plain(value: Any) -> Any:
 
 
 def read_event(data: bytes) -> Event:
-    """The event whose `payload` is `data`: what a log kept, read back."""
+    """Return the event whose `payload` is `data`: what a log kept, read back."""
     value = from_json(data)
     kind = next(kind for kind, name in KINDS.items() if name == value["type"])
     event: Event = _read(kind, value["status"] if kind is Status else value)
@@ -82,7 +82,7 @@ def _read(kind: type, value: Mapping[str, Any]) -> Any:
 
 
 def clean(text: str) -> str:
-    """`text` as it can be written in UTF-8: lone surrogates become U+FFFD."""
+    """Return `text` as it can be written in UTF-8: lone surrogates become U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -94,7 +94,7 @@ def clean(text: str) -> str:
 
 
 def payload(event: Event) -> bytes:
-    """The JSON object of an event as bytes: what the log keeps and every dialect starts from."""
+    """Return the JSON object of an event as bytes: what the log keeps and dialects start from."""
     if type(event) is Token:
         return b'{"type":"token","text":' + to_json(event.text) + b"}"
     try:

@@ -51,7 +51,7 @@ async def handle_streaming_request(
     observers: tuple[Observer, ...] = (),
     app: App | None = None,
 ) -> Response:
-    """Answer `data` as a stream of events.
+    """Return answer `data` as a stream of events.
 
     `data` is a request's JSON object (the contract, section 2) or a checked `Question`.
     `observers` are called with every event before it goes out. A `resumable` producer (a
@@ -78,7 +78,7 @@ async def handle_request(
     observers: tuple[Observer, ...] = (),
     app: App | None = None,
 ) -> Response:
-    """Answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
+    """Return answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
     app = app or default_app()
     source = AnswerSource(producer, resumable, observers)
     dialect = data.dialect if isinstance(data, Question) else "native"
@@ -245,7 +245,7 @@ def _stream(
 
 
 def make_reading(run: Run, options: Mapping[str, Any]) -> Reading:
-    """What an encoder may know of a run besides its entries."""
+    """Return what an encoder may know of a run besides its entries."""
     names = read_names(run.question)
     model = names.pop("model", "")
     return Reading(run_id=run.id, created=run.created, model=model, names=names, options=options)

@@ -109,7 +109,7 @@ _KEPT = frozenset({"producer", "query", "sessionId", "top_k", "include", "metada
 
 
 def dump_question(question: Question, producer: str | None = "") -> bytes:
-    """What the log keeps of a question, as JSON: enough to know, and to go on answering, it.
+    """Return what the log keeps of a question, as JSON: enough to know, and to go on answering, it.
 
     `producer` is the name of what can go on: "" the pipeline, None no producer.
     """
@@ -127,18 +127,18 @@ def dump_question(question: Question, producer: str | None = "") -> bytes:
 
 
 def read_producer_name(kept: bytes) -> str | None:
-    """The name of the producer that can go on with a kept question: "" the pipeline, None none."""
+    """Return the name of what can go on with a kept question: "" the pipeline, None nothing."""
     producer = from_json(kept).get("producer") if kept else None
     return producer if isinstance(producer, str) else None
 
 
 def read_names(kept: bytes) -> dict[str, str]:
-    """The names by which a client knows the run of a kept question."""
+    """Return the names by which a client knows the run of a kept question."""
     return dict(from_json(kept).get("names", {})) if kept else {}
 
 
 def load_question(kept: bytes, **known: Any) -> Question:
-    """The question that `dump_question` kept; `known` is what it did not keep."""
+    """Return the question that `dump_question` kept; `known` is what it did not keep."""
     said = from_json(kept)
     return Question(
         query=said["query"],

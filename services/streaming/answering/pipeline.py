@@ -39,7 +39,7 @@ ANSWER_STEP = "answer"
 
 
 def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]:
-    """Answer `question` from the indexed documents, or go on with an answer begun `earlier`.
+    """Return answer `question` from the indexed documents, or go on with an answer begun `earlier`.
 
     Then nothing is said again that was said: no step that is done, no sources, no text. Raises
     what the services raise: `RiverrunError` with a code of the contract.
@@ -156,7 +156,7 @@ def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
 
 
 def _answer_deadline(question: Question) -> float | None:
-    """When the answer has to be whole, by the clock of the event loop."""
+    """Return when the answer has to be whole, by the clock of the event loop."""
     if question.seconds_left is None:
         return None
     return anyio.current_time() + question.seconds_left - PRODUCER_MARGIN

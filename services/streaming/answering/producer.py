@@ -15,7 +15,7 @@ Producer = Callable[[Question], AsyncIterable[Output]] | AsyncIterable[Output]
 def open_producer(
     producer: Producer | None, question: Question, app: App
 ) -> AsyncGenerator[Output, None]:
-    """What `producer` says to `question`; the pipeline where there is none.
+    """Return what `producer` says to `question`; the pipeline where there is none.
 
     Raises `TypeError` for what is no producer.
     """

@@ -24,7 +24,7 @@ async def replay(
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[Event, None]:
-    """The events of the recording that answers `question`, from where an earlier producer was.
+    """Yield the events of the recording of `question`, from where an earlier producer was.
 
     `speed` 1 is as it was, 10 ten times as fast, 0 all at once. What belongs to the run that was
     recorded (its id, session, cursor and times) is this run's own. A recording without an end
@@ -51,7 +51,7 @@ async def replay(
 
 
 def _count_known(events: Sequence[Event], question: Question) -> int:
-    """How many of a recording's events an earlier producer of this run has said."""
+    """Return how many of a recording's events an earlier producer of this run has said."""
     if question.earlier is None:
         return 0
     text = 0
@@ -68,7 +68,7 @@ def _count_known(events: Sequence[Event], question: Question) -> int:
 
 
 def find_recording(query: str, recordings: Sequence[Recording]) -> Recording:
-    """The recording of a question: of the same words, or the only one there is."""
+    """Return the recording of a question: of the same words, or the only one there is."""
     words = _words(query)
     for recording in recordings:
         if _words(recording.query) == words:

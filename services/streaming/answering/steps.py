@@ -25,19 +25,19 @@ class Steps:
         self._started = 0.0
 
     def begin(self, name: str, description: str) -> Status:
-        """The next step starts."""
+        """Start the next step."""
         self._step += 1
         self._name = name
         self._started = self._now()
         return self._status(description, "executing", 0.0)
 
     def report(self, progress: Progress) -> Status:
-        """A service says how far it is within this step."""
+        """Report how far a service is within this step."""
         done = min(1.0, max(0.0, progress.fraction or 0.0))
         return self._status(progress.description, "executing", done, progress.data)
 
     def end(self, description: str, **data: Any) -> Status:
-        """The step is done."""
+        """End the step."""
         return self._status(description, "completed", 1.0, data or None)
 
     def _status(

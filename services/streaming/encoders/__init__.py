@@ -61,7 +61,7 @@ class Dialect:
 
 @cache
 def find_dialect(name: str) -> Dialect:
-    """The dialect `name` of `MODULES`. Raises `KeyError` for any other."""
+    """Return the dialect `name` of `MODULES`. Raises `KeyError` for any other."""
     module = import_module(f".{MODULES[name]}", __package__)
     return Dialect(
         content_type=module.CONTENT_TYPE,
@@ -83,7 +83,7 @@ async def frames(
     *,
     after: int = 0,
 ) -> AsyncGenerator[bytes, None]:
-    """The body of a streaming response: a chunk of bytes for each entry after `after` or silence.
+    """Yield the body of a streaming response: a chunk for each entry after `after` or silence.
 
     `entries` begin with the first entry of the run where the dialect has state; those up to `after`
     are given to the encoder and not sent.

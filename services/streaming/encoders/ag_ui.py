@@ -20,7 +20,7 @@ SILENCE = sse.PING
 
 
 def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a question from an AG-UI `RunAgentInput`.
+    """Return the fields of a question from an AG-UI `RunAgentInput`.
 
     Tools of the page, its state and its context are offers to an agent: this one takes none of
     them up. Messages of tools are passed over with them.
@@ -47,7 +47,7 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of an error before the first byte: the event it would be in the stream."""
+    """Return the body of an error before the first byte: the event it would be in the stream."""
     message = " ".join(part for part in (failure["error"], failure.get("hint")) if part)
     return {"type": "RUN_ERROR", "message": message, "code": failure["code"]}
 
@@ -80,7 +80,7 @@ class _RunEncoder:
         }
 
     def encode(self, entry: Entry) -> bytes:
-        """The events of the next entry, the last of them with its id."""
+        """Return the events of the next entry, the last of them with its id."""
         begin = b"" if self._begun else self._begin()
         self._begun = True
         if entry.kind == "token":
@@ -195,7 +195,7 @@ class _RunEncoder:
 
 
 def _present(value: Any) -> Any:
-    """`value` without nulls: its schemas take an absent field, and none that is null."""
+    """Return `value` without nulls: its schemas take an absent field, and none that is null."""
     if isinstance(value, dict):
         return {name: _present(item) for name, item in value.items() if item is not None}
     return [_present(item) for item in value] if isinstance(value, list) else value

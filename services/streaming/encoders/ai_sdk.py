@@ -34,7 +34,7 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 
 def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a question from what `useChat` posts; `chat` is its id for the conversation.
+    """Return the fields of a question from what `useChat` posts; `chat` is the conversation's id.
 
     Of an earlier message only its text counts. The question itself may hold nothing else.
     """
@@ -93,7 +93,7 @@ class _MessageEncoder:
         }
 
     def encode(self, entry: Entry) -> bytes:
-        """The parts of the next entry."""
+        """Return the parts of the next entry."""
         begin = b"" if self._begun else frame(self._start())
         self._begun = True
         if entry.kind == "token":
@@ -174,7 +174,7 @@ class _MessageEncoder:
 
 
 def describe_source(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A passage as a source part: a link where it has a web address, else a document."""
+    """Return a passage as a source part: a link where it has a web address, else a document."""
     title, uri = source["title"], source["uri"]
     if is_web_address(uri):
         return {"type": "source-url", "sourceId": source["id"], "url": uri, "title": title}
@@ -185,10 +185,10 @@ def describe_source(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_refusal(failure: Mapping[str, Any]) -> str:
-    """The body of an error before the first byte: `useChat` shows all of it as its message."""
+    """Return the body of an error before the first byte: `useChat` shows all of it."""
     return describe_error(failure)
 
 
 def describe_error(error: Mapping[str, Any]) -> str:
-    """The sentence that `useChat` shows as the message of its error."""
+    """Return the sentence that `useChat` shows as the message of its error."""
     return " ".join(part for part in (error["error"], error.get("hint")) if part)

@@ -34,12 +34,12 @@ class Asked(NamedTuple):
 
 
 def refuse(field: str, message: str) -> InvalidQuestionError:
-    """An error that names the field of the request it is about."""
+    """Return an error that names the field of the request it is about."""
     return InvalidQuestionError(({"field": field, "message": message},))
 
 
 def read_messages(document: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    """A field that is a list of objects. Raises `InvalidQuestionError` when it is none."""
+    """Return a field that is a list of objects. Raises `InvalidQuestionError` when it is none."""
     value = document.get(field)
     if not isinstance(value, list) or not value or len(value) > MESSAGES_LIMIT:
         raise refuse(field, f"must be a list of 1 to {MESSAGES_LIMIT} messages")
@@ -49,7 +49,7 @@ def read_messages(document: Mapping[str, Any], field: str) -> list[Mapping[str, 
 
 
 def read_parts(content: Any, field: str) -> str:
-    """The text of a message's content: a string, or a list of text parts.
+    """Return the text of a message's content: a string, or a list of text parts.
 
     Raises `InvalidQuestionError` for a part that is no text.
     """
@@ -70,7 +70,7 @@ def read_parts(content: Any, field: str) -> str:
 
 
 def read_asked(messages: Iterable[ChatMessage], field: str) -> Asked:
-    """The last message as the question, what is before it as turns, the oldest first.
+    """Return the last message as the question, what is before it as turns, the oldest first.
 
     Raises `InvalidQuestionError` when the last one is not the user's.
     """

@@ -15,13 +15,13 @@ _TOKEN = b'{"type":"token","text":'
 
 
 def frame(document: Mapping[str, Any], *, event: str = "") -> bytes:
-    """`document` as one block of an event stream, of the type `event` where there is one."""
+    """Return `document` as one block of an event stream, of the type `event` where there is one."""
     head = b"event: %b\n" % event.encode("ascii") if event else b""
     return b"%bdata: %b\n\n" % (head, one_line(to_json(document, inf_nan_mode="null")))
 
 
 def read_token(entry: Entry) -> bytes:
-    """The text of a token as the JSON string that the log keeps, ready to be put into a frame.
+    """Return the text of a token as the JSON string that the log keeps, ready for a frame.
 
     One is read for each token: no JSON is parsed and written again.
     """
@@ -29,13 +29,13 @@ def read_token(entry: Entry) -> bytes:
 
 
 def read_token_text(entry: Entry) -> str:
-    """The text of a token."""
+    """Return the text of a token."""
     text: str = from_json(entry.payload)["text"]
     return text
 
 
 def read_payload(entry: Entry) -> dict[str, Any]:
-    """The JSON object of any event."""
+    """Return the JSON object of any event."""
     document: dict[str, Any] = from_json(entry.payload)
     return document
 

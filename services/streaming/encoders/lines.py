@@ -12,7 +12,7 @@ _ESCAPES = (
 
 
 def one_line(payload: bytes) -> bytes:
-    """`payload`, a JSON document in UTF-8, meaning the same, as one line to any reader."""
+    """Return `payload`, a JSON document in UTF-8, meaning the same, as one line to any reader."""
     if payload.isascii():
         return payload
     for raw, escaped in _ESCAPES:

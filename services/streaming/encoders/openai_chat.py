@@ -30,12 +30,12 @@ FINISH_REASONS: Mapping[str, str] = {"length": "length", "budget": "length"}
 
 
 def completion_id(run_id: str) -> str:
-    """The id by which OpenAI's clients know the run `run_id`."""
+    """Return the id by which OpenAI's clients know the run `run_id`."""
     return f"chatcmpl-{run_id}"
 
 
 def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a question from the body of `POST /v1/chat/completions`.
+    """Return the fields of a question from the body of `POST /v1/chat/completions`.
 
     What tunes a model (`temperature`, `max_tokens` and the like) is passed over: the service
     decides. What asks for something else than an answer in text is refused.
@@ -60,7 +60,7 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_model_name(document: Mapping[str, Any]) -> str:
-    """The model's name as the client gave it: it comes back in every object."""
+    """Return the model's name as the client gave it: it comes back in every object."""
     model = document.get("model", "riverrun")
     if not isinstance(model, str) or not 0 < len(model) <= 128:
         raise refuse("model", "must be a string of 1 to 128 characters")
@@ -112,7 +112,7 @@ class _ChatEncoder:
         self._token_tail = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 
     def encode(self, entry: Entry) -> bytes:
-        """The frames of the next entry."""
+        """Return the frames of the next entry."""
         begin = b"" if self._begun else self._chunk({"role": "assistant", "content": ""})
         self._begun = True
         if entry.kind == "token":
@@ -165,12 +165,12 @@ class _ChatEncoder:
 
 
 def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of an error before the first byte, as OpenAI's clients read it."""
+    """Return the body of an error before the first byte, as OpenAI's clients read it."""
     return {"error": describe_error(failure)}
 
 
 def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The `chat.completion` object of an answer that is not streamed."""
+    """Return the `chat.completion` object of an answer that is not streamed."""
     message = {"role": "assistant", "content": result["answer"], "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None}
     finish = FINISH_REASONS.get(result["finishReason"], "stop")
@@ -186,7 +186,7 @@ def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, An
 
 
 def describe_source(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A passage as Open WebUI keeps a citation: the document's text, and where it is from."""
+    """Return a passage as Open WebUI keeps a citation: its text, and where it is from."""
     text = source.get("text") or source.get("snippet", "")
     metadata = {"source": source["uri"], "name": source["title"]}
     named = {"id": source["id"], "name": source["title"], "url": source["uri"]}
@@ -206,7 +206,7 @@ def describe_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def describe_error(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error of the contract as OpenAI's clients read one; `code` stays the contract's."""
+    """Return an error of the contract as OpenAI's clients read one; `code` stays the contract's."""
     kind = ERROR_TYPES.get(error["code"], "server_error")
     message = " ".join(part for part in (error["error"], error.get("hint")) if part)
     return {"message": message, "type": kind, "param": None, "code": error["code"]}

@@ -44,7 +44,7 @@ _RESPONSE_ID = re.compile(r"resp_([0-9a-f]{32})")
 
 
 def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a question from the body of `POST /v1/responses`.
+    """Return the fields of a question from the body of `POST /v1/responses`.
 
     `previous` is the run whose conversation goes on, where `previous_response_id` names one.
     """
@@ -74,7 +74,7 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_previous(value: Any) -> str:
-    """The run that `previous_response_id` names; "" for none."""
+    """Return the run that `previous_response_id` names; "" for none."""
     if value is None:
         return ""
     found = _RESPONSE_ID.fullmatch(value) if isinstance(value, str) else None
@@ -89,7 +89,7 @@ def encoder(reading: Reading) -> Callable[[Entry], bytes]:
 
 
 def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of an error before the first byte, as OpenAI's clients read it."""
+    """Return the body of an error before the first byte, as OpenAI's clients read it."""
     return openai_chat.describe_refusal(failure)
 
 
@@ -114,7 +114,7 @@ class _ResponsesEncoder:
         }
 
     def encode(self, entry: Entry) -> bytes:
-        """The frames of the next entry that the reader has not seen."""
+        """Return the frames of the next entry that the reader has not seen."""
         begin = self._begin() if self._number == 0 else b""
         if entry.kind == "token":
             return begin + self._open() + self._delta(read_token(entry), read_token_text(entry))

@@ -12,12 +12,12 @@ _INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "budget": "max_
 
 
 def response_id(run_id: str) -> str:
-    """The id by which OpenAI's clients know the run `run_id`."""
+    """Return the id by which OpenAI's clients know the run `run_id`."""
     return f"resp_{run_id}"
 
 
 def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, Any]:
-    """The response object, with every field that OpenAI's clients may look for."""
+    """Return the response object, with every field that OpenAI's clients may look for."""
     return {
         "id": response_id(reading.run_id),
         "object": "response",
@@ -48,7 +48,7 @@ def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, 
 
 
 def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The response object of an answer that is not streamed, or is over."""
+    """Return the response object of an answer that is not streamed, or is over."""
     answer, reason = result["answer"], result["finishReason"]
     is_whole = reason not in ("length", "budget", "cancelled")
     annotations = annotate(answer, result.get("sources") or [])
@@ -73,14 +73,14 @@ def make_part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def describe_progress(reading: Reading, failure: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The response object of a run that is being answered, or whose `failure` ended it."""
+    """Return the response object of a run that is being answered, or whose `failure` ended it."""
     if failure is None:
         return describe_response(reading, "in_progress")
     return describe_response(reading, "failed", error=describe_failure(failure))
 
 
 def annotate(text: str, sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The citations of `text` as annotations, in the order in which they stand there."""
+    """Return the citations of `text` as annotations, in the order in which they stand there."""
     cited = (
         (int(number), found.span())
         for found in _CITATION.finditer(text)
@@ -113,7 +113,7 @@ def describe_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def describe_failure(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error of the contract in the two words that Responses has for one, and its sentence."""
+    """Return an error of the contract in Responses' two words for one, and its sentence."""
     throttled = error["code"] in ("rate_limited", "provider_throttled", "budget_exceeded")
     kind = "rate_limit_exceeded" if throttled else "server_error"
     message = " ".join(part for part in (error["error"], error.get("hint")) if part)

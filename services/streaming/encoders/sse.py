@@ -24,7 +24,7 @@ class FieldError(RiverrunError, ValueError):
 def encode(
     data: str, *, id: str | None = None, event: str | None = None, retry: int | None = None
 ) -> bytes:
-    """One block of an event stream, blank line included.
+    """Return one block of an event stream, blank line included.
 
     `data` may hold any text: each CR LF, CR or LF in it becomes a line of its own, as a parser
     will give back joined by LF. Half a surrogate pair becomes U+FFFD. `retry` is in

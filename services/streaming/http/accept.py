@@ -4,7 +4,7 @@ import math
 
 
 def quality(accept: str, content_type: str) -> float:
-    """How welcome `content_type` is, 0 (not at all) to 1. An empty header welcomes all."""
+    """Return how welcome `content_type` is, 0 (not at all) to 1. An empty header welcomes all."""
     if not accept.strip():
         return 1.0
     major = content_type.partition("/")[0]
@@ -16,7 +16,7 @@ def quality(accept: str, content_type: str) -> float:
 
 
 def explicit_quality(accept: str, content_type: str) -> float:
-    """The same, counting only a header that names `content_type` in full."""
+    """Return the same for a header that names `content_type` in full, else 0."""
     return _ranges(accept).get(content_type, 0.0)
 
 

@@ -49,7 +49,7 @@ def http_app(
     bases: Sequence[str] = BASES,
     dialect: str = "native",
 ) -> Starlette:
-    """An ASGI app of `routes`: path (below each of `bases`) -> method -> endpoint.
+    """Return an ASGI app of `routes`: path (below each of `bases`) -> method -> endpoint.
 
     What an endpoint raises as `RiverrunError` becomes the contract's error object with its
     status, in the shape that the clients of `dialect` read; anything else is logged and becomes a

@@ -20,7 +20,7 @@ class RequestError(RiverrunError):
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The JSON object that a POST brings, of at most `BODY_LIMIT` bytes.
+    """Return the JSON object that a POST brings, of at most `BODY_LIMIT` bytes.
 
     Raises `RequestError`: `unsupported_media`, `payload_too_large`, or as `parse_object`.
     """
@@ -42,7 +42,7 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object from bytes, as strict as RFC 8259 allows.
+    """Return a JSON object from bytes, as strict as RFC 8259 allows.
 
     Raises `RequestError` (`invalid_json`) for anything else, duplicate names, NaN and Infinity
     included.

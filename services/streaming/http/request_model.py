@@ -102,7 +102,7 @@ class ChatRequest(BaseModel):
 
 
 def read_request(data: object) -> dict[str, Any]:
-    """The fields of a `Question` that `data` sets; null counts as absent.
+    """Return the fields of a `Question` that `data` sets; null counts as absent.
 
     Raises `InvalidQuestionError` with a `field` and a `message` for each fault.
     """

@@ -45,7 +45,7 @@ class Cursor:
 
 
 async def read_question(request: Request, settings: Settings | None = None) -> Question:
-    """The question that `request` asks, by GET or POST, with `streaming` decided.
+    """Return the question that `request` asks, by GET or POST, with `streaming` decided.
 
     `settings` are this process's own unless others are given.
     Raises `RequestError` or `InvalidQuestionError` with a code of the contract's table.
@@ -65,7 +65,7 @@ async def read_question(request: Request, settings: Settings | None = None) -> Q
 async def read_dialect_question(
     request: Request, dialect: str, settings: Settings | None = None
 ) -> tuple[Question, dict[str, Any]]:
-    """The question that a client of `dialect` posts, and what else its body says.
+    """Return the question that a client of `dialect` posts, and what else its body says.
 
     Raises `RequestError` or `InvalidQuestionError`, as `read_question` does.
     """
@@ -135,12 +135,12 @@ def _negotiate(question: Question, accept: str) -> Question:
 
 
 def _rate_dialects(accept: str) -> dict[str, float]:
-    """How much an `Accept` header wants each dialect that it can choose."""
+    """Return how much an `Accept` header wants each dialect that it can choose."""
     return {name: explicit_quality(accept, find_dialect(name).content_type) for name in NEGOTIABLE}
 
 
 def read_cursor(request: Request) -> Cursor | None:
-    """Where the reader wants to go on from: `Last-Event-ID`, or `lastEventId` in the query."""
+    """Return the cursor of a reader: `Last-Event-ID`, or `lastEventId` in the query."""
     text = request.headers.get("last-event-id")
     if text is None:
         text = request.query_params.get("lastEventId")
@@ -149,7 +149,7 @@ def read_cursor(request: Request) -> Cursor | None:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """A cursor from its text. Raises `RequestError` when it is none of ours."""
+    """Return a cursor from its text. Raises `RequestError` when it is none of ours."""
     found = _CURSOR.fullmatch(text)
     if found is None:
         raise RequestError("The cursor is not one that this service gave out.")
@@ -157,7 +157,7 @@ def parse_cursor(text: str) -> Cursor:
 
 
 def read_after(request: Request) -> int:
-    """The `after` parameter: a sequence number, 0 when absent."""
+    """Return the `after` parameter: a sequence number, 0 when absent."""
     text = request.query_params.get("after", "") or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise RequestError("after must be a sequence number: a whole number from 0 up.")
@@ -165,7 +165,7 @@ def read_after(request: Request) -> int:
 
 
 def read_response_id(request: Request) -> str:
-    """The run of a path that names a response as OpenAI's clients do. Raises `RequestError`."""
+    """Return the run of a path that names a response as OpenAI does. Raises `RequestError`."""
     found = _RESPONSE.fullmatch(request.path_params["response"])
     if found is None:
         raise RequestError("There is no such response.", code="not_found")
@@ -173,7 +173,7 @@ def read_response_id(request: Request) -> str:
 
 
 def read_starting_after(request: Request) -> int:
-    """The `starting_after` parameter: the last number that a client has, -1 for none."""
+    """Return the `starting_after` parameter: the last number that a client has, -1 for none."""
     text = request.query_params.get("starting_after", "") or "-1"
     if text != "-1" and not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise RequestError("starting_after must be a sequence number.")
@@ -181,7 +181,7 @@ def read_starting_after(request: Request) -> int:
 
 
 async def read_reader(request: Request, settings: Settings | None = None) -> Reader:
-    """How a run is read that exists already: `resume`, in the URL or in the body of a POST.
+    """Return how a run is read that exists already: `resume`, in the URL or in the body of a POST.
 
     Raises `RequestError` for a `resume` in the URL that is neither true nor false.
     """
@@ -204,7 +204,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
 
 
 def read_dialect(request: Request) -> str:
-    """The dialect that a reader of a run asks for by its Accept header."""
+    """Return the dialect that a reader of a run asks for by its Accept header."""
     accept = ", ".join(request.headers.getlist("accept"))
     named = _rate_dialects(accept)
     wanted = max(named, key=lambda name: named[name])
@@ -212,7 +212,7 @@ def read_dialect(request: Request) -> str:
 
 
 def seconds_left(request: Request, settings: Settings) -> float:
-    """How long this invocation may still take: the platform's word, or the setting.
+    """Return how long this invocation may still take: the platform's word, or the setting.
 
     Behind an HTTP API no longer than that waits: what is sent later reaches no client.
     """
@@ -282,7 +282,7 @@ def _read_idempotency_key(request: Request) -> str | None:
 
 
 def make_fingerprint(question: Question) -> str:
-    """What makes two requests with one idempotency key the same question."""
+    """Return what makes two requests with one idempotency key the same question."""
     parts: Mapping[str, Any] = {
         "query": question.query,
         "session": question.session_id,

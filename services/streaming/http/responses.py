@@ -123,7 +123,7 @@ def stream_response(
     after: int = 0,
     afterwards: Callable[[], Awaitable[None]] | None = None,
 ) -> StreamingAnswer:
-    """`entries` as a response in `dialect`, what follows entry `after`.
+    """Return `entries` as a response in `dialect`, what follows entry `after`.
 
     `afterwards` is awaited where the process does not outlive the response.
     """
@@ -133,7 +133,7 @@ def stream_response(
 
 
 def terminal_response(entry: Entry, reading: Reading, dialect: str = "native") -> Response:
-    """The end of a run in JSON mode: the bare `ChatResponse`, or the error with its status.
+    """Return the end of a run in JSON mode: the bare `ChatResponse`, or the error with its status.
 
     Made of the entry's own bytes, so that JSON mode says what the stream says.
     """
@@ -156,7 +156,7 @@ def error_response(
     dialect: str = "native",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The error object of the contract with its HTTP status: phase one.
+    """Return the error object of the contract with its HTTP status: phase one.
 
     The clients of another `dialect` get it in the shape that they read. What is not the asker's
     business (`SetupError`, code `internal`) goes to the log instead.

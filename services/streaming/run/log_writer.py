@@ -51,7 +51,7 @@ async def record(
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> EntryBatches:
-    """Append events to the log of `run` after entry `after`, then pass them on.
+    """Yield append events to the log of `run` after entry `after`, then pass them on.
 
     With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
     or a network is asked tens of times an answer, not once a token. In silence the lease is
@@ -193,11 +193,11 @@ def _join_tokens(events: Iterable[Event]) -> list[Event]:
 
 
 def as_entries(seq: int, events: Iterable[Event]) -> list[Entry]:
-    """`events` as the entries that follow entry `seq`."""
+    """Return `events` as the entries that follow entry `seq`."""
     return [as_entry(number, event) for number, event in enumerate(events, seq + 1)]
 
 
 def as_entry(seq: int, event: Event) -> Entry:
-    """One event as an entry; `seq` 0 for what is shown and not kept."""
+    """Return one event as an entry; `seq` 0 for what is shown and not kept."""
     kind = KINDS[type(event)]
     return Entry(seq, kind, payload(event), kind in TERMINAL_KINDS)

@@ -97,7 +97,7 @@ async def terminate(
 def _take_events(
     batch: list[Output], transcript: Transcript, now: Callable[[], float]
 ) -> tuple[list[Event], Terminal | Exception | None]:
-    """The events of `batch`, noted, up to a terminal one or a fault, which comes with them."""
+    """Return the events of `batch`, noted, up to a terminal one or a fault, which comes last."""
     events: list[Event] = []
     for said in batch:
         if isinstance(said, _TERMINALS):

@@ -156,7 +156,7 @@ class Transcript:
         )
 
     def make_ending(self, terminal: Terminal, now: float) -> tuple[Event, ...]:
-        """The last events of a run whose producer said (or implied) how it ended."""
+        """Return the last events of a run whose producer said (or implied) how it ended."""
         if isinstance(terminal, ErrorEvent):
             return self._failure(terminal, now)
         said, answer = self.text, clean(terminal.result.answer)
@@ -169,7 +169,7 @@ class Transcript:
         return (final,) if said else (*split_tokens(answer), final)
 
     def make_stopped_ending(self, now: float) -> tuple[Event, ...]:
-        """The last events of a run that was asked to stop: what was said is kept."""
+        """Return the last events of a run that was asked to stop: what was said is kept."""
         if not self.answer:
             return self.make_failed_ending(
                 RiverrunError("The answer was stopped.", code="cancelled"), now
@@ -178,7 +178,7 @@ class Transcript:
         return (Final(self._complete(result, now)),)
 
     def make_failed_ending(self, error: RiverrunError, now: float) -> tuple[Event, ...]:
-        """The last events of a run that failed: the failed step, then the error."""
+        """Return the last events of a run that failed: the failed step, then the error."""
         return self._failure(make_error_event(error), now)
 
     def _failure(self, failure: ErrorEvent, now: float) -> tuple[Event, ...]:
@@ -199,7 +199,7 @@ class Transcript:
         return (*before, completed)
 
     def partial(self) -> Partial | None:
-        """What there is of the answer; None when there is nothing of it."""
+        """Return what there is of the answer; None when there is nothing of it."""
         if not self.answer and not self.sources:
             return None
         return trim_answer(Partial(answer=self.text, sources=self.sources, steps=self._steps()))
@@ -223,7 +223,7 @@ class Transcript:
 
 
 def make_error_event(error: RiverrunError) -> ErrorEvent:
-    """`error` as the event that a client is shown."""
+    """Return `error` as the event that a client is shown."""
     # A client cannot mend an installation, and has no business with its paths.
     internal = isinstance(error, SetupError)
     return ErrorEvent(
@@ -236,7 +236,7 @@ def make_error_event(error: RiverrunError) -> ErrorEvent:
 
 
 def split_tokens(text: str) -> tuple[Token, ...]:
-    """`text` as tokens of at most `TOKEN_LIMIT` characters; none for no text."""
+    """Return `text` as tokens of at most `TOKEN_LIMIT` characters; none for no text."""
     text = clean(text)
     if 0 < len(text) <= TOKEN_LIMIT:
         return (Token(text),)

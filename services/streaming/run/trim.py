@@ -21,7 +21,7 @@ logger = logging.getLogger("riverrun.run")
 
 
 def trim_event(event: Event) -> Event:
-    """`event`, without data, texts or snippets where they would make it exceed `EVENT_LIMIT`.
+    """Return `event`, without data, texts or snippets where they exceed `EVENT_LIMIT`.
 
     Raises what `payload` raises for an event that cannot be written at all, so that it is found
     while it can still become an error of its run.
@@ -42,7 +42,7 @@ Trimmable = TypeVar("Trimmable", Result, Partial)
 
 
 def trim_answer(answer: Trimmable, limit: int = EVENT_LIMIT) -> Trimmable:
-    """`answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
+    """Return `answer`, trimmed until its JSON has at most `limit` bytes where trimming can do that.
 
     Whole passages go first, then snippets, then the data of steps, then whatever else leaves room
     for the answer, which is cut only where no store would take it. A trimmed result says
