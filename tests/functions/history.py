@@ -24,7 +24,7 @@ from pathlib import Path
 
 from services.runs import RunLog
 from tests.functions.readers import Reader, read
-from tests.functions.servers import HURRIES, Server, trouble
+from tests.functions.servers import HURRIES, Server, Troubles
 from tests.functions.wire import CutError, Response, get
 
 PATIENCE = 90.0
@@ -71,9 +71,7 @@ async def play(
     hurries = chance.choice(HURRIES), chance.choice(HURRIES)
     servers = [Server({**environ, **hurry}, dict(options)) for hurry in hurries]
     await asyncio.gather(*(server.start() for server in servers))
-    troubled = asyncio.create_task(
-        trouble(servers, chance, lease, log, locked=locked, most=troubles)
-    )
+    troubled = asyncio.create_task(Troubles(servers, chance, lease, log, locked).come(troubles))
     try:
         stories = await asyncio.gather(*(_story(seed, servers, lease) for seed in seeds))
         if troubled.done():

@@ -7,11 +7,11 @@ or stopped for longer than a lease and let go on, not knowing it. Knows nothing 
 import asyncio
 import json
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -50,17 +50,34 @@ class Server:
     options: dict[str, Any]
     port: int = 0
     process: "subprocess.Popen[bytes]" = field(init=False)
+    clock: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = Path(f"{self.options['calls']}.{id(self)}.clock")
+        self.set_clock(0.0)
+
+    def set_clock(self, ahead: float) -> None:
+        """Set its wall clock so many seconds ahead; what it waits for goes on as before."""
+        # By a new file, which is read whole or not yet.
+        part = self.clock.with_suffix(".part")
+        part.write_text(str(ahead))
+        part.replace(self.clock)
+
+    def limit_files(self, size: int) -> None:
+        """Let it write no file beyond `size` bytes, as on a full disk."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     async def start(self) -> None:
         """Start it and wait until it listens."""
         with Path(f"{self.options['calls']}.errors").open("ab") as errors:  # noqa: ASYNC230 - at once
             self.process = subprocess.Popen(  # noqa: ASYNC220 - begun at once
-                [sys.executable, "-m", "tests.functions.deployed"],
+                [sys.executable, "-m", "tests.functions.stepped"],
                 cwd=ROOT,
                 env=clean(
                     {
                         **self.environ,
                         "PORT": str(self.port),
+                        "CLOCK": str(self.clock),
                         "DEPLOYED": json.dumps(self.options),
                     }
                 ),
@@ -93,55 +110,116 @@ class Server:
         self.process.stdout.close()
 
 
-async def trouble(
-    servers: Sequence[Server],
-    chance: random.Random,
-    lease: float,
-    log: RunLog,
-    *,
-    locked: Path | None,
-    most: int,
-) -> None:
-    """Come over `servers` about twice a `lease` (seconds), `most` times at most.
+@dataclass
+class Troubles:
+    """What comes over `servers`, which share `log`: `chance` decides, `lease` is the measure.
 
-    `log` is theirs; `locked` is a SQLite file that a stranger locks now and then. Raises
-    `BrokenPromiseError` where a server that was given notice leaves something behind.
+    `locked` is a SQLite file that another program locks now and then, and whose disk is full.
+    Raises `BrokenPromiseError` where a server that was given notice leaves something behind.
     """
-    killed = 0.0
-    for _ in range(chance.randint(most // 2, most)):
-        await asyncio.sleep(chance.uniform(0.05, 0.8) * lease)
-        server = chance.choice(servers)
-        what = chance.choice(("kill", "kill", "freeze", "freeze", "lock", "end", "deploy"))
-        if what == "kill":
-            server.kill()
-            killed = time.time()
-            await asyncio.sleep(chance.uniform(0.0, 0.3))
-            await server.start()
-        elif what == "end":
-            await server.end()
-            await server.start()
-        elif what == "deploy":
-            await asyncio.gather(*(one.end() for one in servers))
-            try:
-                await _check_free(log, lease, killed)
-            finally:
-                await asyncio.gather(*(one.start() for one in servers))
-        elif what == "freeze":
+
+    servers: Sequence[Server]
+    chance: random.Random
+    lease: float
+    log: RunLog
+    locked: Path | None
+    orphans: set[tuple[str, int]] = field(default_factory=set)
+
+    async def come(self, most: int) -> None:
+        """Come about twice a lease, `most` times at most."""
+        kinds = [self.kill, self.kill, self.freeze, self.freeze, self.end, self.deploy]
+        kinds += [self.step_clock, self.step_all_clocks, self.sleep]
+        if self.locked is not None:
+            kinds += [self.lock, self.lock_for_long, self.fill_disk]
+        for _ in range(self.chance.randint(most // 2, most)):
+            await asyncio.sleep(self.chance.uniform(0.05, 0.8) * self.lease)
+            await self.chance.choice(kinds)()
+
+    async def kill(self) -> None:
+        """Kill one, and start it anew soon."""
+        server = self.chance.choice(self.servers)
+        server.kill()
+        # What was held then may have lost its producer.
+        self.orphans |= set(await _list_held(self.log))
+        await asyncio.sleep(self.chance.uniform(0.0, 0.3))
+        await server.start()
+
+    async def end(self) -> None:
+        """End one with notice."""
+        server = self.chance.choice(self.servers)
+        await server.end()
+        await server.start()
+
+    async def deploy(self) -> None:
+        """End all of them with notice, at once."""
+        await asyncio.gather(*(one.end() for one in self.servers))
+        try:
+            for run_id, epoch in await _list_held(self.log):
+                if (run_id, epoch) not in self.orphans:
+                    raise BrokenPromiseError(f"P6: run {run_id} is held by no process")
+        finally:
+            await asyncio.gather(*(one.start() for one in self.servers))
+
+    async def freeze(self) -> None:
+        """Stop one for up to some leases; it does not know it."""
+        await self._freeze([self.chance.choice(self.servers)])
+
+    async def sleep(self) -> None:
+        """Stop all of them, as when a laptop is closed; the clocks have gone on when they wake."""
+        await self._freeze(self.servers)
+        for server in self.servers:
+            server.set_clock(3600.0)
+
+    async def step_clock(self) -> None:
+        """Set the clock of one by minutes, in either direction."""
+        server = self.chance.choice(self.servers)
+        server.set_clock(self.chance.choice((-1, 1)) * self.chance.uniform(60.0, 1200.0))
+
+    async def step_all_clocks(self) -> None:
+        """Set the clocks of all of them alike."""
+        ahead = self.chance.choice((-1, 1)) * self.chance.uniform(60.0, 1200.0)
+        for server in self.servers:
+            server.set_clock(ahead)
+
+    async def lock(self) -> None:
+        """Have another program write into the file for a moment."""
+        await self._lock(self.chance.uniform(0.01, 0.4))
+
+    async def lock_for_long(self) -> None:
+        """Have another program hold the file for longer than leases last."""
+        await self._lock(self.chance.uniform(1.0, 4.0) * self.lease)
+
+    async def fill_disk(self) -> None:
+        """Leave no room for the files of any of them, for a while."""
+        assert self.locked is not None
+        wal = self.locked.with_name(self.locked.name + "-wal")
+        size = max((one.stat().st_size for one in (self.locked, wal) if one.exists()), default=0)
+        for server in self.servers:
+            server.limit_files(size)
+        try:
+            await asyncio.sleep(self.chance.uniform(0.2, 3.0) * self.lease)
+        finally:
+            for server in self.servers:
+                server.limit_files(resource.RLIM_INFINITY)
+
+    async def _lock(self, seconds: float) -> None:
+        assert self.locked is not None
+        with closing(sqlite3.connect(self.locked, isolation_level=None, timeout=5)) as file:
+            with suppress(sqlite3.OperationalError):
+                file.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(seconds)
+
+    async def _freeze(self, servers: Sequence[Server]) -> None:
+        for server in servers:
             server.process.send_signal(signal.SIGSTOP)
-            try:
-                await asyncio.sleep(chance.uniform(0.05, 2.5) * lease)
-            finally:
+        try:
+            await asyncio.sleep(self.chance.uniform(0.05, 2.5) * self.lease)
+        finally:
+            for server in servers:
                 server.process.send_signal(signal.SIGCONT)
-        elif locked is not None:
-            with closing(sqlite3.connect(locked, isolation_level=None, timeout=5)) as file:
-                with suppress(sqlite3.OperationalError):
-                    file.execute("BEGIN IMMEDIATE")
-                await asyncio.sleep(chance.uniform(0.01, 0.4))
 
 
-async def _check_free(log: RunLog, lease: float, since: float) -> None:
-    """No process lives: what is held was taken by one that was killed, before `since`."""
-    for summary in await log.list_recent(1000):
-        until = summary.run.lease_until
-        if not summary.ended and until > time.time() and until - lease > since:
-            raise BrokenPromiseError(f"P6: run {summary.run.id} is held by no process")
+async def _list_held(log: RunLog) -> list[tuple[str, int]]:
+    """The runs that go on and are held, each with its epoch."""
+    runs = [summary.run for summary in await log.list_recent(1000) if not summary.ended]
+    return [(run.id, run.epoch) for run in runs if not run.is_free]

@@ -24,7 +24,15 @@ from typing import Any, TypeVar
 
 from ...errors import RiverrunError
 from ..errors import RunLogError
-from .opening import Identity, identify, is_busy, open_file, replace_file, translate_error
+from .opening import (
+    Identity,
+    has_no_room,
+    identify,
+    is_busy,
+    open_file,
+    replace_file,
+    translate_error,
+)
 
 logger = logging.getLogger("riverrun.runs")
 
@@ -38,6 +46,9 @@ LOCK_SLICE = 0.1
 # in seconds.
 LOOK_INTERVAL = 0.1
 UPKEEP_INTERVAL = 1.0
+
+# How often a disk that is full is complained of, in seconds.
+COMPLAINT_INTERVAL = 60.0
 
 
 @dataclass(slots=True)
@@ -87,6 +98,7 @@ class File:
         self._closed = False
         self._looked_at = 0.0
         self._kept_up_at = 0.0
+        self._complained_at = -COMPLAINT_INTERVAL
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and return what it returns."""
@@ -254,6 +266,9 @@ class File:
     def _translate(self, error: Exception) -> Exception:
         if not isinstance(error, (sqlite3.Error, OSError)):
             return error
+        if has_no_room(error) and time.monotonic() - self._complained_at > COMPLAINT_INTERVAL:
+            self._complained_at = time.monotonic()
+            logger.error("The disk that holds %s is full. Make room.", self._path)
         translated = translate_error(error, self._path)
         translated.__cause__ = error
         return translated

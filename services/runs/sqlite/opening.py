@@ -221,12 +221,12 @@ def _enter_wal_mode(connection: sqlite3.Connection, busy: float) -> str:
 
 
 def translate_error(error: Exception, path: Path) -> RiverrunError:
-    """What went wrong, in our words. Only a busy file is worth another try."""
+    """What went wrong, in our words. A busy file and a full disk are worth another try."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if isinstance(error, sqlite3.Error) and is_busy(error):
         return RunLogError("The run log is busy.", retry_after_ms=1000)
-    if code == sqlite3.SQLITE_FULL:
-        return SetupError(f"The disk that holds {path} is full. Make room, then ask again.")
+    if has_no_room(error):
+        return RunLogError("The run log has no room left.", retry_after_ms=5000)
     if code == sqlite3.SQLITE_READONLY:
         return SetupError(
             f"{path} cannot be written. Make the file and its directory writable, or set "
@@ -251,6 +251,12 @@ def _opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
         )
     told = translate_error(error, path)
     return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
+
+
+def has_no_room(error: Exception) -> bool:
+    """Whether the disk, or what this process may write of it, is full."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
 
 
 def is_busy(error: sqlite3.Error) -> bool:

@@ -13,7 +13,13 @@ from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import Settings
-from services.streaming import App, Question, handle_request, handle_streaming_request
+from services.streaming import (
+    App,
+    Question,
+    handle_health,
+    handle_request,
+    handle_streaming_request,
+)
 from tests.services.runs.dynamodb.test_table import Service, error, service
 
 __all__ = ["service"]
@@ -65,8 +71,11 @@ async def test_a_file_that_is_no_database(tmp_path: Path, producer: Any, calls: 
     assert (calls, file.read_bytes()) == ([], b"something else" * 100)
 
 
-async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> None:
+async def test_a_full_disk(
+    tmp_path: Path, producer: Any, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was written is read as before, and when there is room it goes on."""
+    monkeypatch.setattr("services.runs.retry.PATIENCE_SECONDS", 0.1)
     app = App(Settings(log=f"sqlite://{tmp_path}/runs.sqlite"))
     kept = await handle_request({"query": "q"}, producer=producer, app=app)
     log = app.log
@@ -78,7 +87,10 @@ async def test_a_full_disk(tmp_path: Path, producer: Any, calls: list[str]) -> N
     while paid < len(calls):  # the last pages fill up with runs, and then there is no more room
         paid = len(calls)
         full = await handle_request({"query": "x" * 8000}, producer=producer, app=app)
-    check_private([{"status": full.status_code, **json.loads(bytes(full.body))}], str(tmp_path))
+    assert (full.status_code, json.loads(bytes(full.body))["code"]) == (503, "overloaded")
+    health = await handle_health(app=app)
+    assert health.status_code == 503
+    assert str(tmp_path) not in bytes(full.body).decode()
     read = await log.read(kept.headers["x-run-id"], 0)
     assert read[-1].terminal
     connection.execute(f"PRAGMA max_page_count={2**30}")
