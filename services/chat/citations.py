@@ -22,6 +22,7 @@ MAX_CHECKED_CHARACTERS = 100_000
 """The rest of a longer answer is not checked."""
 
 _MARK = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_WORD = re.compile(r"\S+")
 _CODE = re.compile(r"(`{3,}).*?\1|`[^`\n]*`", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"”»)]*\s+|\n+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -100,10 +101,28 @@ def _find_place(sentence: str, text: str) -> tuple[int, int] | None:
     """Find where `sentence` stands in `text`, whatever the white space and marks around it."""
     bare = re.sub(r"^(?:[-*] |\| |#+ )+", "", sentence.strip())
     for candidate in (bare, bare.rstrip("."), bare.partition(": ")[2]):
-        words = candidate.split()
-        if words and (place := re.search(r"\s+".join(map(re.escape, words)), text)):
-            return place.span()
+        start = text.find(candidate) if candidate else -1
+        if start >= 0:
+            return start, start + len(candidate)
+        if candidate and (place := _find_across_lines(candidate, text)):
+            return place
     return None
+
+
+def _find_across_lines(sentence: str, text: str) -> tuple[int, int] | None:
+    """Find `sentence` in `text` where only the white space between its words differs."""
+    words = [(found.start(), found.end()) for found in _WORD.finditer(text)]
+    joined = " ".join(text[start:end] for start, end in words)
+    wanted = " ".join(sentence.split())
+    at = joined.find(wanted)
+    if at < 0:
+        return None
+    first = joined.count(" ", 0, at)
+    last = first + wanted.count(" ")
+    start = words[first][0] + at - (joined.rfind(" ", 0, at) + 1)
+    behind = joined.find(" ", at + len(wanted))
+    rest = (behind if behind >= 0 else len(joined)) - (at + len(wanted))
+    return start, words[last][1] - rest
 
 
 def _hide_code_brackets(answer: str) -> str:
@@ -170,7 +189,7 @@ def _find_last_sentence(said: str) -> str:
     return parts[-1] if parts else ""
 
 
-def _collect_words(text: str) -> set[str]:
+def _collect_words(text: str) -> frozenset[str]:
     # Scripts that put no spaces between words are compared by pairs of characters.
     wide = [word for word in split_words(text) if any(map(_is_wide, word))]
     pairs = {word[at : at + 2] for word in wide for at in range(max(1, len(word) - 1))}

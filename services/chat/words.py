@@ -59,13 +59,25 @@ _NARROW = re.compile(
 )
 
 
+class _WithoutMarks(dict[int, int | None]):
+    """A table for `str.translate` that drops combining marks, filled as characters come."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if unicodedata.combining(chr(code)) else code
+        self[code] = kept
+        return kept
+
+
+_WITHOUT_MARKS = _WithoutMarks()
+
+
 def fold(text: str) -> str:
     """Fold case and accents of `text`, so that "Sacré-Cœur" and "sacre-coeur" are equal."""
     text = text.casefold()
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("æ", "ae"))
-    return "".join(c for c in plain if not unicodedata.combining(c)).replace("’", "'")
+    return plain.translate(_WITHOUT_MARKS).replace("’", "'")
 
 
 def split_words(text: str) -> list[str]:
@@ -82,9 +94,11 @@ def stem(word: str) -> str:
     return word
 
 
-def collect_stems(text: str) -> set[str]:
+# The same passages are found again and again, and a question is looked at from many sides.
+@lru_cache(maxsize=1 << 13)
+def collect_stems(text: str) -> frozenset[str]:
     """Collect the stems of the words of `text` that carry meaning."""
-    return {stem(word) for word in split_words(text) if word not in STOP_WORDS}
+    return frozenset(stem(word) for word in split_words(text) if word not in STOP_WORDS)
 
 
 def find_names(question: str) -> list[tuple[str, ...]]:

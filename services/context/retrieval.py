@@ -8,7 +8,7 @@ never computes and a burst of questions waits in line.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..embedding import Embedder
 from ..errors import RiverrunError
@@ -19,9 +19,16 @@ from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 T = TypeVar("T")
 
 MOST_PASSAGES = 20
+
+KNOWN_QUESTIONS = 512
+"""Questions whose vectors are kept: a page offers the same ones to all of its readers."""
 
 NOT_SEARCHED: frozenset[SmallTalk | None] = frozenset(
     {"greeting", "thanks", "goodbye", "about", "joke"}
@@ -37,6 +44,7 @@ class Library:
         self._facts = facts
         self._embedder = embedder
         self._index: OpenIndex | None = None
+        self._vectors: dict[str, NDArray[np.float32]] = {}
         # One thread of our own: it alone opens and asks the index, so neither needs a lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
@@ -55,9 +63,8 @@ class Library:
 
         Raises `SetupError` for what `open_context` could not see without reading everything.
         """
-        # In this order: nothing is paid for an index that cannot be searched with it.
-        await self._run_in_thread(self._ensure_open)
-        await self._embedder.embed(["ready"], "question")
+        await self._open()
+        await self._embed("ready")
 
     async def check(self) -> None:
         """Look whether a remote index is there and made with our model. Asks no model.
@@ -93,10 +100,10 @@ class Library:
         if self._facts is None:
             report(Progress("Opening the documents", 0.0))
         try:
-            index = await self._run_in_thread(self._ensure_open)
+            index = await self._open()
             report(Progress(f"Searching {_count(self.passage_count, 'passage')}", 0.0))
             text = complete(question, previous, index.titles)
-            vector = (await self._embedder.embed([text], "question"))[0]
+            vector = await self._embed(text)
             found = await self._run_in_thread(lambda: index.find(text, vector, top_k))
         except RiverrunError:
             raise
@@ -134,6 +141,26 @@ class Library:
         if self._index is not None:
             self._index.close()
             self._index = None
+
+    async def _open(self) -> OpenIndex:
+        """Return the open index; open it, and the model beside it, at the first question."""
+        if self._index is None and self._facts is not None:
+            # The index fits the model, as far as can be seen: both load at once.
+            opened, _ = await asyncio.gather(
+                self._run_in_thread(self._ensure_open), self._embed("ready")
+            )
+            return opened
+        return await self._run_in_thread(self._ensure_open)
+
+    async def _embed(self, question: str) -> "NDArray[np.float32]":
+        """Return the vector of a question; the last few hundred are known."""
+        known = self._vectors.get(question)
+        if known is None:
+            known = (await self._embedder.embed([question], "question"))[0]
+            self._vectors[question] = known
+            if len(self._vectors) > KNOWN_QUESTIONS:
+                del self._vectors[next(iter(self._vectors))]
+        return known
 
     async def _run_in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -246,7 +246,7 @@ def _weigh_names(subject: Subject, passage: Passage) -> float:
     )
 
 
-def _stems_of(passage: Passage) -> set[str]:
+def _stems_of(passage: Passage) -> frozenset[str]:
     return collect_stems(f"{passage.title} {passage.text}")
 
 

@@ -56,6 +56,10 @@ SELECT row, id, uri, title, document, text, spans FROM passages WHERE source = ?
 """
 
 
+KEPT_NUMBERS = 4_000_000
+"""Numbers of sentence vectors up to which an index keeps them at full precision: 16 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One passage of the index; its number is its row in the array of vectors."""
@@ -88,6 +92,7 @@ class Index:
         self.sections = [title.partition(ARROW)[2].rpartition(ARROW)[2] for title in titles]
         """The innermost heading of each row, empty for what stands under the title alone."""
         self._bounds = (*firsts, manifest.sentences)
+        self._unit_sentences: NDArray[np.float32] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +135,18 @@ class Index:
         query = "SELECT rowid FROM words WHERE words MATCH ?"
         return {row for (row,) in self._sql.execute(query, (_quote(word),))}
 
+    def unit_sentences(self, spans: Sequence[slice]) -> "NDArray[np.float32]":
+        """Return these rows of `sentences` at full precision and of length one.
+
+        Those of a small index are made once and kept; each question would make most of them
+        again.
+        """
+        if self.sentences.size > KEPT_NUMBERS:
+            return _normalize(np.concatenate([self.sentences[span] for span in spans]))
+        if self._unit_sentences is None:
+            self._unit_sentences = _normalize(self.sentences)
+        return np.concatenate([self._unit_sentences[span] for span in spans])
+
     def sentence_rows(self, row: int) -> slice:
         """Return which rows of `sentences` belong to the passage `row`."""
         return slice(self._bounds[row], self._bounds[row + 1])
@@ -154,6 +171,13 @@ def open_index(path: Path) -> Index:
         if connection is not None:
             connection.close()
         raise SetupError(f"The index in {path} is damaged. {AGAIN.format(path=path)}") from error
+
+
+def _normalize(stored: "NDArray[np.float16]") -> "NDArray[np.float32]":
+    vectors: NDArray[np.float32] = stored.astype(np.float32)
+    # Half precision leaves a row a little off its length.
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors
 
 
 def _map_array(path: Path, dtype: str, shape: tuple[int, int]) -> "NDArray[Any]":

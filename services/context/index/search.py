@@ -180,23 +180,15 @@ def _best_sentences(
 ) -> dict[int, float]:
     """Return the highest cosine of any sentence of each row, all rows in one multiplication."""
     spans = [index.sentence_rows(row) for row in rows]
-    similarities = _sentences(index, spans) @ vector
+    similarities = index.unit_sentences(spans) @ vector
     starts = np.cumsum([0, *(span.stop - span.start for span in spans[:-1])])
     highest = np.maximum.reduceat(similarities, starts)
     return {row: float(value) for row, value in zip(rows, highest, strict=True)}
 
 
-def _sentences(index: Index, spans: Sequence[slice]) -> "NDArray[np.float32]":
-    stored = np.concatenate([index.sentences[span] for span in spans])
-    vectors = stored.astype(np.float32)
-    # Half precision leaves a row a little off its length.
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return vectors
-
-
 def _passage(index: Index, row: Row, hit: Hit, vector: "NDArray[np.float32]") -> Passage:
     chunk = row.chunk
-    vectors = _sentences(index, [index.sentence_rows(row.row)])
+    vectors = index.unit_sentences([index.sentence_rows(row.row)])
     similarities = np.clip(vectors @ vector, -1, 1)
     return Passage(
         id=chunk.id,

@@ -1,11 +1,13 @@
 """Citations against passages: true ones stand, planted ones are caught."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chat import citations
-from services.chat.citations import check_citations
+from services.chat.citations import check_citations, find_quotes
 from services.chat.provider import Prompt
 from services.chat.providers.extractive import write_answer
 from services.passages import Passage
@@ -133,3 +135,21 @@ def test_a_huge_answer_is_not_read_to_its_end() -> None:
     found = check_citations("The Louvre holds the Mona Lisa [2]. " * 100_000, PAGES)
     assert found is not None
     assert found.citations < 3000
+
+
+@given(
+    st.lists(st.sampled_from(["one", "two", "Three", "für", "x.y", "𝔘"]), min_size=3, max_size=12),
+    st.lists(st.sampled_from([" ", "\n", "  ", "\n\n"]), min_size=12, max_size=12),
+    st.integers(0, 5),
+    st.integers(1, 6),
+)
+def test_a_quote_is_found_whatever_white_space_its_document_has(
+    words: list[str], gaps: list[str], first: int, count: int
+) -> None:
+    """The place holds the same words as the answer."""
+    text = "".join(word + gap for word, gap in zip(words, gaps, strict=False)) + "end"
+    quoted = words[first : first + count]
+    found = find_quotes(f"{' '.join(quoted)} [1]", (replace(PAGES[0], text=text),))
+    if quoted:
+        ((start, end),) = found[1]
+        assert text[start:end].split() == quoted

@@ -65,6 +65,28 @@ async def test_a_paraphrase_finds_its_passage(library: Library) -> None:
     assert best.vector.shape == (384,)
 
 
+async def test_small_talk_finds_nothing_and_a_question_asked_again_the_same(
+    library: Library,
+) -> None:
+    """Neither loads a thing it does not need."""
+    assert await library.retrieve("Thanks!", 3) == ()
+    asked = "Which vessel went to the Arctic?"
+    first = await library.retrieve(asked, 3)
+    again = await library.retrieve(asked, 3)
+    assert [(one.id, one.score) for one in first] == [(one.id, one.score) for one in again]
+
+
+async def test_a_passage_opens_its_document(library: Library) -> None:
+    """All of its passages, in order; what is not there is none."""
+    (first, *_) = await library.retrieve("Which vessel went to the Arctic?", 1)
+    assert first.has_document
+    document = await library.read_document(first.id)
+    assert document is not None
+    assert (document.title, document.uri) == ("Oslo", "cities/oslo.md")
+    assert first.id in [one.id for one in document.passages]
+    assert await library.read_document("nothing") is None
+
+
 async def test_an_identifier_finds_its_passage(library: Library) -> None:
     """Words that mean nothing to the model still count."""
     (first, *_) = await library.retrieve("E-1042", 3)
