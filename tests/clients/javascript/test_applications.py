@@ -190,3 +190,16 @@ def test_a_page_with_a_module_and_nothing_built(shop: Path, browser: Browser) ->
         page.click("#stop")
         page.wait_for("document.title === 'cancelled'")
         assert (len(wire.questions()), wire.stops()) == (1, ["/api/chat/runs/r1/stop"])
+
+
+@pytest.mark.soak
+def test_an_answer_is_paid_once_while_the_network_flaps(shop: Path) -> None:
+    """Beside `useChat`, which pays each try: the figures of docs/clients.md, in fewer rounds."""
+    report = json.loads(node(shop, "flapping/compare.mjs", "1", "8"))
+    ours, theirs = report["read"]["riverrun"], report["read"]["useChatModelGoesOn"]
+    assert ours["outcome"] == {"whole": 8}
+    assert ours["paidMs"] == report["wholeAnswerMs"] < theirs["paidMs"]
+    assert ours["requests"] <= 6
+    stopped = report["stop"]["riverrun"]
+    assert set(stopped["outcome"]) <= {"cancelled", "stop"}
+    assert stopped["paidMs"] < report["wholeAnswerMs"]
