@@ -1,6 +1,6 @@
 """What the runtime reads from its environment, once, into one frozen object.
 
-The names are Lambda's own, and two of ours; docs/lambda-runtime.md lists them. It is not part
+The names are Lambda's own, and three of ours; docs/lambda-runtime.md lists them. It is not part
 of `services.settings`, because the runtime also runs applications that have no such thing.
 """
 
@@ -18,7 +18,8 @@ class Environment(NamedTuple):
 
     `concurrency` is the number of invocations that run at once in this process, or None in
     the classic mode of one. `keep_alive` sends streamed answers over the line that asks for
-    invocations, instead of over a fresh connection each.
+    invocations, instead of over a fresh connection each. `base_path` is what a custom domain
+    puts in front of the application's own paths.
     """
 
     api: str
@@ -27,6 +28,7 @@ class Environment(NamedTuple):
     runtime_dir: str | None = None
     invoke_mode: InvokeMode = "response_stream"
     keep_alive: bool = False
+    base_path: str = ""
     concurrency: int | None = None
     snap_start: bool = False
     json_logs: bool = False
@@ -60,6 +62,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         runtime_dir=environ.get("LAMBDA_RUNTIME_DIR") or None,
         invoke_mode=cast("InvokeMode", mode),
         keep_alive=keep_alive == "1",
+        base_path=_base_path(environ.get("RIVERRUN_BASE_PATH", "")),
         concurrency=concurrency,
         snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         # Managed Instances mix the lines of many invocations, so they take JSON only.
@@ -68,6 +71,15 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         log_level=environ.get("AWS_LAMBDA_LOG_LEVEL") or None,
         telemetry_fd=_number(environ, "_LAMBDA_TELEMETRY_LOG_FD"),
     )
+
+
+def _base_path(text: str) -> str:
+    path = text.strip("/")
+    if "//" in path or any(mark in path for mark in "?#% "):
+        raise RuntimeSetupError(
+            f"RIVERRUN_BASE_PATH={text!r} must be a path such as /v1, without escapes."
+        )
+    return f"/{path}" if path else ""
 
 
 def _number(environ: Mapping[str, str], name: str) -> int | None:

@@ -89,8 +89,9 @@ def to_prelude(head: Head, *, empty: bool, multi_value: bool) -> bytes:
     """The prelude of a streamed response, delimiter included.
 
     An `empty` body says ``content-length: 0``, without which Function URLs have been seen to
-    wait for a first byte until the timeout; any other Content-Length is dropped, since the
-    fronts only rename it. Repeated headers are joined, or listed under ``multiValueHeaders``
+    wait for a first byte until the timeout, or the length that the application declared (to a
+    HEAD, what a GET would have); any other Content-Length is dropped, since the fronts only
+    rename it. Repeated headers are joined, or listed under ``multiValueHeaders``
     where the front knows them (REST APIs). Raises `wire.PreludeTooLargeError`.
     """
     values: dict[str, list[str]] = {}
@@ -101,7 +102,7 @@ def to_prelude(head: Head, *, empty: bool, multi_value: bool) -> bytes:
         elif name != "content-length":
             values.setdefault(name, []).append(value)
     if empty:
-        values["content-length"] = ["0"]
+        values["content-length"] = [head.first("content-length") or "0"]
     if multi_value:
         repeated = {name: found for name, found in values.items() if len(found) > 1}
         single = {name: found[0] for name, found in values.items() if name not in repeated}

@@ -92,6 +92,7 @@ class InvocationHandler:
         except payloads.PayloadError as error:
             await self._refuse(payload, error)
             return
+        payloads.add_base_path(scope, self._config.environment.base_path)
         scope["aws.event"] = payload
         scope["aws.context"] = context
         scope["riverrun.deadline"] = self._invocation.deadline

@@ -77,6 +77,13 @@ def read(payload: object) -> tuple[Shape, dict[str, Any], bytes]:
     return (shape, *read_request(payload, shape))
 
 
+def add_base_path(scope: dict[str, Any], base_path: str) -> None:
+    """Make a custom domain's `base_path` part of `root_path`, where the path begins with it."""
+    inner = scope["path"].removeprefix(scope["root_path"])
+    if base_path and f"{inner}/".startswith(f"{base_path}/"):
+        scope["root_path"] += base_path
+
+
 def read_request(payload: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], bytes]:
     """The ASGI 3.0 HTTP scope (spec_version 2.4) and the whole body.
 

@@ -81,6 +81,7 @@ async def run_runtime(
     concurrency: int | None = None,
     keep_alive: bool = False,
     clock: Callable[[], float] | None = None,
+    base_path: str = "",
 ) -> AsyncGenerator[RunningRuntime]:
     """Run `app` under the runtime until the block ends, and see it end quietly."""
     async with fake.runtime_api() as api:
@@ -90,6 +91,7 @@ async def run_runtime(
             invoke_mode=mode,
             concurrency=concurrency,
             keep_alive=keep_alive,
+            base_path=base_path,
         )
         application = recognise(app)
         lifespan = LifespanRun(application)

@@ -487,3 +487,29 @@ async def test_a_starlette_application_is_the_same_from_every_host(path: str, me
     assert others[:2] == [reference] * 2
     if method != "HEAD":
         assert others[2] == reference
+
+
+@pytest.mark.anyio
+async def test_a_head_says_the_length_that_a_get_would_have() -> None:
+    """The application's own word; without one, that nothing follows."""
+
+    async def say(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        declared = [(b"content-length", b"5")] if scope["path"] == "/declared" else []
+        await send({"type": "http.response.start", "status": 200, "headers": declared})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with run_runtime(say) as h:
+        for path, length in [("/declared", "5"), ("/", "0")]:
+            call = await h.invoke(http(path, method="HEAD"))
+            assert call.prelude["headers"]["content-length"] == length
+
+
+@pytest.mark.anyio
+async def test_a_base_path_is_no_part_of_the_routes() -> None:
+    """A custom domain puts it in front; it joins the stage in `root_path`."""
+    app = Starlette(routes=[Route("/inner", lambda r: PlainTextResponse(str(r.url)))])
+    async with run_runtime(app, base_path="/v1") as h:
+        assert (await h.invoke(http("/v1/inner"))).content.endswith(b"/v1/inner")
+        assert (await h.invoke(http("/inner"))).prelude["statusCode"] == 200
+        assert (await h.invoke(http("/v1beta/inner"))).prelude["statusCode"] == 404

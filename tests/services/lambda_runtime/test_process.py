@@ -201,6 +201,7 @@ async def test_an_init_error_that_is_refused_changes_nothing(start: Start, answe
     [
         ("RIVERRUN_INVOKE_MODE", "sometimes"),
         ("RIVERRUN_KEEP_ALIVE", "yes"),
+        ("RIVERRUN_BASE_PATH", "/a?b"),
         ("AWS_LAMBDA_MAX_CONCURRENCY", "many"),
     ],
 )
