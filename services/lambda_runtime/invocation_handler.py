@@ -22,7 +22,7 @@ from .head import Head
 from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
 from .json_input import parse_json
-from .outcome import DEADLINE, UNSENT, Outcome, conclude, to_failure
+from .outcome import DEADLINE_FAILURE, UNSENT_FAILURE, Outcome, conclude, to_failure
 from .takeover import TEXT, Takeover, stream_whole
 from .writer import StreamWriter
 
@@ -105,11 +105,11 @@ class InvocationHandler:
         answer = buffered.BufferedAnswer()
         exchange = Exchange(scope, body, answer)
 
-        def timed_out() -> bytes:
+        def encode_timeout() -> bytes:
             late = buffered.write_response(payload, shape, Head(504, TEXT), encode_phrase(504))
             return self._delivery.whole(_to_json(late))
 
-        await self._exchange(exchange, Takeover(self._delivery, self._due(), timed_out))
+        await self._exchange(exchange, Takeover(self._delivery, self._due(), encode_timeout))
         await self._delivery.respond(
             _to_json(buffered.write_response(payload, shape, *answer.result))
         )
@@ -142,11 +142,11 @@ class InvocationHandler:
                     self._delivery,
                     Head(504, TEXT),
                     b"" if scope["method"] == "HEAD" else encode_phrase(504),
-                    DEADLINE,
+                    DEADLINE_FAILURE,
                 ),
                 exchange=exchange,
                 has_begun=lambda: writer.has_begun,
-                finish=lambda: exchange.fail(504, DEADLINE),
+                finish=lambda: exchange.fail(504, DEADLINE_FAILURE),
             )
             if connection.loss is None:
                 await self._exchange(exchange, takeover)
@@ -155,7 +155,7 @@ class InvocationHandler:
                 return
         finally:
             self._delivery.close(connection)
-        await self._delivery.report(UNSENT)
+        await self._delivery.report(UNSENT_FAILURE)
 
     async def _exchange(self, exchange: Exchange, takeover: Takeover) -> None:
         """Run the application over one exchange, and complete what it left incomplete."""
@@ -177,7 +177,7 @@ class InvocationHandler:
         else:
             work = partial(function.call, run, payload, context, self._config.threads)
         due = self._invocation.deadline - FUNCTION_RESERVE
-        takeover = Takeover(self._delivery, due, partial(self._delivery.error, DEADLINE))
+        takeover = Takeover(self._delivery, due, partial(self._delivery.error, DEADLINE_FAILURE))
         outcome = await self._supervise(work, left, self._invocation_scope, takeover)
         if isinstance(outcome.value, tuple):
             await self._delivery.respond(*outcome.value)
@@ -200,9 +200,9 @@ class InvocationHandler:
             takeover = Takeover(
                 self._delivery,
                 self._due(),
-                partial(self._delivery.error, DEADLINE),
+                partial(self._delivery.error, DEADLINE_FAILURE),
                 has_begun=lambda: writer.has_begun,
-                finish=partial(writer.end, failure=DEADLINE),
+                finish=partial(writer.end, failure=DEADLINE_FAILURE),
             )
             outcome = await self._supervise(
                 partial(_send_frames, writer, connection, frames),
@@ -222,7 +222,9 @@ class InvocationHandler:
                 return
         finally:
             self._delivery.close(connection)
-        await self._delivery.report(to_failure(outcome) if connection.is_connected else UNSENT)
+        await self._delivery.report(
+            to_failure(outcome) if connection.is_connected else UNSENT_FAILURE
+        )
 
     # Both
 

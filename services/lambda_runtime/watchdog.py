@@ -20,7 +20,7 @@ SIGN_OF_LIFE = 0.05  # seconds in which a loop that is not blocked runs a callba
 INTERVAL = 0.1  # seconds until a loop that is alive, but late, is asked again
 
 
-class Watched(Protocol):
+class Watchable(Protocol):
     """An invocation whose ending may have to be written from outside.
 
     `due` is when, by the clock of deadlines; the loop itself should have ended it before.
@@ -44,13 +44,13 @@ class Watchdog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._watched: set[Watched] = set()
+        self._watched: set[Watchable] = set()
         self._changed = threading.Condition()
         self._wakes_at = float("-inf")
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def watch(self, one: Watched) -> None:
+    def watch(self, one: Watchable) -> None:
         """Look after `one` until `leave`. Costs next to nothing where deadlines come in order."""
         self._watched.add(one)
         if self._thread is None:
@@ -61,7 +61,7 @@ class Watchdog:
             with self._changed:
                 self._changed.notify()
 
-    def leave(self, one: Watched) -> None:
+    def leave(self, one: Watchable) -> None:
         """It has ended."""
         self._watched.discard(one)
 
@@ -83,7 +83,7 @@ class Watchdog:
                 if not self._closed:
                     self._changed.wait(self._wakes_at - now)
 
-    def _end(self, due: list[Watched]) -> None:
+    def _end(self, due: list[Watchable]) -> None:
         for one in due:
             one.hold()
         if self._answers(SIGN_OF_LIFE):  # it was on its way: the loop's own ending comes

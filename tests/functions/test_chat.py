@@ -32,7 +32,7 @@ def test_both_bases_stream_by_post_and_by_get(server: Server, base: str, method:
     else:
         reply = server.ask(f"{base}?query=What+is+there+in+Paris%3F&streaming=true")
     assert reply.status == 200
-    assert reply.header("Content-Type") == "text/event-stream"
+    assert reply.header("Content-Type") == "text/event-stream; charset=utf-8"
     assert reply.header("Cache-Control") == "no-cache, no-transform"
     assert reply.header("Connection") == "keep-alive"
     assert reply.header("X-Accel-Buffering") == "no"
@@ -116,7 +116,7 @@ def test_ndjson_is_one_object_a_line(server: Server) -> None:
 def test_accept_alone_asks_for_a_stream(server: Server) -> None:
     """Also by GET, as an EventSource does."""
     reply = server.ask("/api/chat?query=Paris", headers={"Accept": "text/event-stream"})
-    assert reply.header("Content-Type") == "text/event-stream"
+    assert reply.header("Content-Type") == "text/event-stream; charset=utf-8"
 
 
 @pytest.mark.parametrize(

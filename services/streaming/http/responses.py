@@ -71,7 +71,7 @@ class StreamingAnswer(StreamingResponse):
         super().__init__(
             body,
             headers={
-                "Content-Type": dialect.content_type,
+                "Content-Type": _with_charset(dialect.content_type),
                 "Cache-Control": "no-cache, no-transform",
                 "Connection": "keep-alive",
                 "X-Accel-Buffering": "no",
@@ -189,3 +189,8 @@ def _make_retry_headers(code: str, retry_after_ms: int | None) -> Mapping[str, s
     if status == 401:
         return {"WWW-Authenticate": "Bearer"}
     return {}
+
+
+def _with_charset(content_type: str) -> str:
+    """`content_type`; text says UTF-8, or `requests` reads an event stream as latin-1."""
+    return f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type

@@ -154,7 +154,7 @@ async def test_a_stream_has_the_headers_that_keep_it_flowing(app: App) -> None:
     assert answer.status == 200
     assert len(run_id) == 32
     assert dict(answer.headers) == {
-        "content-type": "text/event-stream",
+        "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-cache, no-transform",
         "connection": "keep-alive",
         "x-accel-buffering": "no",
