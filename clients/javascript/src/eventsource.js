@@ -9,14 +9,21 @@ import { LostError, RiverrunError } from "./errors.js";
 
 /** @typedef {import("./types.js").WireItem} WireItem */
 
+/** The keys of the questions that were asked. @type {Set<string>} */
+const keys = new Set();
+
 /** @type {import("./types.js").Transport} */
-export async function* eventSourceTransport({ url, body }, { signal }) {
+export async function* eventSourceTransport({ url, body, headers }, { signal }) {
   /** @type {WireItem[]} */
   const heard = [];
   let news = () => {};
   let over = /** @type {Error | null} */ (null);
   let opened = false;
   let last = "";
+  const key = headers["Idempotency-Key"];
+  // It cannot send the key, so the same question again would be another run, and another bill.
+  if (key && keys.has(key)) throw new RiverrunError("The connection was lost before the first event.", { code: "interrupted", retryable: true });
+  if (key) keys.add(key);
   const source = new EventSource(body ? asked(url, body) : url);
   const end = (/** @type {Error} */ why) => {
     over ??= why;
@@ -77,7 +84,8 @@ function isLoose(data) {
 }
 
 /** @type {(url: string, body: string) => string} */
-function asked(url, body) {
+function asked(endpoint, body) {
+  const url = endpoint.replace(/#.*/, "");
   const { metadata, ...rest } = JSON.parse(body);
   const given = Object.entries({ ...rest, resume: 1, metadata: metadata && JSON.stringify(metadata) });
   const parameters = given.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]);

@@ -45,7 +45,7 @@ export async function send({ headers, ...rest }, { fetch, signal, headers: given
   const attempt = async (/** @type {boolean} */ renew) => {
     const more = await given(renew);
     // A POST that follows a redirect loses its body, or hands it to a stranger.
-    return (more || !renew) && fetch(rest.url, { ...rest, headers: { ...headers, ...more }, signal, redirect: "manual", cache: "no-store" });
+    return (more || !renew) && fetch(rest.url, { ...rest, headers: { ...headers, ...more }, signal, redirect: "manual" });
   };
   let response = /** @type {Response} */ (await attempt(false).catch(throwLost));
   if (response.status === 401) response = (await attempt(true).catch(throwLost)) || response;

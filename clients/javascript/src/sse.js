@@ -24,7 +24,9 @@
  */
 export function createParser({ limit = 4_194_304 } = {}) {
   // The parser strips the one leading BOM itself, so that text and bytes are treated alike.
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  // It is made for the first bytes: a host without it reads text.
+  /** @type {TextDecoder | undefined} */
+  let decoder;
   // What does not count at the start of a chunk: the one leading BOM, or the LF of a CRLF cut in two.
   let skipped = /^\uFEFF/;
   let line = "";
@@ -38,7 +40,7 @@ export function createParser({ limit = 4_194_304 } = {}) {
 
   /** @type {(chunk: Uint8Array | string) => Frame[]} */
   function feed(chunk) {
-    const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
+    const text = typeof chunk === "string" ? chunk : (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(chunk, { stream: true });
     /** @type {Frame[]} */
     const events = [];
     if (text === "") return events;

@@ -7,33 +7,33 @@
  * @typedef {Record<string, string>} RequestHeaders
  *
  * @typedef {{
- *   onStatus?: (status: import("./events.js").ChatStatus) => void,
- *   onToken?: (text: string) => void,
- *   onSources?: (sources: import("./events.js").Source[]) => void,
- *   onReset?: (reason: string) => void,
- *   onComplete?: (result: import("./events.js").ChatResponse) => void,
- *   onError?: (error: import("./errors.js").RiverrunError) => void,
- *   onEvent?: (event: import("./events.js").RunEvent) => void,
- *   onOpen?: (runId: string) => void,
- *   onRetry?: (retrying: import("./events.js").RetryNotice) => void,
+ *   onStatus?: ((status: import("./events.js").ChatStatus) => void) | undefined,
+ *   onToken?: ((text: string) => void) | undefined,
+ *   onSources?: ((sources: import("./events.js").Source[]) => void) | undefined,
+ *   onReset?: ((reason: string) => void) | undefined,
+ *   onComplete?: ((result: import("./events.js").ChatResponse) => void) | undefined,
+ *   onError?: ((error: import("./errors.js").RiverrunError) => void) | undefined,
+ *   onEvent?: ((event: import("./events.js").RunEvent) => void) | undefined,
+ *   onOpen?: ((runId: string) => void) | undefined,
+ *   onRetry?: ((retrying: import("./events.js").RetryNotice) => void) | undefined,
  * }} Callbacks
  *
  * @typedef {{
- *   endpoint?: string,
- *   headers?: RequestHeaders | ((why: {unauthorized: boolean}) => RequestHeaders | null | undefined | Promise<RequestHeaders | null | undefined>),
- *   signal?: AbortSignal,
- *   transport?: Transport,
- *   retryPolicy?: Partial<RetryPolicy>,
- *   environment?: Partial<Environment>,
+ *   endpoint?: string | undefined,
+ *   headers?: RequestHeaders | ((why: {unauthorized: boolean}) => RequestHeaders | null | undefined | Promise<RequestHeaders | null | undefined>) | undefined,
+ *   signal?: AbortSignal | undefined,
+ *   transport?: Transport | undefined,
+ *   retryPolicy?: Partial<RetryPolicy> | undefined,
+ *   environment?: Partial<Environment> | undefined,
  * }} ConnectionOptions
  *
  * @typedef {{
- *   sessionId?: string, topK?: number, include?: string[], metadata?: Record<string, string>,
- *   idempotencyKey?: string,
+ *   sessionId?: string | undefined, topK?: number | undefined, include?: string[] | undefined, metadata?: Record<string, string> | undefined,
+ *   idempotencyKey?: string | undefined,
  * }} Question
  *
  * @typedef {Callbacks & ConnectionOptions & Question} StreamOptions
- * @typedef {Callbacks & ConnectionOptions & {after?: number}} JoinOptions
+ * @typedef {Callbacks & ConnectionOptions & {after?: number | undefined}} JoinOptions
  *
  * @typedef {AsyncIterable<import("./events.js").RunEvent> & {
  *   readonly runId: string,
@@ -104,6 +104,6 @@
  *   resume: (runId?: string, more?: StreamOptions) => void,
  * }} Riverrun
  *
- * @typedef {StreamOptions & {id?: string}} RiverrunOptions
+ * @typedef {StreamOptions & {id?: string | undefined}} RiverrunOptions
  */
 export {};

@@ -30,6 +30,27 @@ test("where a response has no body to read in pieces, the answer comes as a whol
   }
 });
 
+test("a host without TextDecoder reads text", async () => {
+  const { TextDecoder } = globalThis;
+  globalThis.TextDecoder = undefined;
+  try {
+    const response = { status: 200, ok: true, headers: new Headers(TYPE), text: async () => whole };
+    assert.deepEqual(await read(stream("Why?", { environment: { fetch: async () => response } })), everything);
+  } finally {
+    globalThis.TextDecoder = TextDecoder;
+  }
+});
+
+test("a request asks fetch for nothing that some hosts refuse", async () => {
+  // Cloudflare's workers throw for `cache`, `credentials` and `mode`.
+  const known = ["method", "url", "headers", "body", "signal", "redirect", "keepalive"];
+  const fetch = async (_, init) => {
+    for (const name of Object.keys(init)) if (!known.includes(name)) throw new TypeError(`${name} is not implemented`);
+    return new Response(whole, { headers: TYPE });
+  };
+  assert.deepEqual(await read(stream("Why?", { environment: { fetch } })), everything);
+});
+
 test("without crypto a question has a key all the same, and each its own", async () => {
   const { crypto } = globalThis;
   Object.defineProperty(globalThis, "crypto", { value: undefined, configurable: true });

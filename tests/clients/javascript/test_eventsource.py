@@ -143,6 +143,14 @@ def test_a_question_without_an_event_is_not_asked_again(page: Page) -> None:
         assert lines(wire) == [QUESTION]
 
 
+def test_a_question_whose_answer_stays_silent_is_not_asked_again(page: Page) -> None:
+    """The browser cannot send the key: the same question would be another run."""
+    with serve(says(1, 0, hold="never"), CLIENT) as wire:
+        error = read(page, wire, silence=700)["error"]
+        assert (error["code"], error["retryable"]) == ("interrupted", True)
+        assert lines(wire) == [QUESTION]
+
+
 @pytest.mark.parametrize("status", [503, 429, 401, 404, 422, 204])
 def test_a_refused_question_is_an_error(page: Page, status: int) -> None:
     """CR03: which status it was the browser does not tell."""
