@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .. import aws
+from ..aws_errors import classify, code_of
 from ..errors import RiverrunError, SetupError
 from ..json_input import parse_json
 from .bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
@@ -28,20 +29,6 @@ READ_TIMEOUT = 20.0  # seconds
 
 # A person waits for a question; an ingest has time to wait until a quota lets it go on.
 TRIES: dict[Kind, int] = {"question": 3, "passage": 8}
-
-_BUSY = frozenset(
-    {"ThrottlingException", "TooManyRequestsException", "ServiceQuotaExceededException"}
-)
-_REFUSED = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "InvalidSignatureException",
-        "ResourceNotFoundException",
-        "UnrecognizedClientException",
-        "ValidationException",
-    }
-)
 
 
 def open_bedrock(model: str | None, dimension: int | None) -> "BedrockEmbedder":
@@ -140,7 +127,6 @@ class BedrockEmbedder:
 def _translate_error(error: Exception, model: str) -> RiverrunError:
     """Put what boto3 raised into our words."""
     from botocore.exceptions import (
-        ClientError,
         ConnectTimeoutError,
         NoCredentialsError,
         ReadTimeoutError,
@@ -153,13 +139,14 @@ def _translate_error(error: Exception, model: str) -> RiverrunError:
             "RIVERRUN_EMBEDDING=bedrock needs AWS credentials. Set AWS_PROFILE, or the keys of an"
             " account."
         )
-    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
-    if code in _REFUSED:
+    code = code_of(error)
+    refusal = classify(code)
+    if refusal in ("missing", "credentials") or code == "ValidationException":
         return SetupError(
             f"Bedrock refuses to embed with {model} ({code}). Ask for access to the model in this"
             " Region, allow bedrock:InvokeModel on it, and check AWS_DEFAULT_REGION."
         )
-    if code in _BUSY:
+    if refusal == "throttled":
         return EmbeddingError(
             "The embedding service is busy.", code="provider_throttled", hint=LATER
         )

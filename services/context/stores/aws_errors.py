@@ -3,36 +3,16 @@
 Its exceptions come in here and none goes out; what they say stays their cause, for the log.
 """
 
+from ...aws_errors import classify, code_of
 from ...errors import RiverrunError, SetupError
 from .store import RetrievalError
 
 UNAVAILABLE = "The documents cannot be reached at the moment."
 
-_MISSING = frozenset(
-    {"NoSuchBucket", "NoSuchKey", "404", "NotFoundException", "NoSuchVectorBucket"}
-)
-_FORBIDDEN = frozenset(
-    {
-        "403",
-        "AccessDenied",
-        "AccessDeniedException",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-
-
-def code_of(error: Exception) -> str:
-    """Return the service's own code of a failure; empty when there is none."""
-    response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
-
 
 def is_missing(error: Exception) -> bool:
     """Tell whether what was asked for is not there."""
-    return code_of(error) in _MISSING
+    return classify(code_of(error)) == "missing"
 
 
 def translate_error(error: Exception, place: str, action: str) -> RiverrunError:
@@ -42,7 +22,7 @@ def translate_error(error: Exception, place: str, action: str) -> RiverrunError:
     again = f"Make it: make ingest DOCS=<your documents> INDEX={place}"
     if is_missing(error):
         return SetupError(f"There is no index in {place}. {again}")
-    if code_of(error) in _FORBIDDEN:
+    if classify(code_of(error)) == "credentials":
         return SetupError(
             f"{place} is not there, or these credentials may not {action}. Allow it, or: {again}"
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import aws
+from ...aws_errors import code_of
 from ...errors import SetupError
 from ...json_input import parse_json
 from ..index.manifest import (
@@ -28,7 +29,7 @@ from ..index.manifest import (
     check_sizes,
     parse_manifest,
 )
-from .aws_errors import code_of, is_missing, translate_error
+from .aws_errors import is_missing, translate_error
 from .folder import OpenFiles
 from .store import Facts, read_facts
 

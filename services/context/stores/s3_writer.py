@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import aws
+from ...aws_errors import code_of
 from ...errors import SetupError
 from ..index.manifest import (
     MANIFEST,
@@ -20,7 +21,7 @@ from ..index.manifest import (
     parse_manifest,
     read_manifest,
 )
-from .aws_errors import code_of, is_missing, translate_error
+from .aws_errors import is_missing, translate_error
 from .s3 import Location, read_remote
 
 SWEPT_AFTER = timedelta(hours=1)

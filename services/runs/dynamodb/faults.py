@@ -8,50 +8,15 @@ none goes out.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...aws_errors import classify
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
 
 Item = dict[str, Any]
 """Attribute name -> typed value, as DynamoDB spells it: ``{"S": "text"}``."""
 
-_BUSY_CODES = frozenset(
-    {
-        "InternalServerError",
-        "ItemCollectionSizeLimitExceededException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "ReplicatedWriteConflictException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "ThrottlingException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
 _BUSY_REASONS = frozenset(
     {"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-)
-_CREDENTIAL_CODES = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
 )
 
 
@@ -81,18 +46,19 @@ def _of_response(response: Mapping[str, Any], table: str) -> Exception:
     if code == "TransactionCanceledException":
         return _of_transaction(response.get("CancellationReasons") or ())
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _BUSY_CODES or code.startswith("Throttl") or status >= 500 or status == 429:
+    if classify(code, status) in ("throttled", "unavailable"):
         return _busy()
     return _of_setup(code, table)
 
 
 def _of_setup(code: str, table: str) -> RiverrunError:
-    if code in ("ResourceNotFoundException", "TableNotFoundException"):
+    refusal = classify(code)
+    if refusal == "missing":
         return SetupError(
             f"There is no DynamoDB table {table!r} in this region and account. Deploy the template,"
             " or set RIVERRUN_LOG to the table's name and AWS_REGION to its region."
         )
-    if code in _CREDENTIAL_CODES:
+    if refusal == "credentials":
         return SetupError(
             f"AWS refused the credentials for the DynamoDB table {table!r} ({code}). Check the "
             "role or keys, their rights on the table, and this machine's clock."
