@@ -71,11 +71,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the answer cost: tokens in and out, and US dollars where a price is known."""
+    """What the answer cost: tokens in and out, and US dollars where a price is known.
+
+    `reasoning_tokens` of the output were thought and not said; None where none are known.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

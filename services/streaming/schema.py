@@ -51,11 +51,15 @@ class ChatSource(_Wire):
 
 
 class ChatUsage(_Wire):
-    """Tokens in and out, and US dollars where a price is known."""
+    """Tokens in and out, and US dollars where a price is known.
+
+    `reasoningTokens` of the output were thought and not said.
+    """
 
     input_tokens: int
     output_tokens: int
     cost_usd: float | None = None
+    reasoning_tokens: int | None = None
 
 
 class ChatUnmatched(_Wire):

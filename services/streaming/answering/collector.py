@@ -30,7 +30,13 @@ class AnswerCollector:
         said = bytearray(question.so_far.encode())
         if usage is None:
             return cls(said)
-        return cls(said, Bill(usage.input_tokens, usage.output_tokens, usage.cost_usd), usage)
+        spent = Bill(
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cost_usd,
+            reasoning_tokens=usage.reasoning_tokens or 0,
+        )
+        return cls(said, spent, usage)
 
     def take_text(self) -> str:
         """Return the text, and hold it no longer."""
@@ -59,5 +65,6 @@ class AnswerCollector:
             input_tokens=total.input_tokens,
             output_tokens=total.output_tokens,
             cost_usd=total.cost_usd,
+            reasoning_tokens=total.reasoning_tokens or None,
         )
         return UsageEvent(self.usage)
