@@ -32,8 +32,8 @@ SECONDS = 3.0
 def tables() -> list[Table]:
     """Appends a second, and capacity units an answer."""
     found = [asyncio.run(_appends())]
-    if dynamodb_local.missing() is None:
-        with dynamodb_local.running() as address:
+    if dynamodb_local.missing_reason() is None:
+        with dynamodb_local.run_server() as address:
             found.append(asyncio.run(_capacity(address)))
     return found
 

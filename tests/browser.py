@@ -191,7 +191,7 @@ class Browser:
             if "id" in message:
                 self._answers[message["id"]] = message
             elif page := self._pages.get(message.get("sessionId", "")):
-                page.heard(message["method"], message["params"])
+                page.note_event(message["method"], message["params"])
             self._news.notify_all()
 
     def _last_words(self) -> str:
@@ -340,7 +340,7 @@ class Page:
             if not node.get("ignored") and "role" in node
         ]
 
-    def heard(self, method: str, params: Mapping[str, Any]) -> None:
+    def note_event(self, method: str, params: Mapping[str, Any]) -> None:
         """Take note of an event of the DevTools protocol."""
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])

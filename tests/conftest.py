@@ -103,7 +103,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         socket.getaddrinfo,
     )
 
-    def guarded(real: Any) -> Any:
+    def guard(real: Any) -> Any:
         def call(self: socket.socket, address: Any) -> Any:
             if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address):
                 raise NetworkReachedError(f"a test tried to reach {address!r}")
@@ -117,6 +117,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
             raise NetworkReachedError(f"a test tried to look up {name!r}")
         return lookup(host, *args, **kwargs)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded(connect))
-    monkeypatch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
+    monkeypatch.setattr(socket.socket, "connect", guard(connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guard(connect_ex))
     monkeypatch.setattr(socket, "getaddrinfo", guarded_lookup)

@@ -14,7 +14,7 @@ from riverrun_client import AsyncClient, AsyncStream, Client, RiverrunError, Str
 from tests.browser import Browser, Page
 from tests.clients.javascript.installed import BIN, SUITES, needs_packages
 from tests.clients.python.both import PLAIN
-from tests.clients.transcripts import QUESTION, TRANSCRIPTS, playing
+from tests.clients.transcripts import QUESTION, TRANSCRIPTS, play_transcript
 from tests.netlify.visits import LAST, ask, becomes
 from tests.netlify.wire import Wire
 
@@ -33,7 +33,7 @@ def test_the_blocking_python_client(transcript: dict[str, Any]) -> None:
     """A stop comes from the loop, or from another thread while the answer is awaited."""
     after = transcript.get("stop", {}).get("after", "")
     with (
-        playing(transcript) as (scene, wire),
+        play_transcript(transcript) as (scene, wire),
         httpx2.Client(**PLAIN) as http,
         Client(scene.url, http=http, sleep=lambda _: None, random=lambda: 0.0) as client,
     ):
@@ -74,7 +74,7 @@ def stop(stream: Stream, wire: Wire, seen: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=NAMES)
 def test_the_async_python_client(transcript: dict[str, Any]) -> None:
     """The same, with a task in the thread's place."""
-    with playing(transcript) as (scene, wire):
+    with play_transcript(transcript) as (scene, wire):
         after = transcript.get("stop", {}).get("after", "")
         scene.check(asyncio.run(play(scene.url, wire, after)))
 
@@ -137,7 +137,7 @@ def finish(seen: dict[str, Any], stream: Any) -> dict[str, Any]:
 def test_the_javascript_client(kind: str) -> None:
     """The core, and the hook in React: all transcripts in one process of Node."""
     with ExitStack() as stack:
-        scenes = [stack.enter_context(playing(transcript))[0] for transcript in TRANSCRIPTS]
+        scenes = [stack.enter_context(play_transcript(transcript))[0] for transcript in TRANSCRIPTS]
         told = [{"url": scene.url, "stop": scene.transcript.get("stop")} for scene in scenes]
         done = subprocess.run(
             [str(BIN / "node"), "transcripts.mjs", kind],
@@ -167,7 +167,7 @@ def test_the_page(page: Page) -> None:
     for transcript in TRANSCRIPTS:
         if "page" in transcript.get("except", []):
             continue
-        with playing(transcript) as (scene, wire):
+        with play_transcript(transcript) as (scene, wire):
             page.open(scene.url)
             page.evaluate("Math.random = () => 0")
             ask(page, QUESTION)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.netlify.wire import Asked, Exchange, Wire, serve
+from tests.netlify.wire import Exchange, PageRequest, Wire, serve
 
 TABLE: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "corpus" / "transcripts.json").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ class Scene:
 
     transcript: dict[str, Any]
     url: str = ""
-    asked: list[tuple[str, Asked]] = field(default_factory=list)
+    asked: list[tuple[str, PageRequest]] = field(default_factory=list)
     stops: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -142,7 +142,7 @@ def _bounds(said: dict[str, Any]) -> tuple[int, int]:
 
 
 @contextmanager
-def playing(transcript: dict[str, Any]) -> Iterator[tuple[Scene, Wire]]:
+def play_transcript(transcript: dict[str, Any]) -> Iterator[tuple[Scene, Wire]]:
     """A server that plays this transcript; it serves the page too."""
     scene = Scene(transcript)
     with serve(scene.answer) as wire:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from deploy.package import Plan, build
 from deploy.package.target import Target, read_platform
 from emulator.function import Options
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = (
@@ -108,10 +108,10 @@ def write_wrapper(path: Path, interpreter: str) -> Path:
 
 
 @contextmanager
-def serve(template: Path, python: str) -> Iterator[Running]:
+def serve(template: Path, python: str) -> Iterator[RunningCloud]:
     """The functions of a template in processes of this interpreter."""
     assert Options().python == sys.executable
-    with running(template, concurrency=8, options={"python": python}, watch=False) as cloud:
+    with run_cloud(template, concurrency=8, options={"python": python}, watch=False) as cloud:
         yield cloud
 
 

@@ -307,7 +307,7 @@ HARMLESS: dict[str, Change] = {
 }
 
 
-def changed(change: Change) -> dict[str, Any]:
+def change_template(change: Change) -> dict[str, Any]:
     """A copy of our template with one change."""
     document = copy.deepcopy(DOCUMENT)
     change(document)
@@ -319,7 +319,7 @@ def changed(change: Change) -> dict[str, Any]:
 def test_a_template_that_was_made_worse_is_found(name: str) -> None:
     """By the rule that is for it."""
     rule, change = MUTANTS[name]
-    document = changed(change)
+    document = change_template(change)
     assert any(
         finding
         for parameters in choices(document)
@@ -330,7 +330,7 @@ def test_a_template_that_was_made_worse_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_template_that_is_as_good_is_let_through(name: str) -> None:
     """A false alarm teaches to ignore the next one."""
-    document = changed(HARMLESS[name])
+    document = change_template(HARMLESS[name])
     stacks = [resolve(document, parameters) for parameters in choices(document, 12)]
     assert [found for stack in stacks for rule in RULES.values() for found in rule(stack)] == []
 

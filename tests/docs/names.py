@@ -35,7 +35,8 @@ NOUNS_AND_VERBS = split_words(
     answering anything bed billing bring bytecode ceiling embed embedding encoding everything
     exceed feed formatting grounding heading ingest king mapping need nothing opening pacing
     packing ping pricing proceed read recording recordings ring seed setting settings shed sibling
-    sling speed spelling spring streaming string swing thing tuning warning wing wiring wording
+    sling speed spelling spring streaming string succeed swing thing tuning warning wing wiring
+    wording
     """
 )
 # What the standard library calls the same thing; a wrapper has to call it so too.

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from services.settings import ROOT, Settings
 from services.streaming import App, set_default_app
-from tests.emulator.support import ask, running
+from tests.emulator.support import ask, run_cloud
 
 MANUAL = (ROOT / "docs" / "your-own-function.md").read_text("utf-8")
 STEPS = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
@@ -66,7 +66,7 @@ def test_a_file_and_its_stanza_are_served_by_the_emulator(tmp_path: Path) -> Non
     (tmp_path / "template.yaml").write_text(
         template.replace("\nResources:\n", f"\nResources:\n{STANZA}\n", 1)
     )
-    with running(tmp_path / "template.yaml") as cloud:
+    with run_cloud(tmp_path / "template.yaml") as cloud:
         for address in ("/api/echo", "/.netlify/functions/echo"):
             got = ask(f"{cloud.url('netlify')}{address}?query=one+two&streaming=true")
             assert b'"answer":"one two "' in got.body

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import ROOT
-from tests.functions.serving import Server, serving
+from tests.functions.serving import Server, run_server
 
 HERE = Path(__file__).parent
 NODE = HERE / "node_modules" / "node" / "bin" / "node"
@@ -45,7 +45,7 @@ def server(
         "RIVERRUN_LOG": "sqlite://",
         "RIVERRUN_DATA_DIR": str(home / "data"),
     }
-    with serving(environ, request.param) as running:
+    with run_server(environ, request.param) as running:
         yield running
 
 

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.support import Gate, Running, running
+from tests.emulator.support import Gate, RunningCloud, run_cloud
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Running]:
+def cloud() -> Iterator[RunningCloud]:
     """One process per function, many invocations at once."""
-    with running() as started:
+    with run_cloud() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def classic() -> Iterator[Running]:
+def classic() -> Iterator[RunningCloud]:
     """One invocation per sandbox, frozen in between."""
-    with running(concurrency=None) as started:
+    with run_cloud(concurrency=None) as started:
         yield started
 
 

@@ -27,7 +27,7 @@ TEMPLATE = FUNCTIONS / "template.yaml"
 
 
 @dataclass
-class Running:
+class RunningCloud:
     """A cloud in its thread."""
 
     cloud: Cloud
@@ -54,29 +54,29 @@ class Running:
         self.loop.call_soon_threadsafe(run)
         assert done.wait(10)
 
-    def logged(self, text: str) -> list[str]:
+    def log_lines(self, text: str) -> list[str]:
         """The log lines that contain `text`."""
         return [line for line in list(self.lines) if text in line]
 
 
 @contextlib.contextmanager
-def running(
+def run_cloud(
     template: Path = TEMPLATE, *, concurrency: int | None = 64, **more: Any
-) -> Iterator[Running]:
+) -> Iterator[RunningCloud]:
     """A cloud on free ports; without `concurrency` it is the classic one."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("RIVERRUN_")}
     environ |= more.pop("environ", {})
     options = Options(concurrency=concurrency, environ=environ)
     options = replace(options, **more.pop("options", {}))
     plan = Plan(template=template, port=0, options=options, **more)
-    started: list[Running | BaseException] = []
+    started: list[RunningCloud | BaseException] = []
     ready = threading.Event()
     lines: list[str] = []
 
     async def live() -> None:
         stop = asyncio.Event()
         async with open_cloud(plan, lambda name, line: lines.append(f"{name} {line}")) as cloud:
-            started.append(Running(cloud, asyncio.get_running_loop(), stop, lines))
+            started.append(RunningCloud(cloud, asyncio.get_running_loop(), stop, lines))
             ready.set()
             await stop.wait()
 

@@ -21,7 +21,7 @@ TRAILERS = st.lists(
 )
 
 
-def encoded(chunks: list[bytes], trailers: list[tuple[str, str]]) -> bytes:
+def encode_chunks(chunks: list[bytes], trailers: list[tuple[str, str]]) -> bytes:
     body = b"".join(b"%X\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     fields = "".join(f"{name}: {value}\r\n" for name, value in trailers)
     return body + b"0\r\n" + fields.encode() + b"\r\n"
@@ -56,7 +56,7 @@ def test_any_cut_of_the_bytes_gives_what_h11_gives(
     chunks: list[bytes], trailers: list[tuple[str, str]], rest: bytes, data: st.DataObject
 ) -> None:
     """Whole, byte by byte, or cut anywhere; what follows the body is left alone."""
-    wire = encoded(chunks, trailers)
+    wire = encode_chunks(chunks, trailers)
     expected = (*theirs(wire), rest)
     assert ours([wire + rest]) == expected
     assert ours([bytes([byte]) for byte in wire] + [rest]) == expected

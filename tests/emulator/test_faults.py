@@ -6,38 +6,38 @@ from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import Fault, Faults, parse_faults
 
 
-def struck(faults: Faults, front: str = "netlify", path: str = "/api/chat") -> list[str]:
+def take_kinds(faults: Faults, front: str = "netlify", path: str = "/api/chat") -> list[str]:
     return [fault.kind for fault in faults.take(front=front, function="chat", path=path)]
 
 
 def test_a_fault_strikes_once_unless_told_otherwise() -> None:
     """`skip` spares the first, `times` counts, none means always."""
     faults = Faults([Fault(kind="cut")])
-    assert [struck(faults) for _ in range(3)] == [["cut"], [], []]
+    assert [take_kinds(faults) for _ in range(3)] == [["cut"], [], []]
     faults = Faults([Fault(kind="cut", skip=1, times=2)])
-    assert [struck(faults) for _ in range(5)] == [[], ["cut"], ["cut"], [], []]
+    assert [take_kinds(faults) for _ in range(5)] == [[], ["cut"], ["cut"], [], []]
     faults = Faults([Fault(kind="cut", times=None)])
-    assert [struck(faults) for _ in range(3)] == [["cut"]] * 3
+    assert [take_kinds(faults) for _ in range(3)] == [["cut"]] * 3
 
 
 def test_a_fault_strikes_where_it_is_meant() -> None:
     """Globs for front, function and path; a request elsewhere does not use it up."""
     faults = Faults([Fault(kind="cut", front="rest-*", path="/api/*", function="c?at")])
-    assert struck(faults) == []
-    assert struck(faults, front="rest-api", path="/other") == []
-    assert struck(faults, front="rest-api") == ["cut"]
+    assert take_kinds(faults) == []
+    assert take_kinds(faults, front="rest-api", path="/other") == []
+    assert take_kinds(faults, front="rest-api") == ["cut"]
 
 
 def test_several_faults_strike_together_in_their_order() -> None:
     """A stream can be split and then cut."""
     faults = Faults(parse_faults(b'[{"kind": "split", "size": 3}, {"kind": "cut", "at": 7}]'))
-    assert struck(faults) == ["split", "cut"]
+    assert take_kinds(faults) == ["split", "cut"]
 
 
 def test_a_runtimes_request_is_refused_by_its_name() -> None:
     """The fronts do not see such a rule."""
     faults = Faults([Fault(kind="refuse", to="next", status=0, function="chat")])
-    assert struck(faults) == []
+    assert take_kinds(faults) == []
     assert faults.refusal("other", "next") is None
     assert faults.refusal("chat", "response") is None
     assert faults.refusal("chat", "next") == 0

@@ -9,7 +9,16 @@ from urllib.parse import quote
 import pytest
 
 from emulator.faults import Fault
-from tests.emulator.support import FUNCTIONS, Gate, Running, ask, raw, read_until, reset, running
+from tests.emulator.support import (
+    FUNCTIONS,
+    Gate,
+    RunningCloud,
+    ask,
+    raw,
+    read_until,
+    reset,
+    run_cloud,
+)
 from tests.emulator.test_function import write_template
 from tests.emulator.test_invoke_api import wait_for
 
@@ -20,18 +29,18 @@ STREAMING = ("netlify", "url chat", "rest")
 PREFIX = {"netlify": "/api/chat", "url chat": "/", "rest": "/api/chat"}
 
 
-def at(cloud: Running, front: str) -> str:
+def at(cloud: RunningCloud, front: str) -> str:
     return cloud.url(front) + PREFIX[front]
 
 
-def echo(cloud: Running, front: str, path: str = "", **more: Any) -> Any:
+def echo(cloud: RunningCloud, front: str, path: str = "", **more: Any) -> Any:
     """What the function was given."""
     return ask(at(cloud, front) + path, {"echo": 1}, **more).json["payload"]
 
 
 @pytest.mark.parametrize("front", STREAMING)
 def test_the_client_reads_a_frame_before_the_next_is_written(
-    cloud: Running, gate: Gate, front: str
+    cloud: RunningCloud, gate: Gate, front: str
 ) -> None:
     """No front holds a byte back: each frame is read, and only then is the next released."""
     order = {"say": ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"], "gate": gate.port}
@@ -46,7 +55,7 @@ def test_the_client_reads_a_frame_before_the_next_is_written(
 
 
 @pytest.mark.parametrize("front", STREAMING)
-def test_status_headers_and_cookies_come_from_the_prelude(cloud: Running, front: str) -> None:
+def test_status_headers_and_cookies_come_from_the_prelude(cloud: RunningCloud, front: str) -> None:
     """Status, headers, one Set-Cookie line each; what belongs to the hop is renamed or dropped."""
     prelude = {
         "statusCode": 418,
@@ -69,7 +78,7 @@ def test_status_headers_and_cookies_come_from_the_prelude(cloud: Running, front:
     ("status", "method"), [(204, "GET"), (304, "GET"), (200, "HEAD"), (302, "GET"), (200, "GET")]
 )
 def test_an_answer_without_a_body_ends_at_once(
-    cloud: Running, front: str, status: int, method: str
+    cloud: RunningCloud, front: str, status: int, method: str
 ) -> None:
     """No body, no waiting, and the connection can be used again."""
     got = ask(at(cloud, front), {"prelude": {"statusCode": status}}, method=method)
@@ -92,13 +101,13 @@ def test_an_answer_without_a_body_ends_at_once(
     ],
 )
 def test_what_is_no_answer_gets_the_fronts_own_error(
-    cloud: Running, front: str, status: int, order: dict[str, Any]
+    cloud: RunningCloud, front: str, status: int, order: dict[str, Any]
 ) -> None:
     """502 from a function URL, 500 from a REST API: the function's fault, said once."""
     assert ask(at(cloud, front), order).status == status
 
 
-def test_a_rest_api_takes_four_keys_and_nothing_else(cloud: Running) -> None:
+def test_a_rest_api_takes_four_keys_and_nothing_else(cloud: RunningCloud) -> None:
     """A function URL forgives an unknown key and a missing prelude; a REST API does neither."""
     odd = {"prelude": {"statusCode": 200, "body": "x"}, "say": ["y"]}
     assert ask(at(cloud, "rest"), odd).status == 500
@@ -112,14 +121,14 @@ def test_a_rest_api_takes_four_keys_and_nothing_else(cloud: Running) -> None:
 @pytest.mark.parametrize("front", STREAMING)
 @pytest.mark.parametrize("order", [{"exit": "after"}, {"cut": True}])
 def test_a_function_that_dies_truncates_the_answer(
-    cloud: Running, front: str, order: dict[str, Any]
+    cloud: RunningCloud, front: str, order: dict[str, Any]
 ) -> None:
     """The last chunk is missing: a client that looks can see it."""
     got = ask(at(cloud, front), {"say": ["so far"], **order})
     assert (got.status, got.body, got.whole) == (200, b"so far", False)
 
 
-def test_trailers_do_not_reach_a_browser(cloud: Running) -> None:
+def test_trailers_do_not_reach_a_browser(cloud: RunningCloud) -> None:
     """An error after the first byte ends the body properly; only SDK callers hear of it."""
     got = ask(at(cloud, "url chat"), {"say": ["x"], "trouble": "late"})
     assert (got.body, got.whole) == (b"x", True)
@@ -128,10 +137,10 @@ def test_trailers_do_not_reach_a_browser(cloud: Running) -> None:
 @pytest.mark.parametrize("front", STREAMING)
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_the_function_is_not_told_that_the_client_left(
-    cloud: Running, front: str, how: str
+    cloud: RunningCloud, front: str, how: str
 ) -> None:
     """It runs to its end and gets its 202."""
-    before = len(cloud.logged("stream said 202"))
+    before = len(cloud.log_lines("stream said 202"))
     order = quote('{"count": 40, "gap": 0.005, "report": 1}')
     sock = raw(cloud.url(front), f"{PREFIX[front]}?do={order}")
     read_until(sock, b"data: 1\n\n")
@@ -139,21 +148,21 @@ def test_the_function_is_not_told_that_the_client_left(
         sock.close()
     else:
         reset(sock)
-    wait_for(lambda: len(cloud.logged("stream said 202")) > before)
+    wait_for(lambda: len(cloud.log_lines("stream said 202")) > before)
 
 
-def test_a_timeout_truncates_the_stream(cloud: Running) -> None:
+def test_a_timeout_truncates_the_stream(cloud: RunningCloud) -> None:
     """The function is stopped in mid-answer."""
     got = ask(cloud.url("url brief"), {"say": ["a", "b"], "gap": 5})
     assert (got.status, got.body, got.whole) == (200, b"a", False)
 
 
-def test_a_timeout_before_the_first_byte_is_a_502(cloud: Running) -> None:
+def test_a_timeout_before_the_first_byte_is_a_502(cloud: RunningCloud) -> None:
     """There is still a status to give."""
     assert ask(cloud.url("url brief"), {"hang": 5}).status == 502
 
 
-def test_payload_2_holds_the_request(cloud: Running) -> None:
+def test_payload_2_holds_the_request(cloud: RunningCloud) -> None:
     """Raw path and query as sent, cookies apart, repeated values joined."""
     got = ask(
         cloud.url("url chat") + "/a%2Fb?x=1&x=2&y=",
@@ -179,7 +188,7 @@ def test_payload_2_holds_the_request(cloud: Running) -> None:
     assert got["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
 
 
-def test_bytes_that_are_not_text_travel_as_base64(cloud: Running) -> None:
+def test_bytes_that_are_not_text_travel_as_base64(cloud: RunningCloud) -> None:
     """By content type, and whenever JSON could not hold them."""
     url = cloud.url("url chat")
     form = ask(
@@ -197,7 +206,7 @@ def test_bytes_that_are_not_text_travel_as_base64(cloud: Running) -> None:
     assert "body" not in ask(url, {"echo": 1}).json["payload"]
 
 
-def test_payload_1_holds_the_request(cloud: Running) -> None:
+def test_payload_1_holds_the_request(cloud: RunningCloud) -> None:
     """Original header names, decoded values, the route and its parameter; nulls where empty."""
     got = ask(
         cloud.url("rest") + "/Prod/api/chat/runs/a%20b?x=1&x=%C3%BC",
@@ -217,7 +226,7 @@ def test_payload_1_holds_the_request(cloud: Running) -> None:
     assert got["stageVariables"] is None
 
 
-def test_payload_1_says_who_forwarded_the_request(cloud: Running) -> None:
+def test_payload_1_says_who_forwarded_the_request(cloud: RunningCloud) -> None:
     """An application makes its redirects from them; what a client claims is kept."""
     url = cloud.url("rest") + "/api/chat"
     got = ask(url, {"echo": 1}, headers=[("x-forwarded-for", "192.0.2.1")]).json["payload"]
@@ -250,7 +259,7 @@ def test_a_catch_all_route_does_not_hide_the_stage(tmp_path: Path) -> None:
     """The stage is stripped before it; a route that is written with it is not."""
     template = tmp_path / "template.yaml"
     template.write_text(CATCH_ALL.replace("FUNCTIONS", str(FUNCTIONS)))
-    with running(template) as cloud:
+    with run_cloud(template) as cloud:
         base = cloud.url("rest")
         for path, inner in [
             ("/Prod/a/b", "/a/b"),
@@ -261,7 +270,7 @@ def test_a_catch_all_route_does_not_hide_the_stage(tmp_path: Path) -> None:
             assert ask(base + path, {"echo": 1}).json["payload"]["path"] == inner, path
 
 
-def test_a_head_request_is_not_told_that_there_is_nothing(cloud: Running) -> None:
+def test_a_head_request_is_not_told_that_there_is_nothing(cloud: RunningCloud) -> None:
     """How long the body would be is not known; zero would be wrong."""
     for front in ("url plain", "http"):
         path = "/http" if front == "http" else "/"
@@ -270,14 +279,14 @@ def test_a_head_request_is_not_told_that_there_is_nothing(cloud: Running) -> Non
         assert got.header("content-length") != "0" or got.status == 404
 
 
-def test_routes_that_do_not_exist(cloud: Running) -> None:
+def test_routes_that_do_not_exist(cloud: RunningCloud) -> None:
     """Each gateway refuses in its own words."""
     assert ask(cloud.url("rest") + "/nowhere").body == b'{"message":"Missing Authentication Token"}'
     assert ask(cloud.url("http") + "/nowhere").body == b'{"message":"Not Found"}'
     assert ask(cloud.url("http") + "/http").status == 404  # POST only
 
 
-def test_an_http_api_buffers(cloud: Running) -> None:
+def test_an_http_api_buffers(cloud: RunningCloud) -> None:
     """Format 2.0 in, one object out; JSON without statusCode is the body itself."""
     url = cloud.url("http") + "/http"
     answer = {"statusCode": 201, "headers": {"x-a": "1"}, "cookies": ["a=1"], "body": "done"}
@@ -293,14 +302,14 @@ def test_an_http_api_buffers(cloud: Running) -> None:
     assert ask(url, {"say": ["a stream"]}, method="POST").status == 500
 
 
-def test_a_buffered_rest_route_shows_the_head_of_a_stream_but_no_body(cloud: Running) -> None:
+def test_a_buffered_rest_route_shows_the_head_of_a_stream_but_no_body(cloud: RunningCloud) -> None:
     """What API Gateway does when the integration was left BUFFERED."""
     got = ask(cloud.url("rest") + "/wrong", {"prelude": {"statusCode": 201}, "say": ["lost"]})
     assert (got.status, got.body) == (201, b"")
     assert ask(cloud.url("rest") + "/wrong", {"whole": {"no": "status"}}).status == 502
 
 
-def test_a_signed_url_asks_for_a_signature(cloud: Running) -> None:
+def test_a_signed_url_asks_for_a_signature(cloud: RunningCloud) -> None:
     """403 without one; with one, the caller is in the payload."""
     url = cloud.url("url plain")
     assert ask(url, {"whole": 1}).status == 403
@@ -311,7 +320,7 @@ def test_a_signed_url_asks_for_a_signature(cloud: Running) -> None:
     assert (got.status, got.body) == (200, b"in")
 
 
-def test_netlify_serves_both_urls_and_says_so(cloud: Running) -> None:
+def test_netlify_serves_both_urls_and_says_so(cloud: RunningCloud) -> None:
     """The function sees the path the visitor used."""
     base = cloud.url("netlify")
     for path in (
@@ -352,7 +361,7 @@ def test_netlify_serves_both_urls_and_says_so(cloud: Running) -> None:
     ],
 )
 def test_netlify_serves_the_site(
-    cloud: Running, path: str, status: int, text: bytes | None
+    cloud: RunningCloud, path: str, status: int, text: bytes | None
 ) -> None:
     """Files, pretty URLs, redirects, and nothing outside the published directory."""
     got = ask(cloud.url("netlify") + path)
@@ -362,7 +371,7 @@ def test_netlify_serves_the_site(
         assert got.header("location") == "/new/page"
 
 
-def test_files_have_types_headers_and_tags(cloud: Running) -> None:
+def test_files_have_types_headers_and_tags(cloud: RunningCloud) -> None:
     """A second visit costs no body."""
     url = cloud.url("netlify") + "/main.mjs"
     got = ask(url)
@@ -375,20 +384,20 @@ def test_files_have_types_headers_and_tags(cloud: Running) -> None:
 
 
 @pytest.mark.parametrize("front", STREAMING)
-def test_a_request_over_six_megabytes_is_refused(cloud: Running, front: str) -> None:
+def test_a_request_over_six_megabytes_is_refused(cloud: RunningCloud, front: str) -> None:
     """413, and the function is not invoked."""
     body = b"x" * (6 * 1024 * 1024 + 1)
     assert ask(at(cloud, front), method="POST", body=body).status == 413
 
 
-def test_requests_that_are_not_http_are_refused(cloud: Running) -> None:
+def test_requests_that_are_not_http_are_refused(cloud: RunningCloud) -> None:
     """A head h11 does not accept: 400, and the connection ends."""
     sock = raw(cloud.url("netlify"), "/", "Bad Header: x")
     with sock:
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 400")
 
 
-def test_connections_are_kept_alive_and_pipelined(cloud: Running) -> None:
+def test_connections_are_kept_alive_and_pipelined(cloud: RunningCloud) -> None:
     """Two requests written at once are answered in order on one connection."""
     two = "/main.mjs HTTP/1.1\r\nHost: x\r\n\r\nGET /about"
     sock = raw(cloud.url("netlify"), two)
@@ -414,7 +423,7 @@ FAULTY = [
 @pytest.mark.parametrize("front", STREAMING)
 @pytest.mark.parametrize(("fault", "body", "whole"), FAULTY, ids=lambda x: getattr(x, "kind", ""))
 def test_each_fault_does_what_it_says_and_only_once(
-    cloud: Running, front: str, fault: Fault, body: bytes, whole: bool
+    cloud: RunningCloud, front: str, fault: Fault, body: bytes, whole: bool
 ) -> None:
     """The struck request shows it, the next one does not."""
     cloud.break_with(fault)
@@ -425,24 +434,24 @@ def test_each_fault_does_what_it_says_and_only_once(
     assert (got.body, got.whole) == (b"data: 0\n\ndata: 1\n\n", True)
 
 
-def test_an_idle_cut_ends_the_answer_and_not_the_function(cloud: Running) -> None:
+def test_an_idle_cut_ends_the_answer_and_not_the_function(cloud: RunningCloud) -> None:
     """Silence longer than the front's patience truncates; the function goes on to its 202."""
     cloud.break_with(Fault(kind="idle", seconds=0.05, front="rest-api"))
-    before = len(cloud.logged("stream said 202"))
+    before = len(cloud.log_lines("stream said 202"))
     got = ask(at(cloud, "rest"), {"say": ["a", "b"], "gap": 0.4, "report": 1})
     assert (got.body, got.whole) == (b"a", False)
-    wait_for(lambda: len(cloud.logged("stream said 202")) > before)
+    wait_for(lambda: len(cloud.log_lines("stream said 202")) > before)
 
 
-def test_a_duplicate_has_the_same_id_and_another_nonce(cloud: Running) -> None:
+def test_a_duplicate_has_the_same_id_and_another_nonce(cloud: RunningCloud) -> None:
     """The function runs twice; the caller hears one."""
     cloud.break_with(Fault(kind="duplicate", front="function-url"))
-    before = len(cloud.logged("twins"))
+    before = len(cloud.log_lines("twins"))
     ask(cloud.url("url chat"), {"log": ["twins"], "say": ["x"]})
-    wait_for(lambda: len(cloud.logged("twins")) == before + 2)
+    wait_for(lambda: len(cloud.log_lines("twins")) == before + 2)
 
 
-def test_a_refusal_answers_for_the_function(cloud: Running) -> None:
+def test_a_refusal_answers_for_the_function(cloud: RunningCloud) -> None:
     """A status, headers and a body of one's choice."""
     fault = Fault(
         kind="refuse", status=429, headers={"Retry-After": "2"}, body="{}", path="/api/*", skip=1
@@ -456,28 +465,28 @@ def test_a_refusal_answers_for_the_function(cloud: Running) -> None:
 @pytest.mark.parametrize(
     ("to", "status"), [("next", 503), ("next", 0), ("response", 500), ("response", 413)]
 )
-def test_the_runtime_can_be_refused_too(cloud: Running, to: str, status: int) -> None:
+def test_the_runtime_can_be_refused_too(cloud: RunningCloud, to: str, status: int) -> None:
     """A refused post fails its invocation; a refused poll is only asked again."""
     cloud.break_with(Fault(kind="refuse", to=to, status=status, function="chat"))
     seen = {ask(at(cloud, "url chat" if to else ""), {"say": ["x"]}).status for _ in range(3)}
     assert seen == ({200} if to == "next" else {200, 502})
 
 
-def test_a_gateway_does_not_wait_for_ever(cloud: Running) -> None:
+def test_a_gateway_does_not_wait_for_ever(cloud: RunningCloud) -> None:
     """Before the head a status of its own, after it a cut; the function is not told."""
-    before = len(cloud.logged("stream said 202"))
+    before = len(cloud.log_lines("stream said 202"))
     late = {"hang": 0.6, "say": ["x"], "report": 1}
     assert ask(cloud.url("rest") + "/slow", late).status == 504
     assert ask(cloud.url("http") + "/slow", late).status == 503
     got = ask(cloud.url("rest") + "/slow", {"count": 10, "gap": 0.1, "report": 1})
     assert (got.status, got.whole) == (200, False)
     assert got.body.startswith(b"data: 0")
-    wait_for(lambda: len(cloud.logged("stream said 202")) == before + 3)
+    wait_for(lambda: len(cloud.log_lines("stream said 202")) == before + 3)
 
 
 def test_the_bandwidth_of_lambda_is_a_switch(tmp_path: Path) -> None:
     """7 MB: six at once, the seventh in half a second."""
-    with running(write_template(tmp_path), concurrency=2, throttled=True) as cloud:
+    with run_cloud(write_template(tmp_path), concurrency=2, throttled=True) as cloud:
         ask(cloud.url("url one"), {"say": ["warm"]})
         began = time.monotonic()
         got = ask(cloud.url("url one"), {"bytes": 7 * 1024 * 1024})
@@ -485,18 +494,18 @@ def test_the_bandwidth_of_lambda_is_a_switch(tmp_path: Path) -> None:
         assert time.monotonic() - began > 0.3
 
 
-def test_a_slow_client_slows_the_function_and_nothing_grows(cloud: Running) -> None:
+def test_a_slow_client_slows_the_function_and_nothing_grows(cloud: RunningCloud) -> None:
     """Back-pressure: of 64 MB a client that does not read gets what sockets hold, no more."""
     order = quote(json.dumps({"bytes": 64 * 1024 * 1024, "report": 1}))
-    before = len(cloud.logged("stream said 202"))
+    before = len(cloud.log_lines("stream said 202"))
     with raw(cloud.url("url chat"), f"/?do={order}") as sock:
         read_until(sock, b"\r\n\r\n")
         wait_for(lambda: cloud.cloud.functions["chat"].busy == 1)
-        assert len(cloud.logged("stream said 202")) == before
+        assert len(cloud.log_lines("stream said 202")) == before
         tail = b""
         while not tail.endswith(b"0\r\n\r\n"):
             tail = (tail + sock.recv(1 << 20))[-5:]
-    wait_for(lambda: len(cloud.logged("stream said 202")) == before + 1)
+    wait_for(lambda: len(cloud.log_lines("stream said 202")) == before + 1)
 
 
 def test_cors_of_a_function_url_is_answered_by_the_url(tmp_path: Path) -> None:
@@ -509,7 +518,7 @@ def test_cors_of_a_function_url_is_answered_by_the_url(tmp_path: Path) -> None:
         "MaxAge": 60,
     }
     url_config = {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM", "Cors": cors}
-    with running(write_template(tmp_path, FunctionUrlConfig=url_config), concurrency=2) as cloud:
+    with run_cloud(write_template(tmp_path, FunctionUrlConfig=url_config), concurrency=2) as cloud:
         url = cloud.url("url one")
         ours, theirs = ("Origin", "https://a.example"), ("Origin", "https://b.example")
         wish = ("Access-Control-Request-Method", "POST")
@@ -526,7 +535,7 @@ def test_cors_of_a_function_url_is_answered_by_the_url(tmp_path: Path) -> None:
 def test_an_edge_optimised_api_cuts_after_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty seconds, here a fifth of one; each byte starts them anew."""
     monkeypatch.setattr("emulator.rest_api.EDGE_IDLE", 0.2)
-    with running(concurrency=4) as cloud:
+    with run_cloud(concurrency=4) as cloud:
         url = cloud.url("rest") + "/api/chat"
         ask(url, {"say": ["warm"]})
         assert ask(url, {"say": ["a"] * 5, "gap": 0.08}).whole
@@ -540,7 +549,7 @@ def test_a_function_is_public_under_its_modules_name(tmp_path: Path) -> None:
     template = write_template(
         tmp_path, FunctionName="stack-TalkFunction-1X", Handler="functions.talk.app"
     )
-    with running(template, concurrency=2) as cloud:
+    with run_cloud(template, concurrency=2) as cloud:
         for path in (
             "/api/talk",
             "/.netlify/functions/talk",

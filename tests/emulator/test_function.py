@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.support import FUNCTIONS, Running, ask, process_state, running
+from tests.emulator.support import FUNCTIONS, RunningCloud, ask, process_state, run_cloud
 from tests.emulator.test_invoke_api import wait_for
 
 pytestmark = pytest.mark.slow
 
 
-def pids(cloud: Running, name: str = "chat") -> list[int]:
+def pids(cloud: RunningCloud, name: str = "chat") -> list[int]:
     """The processes of a function."""
     sandboxes = list(cloud.cloud.functions[name].sandboxes)
     return [sandbox.pid for sandbox in sandboxes if sandbox.alive]
@@ -24,7 +24,7 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def is_settled(cloud: Running) -> bool:
+def is_settled(cloud: RunningCloud) -> bool:
     """Every place of every living process waits in `/next`."""
     functions = cloud.cloud.functions.values()
     return all(s.api.polls == 64 for f in functions for s in list(f.sandboxes) if s.alive)
@@ -32,7 +32,7 @@ def is_settled(cloud: Running) -> bool:
 
 def test_a_warm_sandbox_is_used_again_and_frozen_in_between() -> None:
     """One process for two invocations; stopped after each."""
-    with running(concurrency=None) as cloud:
+    with run_cloud(concurrency=None) as cloud:
         url = cloud.url("url chat")
         first = ask(url, {"echo": 1}).json["environ"]
         (pid,) = pids(cloud)
@@ -45,7 +45,7 @@ def test_a_warm_sandbox_is_used_again_and_frozen_in_between() -> None:
 
 def test_each_stream_on_demand_has_a_sandbox_of_its_own() -> None:
     """Two at once are two processes; afterwards both are warm."""
-    with running(concurrency=None) as cloud, ThreadPoolExecutor(2) as pool:
+    with run_cloud(concurrency=None) as cloud, ThreadPoolExecutor(2) as pool:
         seen = list(
             pool.map(lambda _: ask(cloud.url("url chat"), {"say": ["a"], "gap": 0.5}), "ab")
         )
@@ -55,15 +55,15 @@ def test_each_stream_on_demand_has_a_sandbox_of_its_own() -> None:
             wait_for(lambda pid=pid: process_state(pid) == "T")  # type: ignore[misc]  # bound now
 
 
-def test_work_after_the_response_runs_before_the_freeze(classic: Running) -> None:
+def test_work_after_the_response_runs_before_the_freeze(classic: RunningCloud) -> None:
     """The sandbox is not frozen until the runtime asks for its next invocation."""
     assert ask(classic.url("url chat"), {"say": ["x"], "linger": 0.2}).body == b"x"
-    wait_for(lambda: bool(classic.logged("lingered")))
+    wait_for(lambda: bool(classic.log_lines("lingered")))
 
 
 def test_a_timeout_on_demand_kills_the_process() -> None:
     """The next invocation meets a new one."""
-    with running(concurrency=None) as cloud:
+    with run_cloud(concurrency=None) as cloud:
         url = cloud.url("url brief")
         assert ask(url, {"say": ["a"]}).body == b"a"
         (old,) = pids(cloud, "brief")
@@ -71,26 +71,26 @@ def test_a_timeout_on_demand_kills_the_process() -> None:
         got = ask(url, {"say": ["a", "b"], "gap": 5})
         assert (got.body, got.whole) == (b"a", False)
         wait_for(lambda: process_state(old) == "")
-        assert cloud.logged("Task timed out after 1.00 seconds")
+        assert cloud.log_lines("Task timed out after 1.00 seconds")
         assert ask(url, {"say": ["c"]}).body == b"c"
 
 
 def test_work_after_the_response_counts_to_the_timeout() -> None:
     """The caller has its answer; the sandbox is killed all the same."""
-    with running(concurrency=None) as cloud:
+    with run_cloud(concurrency=None) as cloud:
         assert ask(cloud.url("url brief"), {"say": ["a"], "linger": 5}).whole
         (pid,) = pids(cloud, "brief")
         wait_for(lambda: process_state(pid) == "")
-        assert not cloud.logged("lingered")
+        assert not cloud.log_lines("lingered")
 
 
-def test_a_wedged_runtime_is_reset(classic: Running) -> None:
+def test_a_wedged_runtime_is_reset(classic: RunningCloud) -> None:
     """A response mode that does not exist costs the sandbox, not the function."""
     assert ask(classic.url("url chat"), {"say": ["x"], "mode": "buffered"}).status == 502
     assert ask(classic.url("url chat"), {"say": ["x"]}).body == b"x"
 
 
-def test_a_crash_costs_one_invocation(classic: Running) -> None:
+def test_a_crash_costs_one_invocation(classic: RunningCloud) -> None:
     """502, then a new sandbox."""
     assert ask(classic.url("url chat"), {"exit": "before"}).status == 502
     assert ask(classic.url("url chat"), {"say": ["x"]}).body == b"x"
@@ -129,9 +129,9 @@ def test_a_slow_init_is_started_again_within_the_invocation(
     template = write_template(
         tmp_path, Handler="slow.init", Timeout=2, Environment={"Variables": environment}
     )
-    with running(template, concurrency=None, options={"init_limit": 0.25}) as cloud:
+    with run_cloud(template, concurrency=None, options={"init_limit": 0.25}) as cloud:
         assert ask(cloud.url("url one"), {"say": ["x"]}).status == status
-        assert cloud.logged("Phase: init Status: timeout")
+        assert cloud.log_lines("Phase: init Status: timeout")
 
 
 @pytest.mark.parametrize("concurrency", [None, 4])
@@ -141,15 +141,15 @@ def test_a_missing_wrapper_is_said_as_the_platform_says_it(
     """The path, and what is wrong with it; the caller gets 502."""
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/nothing"}
     template = write_template(tmp_path, Environment={"Variables": environment})
-    with running(template, concurrency=concurrency) as cloud:
+    with run_cloud(template, concurrency=concurrency) as cloud:
         assert ask(cloud.url("url one"), {"say": ["x"]}).status == 502
-        assert cloud.logged("nothing: No such file or directory")
+        assert cloud.log_lines("nothing: No such file or directory")
 
 
 def test_a_changed_file_restarts_the_function_and_spares_its_streams(tmp_path: Path) -> None:
     """A running stream ends in the old process; the next one meets the new code."""
     template = write_template(tmp_path)
-    with running(template, concurrency=4, watch=True) as cloud, ThreadPoolExecutor(1) as pool:
+    with run_cloud(template, concurrency=4, watch=True) as cloud, ThreadPoolExecutor(1) as pool:
         url = cloud.url("url one")
         assert ask(url, {"say": ["x"]}).body == b"x"
         (old,) = pids(cloud, "one")
@@ -179,7 +179,7 @@ def test_the_environment_is_the_platforms_and_the_templates(tmp_path: Path) -> N
         "AWS_PROFILE": "me",
         "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
     }
-    with running(template, concurrency=7, environ=shell) as cloud:
+    with run_cloud(template, concurrency=7, environ=shell) as cloud:
         seen = ask(cloud.url("url one"), {"echo": 1}).json["environ"]
     assert seen["COLOUR"] == "red"
     assert seen["RIVERRUN_CHAT"] == "scripted"
@@ -194,14 +194,14 @@ def test_the_environment_is_the_platforms_and_the_templates(tmp_path: Path) -> N
     assert seen["AWS_LAMBDA_INITIALIZATION_TYPE"] == "lambda-managed-instances"
 
 
-def test_on_demand_says_so(classic: Running) -> None:
+def test_on_demand_says_so(classic: RunningCloud) -> None:
     """No concurrency variable, and the classic initialization type."""
     seen = ask(classic.url("url chat"), {"echo": 1}).json["environ"]
     assert "AWS_LAMBDA_MAX_CONCURRENCY" not in seen
     assert seen["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
 
 
-def test_a_value_that_only_the_cloud_knows_is_left_unset(cloud: Running) -> None:
+def test_a_value_that_only_the_cloud_knows_is_left_unset(cloud: RunningCloud) -> None:
     """Substitutions that can be made are made; the others are said."""
     seen = ask(cloud.url("url chat"), {"echo": 1}).json["environ"]
     assert seen["GREETING"] == "hello-us-east-1"
@@ -211,7 +211,7 @@ def test_a_value_that_only_the_cloud_knows_is_left_unset(cloud: Running) -> None
 
 
 @pytest.mark.parametrize("many", [200, pytest.param(1000, marks=pytest.mark.soak)])
-def test_many_streams_one_after_the_other(cloud: Running, many: int) -> None:
+def test_many_streams_one_after_the_other(cloud: RunningCloud, many: int) -> None:
     """Nothing leaks: file descriptors, processes and tasks are what they were (EM02)."""
     url = cloud.url("url chat")
     ask(url, {"say": ["warm"]})
@@ -234,7 +234,7 @@ def test_streams_at_once_are_not_mixed(
     mode: str, many: int, request: pytest.FixtureRequest
 ) -> None:
     """Each client reads its own number and nothing else, in one process or in many (EM02)."""
-    here: Running = request.getfixturevalue(mode)
+    here: RunningCloud = request.getfixturevalue(mode)
 
     def one(number: int) -> tuple[int, bool, str]:
         got = ask(here.url("url chat"), {"say": [f"data: {number}\n\n"] * 20, "gap": 0.005})
@@ -248,7 +248,7 @@ def test_streams_at_once_are_not_mixed(
 def test_nothing_is_left_when_the_cloud_closes() -> None:
     """Every process ends, also a frozen one and one in mid-stream."""
     with ThreadPoolExecutor(1) as pool:
-        with running(concurrency=None) as cloud:
+        with run_cloud(concurrency=None) as cloud:
             ask(cloud.url("url brief"), {"say": ["warm"]})
             pool.submit(ask, cloud.url("url chat"), {"count": 1000, "gap": 0.05})
             wait_for(lambda: bool(pids(cloud)))
@@ -270,7 +270,7 @@ def test_the_third_of_two_is_throttled(
 ) -> None:
     """429 before the stream, with the reason; the two that run are not disturbed."""
     template = write_template(tmp_path, ReservedConcurrentExecutions=2)
-    with running(template, concurrency=concurrency) as cloud, ThreadPoolExecutor(2) as pool:
+    with run_cloud(template, concurrency=concurrency) as cloud, ThreadPoolExecutor(2) as pool:
         url = cloud.url("url one")
         slow = [pool.submit(ask, url, {"count": 20, "gap": 0.1}) for _ in range(2)]
         wait_for(lambda: cloud.cloud.functions["one"].busy == 2)

@@ -13,11 +13,11 @@ import pytest
 from botocore.config import Config
 
 from emulator.faults import Fault
-from tests.emulator.support import Gate, Running, ask, process_state
+from tests.emulator.support import Gate, RunningCloud, ask, process_state
 
 
 @pytest.fixture
-def lambdas(cloud: Running) -> Iterator[Any]:
+def lambdas(cloud: RunningCloud) -> Iterator[Any]:
     """A Lambda client that asks once and waits long enough."""
     client = boto3.client(
         "lambda",
@@ -59,7 +59,7 @@ def test_invoke_gives_the_whole_response(lambdas: Any) -> None:
     assert "FunctionError" not in answer
 
 
-def test_the_sdk_is_told_the_invocations_own_id(lambdas: Any, cloud: Running) -> None:
+def test_the_sdk_is_told_the_invocations_own_id(lambdas: Any, cloud: RunningCloud) -> None:
     """What the SDK logs as its request id is what the function logs as its own."""
     answer = lambdas.invoke(FunctionName="chat", Payload=b'{"echo": 1}')
     headers = json.loads(answer["Payload"].read())["headers"]
@@ -140,12 +140,12 @@ def test_a_timeout_is_told_and_the_process_lives_on(lambdas: Any) -> None:
     assert read(stream(lambdas, {"say": ["z"]}, name="brief")) == (b"z", {})
 
 
-def test_an_asynchronous_invocation_is_accepted_at_once(lambdas: Any, cloud: Running) -> None:
+def test_an_asynchronous_invocation_is_accepted_at_once(lambdas: Any, cloud: RunningCloud) -> None:
     """Event: 202, and the function runs."""
     order = b'{"whole": 1, "log": ["ran without a caller"]}'
     answer = lambdas.invoke(FunctionName="chat", InvocationType="Event", Payload=order)
     assert answer["StatusCode"] == 202
-    wait_for(lambda: bool(cloud.logged("ran without a caller")))
+    wait_for(lambda: bool(cloud.log_lines("ran without a caller")))
 
 
 def test_a_dry_run_runs_nothing(lambdas: Any) -> None:
@@ -154,11 +154,11 @@ def test_a_dry_run_runs_nothing(lambdas: Any) -> None:
     assert answer["StatusCode"] == 204
 
 
-def test_the_log_tail_comes_with_the_answer(lambdas: Any, cloud: Running) -> None:
+def test_the_log_tail_comes_with_the_answer(lambdas: Any, cloud: RunningCloud) -> None:
     """LogType=Tail: the last lines, in base64."""
     order = b'{"log": ["a line to find"], "whole": 1}'
     lambdas.invoke(FunctionName="chat", Payload=order)["Payload"].read()
-    wait_for(lambda: bool(cloud.logged("a line to find")))
+    wait_for(lambda: bool(cloud.log_lines("a line to find")))
     answer = lambdas.invoke(FunctionName="chat", LogType="Tail", Payload=order)
     assert answer["Payload"].read() == b"1"
     assert b"a line to find" in base64.b64decode(answer["LogResult"])
@@ -212,14 +212,14 @@ def test_service_errors_are_the_sdks_own(lambdas: Any, ask_for: dict[str, Any], 
     assert caught.value.response["Error"]["Code"] == code
 
 
-def test_a_cut_stream_raises_in_the_client(lambdas: Any, cloud: Running) -> None:
+def test_a_cut_stream_raises_in_the_client(lambdas: Any, cloud: RunningCloud) -> None:
     """The connection ends in the middle of a frame, and boto3 says so."""
     cloud.break_with(Fault(kind="cut", at=150, front="invoke-api"))
     with pytest.raises(Exception, match=r"(?i)incomplete|connection|ended"):
         read(stream(lambdas, {"say": ["x" * 100]}))
 
 
-def test_a_killed_function_completes_with_its_exit(lambdas: Any, cloud: Running) -> None:
+def test_a_killed_function_completes_with_its_exit(lambdas: Any, cloud: RunningCloud) -> None:
     """SIGKILL at byte 3: what was said, then Runtime.ExitError; the next one is served."""
     cloud.break_with(Fault(kind="kill", at=3, front="invoke-api"))
     body, complete = read(stream(lambdas, {"say": ["abcdef"]}))
@@ -238,7 +238,7 @@ def test_six_megabytes_and_a_bit_can_be_streamed_but_not_buffered(lambdas: Any) 
     assert json.loads(answer["Payload"].read())["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-def test_a_throttled_call_is_the_sdks_own_exception(lambdas: Any, cloud: Running) -> None:
+def test_a_throttled_call_is_the_sdks_own_exception(lambdas: Any, cloud: RunningCloud) -> None:
     """TooManyRequestsException, with its reason."""
     plain = cloud.cloud.functions["plain"]
     plain.busy += 64  # as if every place were taken
@@ -250,7 +250,7 @@ def test_a_throttled_call_is_the_sdks_own_exception(lambdas: Any, cloud: Running
     assert caught.value.response["Reason"] == "ConcurrentInvocationLimitExceeded"
 
 
-def test_the_admin_door_is_closed_to_browsers(cloud: Running) -> None:
+def test_the_admin_door_is_closed_to_browsers(cloud: RunningCloud) -> None:
     """A page of another origin cannot kill a function."""
     base = cloud.url("invoke")
     foreign = [("Origin", "https://evil.example")]
@@ -261,7 +261,7 @@ def test_the_admin_door_is_closed_to_browsers(cloud: Running) -> None:
     assert plain.status == 415
 
 
-def test_faults_come_and_go_by_the_admin_door(cloud: Running) -> None:
+def test_faults_come_and_go_by_the_admin_door(cloud: RunningCloud) -> None:
     """POST adds, DELETE clears, nonsense is refused with what is known."""
     url = f"{cloud.url('invoke')}/emulator/faults"
     head = [("Content-Type", "application/json")]
@@ -276,7 +276,7 @@ def test_faults_come_and_go_by_the_admin_door(cloud: Running) -> None:
     assert ask(url, method="DELETE").json == {"faults": []}
 
 
-def test_a_function_can_be_frozen_and_thawed(lambdas: Any, cloud: Running) -> None:
+def test_a_function_can_be_frozen_and_thawed(lambdas: Any, cloud: RunningCloud) -> None:
     """SIGSTOP and SIGCONT, by the admin door."""
     base = f"{cloud.url('invoke')}/emulator/functions/plain"
     read(stream(lambdas, {"say": ["up"]}, name="plain"))

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.emulator.support import Gate, Got, Running, ask, raw, read_until, running
+from tests.emulator.support import Gate, Got, RunningCloud, ask, raw, read_until, run_cloud
 from tests.emulator.test_function import pids, write_template
 
 HERE = ("Host", "localhost")
@@ -25,7 +25,7 @@ def site(tmp_path: Path) -> Path:
     return write_template(tmp_path)
 
 
-def pull(cloud: Running, *headers: tuple[str, str]) -> Got:
+def pull(cloud: RunningCloud, *headers: tuple[str, str]) -> Got:
     url = f"{cloud.url('netlify')}/.riverrun/plug"
     return ask(url, method="POST", headers=headers, body=b"{}")
 
@@ -33,7 +33,7 @@ def pull(cloud: Running, *headers: tuple[str, str]) -> Got:
 def test_the_page_kills_the_function_that_answers_it(site: Path, gate: Gate) -> None:
     """The answer breaks off, and the next question meets a new process."""
     order = {"say": ["data: 1\n\n", "data: 2\n\n"], "gate": gate.port}
-    with running(site) as cloud:
+    with run_cloud(site) as cloud:
         url = cloud.url("netlify")
         page = ask(f"{url}/", headers=[HERE])
         assert page.header("server-timing") == "riverrun-plug"
@@ -62,7 +62,7 @@ def test_the_page_kills_the_function_that_answers_it(site: Path, gate: Gate) -> 
 )
 def test_no_other_page_can_pull_it(site: Path, headers: Sequence[tuple[str, str]]) -> None:
     """Neither another origin, nor a name that was bent to this machine; nor is it shown there."""
-    with running(site) as cloud:
+    with run_cloud(site) as cloud:
         assert pull(cloud, *headers).status == 403
         if headers[0] != HERE:
             page = ask(f"{cloud.url('netlify')}/", headers=headers[:1])

@@ -85,7 +85,7 @@ def invocation(payload: bytes = b'{"a":1}') -> Invocation:
     )
 
 
-async def given(runtime: Runtime, api: RuntimeApi) -> Invocation:
+async def give_invocation(runtime: Runtime, api: RuntimeApi) -> Invocation:
     """An invocation that the runtime has taken."""
     one = invocation()
     api.submit(one)
@@ -144,7 +144,7 @@ async def test_accepted_is_said_as_aws_says_it() -> None:
     """202, JSON, and Go's newline."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         status, headers, body = await runtime.ask("POST", path(one), b'"x"')
         response = await one.response
     assert (status, body) == (202, b'{"status":"OK"}\n')
@@ -161,7 +161,7 @@ async def test_wrong_orders_are_answered_as_the_state_machine_says() -> None:
             400,
             "InvalidRequestID",
         )
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         again = await runtime.ask("GET", next_)  # Running: the same event again
         assert again[1]["lambda-runtime-aws-request-id"] == one.id
         assert await runtime.hear("POST", f"{BASE}/init/error", b"{}") == (
@@ -183,7 +183,7 @@ async def test_wrong_orders_are_answered_as_the_state_machine_says() -> None:
             "State transition from RuntimeResponseSentState to InvocationResponse failed "
             "for runtime. Error: State transition is not allowed"
         )
-        two = await given(runtime, here.api)
+        two = await give_invocation(runtime, here.api)
         assert await runtime.hear("POST", path(one), b"4") == (400, "InvalidRequestID")
         assert await runtime.hear("POST", path(two), b"5") == (202, "")
         assert await (await one.response).read_all(9) == b"1"
@@ -193,7 +193,7 @@ async def test_an_unknown_response_mode_wedges_the_runtime() -> None:
     """400, the invocation fails, and the next `/next` is 403 until the sandbox is reset."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         mode = {"Lambda_Runtime_Function_Response_Mode": "Streaming"}
         said = await runtime.hear("POST", path(one), b"x", **mode)
         assert said == (400, "InvalidFunctionResponseMode")
@@ -210,7 +210,7 @@ async def test_a_streamed_response_is_read_as_it_comes() -> None:
     """The caller reads the first chunk before the second is written."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         await runtime.send("POST", path(one), b"1\r\na\r\n", **STREAMING, Content_Type="text/plain")
         response = await one.response
         assert (response.streaming, response.content_type) == (True, "text/plain")
@@ -249,7 +249,7 @@ async def test_trailers_count_when_they_were_declared(
     """Undeclared trailers are dropped, as AWS documents."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         more = {"Trailer": declared} if declared else {}
         await runtime.send("POST", path(one), b"1\r\na\r\n" + TRAILERS, **STREAMING, **more)
         response = await one.response
@@ -263,7 +263,7 @@ async def test_a_body_without_its_last_chunk_is_truncated(rest: bytes) -> None:
     """400 for the runtime, Runtime.TruncatedResponse for the caller; `/next` works after it."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         await runtime.send("POST", path(one), b"1\r\na\r\n" + rest, **STREAMING)
         response = await one.response
         runtime.writer.write_eof()
@@ -272,16 +272,16 @@ async def test_a_body_without_its_last_chunk_is_truncated(rest: bytes) -> None:
         assert broken.value.error.type == "Runtime.TruncatedResponse"
         status, _, body = await runtime.read()
         assert (status, json.loads(body)["errorType"]) == (400, "TruncatedHTTPRequest")
-        await given(await here.connect(), here.api)
+        await give_invocation(await here.connect(), here.api)
 
 
 async def test_a_buffered_response_over_six_megabytes_is_refused() -> None:
     """413 at the first byte over the limit; the caller gets ResponseSizeTooLarge."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         assert await runtime.hear("POST", path(one), b"x" * 6_291_556) == (202, "")
-        two = await given(runtime, here.api)
+        two = await give_invocation(runtime, here.api)
         said = await runtime.hear("POST", path(two), b"x" * 6_291_557)
         assert said == (413, "RequestEntityTooLarge")
         error = (await two.response).error
@@ -303,7 +303,7 @@ async def test_error_types_are_kept_or_replaced(sent: str, kept: str) -> None:
     """Only `Runtime.X` and `Function.X` pass."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         head = {"Lambda_Runtime_Function_Error_Type": sent} if sent else {}
         assert await runtime.hear("POST", path(one, "error"), b'{"errorMessage":"m"}', **head) == (
             202,
@@ -316,7 +316,7 @@ async def test_an_error_that_breaks_off_is_still_an_error() -> None:
     """202, as AWS's own server says; the caller is not left waiting."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         head = {
             "Transfer_Encoding": "chunked",
             "Lambda_Runtime_Function_Error_Type": "Function.Boom",
@@ -365,7 +365,7 @@ async def test_an_attempt_that_is_over_gets_410() -> None:
     """A foreign nonce, and a post after the timeout: gone."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         foreign = {"Lambda_Runtime_Invocation_Id": "another"}
         assert await runtime.hear("POST", path(one), b"x", **foreign) == (410, "InvokeTimeout")
         here.api.expire(one)
@@ -376,7 +376,7 @@ async def test_a_timed_out_stream_loses_its_connection() -> None:
     """The runtime's post is reset in mid-body; the caller reads how far it came."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         await runtime.send("POST", path(one), b"1\r\na\r\n", **STREAMING)
         response = await one.response
         assert await response.read() == b"a"
@@ -392,7 +392,7 @@ async def test_concurrent_invocations_are_told_apart_by_their_ids() -> None:
     """Two polls, two invocations, answers in the other order."""
     async with bench(2) as here:
         first, second = await here.connect(), await here.connect()
-        one, two = await given(first, here.api), await given(second, here.api)
+        one, two = await give_invocation(first, here.api), await give_invocation(second, here.api)
         assert await second.hear("POST", path(two), b"2") == (202, "")
         assert await first.hear("POST", path(one), b"1") == (202, "")
         assert await (await one.response).read_all(9) == b"1"
@@ -475,7 +475,7 @@ async def test_the_last_words_of_a_dead_process_are_heard() -> None:
     """What lay in its socket when it died still reaches the caller; then its exit is told."""
     async with bench() as here:
         runtime = await here.connect()
-        one = await given(runtime, here.api)
+        one = await give_invocation(runtime, here.api)
         exit_error = FunctionError("Runtime.ExitError", b"{}")
         await runtime.send("POST", path(one), b"1\r\na\r\n", **STREAMING)
         runtime.writer.close()

@@ -75,16 +75,16 @@ def test_the_most_exact_route_is_taken() -> None:
         ]
     ]
 
-    def taken(method: str, path: str) -> tuple[str, dict[str, str]]:
+    def take_route(method: str, path: str) -> tuple[str, dict[str, str]]:
         found = find_route(routes, method, path)
         assert found
         return found[0].function, found[1]
 
-    assert taken("GET", "/a/b") == ("ANY /a/b", {})
-    assert taken("GET", "/a/c%20d") == ("GET /a/{id}", {"id": "c d"})
-    assert taken("POST", "/a/c") == ("ANY /a/{id}", {"id": "c"})
-    assert taken("POST", "/x/y/z") == ("ANY /{proxy+}", {"proxy": "x/y/z"})
-    assert taken("POST", "/") == ("ANY $default", {})
+    assert take_route("GET", "/a/b") == ("ANY /a/b", {})
+    assert take_route("GET", "/a/c%20d") == ("GET /a/{id}", {"id": "c d"})
+    assert take_route("POST", "/a/c") == ("ANY /a/{id}", {"id": "c"})
+    assert take_route("POST", "/x/y/z") == ("ANY /{proxy+}", {"proxy": "x/y/z"})
+    assert take_route("POST", "/") == ("ANY $default", {})
     assert find_route(routes[:1], "GET", "/") is None
 
 

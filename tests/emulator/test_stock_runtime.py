@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.emulator.support import FUNCTIONS, PYTHON, Running, ask, running
+from tests.emulator.support import FUNCTIONS, PYTHON, RunningCloud, ask, run_cloud
 
 STOCK = os.environ.get("RIVERRUN_STOCK_PYTHON") or (
     PYTHON if importlib.util.find_spec("awslambdaric") else ""
@@ -42,15 +42,15 @@ def template(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     """A cloud that runs the stock runtime; concurrency mode does not apply to it."""
     path = template(tmp_path_factory.mktemp("stock"))
-    with running(path, options={"python": STOCK}) as started:
+    with run_cloud(path, options={"python": STOCK}) as started:
         yield started
 
 
 @pytest.fixture
-def lambdas(stock: Running) -> Iterator[Any]:
+def lambdas(stock: RunningCloud) -> Iterator[Any]:
     client = boto3.client(
         "lambda",
         endpoint_url=stock.url("invoke"),
@@ -64,7 +64,7 @@ def lambdas(stock: Running) -> Iterator[Any]:
 
 
 @needs_stock
-def test_it_answers_a_function_url_again_and_again(stock: Running) -> None:
+def test_it_answers_a_function_url_again_and_again(stock: RunningCloud) -> None:
     """Cold, then warm, in one sandbox; each time with an id of its own."""
     seen = {ask(stock.url("url stock") + "/a/b").body.decode() for _ in range(5)}
     assert len(seen) == 5
@@ -99,6 +99,6 @@ def test_without_it_the_emulator_says_so(tmp_path: Path) -> None:
     """502 for the caller, and a line that says what to install."""
     if importlib.util.find_spec("awslambdaric"):
         pytest.skip("awslambdaric is installed here")
-    with running(template(tmp_path)) as cloud:
+    with run_cloud(template(tmp_path)) as cloud:
         assert ask(cloud.url("url stock")).status == 502
-        assert cloud.logged("install awslambdaric, or set the wrapper")
+        assert cloud.log_lines("install awslambdaric, or set the wrapper")

@@ -76,7 +76,7 @@ def credentials() -> Iterator[Attack]:
         "8,000 characters": {"Authorization": "Bearer " + "a" * 8000},
     }
     for name, headers in given.items():
-        hosts = ALL
+        hosts: tuple[str, ...] = ALL
         if name == "a key beside no signature":
             hosts = SERVER  # behind a signature it is where a key belongs
         yield Attack(
@@ -285,7 +285,7 @@ def urls() -> Iterator[Attack]:
         ("query=a&metadata=[1]", 422, "validation_error"),
         ("query=a&metadata=" + "[" * 3000, 422, "validation_error"),
     ):
-        hosts = ALL
+        hosts: tuple[str, ...] = ALL
         if "%ff" in query or "%C0" in query:
             hosts = SERVER  # a front decodes and spells a query anew
         if "[[[" in query:

@@ -25,7 +25,7 @@ from tests.functions.deployed import word_of
 from tests.functions.history import Story
 from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
-from tests.functions.wire import Seen
+from tests.functions.wire import SeenEvent
 
 # How a run may end that was not stopped and whose provider never fails: gone on with three times
 # without a word more; store at fault.
@@ -130,7 +130,7 @@ def _check_kept(readers: Sequence[Reader], kept: dict[str, bytes]) -> None:
             assert seen.data == kept[seen.id], f"{reader.name} saw another {seen.id}"
 
 
-def _all_of(reader: Reader) -> list[Seen]:
+def _all_of(reader: Reader) -> list[SeenEvent]:
     return [seen for before in (*reader.before, reader.seen) for seen in before]
 
 

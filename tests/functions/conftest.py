@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.context.__main__ import main as ingest
-from tests.functions.serving import Server, serving
+from tests.functions.serving import Server, run_server
 
 PARIS = """# Paris
 
@@ -65,12 +65,12 @@ def environ(index: Path, script: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(environ: dict[str, str]) -> Iterator[Server]:
     """`python -m functions`, as `make dev` runs it."""
-    with serving(environ) as running:
+    with run_server(environ) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def locked(environ: dict[str, str]) -> Iterator[Server]:
+def keyed_server(environ: dict[str, str]) -> Iterator[Server]:
     """The same with keys, as a public installation has them."""
-    with serving({**environ, "RIVERRUN_API_KEYS": "alpha,beta"}) as running:
+    with run_server({**environ, "RIVERRUN_API_KEYS": "alpha,beta"}) as running:
         yield running

@@ -47,7 +47,7 @@ _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms
 
 
 @dataclass
-class Counted:
+class CountedWords:
     """Says `w0 w1 …` of the question's name, as many words as it asks for."""
 
     calls: Path
@@ -130,13 +130,13 @@ def put_into(module: ModuleType, name: str, value: object) -> None:
 def outspoken() -> None:
     """Write to stderr what a reader is told as a status of 500 and more, and why."""
 
-    def told(error: RiverrunError, **more: Any) -> Response:
+    def report_error(error: RiverrunError, **more: Any) -> Response:
         if STATUS_OF_CODE.get(error.code, 500) >= 500:
             print(f"\n{time.time():.2f} {os.getpid()}: {error.code}", file=sys.stderr)  # noqa: T201 - for who looks into a seed
             traceback.print_exception(error, limit=-6)
         return error_response(error, **more)
 
-    put_into(handlers, "error_response", told)
+    put_into(handlers, "error_response", report_error)
 
 
 def loses(log: RunLog) -> None:
@@ -237,7 +237,7 @@ PROMISES: dict[str, Callable[[RunLog], None]] = {
 def main() -> int:
     """Serve until killed or ended. Returns the exit status."""
     options: dict[str, Any] = json.loads(os.environ["DEPLOYED"])
-    counted = Counted(Path(options["calls"]))
+    counted = CountedWords(Path(options["calls"]))
     app = App(read_settings(os.environ), chat=counted, context=Nothing())
     set_default_app(app)
     kept_waiting = SQLiteLog.__init__.__kwdefaults__

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.functions.servers import BrokenPromiseError, Server
-from tests.functions.wire import CutError, CutOffError, Leave, Response, Seen, get, post
+from tests.functions.wire import CutError, CutOffError, Leave, Response, SeenEvent, get, post
 
 
 @dataclass
@@ -25,8 +25,8 @@ class Reader:
 
     name: str
     resume: bool = True
-    seen: list[Seen] = field(default_factory=list)
-    before: list[list[Seen]] = field(default_factory=list)
+    seen: list[SeenEvent] = field(default_factory=list)
+    before: list[list[SeenEvent]] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
     connections: int = 0
     told: list[str] = field(default_factory=list)
@@ -68,11 +68,11 @@ async def read(
                     return
                 if response.status == 200:
                     wait = await _hear(me, response, most)
-                    if _ended(me):
+                    if _has_ended(me):
                         return
                     continue
                 # A reader that does not wait as long as it is told keeps a busy server busy.
-                wait = _refused(me, response) * chance.uniform(0.5, 1.5)
+                wait = _note_refusal(me, response) * chance.uniform(0.5, 1.5)
         except CutError as error:
             me.told.append(str(error)[:40])
             if isinstance(error, CutOffError):
@@ -97,7 +97,7 @@ def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.R
     return get(f"/api/chat?{resume}", Last_Event_ID=last)
 
 
-def _refused(me: Reader, response: Response) -> float:
+def _note_refusal(me: Reader, response: Response) -> float:
     """How long this reader was asked to stay away, in seconds."""
     me.told.append(str(response.status))
     if response.status == 400:
@@ -106,7 +106,7 @@ def _refused(me: Reader, response: Response) -> float:
     return response.retry_after
 
 
-def _ended(me: Reader) -> bool:
+def _has_ended(me: Reader) -> bool:
     return bool(me.seen) and me.seen[-1].event["type"] in ("final", "error")
 
 
@@ -117,7 +117,7 @@ async def _hear(me: Reader, response: Response, most: int) -> float:
     """
     wait = 0.0
     sent_off = False
-    while most > 0 and not _ended(me):
+    while most > 0 and not _has_ended(me):
         found = await response.events()
         if not found:
             break
@@ -128,13 +128,13 @@ async def _hear(me: Reader, response: Response, most: int) -> float:
                 most -= 1
             else:
                 # Told to this reader alone, and in no log.
-                wait, sent_off = _disconnected_by(me, seen), True
-            if most == 0 or _ended(me):
+                wait, sent_off = _is_disconnected_by(me, seen), True
+            if most == 0 or _has_ended(me):
                 break
     return wait
 
 
-def _disconnected_by(me: Reader, seen: Seen) -> float:
+def _is_disconnected_by(me: Reader, seen: SeenEvent) -> float:
     event = seen.event
     if event["type"] == "paused":
         assert me.resume, "paused, for a reader who did not say resume"

@@ -49,7 +49,7 @@ class Answer:
         return "".join(event["text"] for event in self.events if event["type"] == "token")
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether a terminal event came that the log has."""
         return bool(self.events) and self.last["type"] in TERMINAL
 
@@ -76,7 +76,7 @@ def read_on(url: str, query: str, *, limit: float = 60.0, **data: Any) -> Answer
 def go_on(answer: Answer, url: str, limit: float) -> None:
     """Read `answer` to its end. Raises `TimeoutError` after `limit` seconds."""
     until = time.monotonic() + limit
-    while not answer.ended:
+    while not answer.has_ended:
         if time.monotonic() > until:
             raise TimeoutError(f"not at its end: {answer.bodies}")
         paused = answer.bodies[-1].paused if answer.bodies else None

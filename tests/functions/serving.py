@@ -106,14 +106,14 @@ class Server:
         return self.ask(base, {"query": query, "streaming": True, **data})
 
     @contextmanager
-    def reading(self, query: str, **data: Any) -> Iterator["Reading"]:
+    def open_stream(self, query: str, **data: Any) -> Iterator["StreamReader"]:
         """A stream that is read line by line, and left when the block ends."""
         asked = json.dumps({"query": query, "streaming": True, **data}).encode()
         with self.raw(
             b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(asked), asked)
         ) as wire:
-            yield Reading(wire)
+            yield StreamReader(wire)
 
     @contextmanager
     def raw(self, request: bytes) -> Iterator[socket.socket]:
@@ -123,7 +123,7 @@ class Server:
             yield wire
 
 
-class Reading:
+class StreamReader:
     """The head and the lines of a chunked response, as they come."""
 
     def __init__(self, wire: socket.socket) -> None:
@@ -158,7 +158,7 @@ class Reading:
 
 
 @contextmanager
-def serving(environ: Mapping[str, str], module: str = "functions") -> Iterator[Server]:
+def run_server(environ: Mapping[str, str], module: str = "functions") -> Iterator[Server]:
     """A server for as long as the block lasts."""
     with start(environ, module) as process:
         assert process.stdout is not None

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.settings import ROOT
-from tests.emulator.support import running
+from tests.emulator.support import run_cloud
 from tests.functions.attacks import ATTACKS, Attack, post
-from tests.functions.serving import serving
-from tests.netlify.gateway.hosts import hosted
+from tests.functions.serving import run_server
+from tests.netlify.gateway.hosts import run_gateway
 
 # A signature that the emulator takes: it looks whether there is one.
 SIGNATURE = (
@@ -93,17 +93,17 @@ def host(
     folder = tmp_path_factory.mktemp("attacked")
     environ = settings_of(folder / "runs.sqlite", script, index)
     if request.param == "server":
-        with serving(environ) as server:
+        with run_server(environ) as server:
             yield Host("server", server.url, folder / "runs.sqlite")
         return
     del environ["PORT"]
     path = {"PATH": os.environ["PATH"]}
-    with running(ROOT / "template.yaml", environ=environ | path) as cloud:
+    with run_cloud(ROOT / "template.yaml", environ=environ | path) as cloud:
         url = cloud.url("url chat")
         if request.param == "function":
             yield Host("function", url, folder / "runs.sqlite", signs=True)
             return
-        with hosted("node", folder, {"RIVERRUN_UPSTREAM": url, **UPSTREAM_KEYS}) as gateway:
+        with run_gateway("node", folder, {"RIVERRUN_UPSTREAM": url, **UPSTREAM_KEYS}) as gateway:
             yield Host("gateway", gateway.url, folder / "runs.sqlite")
 
 

@@ -44,7 +44,7 @@ def _watch(page: Page, url: str, *, closes: bool) -> None:
     page.evaluate(f"({WATCH})({json.dumps(url)}, {json.dumps(closes)})")
 
 
-def _seen(page: Page) -> dict[str, Any]:
+def _read_seen(page: Page) -> dict[str, Any]:
     seen: dict[str, Any] = page.evaluate("window.seen")
     return seen
 
@@ -54,7 +54,7 @@ def test_an_event_source_hears_the_whole_answer(page: Page, base: str) -> None:
     """Statuses with a description, tokens, one final with the answer, ids without a gap."""
     _watch(page, f"{base}?query=Louvre&streaming=true", closes=True)
     page.wait_for("window.seen.state === 2")
-    seen = _seen(page)
+    seen = _read_seen(page)
     kinds = [event["type"] for event in seen["events"]]
     assert kinds[0] == "status"
     assert seen["events"][0]["status"]["description"]
@@ -72,6 +72,6 @@ def test_an_event_source_that_does_not_close_is_told_that_nothing_is_left(page: 
     """It reconnects with the last id, gets 204 and stops for good; nothing is said twice."""
     _watch(page, "/api/chat?query=Louvre&streaming=true", closes=False)
     page.wait_for("window.seen.state === 2", patience=20)
-    kinds = [event["type"] for event in _seen(page)["events"]]
+    kinds = [event["type"] for event in _read_seen(page)["events"]]
     assert kinds.count("final") == 1
     assert kinds[-1] == "final"

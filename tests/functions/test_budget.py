@@ -40,7 +40,7 @@ def model(call: Call) -> Reply:
     return bedrock.stream(bedrock.START, bedrock.text(said), "hang")
 
 
-def asking(query: str) -> bytes:
+def make_body(query: str) -> bytes:
     return json.dumps({"query": query, "streaming": True, "resume": True}).encode()
 
 
@@ -65,8 +65,8 @@ def test_a_budget_is_the_runs_whichever_process_goes_on_with_it(
             little, much = Answer(), Answer()
             with ThreadPoolExecutor(2) as threads:
                 ask = partial(read_body, url=url, method="POST", target="/api/chat")
-                bodies = [threads.submit(ask, little, data=asking("Tell some of the Louvre")),
-                          threads.submit(ask, much, data=asking("Tell all of it"))]  # fmt: skip
+                bodies = [threads.submit(ask, little, data=make_body("Tell some of the Louvre")),
+                          threads.submit(ask, much, data=make_body("Tell all of it"))]  # fmt: skip
                 while not (little.text and much.text) and not any(map(Future.done, bodies)):
                     time.sleep(0.02)
                 (sandbox,) = started.cloud.functions["chat"].sandboxes

@@ -258,33 +258,33 @@ def test_a_resumed_stream_is_the_rest_of_the_first(server: Server) -> None:
         assert (end.status, end.body) == (204, b"")
 
 
-def test_keys_open_the_door_and_keep_runs_apart(locked: Server) -> None:
+def test_keys_open_the_door_and_keep_runs_apart(keyed_server: Server) -> None:
     """401 without one; another's run is a missing run."""
     for headers in ({}, {"Authorization": "Bearer gamma"}, {"Authorization": "Basic alpha"}):
         for target in ("/api/chat?query=x", f"/api/chat?lastEventId={'0' * 32}-1",
                        "/api/chat?lastEventId=x", f"/api/chat/runs/{'0' * 32}"):  # fmt: skip
-            reply = locked.ask(target, headers=headers)
+            reply = keyed_server.ask(target, headers=headers)
             assert (reply.status, reply.json()["code"]) == (401, "unauthorized")
             assert reply.header("WWW-Authenticate") == "Bearer"
     alpha = {"Authorization": "Bearer alpha"}
-    mine = locked.ask("/api/chat", {"query": "x", "streaming": True}, headers=alpha)
+    mine = keyed_server.ask("/api/chat", {"query": "x", "streaming": True}, headers=alpha)
     cursor = mine.ids()[0]
-    assert locked.ask(f"/api/chat?lastEventId={cursor}", headers=alpha).status == 200
+    assert keyed_server.ask(f"/api/chat?lastEventId={cursor}", headers=alpha).status == 200
     beta = {"Authorization": "Bearer beta"}
-    theirs = locked.ask(f"/api/chat?lastEventId={cursor}", headers=beta)
-    missing = locked.ask(f"/api/chat?lastEventId={'0' * 32}-1", headers=beta)
+    theirs = keyed_server.ask(f"/api/chat?lastEventId={cursor}", headers=beta)
+    missing = keyed_server.ask(f"/api/chat?lastEventId={'0' * 32}-1", headers=beta)
     assert (theirs.status, theirs.body) == (missing.status, missing.body)
     assert theirs.status == 404
-    assert locked.ask("/api/health").status == 200
+    assert keyed_server.ask("/api/health").status == 200
     preflight = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
-    assert locked.ask("/api/chat", method="OPTIONS", headers=preflight).status == 204
+    assert keyed_server.ask("/api/chat", method="OPTIONS", headers=preflight).status == 204
 
 
-def test_one_key_of_two_owners_is_two_runs(locked: Server) -> None:
+def test_one_key_of_two_owners_is_two_runs(keyed_server: Server) -> None:
     """A key is its owner's own."""
     data = {"query": "x", "streaming": True}
     runs = {
-        locked.ask(
+        keyed_server.ask(
             data=data, headers={"Authorization": f"Bearer {who}", "Idempotency-Key": "k"}
         ).header("X-Run-Id")
         for who in ("alpha", "beta", "alpha")
@@ -391,7 +391,7 @@ class Shelf:
 
 
 @dataclass
-class Counted:
+class RunCounter:
     """The installation of this process, and the runs that were started in it."""
 
     app: App
@@ -399,11 +399,11 @@ class Counted:
 
 
 @pytest.fixture
-def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[RunCounter]:
     """This process as a server, whose runs are counted."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    counted = Counted(App(read_settings(os.environ), context=Shelf()))
+    counted = RunCounter(App(read_settings(os.environ), context=Shelf()))
     set_default_app(counted.app)
     begin = counted.app.log.start
 
@@ -418,7 +418,7 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
 
 
 @pytest.mark.anyio
-async def test_resuming_never_starts_a_run(app: Counted) -> None:
+async def test_resuming_never_starts_a_run(app: RunCounter) -> None:
     """Whatever the cursor is worth and whatever the query says."""
     whole = await call(chat.app, **post({"query": "x", "streaming": True}))
     ids = [event.id for event in EventStreamParser().feed(whole.body)]
@@ -436,7 +436,7 @@ async def test_resuming_never_starts_a_run(app: Counted) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_refused_request_starts_no_run(app: Counted) -> None:
+async def test_a_refused_request_starts_no_run(app: RunCounter) -> None:
     """Every row of the table of refusals, and a foreign preflight."""
     for method, target, headers, body, status, _ in REFUSALS:
         named = ({"Content-Type": "application/json"} if body is not None else {}) | headers
@@ -450,7 +450,7 @@ async def test_a_refused_request_starts_no_run(app: Counted) -> None:
 
 @pytest.mark.anyio
 async def test_a_broken_installation_is_500_with_no_word_of_why(
-    app: Counted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: RunCounter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In a stream, in JSON and before either; the log says what to do."""
     nowhere = "/nowhere/canary-index"

@@ -15,7 +15,7 @@ from tests.functions.deployed import word_of
 from tests.functions.history import Story
 from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
-from tests.functions.wire import Seen
+from tests.functions.wire import SeenEvent
 
 ID = "a" * 32
 
@@ -28,14 +28,14 @@ def entry(seq: int, type: str, **more: Any) -> Entry:
     return Entry(seq, type, payload, type in ("final", "error"))
 
 
-def said(*words: int) -> dict[str, str]:
+def make_token(*words: int) -> dict[str, str]:
     """The text of a token."""
     return {"text": "".join(word_of("s0", number) for number in words)}
 
 
-def seen(entry: Entry) -> Seen:
+def make_seen(entry: Entry) -> SeenEvent:
     """An entry as a reader gets it."""
-    return Seen(f"{ID}-{entry.seq}", entry.payload)
+    return SeenEvent(f"{ID}-{entry.seq}", entry.payload)
 
 
 @dataclass
@@ -50,15 +50,15 @@ class History:
     entries: list[Entry] = field(
         default_factory=lambda: [
             entry(1, "status", description="Thinking"),
-            entry(2, "token", **said(0)),
+            entry(2, "token", **make_token(0)),
             entry(3, "status", description=RESUMED_DESCRIPTION),
-            entry(4, "token", **said(1)),
-            entry(5, "final", result={"answer": said(0, 1)["text"], "finishReason": "stop"}),
+            entry(4, "token", **make_token(1)),
+            entry(5, "final", result={"answer": make_token(0, 1)["text"], "finishReason": "stop"}),
         ]
     )
 
     def __post_init__(self) -> None:
-        whole = [seen(entry) for entry in self.entries]
+        whole = [make_seen(entry) for entry in self.entries]
         self.story.readers += [
             Reader("s0/0", seen=list(whole), runs={ID}),
             Reader("s0/1", seen=list(whole), before=[whole[:3]], runs={ID}),
@@ -74,7 +74,7 @@ class History:
         self.entries = entries
         for reader in self.story.readers:
             reader.before = []
-            reader.seen = [seen(entry) for entry in entries]
+            reader.seen = [make_seen(entry) for entry in entries]
 
     def check(self) -> None:
         """Check it."""
@@ -107,15 +107,15 @@ def hears_another_beginning(history: History) -> None:
 
 
 def sees_what_was_never_kept(history: History) -> None:
-    history.reader.seen.append(Seen(f"{ID}-6", b"{}"))
+    history.reader.seen.append(SeenEvent(f"{ID}-6", b"{}"))
 
 
 def sees_other_bytes(history: History) -> None:
-    history.reader.before[0][1] = Seen(f"{ID}-2", b"{}")
+    history.reader.before[0][1] = SeenEvent(f"{ID}-2", b"{}")
 
 
 def sees_another_run(history: History) -> None:
-    history.reader.seen[0] = Seen(f"{'b' * 32}-1", history.reader.seen[0].data)
+    history.reader.seen[0] = SeenEvent(f"{'b' * 32}-1", history.reader.seen[0].data)
 
 
 def ends_twice(history: History) -> None:
@@ -127,7 +127,7 @@ def never_ends(history: History) -> None:
 
 
 def goes_on_after_its_end(history: History) -> None:
-    history.rewrite([*history.entries, entry(6, "token", **said(1))])
+    history.rewrite([*history.entries, entry(6, "token", **make_token(1))])
 
 
 def has_a_hole(history: History) -> None:
@@ -135,7 +135,9 @@ def has_a_hole(history: History) -> None:
 
 
 def says_a_word_twice(history: History) -> None:
-    history.rewrite([*history.entries[:3], entry(4, "token", **said(0, 1)), history.entries[4]])
+    history.rewrite(
+        [*history.entries[:3], entry(4, "token", **make_token(0, 1)), history.entries[4]]
+    )
 
 
 def answers_another_than_it_said(history: History) -> None:
@@ -143,12 +145,12 @@ def answers_another_than_it_said(history: History) -> None:
 
 
 def stops_by_itself(history: History) -> None:
-    result = {"answer": said(0, 1)["text"], "finishReason": "cancelled"}
+    result = {"answer": make_token(0, 1)["text"], "finishReason": "cancelled"}
     history.entries[-1] = entry(5, "final", result=result)
 
 
 def is_interrupted_though_it_may_go_on(history: History) -> None:
-    partial = {"answer": said(0, 1)["text"]}
+    partial = {"answer": make_token(0, 1)["text"]}
     history.entries[-1] = entry(5, "error", code="interrupted", partial=partial)
 
 

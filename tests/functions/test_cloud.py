@@ -20,7 +20,7 @@ PROFILES = [("bedrock", "bedrock", "s3"), ("openai", "openai", "s3vectors")]
 
 
 @contextmanager
-def running(tmp_path: Path, *arguments: str) -> Iterator[tuple[str, list[str]]]:
+def run_command(tmp_path: Path, *arguments: str) -> Iterator[tuple[str, list[str]]]:
     """The command on free ports; gives the page's address and the lines so far."""
     docs = tmp_path / "docs"
     docs.mkdir()
@@ -57,7 +57,7 @@ def running(tmp_path: Path, *arguments: str) -> Iterator[tuple[str, list[str]]]:
             process.communicate()
 
 
-def fetched(url: str, **body: Any) -> str:
+def fetch(url: str, **body: Any) -> str:
     """The whole answer to a request."""
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
@@ -74,9 +74,9 @@ def test_the_deployed_profile_answers_on_this_machine(
     if chat not in CHAT_PROVIDERS:
         pytest.skip(f"there is no chat provider {chat} yet")
     chosen = ("--chat", chat, "--embedding", embedding, "--index", index)
-    with running(tmp_path, *chosen) as (url, lines):
+    with run_command(tmp_path, *chosen) as (url, lines):
         assert "is a stand-in" in "".join(lines)
-        stream = fetched(f"{url}/api/chat", query="Which museum has a polar ship?", streaming=True)
+        stream = fetch(f"{url}/api/chat", query="Which museum has a polar ship?", streaming=True)
         events = [json.loads(line[6:]) for line in stream.split("\n") if line.startswith("data: ")]
         assert events[-1]["type"] == "final", events[-1]
         result = events[-1]["result"]
@@ -85,6 +85,6 @@ def test_the_deployed_profile_answers_on_this_machine(
         assert "".join(one["text"] for one in events if one["type"] == "token") == result["answer"]
         # Another function, in another process, reads it from the table.
         run = f"{url}/api/chat/runs/{result['runId']}"
-        assert json.loads(fetched(run))["result"]["answer"] == result["answer"]
-        assert fetched(f"{run}/events?after=0") == stream
-        assert json.loads(fetched(f"{url}/api/health"))["status"] == "ok"
+        assert json.loads(fetch(run))["result"]["answer"] == result["answer"]
+        assert fetch(f"{run}/events?after=0") == stream
+        assert json.loads(fetch(f"{url}/api/health"))["status"] == "ok"

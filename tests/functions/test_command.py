@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.reading_on import Answer, read_body
-from tests.functions.serving import READY, Server, serving, start
+from tests.functions.serving import READY, Server, run_server, start
 
 PATIENCE = 5.0
 
@@ -32,7 +32,7 @@ def fails(environ: dict[str, str]) -> str:
 ENDED = ("INFO riverrun.run: Run ", "INFO riverrun.runs: ")
 
 
-def blamed(server: Server) -> list[str]:
+def error_lines(server: Server) -> list[str]:
     """What it wrote to stderr besides the runs that it ended."""
     return [line for line in server.errors if not line.startswith(ENDED)]
 
@@ -133,9 +133,9 @@ def test_it_ends_at_once_and_tells_those_who_wait(
 ) -> None:
     """A stream ends with its last event, not in mid-air, and nothing is called an error."""
     with (
-        serving(environ) as server,
-        server.reading("one word") as said,
-        server.reading("hang") as silent,
+        run_server(environ) as server,
+        server.open_stream("one word") as said,
+        server.open_stream("hang") as silent,
     ):
         said.until("token")
         silent.until("sources")
@@ -146,7 +146,7 @@ def test_it_ends_at_once_and_tells_those_who_wait(
         assert said.event() is None
         assert silent.event() is None
         assert server.process.wait(PATIENCE) == status
-    assert not blamed(server)
+    assert not error_lines(server)
 
 
 def test_what_it_was_writing_goes_on_when_it_is_started_again(
@@ -165,7 +165,7 @@ def test_what_it_was_writing_goes_on_when_it_is_started_again(
     }
     answer = Answer()
     asked = {"query": "count", "streaming": True, "resume": True}
-    with serving(environ) as server:
+    with run_server(environ) as server:
 
         def end_it() -> None:
             while not answer.text:
@@ -179,8 +179,8 @@ def test_what_it_was_writing_goes_on_when_it_is_started_again(
         assert body.paused is not None
         assert (body.paused["reason"], body.whole) == ("shutdown", True)
         server.process.wait(PATIENCE)
-        assert not blamed(server)
-    with serving(environ) as server:
+        assert not error_lines(server)
+    with run_server(environ) as server:
         # As `fetch-event-source` comes back: the same POST, with the last id.
         read_body(
             answer,
@@ -196,12 +196,12 @@ def test_what_it_was_writing_goes_on_when_it_is_started_again(
 
 def test_it_answers_those_who_wait_for_one_object_before_it_ends(environ: dict[str, str]) -> None:
     """503 that may be tried again."""
-    with serving(environ) as server:
+    with run_server(environ) as server:
         body = b'{"query": "hang"}'
         head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         with (
             server.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body) as wire,
-            server.reading("hang") as witness,
+            server.open_stream("hang") as witness,
         ):
             # Its run began later, so the other one is on its way too.
             witness.until("sources")
@@ -210,7 +210,7 @@ def test_it_answers_those_who_wait_for_one_object_before_it_ends(environ: dict[s
         assert b" 503 " in answer.partition(b"\r\n")[0]
         assert b'"code":"interrupted"' in answer
         server.process.wait(PATIENCE)
-    assert not blamed(server)
+    assert not error_lines(server)
 
 
 def test_two_on_one_port_cannot_both_start(server: Server, environ: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from services.runs.sqlite.log import SQLiteLog
 from tests.functions.deployed import word_of
 from tests.functions.servers import Server
-from tests.functions.wire import CutError, Leave, Response, Seen, get, post
+from tests.functions.wire import CutError, Leave, Response, SeenEvent, get, post
 
 WAYS: tuple[Leave, ...] = ("fin", "rst", "half")
 
@@ -24,7 +24,7 @@ AROUND = 7
 
 
 @asynccontextmanager
-async def deployed(folder: Path) -> AsyncIterator[Server]:
+async def run_deployed(folder: Path) -> AsyncIterator[Server]:
     """A server on a SQLite file in `folder`."""
     (folder / "calls").touch()
     environ = {"RIVERRUN_LOG": f"sqlite://{folder}/runs.sqlite", "RIVERRUN_HEARTBEAT": "5"}
@@ -45,13 +45,13 @@ def memory(pid: int) -> float:
 
 async def read(
     port: int, name: str, events: int, cuts: int, chance: random.Random, *, within: float
-) -> list[Seen]:
+) -> list[SeenEvent]:
     """One answer, over as many connections as it takes; left `cuts` times, somewhere.
 
     It is asked for `within` so many seconds.
     """
     question = {"query": f"{name} says {events - AROUND} words, 20 ms apart", "streaming": True}
-    seen: list[Seen] = []
+    seen: list[SeenEvent] = []
     await asyncio.sleep(chance.uniform(0, within))
     while not (seen and seen[-1].event["type"] in ("final", "error")):
         request = (
@@ -78,7 +78,7 @@ async def crowd(folder: Path, streams: int) -> None:
     wanted = min(hard, 4 * streams + 200)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     chance = random.Random(streams)
-    async with deployed(folder) as server:
+    async with run_deployed(folder) as server:
         before = memory(server.process.pid)
         began = time.monotonic()
         fates = [(f"c{n}", random.Random(chance.random())) for n in range(streams)]
@@ -120,7 +120,7 @@ def test_fifty_readers_of_one_run_get_the_same_bytes(tmp_path: Path) -> None:
     """They join at random times, half of them leave; the provider is called once."""
 
     async def scene() -> None:
-        async with deployed(tmp_path) as server:
+        async with run_deployed(tmp_path) as server:
             question = {"query": "one says 60 words, 20 ms apart", "streaming": True}
 
             async def starter(run: "asyncio.Future[str]") -> bytes:

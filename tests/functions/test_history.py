@@ -40,7 +40,7 @@ def worlds(many: int) -> list[list[int]]:
     return [list(range(first, min(first + TOGETHER, many))) for first in range(0, many, TOGETHER)]
 
 
-def told(where: str, many: int, happened: Counter[str], began: float) -> None:
+def print_result(where: str, many: int, happened: Counter[str], began: float) -> None:
     """Print what happened."""
     print(f"{where}: {many} seeds in {time.monotonic() - began:.0f} s: {dict(happened)}")  # noqa: T201 - a figure to report
 
@@ -58,7 +58,7 @@ async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
             happened += await check(stories, log, calls)
         finally:
             await log.close()
-    told("sqlite", many, happened, began)
+    print_result("sqlite", many, happened, began)
 
 
 async def in_dynamodb(folder: Path, many: int, **how: Any) -> None:
@@ -68,16 +68,16 @@ async def in_dynamodb(folder: Path, many: int, **how: Any) -> None:
         async with moto() as address:  # a new one now and then: it never forgets
             for seeds in group:
                 happened += await in_table(folder, seeds, address, **how)
-    told("dynamodb", many, happened, began)
+    print_result("dynamodb", many, happened, began)
 
 
 async def in_dynamodb_local(folder: Path, many: int) -> None:
     """The same where several calls are served at once."""
     began, happened = time.monotonic(), Counter[str]()
-    with dynamodb_local.running() as address:
+    with dynamodb_local.run_server() as address:
         for seeds in worlds(many):
             happened += await in_table(folder, seeds, address)
-    told("dynamodb local", many, happened, began)
+    print_result("dynamodb local", many, happened, began)
 
 
 async def in_table(
@@ -128,7 +128,7 @@ def test_in_dynamodb_a_thousand_times(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_in_dynamodb_local_a_thousand_times(tmp_path: Path) -> None:
     """Forty worlds."""
-    if (why := dynamodb_local.missing()) is not None:
+    if (why := dynamodb_local.missing_reason()) is not None:
         pytest.skip(why)
     asyncio.run(in_dynamodb_local(tmp_path, MANY))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.context.__main__ import main as ingest
-from tests.functions.serving import Server, serving
+from tests.functions.serving import Server, run_server
 
 PAGE = """# Lighthouse
 
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "SECRET": "CANARY-ENVIRONMENT",
         "PORT": "0",
     }
-    with serving(environ) as running:
+    with run_server(environ) as running:
         yield running
 
 

@@ -17,8 +17,8 @@ from fakes import bedrock, openai
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Fake, Reply, Step
 from services.settings import ROOT
-from tests.emulator.support import ask, running
-from tests.functions.serving import Server, serving
+from tests.emulator.support import ask, run_cloud
+from tests.functions.serving import Server, run_server
 
 QUESTION = "What does the Louvre hold?"
 SAID = "The Louvre holds the Mona Lisa"
@@ -88,7 +88,7 @@ def house(
         "PORT": "0",
         **service.environ,
     }
-    with serving(environ) as server:
+    with run_server(environ) as server:
         yield service, server
 
 
@@ -107,7 +107,7 @@ def test_an_answer_streams_through_the_emulator(
         "RIVERRUN_INDEX": str(index),
         "RIVERRUN_LOG": f"sqlite://{log}",
     }
-    with running(ROOT / "template.yaml", environ=environ) as cloud:
+    with run_cloud(ROOT / "template.yaml", environ=environ) as cloud:
         got = ask(
             cloud.url("netlify") + "/api/chat",
             method="POST",
@@ -134,7 +134,7 @@ def test_a_token_is_on_the_wire_before_the_next_is_made(house: tuple[Service, Se
     gate = threading.Event()
     kind = service.kind
     service.fake.play(kind.stream(kind.text("first "), gate, kind.text("second"), kind.stop()))
-    with server.reading(QUESTION) as reading:
+    with server.open_stream(QUESTION) as reading:
         assert reading.until("token")["text"] == "first "
         gate.set()
         assert reading.until("token")["text"] == "second"
@@ -218,7 +218,7 @@ def test_a_stop_closes_the_models_connection(house: tuple[Service, Server]) -> N
     """`POST …/stop` in the middle: what was said is kept, the model says no more (PF06)."""
     service, server = house
     service.fake.play(service.kind.stream(service.kind.text("So far."), "hang"))
-    with server.reading(QUESTION) as reading:
+    with server.open_stream(QUESTION) as reading:
         reading.until("token")
         call = service.fake.call()
         stopped = time.monotonic()

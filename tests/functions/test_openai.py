@@ -9,7 +9,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.functions.serving import Server, serving
+from tests.functions.serving import Server, run_server
 
 SCRIPT = [
     {"when": "fails late", "steps": [{"text": "Half"}, {"error": "provider_error"}]},
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "RIVERRUN_LOG": "sqlite://",
         "RIVERRUN_DATA_DIR": str(home / "data"),
     }
-    with serving(environ) as running:
+    with run_server(environ) as running:
         yield running
 
 

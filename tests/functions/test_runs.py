@@ -30,7 +30,7 @@ def test_a_run_can_be_read_again_from_anywhere(server: Server, base: str) -> Non
 @pytest.mark.parametrize("base", BASES)
 def test_a_run_can_be_looked_at(server: Server, base: str) -> None:
     """While it goes on and when it is over."""
-    with server.reading("one word") as reading:
+    with server.open_stream("one word") as reading:
         reading.until("token")
         state = server.ask(f"{base}/{reading.run}").json()
         assert (state["state"], state["partial"]["answer"]) == ("running", "One ")
@@ -44,7 +44,7 @@ def test_a_run_can_be_looked_at(server: Server, base: str) -> None:
 @pytest.mark.parametrize("base", BASES)
 def test_a_stopped_run_ends_everywhere_and_keeps_what_it_said(server: Server, base: str) -> None:
     """Asked by another connection, as a button on another device would."""
-    with server.reading("one word") as reading:
+    with server.open_stream("one word") as reading:
         reading.until("token")
         first = server.ask(f"{base}/{reading.run}/stop", method="POST")
         again = server.ask(f"{base}/{reading.run}/stop", {}, method="POST")
@@ -58,7 +58,7 @@ def test_a_stopped_run_ends_everywhere_and_keeps_what_it_said(server: Server, ba
 
 def test_a_run_stopped_before_a_word_is_cancelled(server: Server) -> None:
     """There is no answer to keep."""
-    with server.reading("hang") as reading:
+    with server.open_stream("hang") as reading:
         reading.until("sources")
         server.ask(f"/api/chat/runs/{reading.run}/stop", method="POST")
         assert reading.until("error")["code"] == "cancelled"
@@ -93,7 +93,7 @@ def test_each_address_takes_its_own_methods(server: Server) -> None:
 
 def test_a_foreign_page_can_stop_nothing(server: Server) -> None:
     """A form on another site may post without asking first."""
-    with server.reading("one word") as reading:
+    with server.open_stream("one word") as reading:
         reading.until("token")
         target = f"/api/chat/runs/{reading.run}/stop"
         evil = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
@@ -103,10 +103,10 @@ def test_a_foreign_page_can_stop_nothing(server: Server) -> None:
         reading.until("final")
 
 
-def test_another_owners_run_cannot_be_looked_at_read_or_stopped(locked: Server) -> None:
+def test_another_owners_run_cannot_be_looked_at_read_or_stopped(keyed_server: Server) -> None:
     """It is a missing run, to the byte."""
     alpha, beta = ({"Authorization": f"Bearer {key}"} for key in ("alpha", "beta"))
-    mine = locked.ask(data={"query": "x", "streaming": True}, headers=alpha)
+    mine = keyed_server.ask(data={"query": "x", "streaming": True}, headers=alpha)
     run = mine.header("X-Run-Id") or ""
     for path, method in [
         ("", "GET"),
@@ -115,7 +115,7 @@ def test_another_owners_run_cannot_be_looked_at_read_or_stopped(locked: Server) 
         ("/stop", "POST"),
     ]:
         replies = [
-            locked.ask(f"/api/chat/runs/{one}{path}", method=method, headers=beta)
+            keyed_server.ask(f"/api/chat/runs/{one}{path}", method=method, headers=beta)
             for one in (run, "0" * 32)
         ]
         assert replies[0].status == 404

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from services.settings import ROOT
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 from tests.functions.reading_on import Answer, go_on, read_body, read_on
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ FUNCTION = """
 @contextmanager
 def cloud(
     folder: Path, index: Path, script: list[Any], *, timeout: int, **more: Any
-) -> Iterator[Running]:
+) -> Iterator[RunningCloud]:
     """Functions that live for `timeout` seconds, a script, and a log in a file."""
     template = folder / "template.yaml"
     written = FUNCTION.format(name="chat", root=ROOT, timeout=timeout)
@@ -53,11 +53,11 @@ def cloud(
         "RIVERRUN_LOG": f"sqlite://{folder}/runs.sqlite",
         **more.pop("environ", {}),
     }
-    with running(template, environ=environ, **more) as started:
+    with run_cloud(template, environ=environ, **more) as started:
         yield started
 
 
-def spoken(words: int, pause_ms: int) -> list[Any]:
+def make_script(words: int, pause_ms: int) -> list[Any]:
     """A script that says numbers, with a pause before each, and what it cost."""
     steps: list[Any] = []
     for number in range(words):
@@ -81,14 +81,16 @@ def test_an_answer_outlives_its_functions(
     tmp_path: Path, index: Path, concurrency: int | None
 ) -> None:
     """Through functions that write for half as long: one stream without a gap."""
-    with cloud(tmp_path, index, spoken(30, 100), timeout=3, concurrency=concurrency) as started:
+    with cloud(
+        tmp_path, index, make_script(30, 100), timeout=3, concurrency=concurrency
+    ) as started:
         answer = read_on(started.url("url chat"), "count")
         check_whole(answer, 30)
         assert len(answer.bodies) >= 3
         for body in answer.bodies[:-1]:
             assert body.paused is not None
             assert (body.paused["reason"], body.whole) == ("deadline", True)
-        assert not started.logged("Task timed out")
+        assert not started.log_lines("Task timed out")
         again = Answer()
         read_body(again, started.url("url chat"), "GET", f"/api/chat/runs/{answer.run}/events")
         assert (again.ids, again.events) == (answer.ids, answer.events)
@@ -97,7 +99,7 @@ def test_an_answer_outlives_its_functions(
 @pytest.mark.soak
 def test_three_minutes_through_functions_of_ten_seconds(tmp_path: Path, index: Path) -> None:
     """The figure of the promise: one reader, one stream, no gap longer than a change of hands."""
-    with cloud(tmp_path, index, spoken(900, 200), timeout=10, concurrency=None) as started:
+    with cloud(tmp_path, index, make_script(900, 200), timeout=10, concurrency=None) as started:
         answer = read_on(started.url("url chat"), "count", limit=400)
         check_whole(answer, 900)
         seconds = answer.gaps[-1] - answer.gaps[0]
@@ -112,7 +114,7 @@ def test_three_minutes_through_functions_of_ten_seconds(tmp_path: Path, index: P
         )
         assert seconds > 175
         assert all(body.whole and body.seconds <= 9.0 for body in answer.bodies)
-        assert not started.logged("Task timed out")
+        assert not started.log_lines("Task timed out")
 
 
 @pytest.mark.parametrize("concurrency", [16, None], ids=["concurrent", "on demand"])
@@ -123,7 +125,9 @@ def test_a_function_that_is_told_to_end_hands_its_answer_on(
 
     How soon is in tests/services/streaming/readers/test_session.py, by a clock that no load moves.
     """
-    with cloud(tmp_path, index, spoken(20, 100), timeout=20, concurrency=concurrency) as started:
+    with cloud(
+        tmp_path, index, make_script(20, 100), timeout=20, concurrency=concurrency
+    ) as started:
         url = started.url("url chat")
         answer = Answer()
         signalled = []
@@ -168,8 +172,8 @@ def test_who_cannot_come_back_is_told_before_the_platform_ends_the_function(
         assert error["partial"]["answer"] == "Half "
         assert error["cursor"] == answer.ids[-1]
         assert body.whole
-        assert not started.logged("Task timed out")
-        assert not started.logged("was stopped at the deadline")
+        assert not started.log_lines("Task timed out")
+        assert not started.log_lines("was stopped at the deadline")
 
 
 @pytest.mark.soak
@@ -178,7 +182,7 @@ def test_a_function_that_is_gone_without_a_word_is_replaced(
     tmp_path: Path, index: Path, sign: signal.Signals
 ) -> None:
     """When its lease is over; one that wakes up then adds nothing to what it once wrote."""
-    script = spoken(40, 250)
+    script = make_script(40, 250)
     with (
         cloud(tmp_path, index, script, timeout=60, concurrency=None) as first,
         cloud(tmp_path, index, script, timeout=60, concurrency=None) as second,

@@ -24,7 +24,7 @@ class CutOffError(CutError):
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenEvent:
     """An event as it came: its id ("" for none) and its data."""
 
     id: str
@@ -113,7 +113,7 @@ class Response:
         finally:
             self._close()
 
-    async def events(self) -> list[Seen]:
+    async def events(self) -> list[SeenEvent]:
         """The events of the next chunk; an empty list when the body has ended.
 
         Raises `CutError` when it was cut, or when the budget is spent: then what had come is in
@@ -132,18 +132,18 @@ class Response:
             if self.budget is not None:
                 data = data[: max(0, self.budget - len(self.body))]
             self.body += data
-            found = [self._seen(one.id, one.data) for one in self._parser.feed(data)]
+            found = [self._make_event(one.id, one.data) for one in self._parser.feed(data)]
             if found:
                 return found
             if self.budget is not None and len(self.body) >= self.budget:
                 raise CutError("left")
         return []
 
-    def _seen(self, id: str, data: str) -> Seen:
+    def _make_event(self, id: str, data: str) -> SeenEvent:
         # To a parser, an event without an id has the one of the event before.
         own = id if id != self._last else ""
         self._last = id
-        return Seen(own, data.encode())
+        return SeenEvent(own, data.encode())
 
     def _close(self) -> None:
         sock = self._writer.get_extra_info("socket")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser import Page
 from tests.clients.javascript.installed import CLIENT, needs_packages
-from tests.netlify.visits import STEPS, WHOLE, answers, ask, becomes, focused, press_until
+from tests.netlify.visits import STEPS, WHOLE, answers, ask, becomes, focused_element, press_until
 from tests.netlify.wire import Exchange, failure, final, serve, source, sources, status, token
 
 pytestmark = pytest.mark.browser
@@ -32,7 +32,7 @@ def test_the_page_works_by_keyboard_alone(page: Page) -> None:
         press_until(page, "sample", "Tab")
         page.press("Enter")
         becomes(page, "done")
-        assert focused(page) == "question"
+        assert focused_element(page) == "question"
         press_until(page, "cite", "Tab", "Shift")
         page.press("Enter")
         assert page.evaluate("document.activeElement.closest('details').open") is True
@@ -129,7 +129,7 @@ def test_the_question_takes_the_focus_without_moving_what_is_read(page: Page) ->
         for name in ("question", "ask"):
             page.evaluate("document.activeElement.blur(); window.scrollTo(0, 300)")
             page.evaluate(f"document.querySelector('#{name}').focus()")
-            assert (focused(page), page.evaluate("window.scrollY")) == (name, 300)
+            assert (focused_element(page), page.evaluate("window.scrollY")) == (name, 300)
 
 
 def test_a_line_breaks_between_words_only(page: Page) -> None:

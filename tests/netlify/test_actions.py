@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import Page
-from tests.netlify.visits import WHOLE, answers, ask, becomes, focused
+from tests.netlify.visits import WHOLE, answers, ask, becomes, focused_element
 from tests.netlify.wire import SITE, Exchange, failure, final, serve, source, sources, token
 
 pytestmark = pytest.mark.browser
@@ -47,7 +47,7 @@ def test_a_finished_question_can_be_asked_again_or_changed(page: Page) -> None:
         page.evaluate("document.querySelector('#question').focus()")
         page.type("a draft")
         page.click(".edit")
-        assert focused(page) == "question"
+        assert focused_element(page) == "question"
         assert page.evaluate("document.querySelector('#question').value") == "Why?\n\na draft"
 
 

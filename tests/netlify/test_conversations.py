@@ -113,7 +113,7 @@ def test_a_full_storage_gives_up_the_oldest_conversation(page: Page) -> None:
         page.wait_for("document.querySelectorAll('.turn').length === 2")
 
 
-def forgetting(*sessions: str) -> Answer:
+def make_forgetful_server(*sessions: str) -> Answer:
     def answer(exchange: Exchange) -> None:
         exchange.open()
         number = len(exchange.server.questions())
@@ -124,7 +124,7 @@ def forgetting(*sessions: str) -> Answer:
 
 def test_the_page_says_when_the_server_has_forgotten_the_conversation(page: Page) -> None:
     """An answer under another session knows nothing of the earlier questions."""
-    with serve(forgetting("one", "one", "two")) as server:
+    with serve(make_forgetful_server("one", "one", "two")) as server:
         page.open(server.url)
         for count, question in enumerate(("Lisbon?", "Eat there?", "And there?"), 1):
             ask(page, question)

@@ -21,7 +21,7 @@ BEFORE = 3
 SAID = "document.querySelector('.answer')?.innerText === 'So far'"
 
 
-def held(*, gate: str = "go on") -> Answer:
+def hold_back(*, gate: str = "go on") -> Answer:
     """The first three events at once, the others when the gate opens; any reader, from anywhere."""
 
     def answer(exchange: Exchange) -> None:
@@ -45,7 +45,7 @@ def held(*, gate: str = "go on") -> Answer:
 
 def test_a_reload_in_the_middle_of_an_answer_loses_nothing(page: Page) -> None:
     """What was shown is shown again at once, and the rest is read from the last event on."""
-    with serve(held()) as server:
+    with serve(hold_back()) as server:
         page.open(server.url)
         ask(page, "Why?")
         page.wait_for(SAID)
@@ -187,7 +187,7 @@ def test_a_pause_is_not_the_readers_affair(page: Page) -> None:
 
 def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
     """The second tab asks the server nothing; when the first one goes, it reads on."""
-    with serve(held()) as server:
+    with serve(hold_back()) as server:
         page.open(server.url)
         ask(page, "Why?")
         page.wait_for(SAID)
@@ -206,7 +206,7 @@ def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
 
 def test_what_one_tab_asks_and_hears_the_other_shows(page: Page) -> None:
     """A turn appears there, grows there and ends there; each tab may begin another conversation."""
-    with serve(held()) as server:
+    with serve(hold_back()) as server:
         page.open(server.url)
         ask(page, "Why?")
         other = page.second()

@@ -11,7 +11,7 @@ from tests.netlify.visits import (
     answers,
     ask,
     becomes,
-    focused,
+    focused_element,
 )
 from tests.netlify.wire import Exchange, failure, final, serve, sources, status, token
 
@@ -75,7 +75,7 @@ def test_a_citation_opens_its_passage_and_leads_back(page: Page) -> None:
         assert page.evaluate("document.activeElement.closest('details').open") is True
         assert "The passage of Kyoto." in page.text(".sources")
         page.click(".sources details[open] .back")
-        assert focused(page) == "cite"
+        assert focused_element(page) == "cite"
     assert page.complaints == []
 
 
@@ -103,7 +103,7 @@ def test_a_failure_is_said_with_advice_and_can_be_tried_again(page: Page) -> Non
         assert page.text(".answer") == "Whole."
         assert page.evaluate("document.querySelectorAll('.turn').length") == 1
         assert [asked.body["query"] for asked in server.questions()] == ["Why?", "Why?"]
-        assert focused(page) == "question"
+        assert focused_element(page) == "question"
 
 
 def test_a_refused_question_shows_the_servers_reason(page: Page) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.settings import ROOT
 from tests.browser import Page
-from tests.emulator.support import running
+from tests.emulator.support import run_cloud
 
 pytestmark = pytest.mark.browser
 
@@ -109,7 +109,7 @@ def test_the_plug_is_pulled_and_the_answer_goes_on(page: Page, tmp_path: Path) -
         "RIVERRUN_DATA_DIR": str(tmp_path / "data"),
         "RIVERRUN_LOG": "sqlite://",
     }
-    with running(ROOT / "template.yaml", options={"environ": os.environ | environment}) as cloud:
+    with run_cloud(ROOT / "template.yaml", options={"environ": os.environ | environment}) as cloud:
         page.open(cloud.url("netlify").replace("127.0.0.1", "localhost"))
         page.evaluate("document.querySelector('#question').focus()")
         page.type("What does it cost in Paris?")

@@ -22,7 +22,7 @@ def becomes(page: Page, phase: str) -> None:
     page.wait_for(f"document.querySelector('{LAST}')?.dataset.phase === '{phase}'")
 
 
-def focused(page: Page) -> str:
+def focused_element(page: Page) -> str:
     name: str = page.evaluate("document.activeElement.id || document.activeElement.className")
     return name
 
@@ -30,7 +30,7 @@ def focused(page: Page) -> str:
 def press_until(page: Page, name: str, key: str, *modifiers: str) -> None:
     for _ in range(12):
         page.press(key, *modifiers)
-        if focused(page) == name:
+        if focused_element(page) == name:
             return
     raise AssertionError(f"the keyboard does not reach {name!r}")
 

@@ -28,7 +28,7 @@ Answer = Callable[["Exchange"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageRequest:
     """One request of the page, as it arrived."""
 
     method: str
@@ -41,7 +41,7 @@ class Asked:
 class Exchange:
     """One request and the answer being written to it."""
 
-    asked: Asked
+    asked: PageRequest
     server: "Wire"
     handler: BaseHTTPRequestHandler
 
@@ -90,14 +90,14 @@ class Wire:
     """The running server: where it is, what it was asked, and the gates its answers wait at."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[PageRequest] = field(default_factory=list)
     _gates: dict[str, threading.Event] = field(default_factory=dict)
 
     def gate(self, name: str) -> threading.Event:
         """The event an answer waits for, made when first named."""
         return self._gates.setdefault(name, threading.Event())
 
-    def questions(self) -> list[Asked]:
+    def questions(self) -> list[PageRequest]:
         """The requests that ask something new."""
         return [
             asked for asked in self.asked if (asked.method, asked.path) == ("POST", "/api/chat")
@@ -131,7 +131,7 @@ def serve(answer: Answer, site: Path = SITE) -> Iterator[Wire]:
 
         def _exchange(self, body: dict[str, Any]) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, self.path, headers, body)
+            asked = PageRequest(self.command, self.path, headers, body)
             wire.asked.append(asked)
             with suppress(ConnectionError):  # the page may leave
                 answer(Exchange(asked, wire, self))

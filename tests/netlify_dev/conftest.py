@@ -5,24 +5,24 @@ from collections.abc import Iterator
 import pytest
 
 from services.settings import ROOT
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 from tests.functions.conftest import environ, index, script
 from tests.functions.serving import Server
 from tests.functions.snippets.conftest import hear
-from tests.netlify_dev.dev import living, netlify_dev
+from tests.netlify_dev.dev import find_processes, netlify_dev
 
 __all__ = ["environ", "hear", "index", "script"]
 
 
 @pytest.fixture(scope="module")
-def cloud(environ: dict[str, str]) -> Iterator[Running]:
+def cloud(environ: dict[str, str]) -> Iterator[RunningCloud]:
     """The repository's own template."""
-    with running(ROOT / "template.yaml", environ=environ) as cloud:
+    with run_cloud(ROOT / "template.yaml", environ=environ) as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="module")
-def dev(cloud: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def dev(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`netlify dev`, whose gateway signs for the function URL of `chat`."""
     upstream = {
         "RIVERRUN_UPSTREAM": cloud.url("url chat"),
@@ -33,7 +33,7 @@ def dev(cloud: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     with netlify_dev(tmp_path_factory.mktemp("netlify"), upstream) as server:
         yield server
     # What it started has ended with it, and what it wrote is in its own folder.
-    assert living(server.process.pid) == []
+    assert find_processes(server.process.pid) == []
     with pytest.raises(ConnectionRefusedError):
         server.ask("/")
     assert not [place for place in (ROOT, ROOT / "netlify") if (place / ".netlify").exists()]

@@ -113,12 +113,12 @@ def _end(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
     deadline = time.monotonic() + 10
-    while left := living(process.pid):
+    while left := find_processes(process.pid):
         assert time.monotonic() < deadline, f"processes {left} of netlify dev are still there"
         time.sleep(0.02)
 
 
-def living(session: int) -> list[int]:
+def find_processes(session: int) -> list[int]:
     """The processes of a session that have not ended, where there is a /proc to say so."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):

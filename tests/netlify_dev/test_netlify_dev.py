@@ -10,7 +10,7 @@ import pytest
 
 from services.settings import ROOT
 from tests.browser import Browser
-from tests.emulator.support import Running
+from tests.emulator.support import RunningCloud
 from tests.event_stream import EventStreamParser
 from tests.functions.serving import Server
 from tests.functions.snippets.hearing import Ears
@@ -112,19 +112,19 @@ def test_a_shell_loop_reads_the_stream_line_by_line(dev: Server, base: str) -> N
     assert events[-1]["result"]["answer"] == ANSWER
 
 
-def test_a_refusal_runs_a_function_once(dev: Server, cloud: Running) -> None:
+def test_a_refusal_runs_a_function_once(dev: Server, cloud: RunningCloud) -> None:
     """`netlify dev` repeats a POST that was answered 403 or 404, up to five times."""
     nobody = "/api/chat/runs/00000000000000000000000000000000/stop"
     answer = dev.ask(nobody, {})
     assert (answer.status, answer.json()["code"]) == (404, "not_found")
-    assert len(cloud.logged(f"POST {nobody} 404")) == 1
+    assert len(cloud.log_lines(f"POST {nobody} 404")) == 1
     foreign = {"Origin": "https://elsewhere.example"}
-    before = len(cloud.logged("POST /api/chat 403"))
+    before = len(cloud.log_lines("POST /api/chat 403"))
     answers = [dev.ask(base, {"query": "a"}, headers=foreign) for base in BASES]
     # At /api its last try is answered by the gateway, which does not know what was refused.
     assert [answer.status for answer in answers] == [404, 403]
     assert [answer.json()["type"] for answer in answers] == ["error", "error"]
-    assert len(cloud.logged("POST /api/chat 403")) == before + 2
+    assert len(cloud.log_lines("POST /api/chat 403")) == before + 2
 
 
 def test_a_large_question_ends_nothing(dev: Server) -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.emulator.support import Gate, Running
+from tests.emulator.support import Gate, RunningCloud
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def lambdas(cloud: Running) -> Iterator[Any]:
+def lambdas(cloud: RunningCloud) -> Iterator[Any]:
     """A client for the Invoke API of the module's cloud."""
     client = boto3.client(
         "lambda",

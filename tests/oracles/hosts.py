@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.support import running
+from tests.emulator.support import run_cloud
 from tests.oracles.programs import ORACLES, ROOT
 
 APPS = Path(__file__).parent / "apps"
@@ -73,7 +73,7 @@ def serve(
     )
     concurrency = 32 if host == "concurrent" and not stock else None
     options: dict[str, Any] = {"python": str(APPS_PYTHON)}
-    with running(template, concurrency=concurrency, options=options) as cloud:
+    with run_cloud(template, concurrency=concurrency, options=options) as cloud:
         try:
             yield cloud.url("url app")
         finally:

@@ -103,8 +103,8 @@ async def aws_emulator(
             start_new_session=True,
         )
     try:
-        await listening(address)
-        await listening(api)
+        await wait_for_listener(address)
+        await wait_for_listener(api)
         yield AwsEmulator(address, api, log)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -112,7 +112,7 @@ async def aws_emulator(
         await process.wait()
 
 
-async def listening(address: str) -> None:
+async def wait_for_listener(address: str) -> None:
     """Wait until a connection is accepted there; a program that starts says nothing better."""
     host, port = address.split(":")
     async with asyncio.timeout(20):

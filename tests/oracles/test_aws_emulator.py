@@ -27,7 +27,7 @@ FRAMES = b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
 
 
 @asynccontextmanager
-async def hosted(
+async def run_bootstrap(
     folder: Path, handler: str = "ours.app", **environ: str
 ) -> AsyncGenerator[AwsEmulator]:
     """Our runtime, started by the bootstrap that ships."""
@@ -47,7 +47,7 @@ def parts(blob: bytes) -> tuple[Any, bytes]:
 
 async def test_a_stream_is_prelude_delimiter_and_body(tmp_path: Path) -> None:
     """The very bytes that a function URL would split."""
-    async with hosted(tmp_path) as emulator:
+    async with run_bootstrap(tmp_path) as emulator:
         heard = await emulator.invoke(url_payload())
     headers = {"content-type": "text/event-stream", "x-method": "GET"}
     prelude = {"statusCode": 201, "headers": headers, "cookies": ["a=1; Path=/", "b=2"]}
@@ -56,7 +56,7 @@ async def test_a_stream_is_prelude_delimiter_and_body(tmp_path: Path) -> None:
 
 async def test_buffered_mode_is_a_proxy_object(tmp_path: Path) -> None:
     """The same application, for fronts that do not stream."""
-    async with hosted(tmp_path, RIVERRUN_INVOKE_MODE="buffered") as emulator:
+    async with run_bootstrap(tmp_path, RIVERRUN_INVOKE_MODE="buffered") as emulator:
         answer = json.loads((await emulator.invoke(url_payload())).body)
     assert (answer["statusCode"], answer["body"]) == (201, FRAMES.decode())
     assert answer["cookies"] == ["a=1; Path=/", "b=2"]
@@ -64,16 +64,16 @@ async def test_buffered_mode_is_a_proxy_object(tmp_path: Path) -> None:
 
 async def test_functions_and_generators_are_answered(tmp_path: Path) -> None:
     """A result as JSON; what a generator yields, as it is."""
-    async with hosted(tmp_path, "ours.function") as emulator:
+    async with run_bootstrap(tmp_path, "ours.function") as emulator:
         heard = await emulator.invoke({"é": [1, None]})
         assert json.loads(heard.body)["said"] == {"é": [1, None]}
-    async with hosted(tmp_path, "ours.generator") as emulator:
+    async with run_bootstrap(tmp_path, "ours.generator") as emulator:
         assert (await emulator.invoke({})).body == FRAMES
 
 
 async def test_errors_belong_to_their_phase_and_the_process_lives_on(tmp_path: Path) -> None:
     """Before the first byte a real status, after it a last event; then the next invocation."""
-    async with hosted(tmp_path) as emulator:
+    async with run_bootstrap(tmp_path) as emulator:
         prelude, body = parts((await emulator.invoke(url_payload("/early"))).body)
         assert (prelude["statusCode"], body) == (500, b"Internal Server Error")
         prelude, body = parts((await emulator.invoke(url_payload("/late"))).body)
@@ -86,7 +86,7 @@ async def test_errors_belong_to_their_phase_and_the_process_lives_on(tmp_path: P
 
 async def test_an_invocation_error_is_the_stock_runtimes_document(tmp_path: Path) -> None:
     """What was raised, for who invoked; and the same process for the next."""
-    async with hosted(tmp_path, "ours.function") as emulator:
+    async with run_bootstrap(tmp_path, "ours.function") as emulator:
         before = json.loads((await emulator.invoke({})).body)
         heard = await emulator.invoke({"raise": 1})
         after = json.loads((await emulator.invoke({})).body)
@@ -97,7 +97,7 @@ async def test_an_invocation_error_is_the_stock_runtimes_document(tmp_path: Path
 
 async def test_two_hundred_in_a_row_are_each_answered_as_themselves(tmp_path: Path) -> None:
     """Streams: one process, one init, no answer crossed with another."""
-    async with hosted(tmp_path) as emulator:
+    async with run_bootstrap(tmp_path) as emulator:
         for number in range(200):
             sent = b"%d %s" % (number, b"x" * (number * 37))
             heard = await emulator.invoke(url_payload("/echo", body=sent.decode(), method="POST"))
@@ -108,7 +108,7 @@ async def test_two_hundred_in_a_row_are_each_answered_as_themselves(tmp_path: Pa
 
 async def test_a_refused_stream_does_not_cost_the_process(tmp_path: Path) -> None:
     """AWS's emulator caps streams at 6 MB and answers 413; the next invocation is served."""
-    async with hosted(tmp_path) as emulator:
+    async with run_bootstrap(tmp_path) as emulator:
         heard = await emulator.invoke(url_payload("/huge"))
         assert heard.error == "Function.ResponseSizeTooLarge"
         assert parts((await emulator.invoke(url_payload())).body)[1] == FRAMES
@@ -117,7 +117,7 @@ async def test_a_refused_stream_does_not_cost_the_process(tmp_path: Path) -> Non
 
 async def test_the_deadline_is_ours_and_not_the_platforms(tmp_path: Path) -> None:
     """An application that never answers is ended before its timeout: 504, no reset."""
-    async with hosted(tmp_path, AWS_LAMBDA_FUNCTION_TIMEOUT="2") as emulator:
+    async with run_bootstrap(tmp_path, AWS_LAMBDA_FUNCTION_TIMEOUT="2") as emulator:
         prelude, _ = parts((await emulator.invoke(url_payload("/never"))).body)
         assert prelude["statusCode"] == 504
         assert parts((await emulator.invoke(url_payload())).body)[1] == FRAMES
@@ -134,6 +134,6 @@ async def test_the_deadline_is_ours_and_not_the_platforms(tmp_path: Path) -> Non
 )
 async def test_a_start_that_fails_says_why(tmp_path: Path, handler: str, kind: str) -> None:
     """The caller reads the type of the init error."""
-    async with hosted(tmp_path, handler) as emulator:
+    async with run_bootstrap(tmp_path, handler) as emulator:
         heard = await emulator.invoke(url_payload())
     assert heard.error == kind

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 from tests.oracles.programs import FUNCTIONS, ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -26,10 +26,10 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Running]:
+def cloud() -> Iterator[RunningCloud]:
     """On demand: the stock runtime knows nothing else here."""
     environ = {"PYTHONPATH": str(ROOT)}
-    with running(
+    with run_cloud(
         FUNCTIONS / "template_contract.yaml", concurrency=None, environ=environ
     ) as started:
         yield started

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.support import Gate, Running, ask, running
+from tests.emulator.support import Gate, RunningCloud, ask, run_cloud
 from tests.oracles.order import read_over_http, read_with_boto3
 from tests.oracles.programs import FUNCTIONS, needs_node_client
 
@@ -25,14 +25,14 @@ PRELUDE = {
 
 
 @pytest.fixture(scope="module", params=[None, 4], ids=["on demand", "concurrent"])
-def cloud(request: pytest.FixtureRequest) -> Iterator[Running]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
     """Classic sandboxes, and the client's own multi-concurrent mode."""
     template = FUNCTIONS / "template_node.yaml"
-    with running(template, concurrency=request.param) as started:
+    with run_cloud(template, concurrency=request.param) as started:
         yield started
 
 
-def at(cloud: Running, front: str, function: str) -> str:
+def at(cloud: RunningCloud, front: str, function: str) -> str:
     return cloud.url("rest") + f"/{function}" if front == "rest" else cloud.url(f"url {function}")
 
 
@@ -50,7 +50,7 @@ def invoke_streamed(lambdas: Any, function: str, payload: Any) -> tuple[bytes, d
 @pytest.mark.parametrize("front", ["url", "rest"])
 @pytest.mark.parametrize("function", ["web", "piped"])
 def test_an_http_response_stream_becomes_an_answer(
-    cloud: Running, front: str, function: str
+    cloud: RunningCloud, front: str, function: str
 ) -> None:
     """Status, headers and cookies of HttpResponseStream, written to or piped into."""
     got = ask(at(cloud, front, function))
@@ -60,7 +60,9 @@ def test_an_http_response_stream_becomes_an_answer(
 
 
 @pytest.mark.parametrize("front", ["url", "rest"])
-def test_each_frame_is_read_before_the_next_exists(cloud: Running, gate: Gate, front: str) -> None:
+def test_each_frame_is_read_before_the_next_exists(
+    cloud: RunningCloud, gate: Gate, front: str
+) -> None:
     """Neither the Node client nor our front holds a frame back."""
     url = cloud.url("rest" if front == "rest" else "url web")
     read_over_http(url, "/web" if front == "rest" else "/", gate)
@@ -81,7 +83,7 @@ def test_an_sdk_gets_the_prelude_as_it_was_written(lambdas: Any) -> None:
     assert (json.loads(head), rest, complete) == (PRELUDE, WHOLE, {})
 
 
-def test_a_raw_stream_needs_no_prelude(cloud: Running, lambdas: Any) -> None:
+def test_a_raw_stream_needs_no_prelude(cloud: RunningCloud, lambdas: Any) -> None:
     """As it is through a URL and an SDK; a REST API insists on a prelude."""
     got = ask(cloud.url("url raw"))
     assert (got.status, got.body, got.header("content-type")) == (200, WHOLE, "text/plain")
@@ -90,7 +92,7 @@ def test_a_raw_stream_needs_no_prelude(cloud: Running, lambdas: Any) -> None:
 
 
 def test_an_error_in_mid_stream_reaches_the_sdk_and_no_browser(
-    cloud: Running, lambdas: Any
+    cloud: RunningCloud, lambdas: Any
 ) -> None:
     """Node's trailers, on two Trailer lines, are read; HTTP clients see the body end."""
     body, complete = invoke_streamed(lambdas, "broken", {})
@@ -110,7 +112,7 @@ def test_an_error_before_the_first_byte_is_a_trailer_too(lambdas: Any) -> None:
     assert lambdas.invoke(FunctionName="unstarted", Payload=b"{}")["FunctionError"] == "Unhandled"
 
 
-def test_more_than_a_buffer_can_hold_is_piped_through(cloud: Running, lambdas: Any) -> None:
+def test_more_than_a_buffer_can_hold_is_piped_through(cloud: RunningCloud, lambdas: Any) -> None:
     """Seven megabytes: over the limit of a buffered response, with Node's own backpressure."""
     got = ask(cloud.url("url large"))
     assert (got.whole, got.body == b"x" * 7_000_000) == (True, True)

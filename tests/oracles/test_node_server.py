@@ -33,7 +33,7 @@ class NodeServer:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def heard(self, kind: str) -> Any:
+    async def expect(self, kind: str) -> Any:
         """The next thing that the server read, which must be of this kind."""
         assert self._process.stdout
         async with asyncio.timeout(20):
@@ -57,7 +57,7 @@ class NodeServer:
 
 
 @asynccontextmanager
-async def served(handler: str, **environ: str) -> AsyncGenerator[NodeServer]:
+async def serve_handler(handler: str, **environ: str) -> AsyncGenerator[NodeServer]:
     """Our runtime with `handler`, started by its bootstrap, living off the Node server."""
     node = await asyncio.create_subprocess_exec(
         "node",
@@ -69,7 +69,7 @@ async def served(handler: str, **environ: str) -> AsyncGenerator[NodeServer]:
     server = NodeServer(node)
     runtime = None
     try:
-        port = await server.heard("port")
+        port = await server.expect("port")
         runtime = await asyncio.create_subprocess_exec(
             str(ROOT / "bootstrap"),
             sys.executable,
@@ -100,9 +100,9 @@ def error(document: str) -> Any:
 
 async def test_a_stream_is_chunked_with_declared_trailers(gate: Gate) -> None:
     """Head, prelude and each frame are parsed before the next frame exists; nothing trails."""
-    async with served("ours.app") as server:
+    async with serve_handler("ours.app") as server:
         server.deliver(url_payload(query=f"gate={gate.port}"))
-        head = await server.heard("head")
+        head = await server.expect("head")
         assert (head["method"], head["httpVersion"]) == ("POST", "1.1")
         assert head["url"] == "/2018-06-01/runtime/invocation/request-1/response"
         headers = dict(zip(head["rawHeaders"][::2], head["rawHeaders"][1::2], strict=True))
@@ -115,21 +115,21 @@ async def test_a_stream_is_chunked_with_declared_trailers(gate: Gate) -> None:
             "Trailer": NAMES,
             "Lambda-Runtime-Invocation-Id": "attempt-1",
         }
-        prelude = await server.heard("data")
+        prelude = await server.expect("data")
         assert (json.loads(prelude[:-8]), prelude[-8:]) == (PRELUDE, "\0" * 8)
-        assert await server.heard("data") == "data: 0\n\n"
+        assert await server.expect("data") == "data: 0\n\n"
         await asyncio.to_thread(gate.open)
-        assert await server.heard("data") == "data: 1\n\n"
+        assert await server.expect("data") == "data: 1\n\n"
         await asyncio.to_thread(gate.open)
-        assert await server.heard("data") == "data: 2\n\n"
-        assert await server.heard("end") == {"trailers": {}, "complete": True}
+        assert await server.expect("data") == "data: 2\n\n"
+        assert await server.expect("end") == {"trailers": {}, "complete": True}
 
 
 async def test_an_error_in_mid_stream_is_two_trailers() -> None:
     """A type that Lambda keeps, and in base64 what the stock runtime would tell who invoked."""
-    async with served("ours.generator") as server:
+    async with serve_handler("ours.generator") as server:
         server.deliver({"late": True})
-        assert (await server.heard("head"))["headers"]["trailer"] == NAMES
+        assert (await server.expect("head"))["headers"]["trailer"] == NAMES
         body, end = await server.body()
         assert (body, end["complete"]) == (b"data: 0\n\n", True)
         trailers = end["trailers"]
@@ -141,9 +141,9 @@ async def test_an_error_in_mid_stream_is_two_trailers() -> None:
 
 async def test_a_failing_application_ends_with_an_event_and_trailers() -> None:
     """The browser's share of the error is in the body; Lambda's is behind it."""
-    async with served("ours.app") as server:
+    async with serve_handler("ours.app") as server:
         server.deliver(url_payload("/late"))
-        await server.heard("head")
+        await server.expect("head")
         body, end = await server.body()
         _, _, content = body.partition(bytes(8))
         first, event, rest = content.split(b"\n\n")
@@ -155,16 +155,16 @@ async def test_a_failing_application_ends_with_an_event_and_trailers() -> None:
 
 async def test_what_is_not_streamed_has_a_length() -> None:
     """A result and an error: JSON with Content-Length, one after the other, each attempt echoed."""
-    async with served("ours.function") as server:
+    async with serve_handler("ours.function") as server:
         server.deliver({"a": "é"})
-        head = await server.heard("head")
+        head = await server.expect("head")
         body, _ = await server.body()
         assert json.loads(body)["said"] == {"a": "é"}
         assert head["headers"]["content-length"] == str(len(body))
         assert head["headers"]["content-type"] == "application/json"
         assert "transfer-encoding" not in head["headers"]
         server.deliver({"raise": 1})
-        head = await server.heard("head")
+        head = await server.expect("head")
         body, _ = await server.body()
         assert head["url"].endswith("/invocation/request-2/error")
         assert head["headers"]["lambda-runtime-invocation-id"] == "attempt-2"
@@ -175,8 +175,8 @@ async def test_what_is_not_streamed_has_a_length() -> None:
 
 async def test_a_failed_start_is_one_post() -> None:
     """To init/error, with its type in the header and in the document."""
-    async with served("missing.app") as server:
-        head = await server.heard("head")
+    async with serve_handler("missing.app") as server:
+        head = await server.expect("head")
         body, _ = await server.body()
         assert head["url"] == "/2018-06-01/runtime/init/error"
         kind = "Runtime.ImportModuleError"
@@ -187,9 +187,9 @@ async def test_a_failed_start_is_one_post() -> None:
 
 async def test_a_stream_larger_than_any_buffer_arrives_whole() -> None:
     """Seven megabytes of NULs: nothing in a body is taken for framing."""
-    async with served("ours.app") as server:
+    async with serve_handler("ours.app") as server:
         server.deliver(url_payload("/huge"))
-        await server.heard("head")
+        await server.expect("head")
         body, end = await server.body()
         assert end == {"trailers": {}, "complete": True}
         assert body.endswith(b"data: 2\n\n" + bytes(110 * 65536))

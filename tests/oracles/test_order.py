@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.support import Gate, Running, running
+from tests.emulator.support import Gate, RunningCloud, run_cloud
 from tests.oracles.order import read_over_http, read_with_boto3
 from tests.oracles.programs import FUNCTIONS, url_payload
 
@@ -17,15 +17,15 @@ FRONTS = {"url ours": "/", "rest": "/ours", "netlify": "/api/ours"}
 
 
 @pytest.fixture(scope="module", params=[64, None], ids=["concurrent", "on demand"])
-def cloud(request: pytest.FixtureRequest) -> Iterator[Running]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
     """Many invocations in one process, and one in each."""
-    with running(FUNCTIONS / "template_ours.yaml", concurrency=request.param) as started:
+    with run_cloud(FUNCTIONS / "template_ours.yaml", concurrency=request.param) as started:
         yield started
 
 
 @pytest.mark.parametrize("front", FRONTS)
 def test_http_fronts_pass_each_frame_before_the_next_exists(
-    cloud: Running, gate: Gate, front: str
+    cloud: RunningCloud, gate: Gate, front: str
 ) -> None:
     """Function URL, REST API, Netlify."""
     read_over_http(cloud.url(front), FRONTS[front], gate)

@@ -225,7 +225,7 @@ async def ours(_: Path) -> AsyncGenerator[tuple[str, Begin]]:
     api = RuntimeApi()
     await api.start()
 
-    async def told(one: Invocation) -> AnswerView:
+    async def response_of(one: Invocation) -> AnswerView:
         response = await one.response
         content = await response.read_all(2 * LIMIT)
         return AnswerView(
@@ -235,7 +235,7 @@ async def ours(_: Path) -> AsyncGenerator[tuple[str, Begin]]:
     async def begin() -> Caller:
         one = Invocation(payload=b"{}", deadline=time.time() + 20, arn="arn")
         api.submit(one)
-        return asyncio.create_task(told(one))
+        return asyncio.create_task(response_of(one))
 
     try:
         yield api.address, begin

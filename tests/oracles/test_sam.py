@@ -57,7 +57,7 @@ def test_sam_validates_and_lints_it(tmp_path: Path) -> None:
 
 
 @cache
-def translated(auth: str) -> dict[str, Any]:
+def translate(auth: str) -> dict[str, Any]:
     """What SAM makes of it: resources by logical id."""
     # A package that is already in S3, as it is by the time SAM's service reads the template.
     text = TEMPLATE.read_text().replace("CodeUri: .\n", "CodeUri: s3://bucket/key\n")
@@ -79,7 +79,7 @@ def translated(auth: str) -> dict[str, Any]:
 @pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
 def test_sam_streams_every_route(auth: str) -> None:
     """Its word in the template is not API Gateway's in the result: what counts is the result."""
-    body = translated(auth)["api"]["Properties"]["Body"]
+    body = translate(auth)["api"]["Properties"]["Body"]
     assert set(body["paths"]) == {"/api/chat", "/api/chat/runs/{proxy+}", "/api/health"}
     for methods in body["paths"].values():
         (operation,) = methods.values()
@@ -94,7 +94,7 @@ def test_sam_streams_every_route(auth: str) -> None:
 @pytest.mark.parametrize("auth", ["AWS_IAM", "NONE"])
 def test_sam_adds_no_permission_and_no_role_that_we_did_not_write(auth: str) -> None:
     """Every caller is let in by our two conditional permissions alone."""
-    made = translated(auth)
+    made = translate(auth)
     permissions = {
         name: resource.get("Condition")
         for name, resource in made.items()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.support import Got, Running, ask, running
+from tests.emulator.support import Got, RunningCloud, ask, run_cloud
 from tests.oracles.programs import FUNCTIONS, STOCK_PYTHON, needs_stock_python
 
 pytestmark = needs_stock_python
@@ -18,14 +18,14 @@ FRONTS = ("url", "http")
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Running]:
+def cloud() -> Iterator[RunningCloud]:
     """The stock runtime is always run on demand."""
     options = {"python": str(STOCK_PYTHON)}
-    with running(FUNCTIONS / "template_stock.yaml", options=options) as started:
+    with run_cloud(FUNCTIONS / "template_stock.yaml", options=options) as started:
         yield started
 
 
-def at(cloud: Running, front: str, function: str) -> str:
+def at(cloud: RunningCloud, front: str, function: str) -> str:
     """Where the function's paths begin; an HTTP API shares one host."""
     return cloud.url("http") + f"/{function}" if front == "http" else cloud.url(f"url {function}")
 
@@ -35,7 +35,7 @@ def cookies(got: Got) -> list[str]:
 
 
 @pytest.mark.parametrize("front", FRONTS)
-def test_a_handler_function_answers(cloud: Running, front: str) -> None:
+def test_a_handler_function_answers(cloud: RunningCloud, front: str) -> None:
     """A proxy object becomes an HTTP answer."""
     got = ask(at(cloud, front, "plain") + "/a%20b?c=1")
     assert (got.status, got.body) == (202, b"plain")
@@ -43,7 +43,7 @@ def test_a_handler_function_answers(cloud: Running, front: str) -> None:
 
 
 @pytest.mark.parametrize("front", FRONTS)
-def test_mangum_reads_our_payload(cloud: Running, front: str) -> None:
+def test_mangum_reads_our_payload(cloud: RunningCloud, front: str) -> None:
     """Method, path, query and body arrive as they were sent; status and cookies come back."""
     got = ask(
         at(cloud, front, "mangum") + "/p/q?a=1&a=2",
@@ -57,7 +57,7 @@ def test_mangum_reads_our_payload(cloud: Running, front: str) -> None:
 
 
 @pytest.mark.parametrize("front", FRONTS)
-def test_bytes_survive_both_ways(cloud: Running, front: str) -> None:
+def test_bytes_survive_both_ways(cloud: RunningCloud, front: str) -> None:
     """All 256 of them, through base64 and back."""
     binary = bytes(range(256))
     assert ask(at(cloud, front, "mangum") + "/bytes").body == binary
@@ -67,7 +67,7 @@ def test_bytes_survive_both_ways(cloud: Running, front: str) -> None:
 
 
 @pytest.mark.parametrize("front", FRONTS)
-def test_our_exported_handler_runs_under_it(cloud: Running, front: str) -> None:
+def test_our_exported_handler_runs_under_it(cloud: RunningCloud, front: str) -> None:
     """One object, three hosts: the stream of our runtime is one whole answer here."""
     got = ask(at(cloud, front, "ours") + "/any")
     assert (got.status, got.body) == (201, b"data: 0\n\ndata: 1\n\ndata: 2\n\n")

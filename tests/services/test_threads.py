@@ -118,7 +118,7 @@ async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
     """It has begun nothing, so there is nothing to cancel."""
     release = threading.Event()
 
-    def blocked() -> Generator[int, None, None]:
+    def block() -> Generator[int, None, None]:
         yield 0
         release.wait(10)
 
@@ -126,7 +126,7 @@ async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
         yield from [1 // 0]
 
     with ThreadPoolExecutor(1) as pool:
-        async with aclosing(iterate_in_thread(blocked, pool, release.set)) as first:
+        async with aclosing(iterate_in_thread(block, pool, release.set)) as first:
             await anext(first)
             task = asyncio.create_task(
                 anext(aiter(iterate_in_thread(never, pool, never_cancel)), None)
@@ -200,12 +200,12 @@ async def test_what_comes_while_the_loop_is_busy_wakes_it_once(
     loop = asyncio.get_running_loop()
     wake = loop.call_soon_threadsafe
 
-    def counted(what: Callable[..., object], *args: object, **more: object) -> object:
+    def count_wakes(what: Callable[..., object], *args: object, **more: object) -> object:
         nonlocal wakes
         wakes += getattr(what, "__name__", "") == "_rouse"
         return wake(what, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", count_wakes)
 
     def items() -> Generator[int, None, None]:
         yield from range(50)

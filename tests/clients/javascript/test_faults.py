@@ -12,7 +12,7 @@ import pytest
 from emulator.faults import Fault
 from services.settings import ROOT
 from tests.clients.javascript.installed import needs_packages, run
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 
 pytestmark = [pytest.mark.node, needs_packages]
 
@@ -29,7 +29,7 @@ SCRIPT: list[dict[str, Any]] = [
 class Product:
     """The real template under the emulator, with a scripted model."""
 
-    cloud: Running
+    cloud: RunningCloud
 
     def ask(self, query: str, **options: Any) -> dict[str, Any]:
         """What the client saw of an answer."""
@@ -43,7 +43,7 @@ class Product:
 
 
 @contextmanager
-def clouded(home: Path, **environ: str) -> Iterator[Running]:
+def start_two_functions(home: Path, **environ: str) -> Iterator[RunningCloud]:
     """The product, both of whose functions see the same log."""
     (home / "script.json").write_text(json.dumps(SCRIPT))
     environ |= {
@@ -52,19 +52,19 @@ def clouded(home: Path, **environ: str) -> Iterator[Running]:
         "RIVERRUN_LOG": f"sqlite:///{home / 'runs.db'}",
         "RIVERRUN_DATA_DIR": str(home),
     }
-    with running(ROOT / "template.yaml", concurrency=32, environ=environ) as started:
+    with run_cloud(ROOT / "template.yaml", concurrency=32, environ=environ) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     """One for all of these."""
-    with clouded(tmp_path_factory.mktemp("javascript")) as started:
+    with start_two_functions(tmp_path_factory.mktemp("javascript")) as started:
         yield started
 
 
 @pytest.fixture
-def product(cloud: Running) -> Iterator[Product]:
+def product(cloud: RunningCloud) -> Iterator[Product]:
     """Without the faults of the test before."""
     yield Product(cloud)
     cloud.call(cloud.cloud.faults.clear)
@@ -155,7 +155,7 @@ def test_an_error_of_the_model_is_typed(product: Product) -> None:
 
 def test_a_server_that_pauses_is_gone_on_with(tmp_path: Path) -> None:
     """What stands in front cuts after two seconds; the answer takes longer, and is one answer."""
-    with clouded(tmp_path, RIVERRUN_RESPONSE_SECONDS="2") as started:
+    with start_two_functions(tmp_path, RIVERRUN_RESPONSE_SECONDS="2") as started:
         seen = Product(started).ask("slowly")
     whole(seen)
     assert seen["waits"] >= 1

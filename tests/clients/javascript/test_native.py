@@ -67,7 +67,7 @@ def bytes_of(vector: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, dict[str, str]]]:
+def run_server() -> Iterator[tuple[str, dict[str, str]]]:
     """`/?vector=N&cuts=1,2` in those pieces; the second request of an address gets 204."""
     came_back: dict[str, str] = {}
     seen: set[str] = set()
@@ -144,7 +144,7 @@ def hear(browser: Browser, url: str, paths: list[tuple[int, str]]) -> list[Any]:
         return heard
 
 
-def differing(paths: list[tuple[int, str]], heard: list[Any]) -> set[str]:
+def find_differences(paths: list[tuple[int, str]], heard: list[Any]) -> set[str]:
     """The names of the vectors that the browser read otherwise."""
     told = zip(paths, heard, strict=True)
     return {VECTORS[at]["name"] for (at, _), seen in told if seen != VECTORS[at]["events"]}
@@ -157,9 +157,9 @@ def test_a_browser_reads_the_corpus_as_it_says(browser: Browser) -> None:
         for number, vector in enumerate(VECTORS)
         for cuts in ("", "all", str(len(bytes_of(vector)) // 2))
     ]
-    with serving() as (url, _):
+    with run_server() as (url, _):
         heard = hear(browser, url, paths)
-    assert differing(paths, heard) == CHROMIUM_DIFFERS
+    assert find_differences(paths, heard) == CHROMIUM_DIFFERS
 
 
 def test_a_browser_comes_back_with_the_last_id(browser: Browser) -> None:
@@ -172,7 +172,7 @@ def test_a_browser_comes_back_with_the_last_id(browser: Browser) -> None:
     chosen = [at for retry, at in with_id if retry == 40]
     chosen += [at for retry, at in with_id if retry is None][:6]
     paths = [(number, f"/?vector={number}") for number in chosen]
-    with serving() as (url, came_back):
+    with run_server() as (url, came_back):
         hear(browser, url, paths)
         for number, path in paths:
             # HTTP takes the spaces around a header's value away.
@@ -191,6 +191,6 @@ def test_a_browser_reads_the_corpus_at_every_cut(browser: Browser) -> None:
     ]
     for start in range(0, len(paths), 500):
         part = paths[start : start + 500]
-        with serving() as (url, _):
+        with run_server() as (url, _):
             heard = hear(browser, url, part)
-        assert differing(part, heard) <= CHROMIUM_DIFFERS
+        assert find_differences(part, heard) <= CHROMIUM_DIFFERS

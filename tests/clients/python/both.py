@@ -48,7 +48,7 @@ class Clock:
 
 
 @dataclass
-class Seen:
+class Outcome:
     """What came of reading."""
 
     events: list[Event] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Seen:
         """The names of the events."""
         return [type(event).__name__ for event in self.events]
 
-    def failed(self) -> RiverrunError:
+    def failure(self) -> RiverrunError:
         """The error, which there has to be."""
         assert self.error is not None, f"it did not fail: {self.kinds}"
         return self.error
@@ -91,7 +91,7 @@ class Both:
         times: int = 1,
         stream: list[Any] | None = None,
         **options: Any,
-    ) -> Seen:
+    ) -> Outcome:
         """Ask, and read to the end, `times` times over the same stream, which `stream` gets."""
 
         def begin(client: Any) -> Any:
@@ -102,7 +102,7 @@ class Both:
 
         return self._read(url, begin, times)
 
-    def join(self, url: str, run_id: str, after: int = 0) -> Seen:
+    def join(self, url: str, run_id: str, after: int = 0) -> Outcome:
         """Read a run to its end."""
         return self._read(url, lambda client: client.join(run_id, after), 1)
 
@@ -118,15 +118,15 @@ class Both:
 
         return asyncio.run(work())
 
-    def _read(self, url: str, begin: Callable[[Any], Any], times: int) -> Seen:
-        seen = Seen()
+    def _read(self, url: str, begin: Callable[[Any], Any], times: int) -> Outcome:
+        seen = Outcome()
         if self.kind == "sync":
             with self._client(url) as client:
                 stream: Stream = begin(client)
                 seen.stream = stream
                 try:
                     for _ in range(times):
-                        seen.events.extend(_taken(stream))
+                        seen.events.extend(_take(stream))
                 except RiverrunError as error:
                     seen.error = error
             return seen
@@ -175,7 +175,7 @@ class Both:
         return None if self.handler is None else httpx2.MockTransport(self.handler)
 
 
-def _taken(stream: Stream) -> Iterator[Event]:
+def _take(stream: Stream) -> Iterator[Event]:
     yield from stream
 
 

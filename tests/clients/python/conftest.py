@@ -16,7 +16,7 @@ def both(request: pytest.FixtureRequest) -> Both:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product under the emulator."""
     with product(tmp_path_factory.mktemp("product")) as started:
         yield started

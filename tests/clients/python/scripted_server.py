@@ -77,7 +77,7 @@ def refusal(status: int, code: str = "", **headers: str) -> Answer:
 
 
 @dataclass
-class Asked:
+class Exchange:
     """A request. `left` is set when the client closed before the server did."""
 
     method: str
@@ -95,7 +95,7 @@ class ScriptedServer:
     """See the module."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[Exchange] = []
         self._answers = list(answers)
         self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ class ScriptedServer:
             except OSError:
                 asked.left.set()
 
-    def _say(self, line: socket.socket, asked: Asked, answer: Answer) -> None:
+    def _say(self, line: socket.socket, asked: Exchange, answer: Answer) -> None:
         if answer.end == "nothing":
             return
         line.sendall(answer.head())
@@ -168,7 +168,7 @@ class ScriptedServer:
                 asked.left.set()
 
 
-def _read(line: socket.socket) -> Asked | None:
+def _read(line: socket.socket) -> Exchange | None:
     file = line.makefile("rb")
     first = file.readline().decode("latin-1").split()
     if len(first) != 3:
@@ -179,11 +179,11 @@ def _read(line: socket.socket) -> Asked | None:
         headers[name.lower()] = value.strip()
     body = file.read(int(headers.get("content-length", "0")))
     file.close()
-    return Asked(first[0], first[1], headers, body)
+    return Exchange(first[0], first[1], headers, body)
 
 
 @contextmanager
-def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
+def run_script(*answers: Answer) -> Iterator[ScriptedServer]:
     """A server for as long as the block lasts."""
     server = ScriptedServer(answers)
     try:

@@ -11,7 +11,7 @@ import httpx2
 
 from emulator.faults import Fault
 from services.settings import ROOT
-from tests.emulator.support import Running, running
+from tests.emulator.support import RunningCloud, run_cloud
 
 WORDS = [f"word {n} " for n in range(1, 13)]
 ANSWER = "".join(WORDS)
@@ -32,7 +32,7 @@ SCRIPT: list[dict[str, Any]] = [
 class Product:
     """What runs."""
 
-    cloud: Running
+    cloud: RunningCloud
 
     @property
     def url(self) -> str:
@@ -65,5 +65,5 @@ def product(folder: Path) -> Iterator[Product]:
         "RIVERRUN_LOG": f"sqlite:///{folder / 'runs.db'}",
         "RIVERRUN_DATA_DIR": str(folder),
     }
-    with running(ROOT / "template.yaml", concurrency=32, environ=environ) as cloud:
+    with run_cloud(ROOT / "template.yaml", concurrency=32, environ=environ) as cloud:
         yield Product(cloud)

@@ -42,7 +42,7 @@ from tests.clients.python.scripted_server import (
     frame,
     loose,
     refusal,
-    scripted,
+    run_script,
     status,
     token,
 )
@@ -87,7 +87,7 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
 
 def test_what_is_asked_is_sent_by_the_contracts_names(both: Both) -> None:
     """All fields; half a character does not break the JSON."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         both.key = "k"
         both.read(
             f"{server.url}/.netlify/functions/chat/",
@@ -119,7 +119,7 @@ def test_an_unknown_option_is_a_mistake() -> None:
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "ключ", "a\0"])
 def test_what_no_header_can_hold_is_refused_before_it_is_sent(both: Both, value: str) -> None:
     """A key from a file with something behind it adds no header."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         with pytest.raises(ValueError, match="printable ASCII"):
             both.read(server.url, idempotency_key=value)
         both.key = value
@@ -130,7 +130,7 @@ def test_what_no_header_can_hold_is_refused_before_it_is_sent(both: Both, value:
 
 def test_two_questions_have_two_keys(both: Both) -> None:
     """A key is one start, not one client."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         both.read(server.url)
         both.read(server.url)
     first, second = server.asked
@@ -150,7 +150,7 @@ def test_events_are_typed_and_what_is_not_known_is_kept(both: Both) -> None:
         frame(6, {"type": "final", "result": {"answer": "", "usage": {"costUsd": 0.1}}}),
     ]
     told: list[Any] = []
-    with scripted(Answer(body)) as server:
+    with run_script(Answer(body)) as server:
         seen = both.read(
             server.url,
             on_status=told.append,
@@ -175,7 +175,7 @@ def test_events_are_typed_and_what_is_not_known_is_kept(both: Both) -> None:
 def test_asking_returns_the_result_and_calls_back(both: Both) -> None:
     """The shortest way to use it."""
     pieces: list[str] = []
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         result = both.call(server.url, "ask", "x", on_token=pieces.append)
     assert isinstance(result, Result)
     assert result.answer == "".join(pieces) == "One two three."
@@ -193,7 +193,7 @@ def test_async_callbacks_are_awaited() -> None:
         async with AsyncClient(server.url) as client:
             await client.ask("x", on_token=keep)
 
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         asyncio.run(work())
     assert pieces == ["One ", "two ", "three."]
 
@@ -201,18 +201,18 @@ def test_async_callbacks_are_awaited() -> None:
 def test_a_callback_that_fails_ends_the_iteration_and_closes_the_line(both: Both) -> None:
     """It is the caller's mistake, and the caller's exception."""
 
-    def broken(_: str) -> None:
+    def raise_error(_: str) -> None:
         raise KeyError("mine")
 
-    with scripted(HELD) as server:
+    with run_script(HELD) as server:
         with pytest.raises(KeyError):
-            both.read(server.url, on_token=broken)
+            both.read(server.url, on_token=raise_error)
         assert server.asked[0].left.wait(10)
 
 
 def test_a_run_is_stopped_on_the_server(both: Both) -> None:
     """By its id, with a POST."""
-    with scripted(Answer([b"{}"], 202, {"Content-Type": "application/json"})) as server:
+    with run_script(Answer([b"{}"], 202, {"Content-Type": "application/json"})) as server:
         both.call(server.url, "stop", RUN)
     assert server.lines() == [f"POST /api/chat/runs/{RUN}/stop"]
     assert server.asked[0].headers["content-type"] == "application/json"
@@ -220,7 +220,7 @@ def test_a_run_is_stopped_on_the_server(both: Both) -> None:
 
 def test_what_cannot_be_stopped_is_an_error(both: Both) -> None:
     """Not a silence that looks like success."""
-    with scripted(refusal(404, "not_found")) as server, pytest.raises(RefusedError):
+    with run_script(refusal(404, "not_found")) as server, pytest.raises(RefusedError):
         both.call(server.url, "stop", RUN)
     with pytest.raises(GaveUpError):
         both.call("http://127.0.0.1:1", "stop", RUN)
@@ -236,7 +236,7 @@ def test_a_result_says_whether_its_citations_hold(both: Both) -> None:
             "unmatched": [{"citation": 7, "mark": 1, "reason": "missing"}, "?"],
         },
     }
-    with scripted(Answer([frame(1, {"type": "final", "result": result})])) as server:
+    with run_script(Answer([frame(1, {"type": "final", "result": result})])) as server:
         seen = both.read(server.url)
     assert seen.stream is not None
     assert seen.stream.result is not None
@@ -249,7 +249,7 @@ def test_a_stream_is_stopped_and_its_last_words_are_read() -> None:
     """Stop, then read on: the terminal event comes from the log."""
     last = frame(3, {"type": "final", "result": {"answer": "One ", "finishReason": "cancelled"}})
     accepted = Answer([b"{}"], 202, {"Content-Type": "application/json"})
-    with scripted(HELD, accepted, Answer([last])) as server, Client(server.url) as client:
+    with run_script(HELD, accepted, Answer([last])) as server, Client(server.url) as client:
         stream = client.stream("x")
         for event in stream:
             if isinstance(event, Token):
@@ -271,7 +271,7 @@ def test_a_question_whose_answer_has_not_come_is_found_by_its_key_and_stopped() 
     """Ctrl-C between the POST and its headers must not leave a model running."""
     accepted = Answer([b"{}"], 202, {"Content-Type": "application/json"})
     mute = threading.Event()
-    with scripted(Answer([], end="nothing"), HELD, accepted) as server:
+    with run_script(Answer([], end="nothing"), HELD, accepted) as server:
         with Client(server.url, sleep=_interrupt) as client:
             stream = client.stream("x")
             with pytest.raises(KeyboardInterrupt):
@@ -289,7 +289,7 @@ def _interrupt(_: float) -> None:
 
 def test_a_stream_that_was_stopped_before_it_began_asks_nothing(both: Both) -> None:
     """Nothing was sent, nothing is."""
-    with scripted(Answer(WHOLE)) as server, Client(server.url) as client:
+    with run_script(Answer(WHOLE)) as server, Client(server.url) as client:
         stream = client.stream("x")
         stream.stop()
         with pytest.raises(RunFailedError) as caught:
@@ -300,7 +300,7 @@ def test_a_stream_that_was_stopped_before_it_began_asks_nothing(both: Both) -> N
 
 def test_the_state_of_a_run_is_its_json(both: Both) -> None:
     """GET runs/{run}."""
-    with scripted(Answer([b'{"state": "running"}'], 200, {"Content-Type": "x/y"})) as server:
+    with run_script(Answer([b'{"state": "running"}'], 200, {"Content-Type": "x/y"})) as server:
         assert both.call(server.url, "state", RUN) == {"state": "running"}
         assert server.lines() == [f"GET /api/chat/runs/{RUN}"]
 
@@ -355,7 +355,7 @@ def _again(client: Client) -> object:
 def test_leaving_the_loop_closes_the_socket(leave: Callable[[Client], object]) -> None:
     """CR09, blocking: at once, without a warning, without a thread."""
     before = set(threading.enumerate())
-    with scripted(HELD) as server, Client(server.url) as client:
+    with run_script(HELD) as server, Client(server.url) as client:
         kept = leave(client)
         assert server.asked[0].left.wait(10)
         gc.collect()
@@ -441,7 +441,7 @@ def test_leaving_the_async_loop_closes_the_socket(
             assert await asyncio.to_thread(server.asked[0].left.wait, 10)
             del kept
 
-    with scripted(HELD) as server:
+    with run_script(HELD) as server:
         asyncio.run(work(server.url), debug=True)
         gc.collect()
     assert set(threading.enumerate()) <= before  # another test's thread may end meanwhile
@@ -462,7 +462,7 @@ def test_a_task_can_be_cancelled_at_any_of_its_awaits(capsys: pytest.CaptureFixt
                 with pytest.raises(asyncio.CancelledError):
                     await task
 
-    with scripted(HELD) as server:
+    with run_script(HELD) as server:
         asyncio.run(work(server.url))
         gc.collect()
         for asked in server.asked:
@@ -480,7 +480,7 @@ def test_a_loop_that_ends_takes_its_streams_with_it(capsys: pytest.CaptureFixtur
             held.append(events := aiter(client.stream("x")))
             await anext(events)
 
-    with scripted(HELD) as server:
+    with run_script(HELD) as server:
         asyncio.run(work(server.url), debug=True)
         assert server.asked[0].left.wait(10)
     held.clear()
@@ -505,14 +505,14 @@ def test_leaving_while_it_waits_to_try_again_leaves_nothing() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    with scripted(Answer([], end="nothing")) as server:
+    with run_script(Answer([], end="nothing")) as server:
         asyncio.run(work(server.url), debug=True)
         assert len(server.asked) == 1
 
 
 def test_a_consumer_that_takes_its_time_holds_no_line_after_the_end() -> None:
     """The connection is closed before the final event is handed out, not when it is dealt with."""
-    with scripted(Answer(WHOLE, end="hold")) as server, Client(server.url) as client:
+    with run_script(Answer(WHOLE, end="hold")) as server, Client(server.url) as client:
         for event in client.stream("x"):
             if isinstance(event, Final):
                 assert server.asked[0].left.wait(10)
@@ -525,5 +525,5 @@ def test_many_streams_at_once_do_not_wait_for_each_other() -> None:
         async with AsyncClient(url) as client:
             return await asyncio.gather(*(client.ask("x") for _ in range(120)))
 
-    with scripted(Answer([status(1), final(2)])) as server:
+    with run_script(Answer([status(1), final(2)])) as server:
         assert len(asyncio.run(work(server.url))) == 120

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from riverrun_client import Final, GaveUpError, RefusedError, RetryPolicy, RunFailedError
-from tests.clients.python.both import Both, Seen
+from tests.clients.python.both import Both, Outcome
 from tests.clients.python.serving import ANSWER, Product
 
 
-def whole(seen: Seen) -> None:
+def whole(seen: Outcome) -> None:
     """The answer came once, whole and in order, of one run, and ended once."""
     assert seen.error is None
     assert seen.text == ANSWER
@@ -23,9 +23,9 @@ def whole(seen: Seen) -> None:
     assert [int(seq) for _, _, seq in places] == list(range(1, len(places) + 1))
 
 
-def test_a_question_is_answered(both: Both, served: Product) -> None:
+def test_a_question_is_answered(both: Both, product_server: Product) -> None:
     """Nothing breaks."""
-    seen = both.read(served.url)
+    seen = both.read(product_server.url)
     whole(seen)
     assert isinstance(seen.events[-1], Final)
     assert seen.events[-1].result.answer == ANSWER
@@ -51,114 +51,118 @@ def test_a_question_is_answered(both: Both, served: Product) -> None:
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()).replace(" ", ""),
 )
-def test_an_answer_survives_the_line(both: Both, served: Product, fault: dict[str, Any]) -> None:
+def test_an_answer_survives_the_line(
+    both: Both, product_server: Product, fault: dict[str, Any]
+) -> None:
     """CR01, CR03: cut, reset, split to single bytes, held back to the end, slowed, refused."""
-    served.break_with(**fault)
-    whole(both.read(served.url))
+    product_server.break_with(**fault)
+    whole(both.read(product_server.url))
 
 
-def test_a_line_that_falls_silent_is_left(both: Both, served: Product) -> None:
+def test_a_line_that_falls_silent_is_left(both: Both, product_server: Product) -> None:
     """CR07: the front says nothing for a minute, the client half a second."""
     both.retry_policy = RetryPolicy(silence=0.5)
-    served.break_with(kind="stall", at=600, seconds=60)
-    seen = both.read(served.url)
+    product_server.break_with(kind="stall", at=600, seconds=60)
+    seen = both.read(product_server.url)
     whole(seen)
     assert len(both.clock.waits) == 1
 
 
-def test_a_proxy_that_holds_everything_back_is_outlasted(both: Both, served: Product) -> None:
+def test_a_proxy_that_holds_everything_back_is_outlasted(
+    both: Both, product_server: Product
+) -> None:
     """CR07: nothing comes for longer than silence is borne; when the run is over, all does."""
     both.retry_policy = RetryPolicy(silence=0.4, max_retries=100, max_unanswered=100)
-    served.break_with(kind="coalesce", size=1 << 20, times=None)
+    product_server.break_with(kind="coalesce", size=1 << 20, times=None)
     try:
-        seen = both.read(served.url, "slowly")
+        seen = both.read(product_server.url, "slowly")
     finally:
-        served.mend()
+        product_server.mend()
     whole(seen)
     assert both.clock.waits
 
 
-def test_a_cut_in_the_middle_of_a_slow_answer(both: Both, served: Product) -> None:
+def test_a_cut_in_the_middle_of_a_slow_answer(both: Both, product_server: Product) -> None:
     """CR01: while the model still speaks."""
-    served.break_with(kind="cut", at=2200, times=2)
-    whole(both.read(served.url, "slowly"))
+    product_server.break_with(kind="cut", at=2200, times=2)
+    whole(both.read(product_server.url, "slowly"))
 
 
-def test_a_failing_run_is_told_as_it_is(both: Both, served: Product) -> None:
+def test_a_failing_run_is_told_as_it_is(both: Both, product_server: Product) -> None:
     """With what was said, and no second run."""
-    error = both.read(served.url, "fail").failed()
+    error = both.read(product_server.url, "fail").failure()
     assert isinstance(error, RunFailedError)
     assert (error.code, error.retryable) == ("provider_throttled", True)
     assert error.partial.answer == "Half an "
     assert error.run_id is not None
-    assert served.state(error.run_id)["runId"] == error.run_id
+    assert product_server.state(error.run_id)["runId"] == error.run_id
 
 
-def test_a_server_that_always_cuts_is_given_up(both: Both, served: Product) -> None:
+def test_a_server_that_always_cuts_is_given_up(both: Both, product_server: Product) -> None:
     """CR04: and the run can be read on once it is better."""
     both.retry_policy = RetryPolicy(max_retries=2)
-    served.break_with(kind="cut", at=600, times=5)
+    product_server.break_with(kind="cut", at=600, times=5)
     try:
-        error = both.read(served.url).failed()
+        error = both.read(product_server.url).failure()
     finally:
-        served.mend()
+        product_server.mend()
     assert isinstance(error, GaveUpError)
     assert error.run_id is not None
-    whole(both.join(served.url, error.run_id))
+    whole(both.join(product_server.url, error.run_id))
 
 
-def test_a_run_that_is_not_there_is_refused(both: Both, served: Product) -> None:
+def test_a_run_that_is_not_there_is_refused(both: Both, product_server: Product) -> None:
     """CR03: 404."""
-    error = both.join(served.url, "0" * 32).failed()
+    error = both.join(product_server.url, "0" * 32).failure()
     assert isinstance(error, RefusedError)
     assert (error.code, error.status) == ("not_found", 404)
 
 
-def test_reading_behind_the_end_says_so(both: Both, served: Product) -> None:
+def test_reading_behind_the_end_says_so(both: Both, product_server: Product) -> None:
     """CR03: 204."""
-    last = both.read(served.url).events[-1].id
+    last = both.read(product_server.url).events[-1].id
     run_id, _, seq = last.rpartition("-")
-    assert both.join(served.url, run_id, int(seq)).failed().code == "ended"
+    assert both.join(product_server.url, run_id, int(seq)).failure().code == "ended"
 
 
-def test_the_same_key_is_one_run(both: Both, served: Product) -> None:
+def test_the_same_key_is_one_run(both: Both, product_server: Product) -> None:
     """A client that repeats a question under its key joins the run, and pays once."""
-    first = both.read(served.url, idempotency_key=f"k-{both.kind}")
-    second = both.read(served.url, idempotency_key=f"k-{both.kind}")
+    first = both.read(product_server.url, idempotency_key=f"k-{both.kind}")
+    second = both.read(product_server.url, idempotency_key=f"k-{both.kind}")
     assert first.events == second.events
-    error = both.read(served.url, "another", idempotency_key=f"k-{both.kind}").failed()
+    error = both.read(product_server.url, "another", idempotency_key=f"k-{both.kind}").failure()
     assert error.code == "idempotency_conflict"
 
 
-def test_a_run_is_stopped_while_it_is_read(both: Both, served: Product) -> None:
+def test_a_run_is_stopped_while_it_is_read(both: Both, product_server: Product) -> None:
     """The reader sees its last words on the connection that it has."""
     stream: list[Any] = []
-    seen = both.read(served.url, "hang", stream=stream, on_token=lambda _: stream[0].stop())
+    seen = both.read(product_server.url, "hang", stream=stream, on_token=lambda _: stream[0].stop())
     last = seen.events[-1]
     assert isinstance(last, Final)
     assert (last.result.finish_reason, last.result.answer) == ("cancelled", "One ")
     assert both.clock.waits == []
     run_id = last.result.run_id
     assert run_id is not None
-    assert served.state(run_id)["result"]["finishReason"] == "cancelled"
+    assert product_server.state(run_id)["result"]["finishReason"] == "cancelled"
 
 
 @pytest.mark.soak
-def test_a_killed_function_is_replaced(both: Both, served: Product) -> None:
+def test_a_killed_function_is_replaced(both: Both, product_server: Product) -> None:
     """CR01: the process that writes is killed; when its lease is over another one goes on."""
     both.sleeps = True
-    served.break_with(kind="kill", at=2500)
-    seen = both.read(served.url, "slowly")
+    product_server.break_with(kind="kill", at=2500)
+    seen = both.read(product_server.url, "slowly")
     whole(seen)
     assert isinstance(seen.events[-1], Final)
     assert seen.events[-1].result.answer == ANSWER
 
 
 @pytest.mark.soak
-def test_an_answer_survives_a_cut_at_every_byte(both: Both, served: Product) -> None:
+def test_an_answer_survives_a_cut_at_every_byte(both: Both, product_server: Product) -> None:
     """CR01, SR02: through the whole stack."""
     both.random = lambda: 0.0
     for at in range(0, 4600, 3):
-        served.break_with(kind="cut", at=at)
-        whole(both.read(served.url))
-        served.mend()
+        product_server.break_with(kind="cut", at=at)
+        whole(both.read(product_server.url))
+        product_server.mend()

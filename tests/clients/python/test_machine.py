@@ -15,7 +15,7 @@ from riverrun_client import AsyncClient, Client, GaveUpError, RefusedError, Setu
 from riverrun_client.network import find_proxy
 from riverrun_client.retry_policy import RetryPolicy
 from tests.clients.python.cli.test_command import environ
-from tests.clients.python.scripted_server import WHOLE, Answer, scripted
+from tests.clients.python.scripted_server import WHOLE, Answer, run_script
 
 UNUSABLE = [
     ({"ALL_PROXY": "socks5://127.0.0.1:1"}, "proxy_unusable"),
@@ -148,7 +148,7 @@ def test_a_server_that_the_proxy_is_not_for_is_asked_directly(
     """NO_PROXY names it."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with scripted(Answer(WHOLE)) as server, Client(server.url) as client:
+    with run_script(Answer(WHOLE)) as server, Client(server.url) as client:
         assert client.ask("x").answer == "One two three."
         assert find_proxy(server.url) == ""
 
@@ -156,7 +156,7 @@ def test_a_server_that_the_proxy_is_not_for_is_asked_directly(
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "<&-", "<&- 1>&- 2>&-"])
 def test_a_stream_that_is_closed_is_no_traceback(closed: str) -> None:
     """As under some services and schedulers."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         done = subprocess.run(
             ["sh", "-c", f'"{sys.executable}" -m riverrun_client x {closed}'],
             env=environ(server.url), capture_output=True, text=True, timeout=30, check=False,
@@ -169,7 +169,7 @@ def test_a_stream_that_is_closed_is_no_traceback(closed: str) -> None:
 
 def test_a_full_disk_is_a_sentence() -> None:
     """What cannot be written is said where it can be."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         done = subprocess.run(
             ["sh", "-c", f'"{sys.executable}" -m riverrun_client x >/dev/full'],
             env=environ(server.url), capture_output=True, text=True, timeout=30, check=False,
@@ -182,7 +182,7 @@ def test_a_full_disk_is_a_sentence() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_is_no_part_of_the_question(encoding: str) -> None:
     """As an editor or PowerShell writes it."""
-    with scripted(Answer(WHOLE)) as server:
+    with run_script(Answer(WHOLE)) as server:
         subprocess.run(
             [sys.executable, "-m", "riverrun_client", "-"],
             env=environ(server.url), input="Wie spät?".encode(encoding), capture_output=True,

@@ -27,7 +27,7 @@ from tests.clients.python.scripted_server import (
     frame,
     loose,
     refusal,
-    scripted,
+    run_script,
     status,
     token,
 )
@@ -58,7 +58,7 @@ def serve(*first: bytes, broken: bool = False, calls: list[str] | None = None) -
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_stream_without_its_end_is_read_on_from_the_last_event(both: Both, end: End) -> None:
     """CR01: the run is resumed by id, and its model is not asked again."""
-    with scripted(Answer(WHOLE[:2], end=end), Answer(WHOLE[2:])) as server:
+    with run_script(Answer(WHOLE[:2], end=end), Answer(WHOLE[2:])) as server:
         seen = both.read(server.url)
     assert seen.kinds == ALL
     assert seen.text == "One two three."
@@ -91,8 +91,8 @@ def _cut_at_every_byte(both: Both, first: int) -> None:
 
 def test_a_server_that_never_ends_a_stream_is_no_success(both: Both) -> None:
     """CR01: what was said is in the error, with the cursor to read on from."""
-    with scripted(Answer(WHOLE[:3]), Answer([])) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer(WHOLE[:3]), Answer([])) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert (error.code, error.retryable) == ("interrupted", True)
     assert error.partial.answer == "One two "
@@ -103,7 +103,7 @@ def test_after_the_terminal_event_the_connection_is_closed_and_nothing_is_asked(
     both: Both,
 ) -> None:
     """CR02, though the server holds the line, and though the stream is iterated again."""
-    with scripted(Answer([*WHOLE, token(6, "never")], end="hold")) as server:
+    with run_script(Answer([*WHOLE, token(6, "never")], end="hold")) as server:
         seen = both.read(server.url, times=3)
         assert server.asked[0].left.wait(10)
         assert (seen.kinds, seen.error) == (ALL, None)
@@ -113,7 +113,7 @@ def test_after_the_terminal_event_the_connection_is_closed_and_nothing_is_asked(
 @pytest.mark.parametrize("status", [502, 503, 504, 429])
 def test_an_overloaded_server_is_asked_again_under_the_same_key(both: Both, status: int) -> None:
     """CR03: 503 and its like pass."""
-    with scripted(refusal(status), refusal(status, "overloaded"), Answer(WHOLE)) as server:
+    with run_script(refusal(status), refusal(status, "overloaded"), Answer(WHOLE)) as server:
         assert both.read(server.url).kinds == ALL
     assert {asked.headers["idempotency-key"] for asked in server.asked} == {
         server.asked[0].headers["idempotency-key"]
@@ -140,15 +140,15 @@ def test_an_overloaded_server_is_asked_again_under_the_same_key(both: Both, stat
 )
 def test_retry_after_is_waited_for(both: Both, headers: dict[str, str], wait: float) -> None:
     """CR03: 429 with Retry-After."""
-    with scripted(refusal(429, "rate_limited", **headers), Answer(WHOLE)) as server:
+    with run_script(refusal(429, "rate_limited", **headers), Answer(WHOLE)) as server:
         assert both.read(server.url).kinds == ALL
     assert both.clock.waits == [wait]
 
 
 def test_a_server_that_asks_for_an_hour_is_given_up_at_once(both: Both) -> None:
     """The wait is in the error; the client does not sit it out."""
-    with scripted(refusal(429, "rate_limited", Retry_After="3600")) as server:
-        error = both.read(server.url).failed()
+    with run_script(refusal(429, "rate_limited", Retry_After="3600")) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert (error.code, error.status, error.retry_after) == ("rate_limited", 429, 3600.0)
     assert (len(server.asked), both.clock.waits) == (1, [])
@@ -158,7 +158,7 @@ def test_a_refused_key_is_renewed_once(both: Both) -> None:
     """CR03: 401."""
     keys = iter(["old", "new"])
     both.key = lambda: next(keys)
-    with scripted(refusal(401, "unauthorized"), Answer(WHOLE)) as server:
+    with run_script(refusal(401, "unauthorized"), Answer(WHOLE)) as server:
         assert both.read(server.url).kinds == ALL
     assert [asked.headers["authorization"] for asked in server.asked] == [
         "Bearer old",
@@ -170,8 +170,8 @@ def test_a_key_that_is_refused_twice_is_refused(both: Both) -> None:
     """CR03: 401 once more is the end, and a key that cannot be renewed is not sent again."""
     for key, requests in ((lambda: "k", 2), ("k", 1), (None, 1)):
         both.key = key
-        with scripted(refusal(401, "unauthorized")) as server:
-            error = both.read(server.url).failed()
+        with run_script(refusal(401, "unauthorized")) as server:
+            error = both.read(server.url).failure()
         assert isinstance(error, RefusedError)
         assert (error.code, error.status) == ("unauthorized", 401)
         assert len(server.asked) == requests
@@ -208,8 +208,8 @@ def test_an_answer_that_is_none_ends_it(
     both: Both, answer: Answer, kind: type[Exception], code: str
 ) -> None:
     """CR03: one request, a typed error, no redirect followed."""
-    with scripted(answer) as server:
-        error = both.read(server.url).failed()
+    with run_script(answer) as server:
+        error = both.read(server.url).failure()
     assert type(error) is kind
     assert (error.code, error.status) == (code, answer.status)
     assert str(error)
@@ -219,8 +219,8 @@ def test_an_answer_that_is_none_ends_it(
 @pytest.mark.parametrize("statuses", [(404, "not_found"), (410, "expired")])
 def test_a_run_that_is_gone_keeps_what_was_said(both: Both, statuses: tuple[int, str]) -> None:
     """CR03, in the middle of a run."""
-    with scripted(Answer(WHOLE[:3]), refusal(*statuses)) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer(WHOLE[:3]), refusal(*statuses)) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, RefusedError)
     assert error.partial.answer == "One two "
     assert error.cursor == f"{RUN}-3"
@@ -233,8 +233,8 @@ def test_a_server_that_closes_at_once_for_ever_is_given_up(
 ) -> None:
     """CR04: waits between nothing and the doubled one, at most 30 s; at most 12 requests."""
     both.random = lambda: chance
-    with scripted(Answer([WHOLE[0]], end="close"), Answer([], end=end)) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([WHOLE[0]], end="close"), Answer([], end=end)) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert error.retryable
     assert len(server.asked) <= 12
@@ -244,8 +244,8 @@ def test_a_server_that_closes_at_once_for_ever_is_given_up(
 
 def test_a_server_that_never_answered_is_given_up_sooner(both: Both) -> None:
     """A wrong address is found out while a person still looks."""
-    with scripted(Answer([], end="nothing")) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([], end="nothing")) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert error.code == "unreachable"
     assert len(server.asked) == 4
@@ -254,10 +254,10 @@ def test_a_server_that_never_answered_is_given_up_sooner(both: Both) -> None:
 def test_who_was_given_up_can_be_read_again(both: Both) -> None:
     """The stream keeps its place."""
     both.retry_policy = RetryPolicy(max_retries=0)
-    with scripted(Answer(WHOLE[:2]), Answer(WHOLE[2:])) as server:
+    with run_script(Answer(WHOLE[:2]), Answer(WHOLE[2:])) as server:
         first = both.read(server.url)
-        assert isinstance(first.failed(), GaveUpError)
-        cursor = first.failed().cursor
+        assert isinstance(first.failure(), GaveUpError)
+        cursor = first.failure().cursor
         assert cursor is not None
         run_id, _, after = cursor.rpartition("-")
         assert both.join(server.url, run_id, int(after)).text == "two three."
@@ -266,7 +266,7 @@ def test_who_was_given_up_can_be_read_again(both: Both) -> None:
 def test_progress_renews_the_patience(both: Both) -> None:
     """Vain tries are counted in a row: twenty cuts with an event each are no reason to give up."""
     cuts = [Answer([token(seq, "x")]) for seq in range(1, 21)]
-    with scripted(*cuts, Answer([final(21)])) as server:
+    with run_script(*cuts, Answer([final(21)])) as server:
         seen = both.read(server.url)
     assert seen.text == "x" * 20
     assert len(server.asked) == 21
@@ -275,14 +275,14 @@ def test_progress_renews_the_patience(both: Both) -> None:
 def test_doubles_and_older_events_are_dropped(both: Both) -> None:
     """CR05."""
     body = [WHOLE[0], WHOLE[1], WHOLE[1], WHOLE[0], WHOLE[2], WHOLE[3], WHOLE[2], WHOLE[4]]
-    with scripted(Answer(body)) as server:
+    with run_script(Answer(body)) as server:
         seen = both.read(server.url)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
 
 
 def test_a_gap_is_read_again_from_the_last_good_event(both: Both) -> None:
     """CR05: nothing behind the gap is shown before what is in it."""
-    with scripted(Answer([WHOLE[0], WHOLE[1], WHOLE[3], WHOLE[4]]), Answer(WHOLE[2:])) as server:
+    with run_script(Answer([WHOLE[0], WHOLE[1], WHOLE[3], WHOLE[4]]), Answer(WHOLE[2:])) as server:
         seen = both.read(server.url)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
     assert server.lines()[1] == f"GET /api/chat/runs/{RUN}/events?after=2&resume=1"
@@ -290,8 +290,8 @@ def test_a_gap_is_read_again_from_the_last_good_event(both: Both) -> None:
 
 def test_a_gap_that_stays_is_given_up(both: Both) -> None:
     """CR05: and never skipped."""
-    with scripted(Answer([WHOLE[0], WHOLE[2]])) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([WHOLE[0], WHOLE[2]])) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert len(server.asked) <= 12
 
@@ -309,7 +309,7 @@ def test_a_gap_that_stays_is_given_up(both: Both) -> None:
 )
 def test_what_is_no_event_of_the_run_is_not_shown(both: Both, wrong: bytes) -> None:
     """A proxy's notice, or another server's answer: the connection is dropped, the run read on."""
-    with scripted(Answer([WHOLE[0], wrong]), Answer(WHOLE[1:])) as server:
+    with run_script(Answer([WHOLE[0], wrong]), Answer(WHOLE[1:])) as server:
         seen = both.read(server.url)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
 
@@ -320,7 +320,7 @@ def test_one_stream_is_one_question_however_often_it_is_iterated(both: Both) -> 
     both.handler = serve(*WHOLE[:2], calls=calls)  # type: ignore[assignment]
     both.retry_policy = RetryPolicy(max_retries=0)
     first = both.read(times=1)
-    assert isinstance(first.failed(), GaveUpError)
+    assert isinstance(first.failure(), GaveUpError)
     assert [call.split()[0] for call in calls] == ["POST"]
 
 
@@ -328,7 +328,7 @@ def test_a_silent_line_is_dropped_and_the_run_read_on(both: Both) -> None:
     """CR07: three heartbeats missed (here 0.6 s), before the headers and after an event."""
     both.retry_policy = RetryPolicy(silence=0.6)
     mute = threading.Event()
-    with scripted(
+    with run_script(
         Answer([WHOLE[0], mute]), Answer([mute], headers={}), Answer(WHOLE[1:])
     ) as server:
         try:
@@ -342,7 +342,7 @@ def test_a_silent_line_is_dropped_and_the_run_read_on(both: Both) -> None:
 def test_a_heartbeat_is_a_sign_of_life(both: Both) -> None:
     """CR07: a line with pings is not silent, however long the model thinks."""
     both.retry_policy = RetryPolicy(silence=5.0)
-    with scripted(Answer([WHOLE[0], *[b": ping\n"] * 50, *WHOLE[1:]])) as server:
+    with run_script(Answer([WHOLE[0], *[b": ping\n"] * 50, *WHOLE[1:]])) as server:
         assert both.read(server.url).kinds == ALL
     assert len(server.asked) == 1
 
@@ -367,7 +367,7 @@ def test_without_a_network_it_looks_every_two_seconds_whether_it_is_back(both: B
     gone = 10_000
     both.clock.waits.clear()
     calls.clear()
-    error = both.read().failed()
+    error = both.read().failure()
     assert isinstance(error, GaveUpError)
     assert 600 <= sum(both.clock.waits) < 610
 
@@ -377,11 +377,11 @@ def test_a_laptop_that_slept_goes_on_at_once(both: Both) -> None:
     calls: list[str] = []
     handler = serve(*WHOLE[:2], broken=True, calls=calls)
 
-    def slept(request: httpx2.Request) -> httpx2.Response:
+    def sleep(request: httpx2.Request) -> httpx2.Response:
         both.clock.now += 600
         return handler(request)  # type: ignore[operator,no-any-return]
 
-    both.handler = slept
+    both.handler = sleep
     assert both.read().kinds == ALL
     assert both.clock.waits == [0.5]
 
@@ -392,7 +392,7 @@ def test_a_paused_run_is_gone_on_with(both: Both) -> None:
         "type": "paused", "reason": "deadline", "cursor": f"{RUN}-2", "resumeAfterMs": 250,
     })  # fmt: skip
     retries: list[object] = []
-    with scripted(Answer([*WHOLE[:2], pause], end="hold"), Answer(WHOLE[2:])) as server:
+    with run_script(Answer([*WHOLE[:2], pause], end="hold"), Answer(WHOLE[2:])) as server:
         seen = both.read(server.url, on_retry=retries.append)
         assert server.asked[0].left.wait(10)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
@@ -404,8 +404,8 @@ def test_a_paused_run_is_gone_on_with(both: Both) -> None:
 def test_a_run_that_is_only_ever_paused_is_given_up(both: Both) -> None:
     """At most 12 requests, though the server says to come back at once."""
     pause = loose({"type": "paused", "reason": "front", "cursor": f"{RUN}-1", "resumeAfterMs": 0})
-    with scripted(Answer([WHOLE[0], pause])) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([WHOLE[0], pause])) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, GaveUpError)
     assert len(server.asked) <= 12
 
@@ -424,9 +424,9 @@ def test_a_failed_run_is_an_exception_with_everything_in_it(both: Both) -> None:
         assert server.asked[0].left.wait(10)
         told.append(error)
 
-    with scripted(Answer([*WHOLE[:2], frame(3, failure)], end="hold")) as server:
+    with run_script(Answer([*WHOLE[:2], frame(3, failure)], end="hold")) as server:
         seen = both.read(server.url, on_error=tell)
-    error = seen.failed()
+    error = seen.failure()
     assert isinstance(error, RunFailedError)
     assert told == [error]
     assert (error.message, error.code, error.retryable) == ("Too busy.", "provider_throttled", True)
@@ -440,8 +440,8 @@ def test_a_failed_run_is_an_exception_with_everything_in_it(both: Both) -> None:
 def test_an_error_that_is_not_stored_ends_it_too(both: Both) -> None:
     """It has no id of its own, and the id before it does not make it an old event."""
     ended = {"type": "error", "error": "Time ran out.", "code": "deadline", "retryable": True}
-    with scripted(Answer([*WHOLE[:2], loose({**ended, "cursor": f"{RUN}-2"})])) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([*WHOLE[:2], loose({**ended, "cursor": f"{RUN}-2"})])) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, RunFailedError)
     assert (error.code, error.cursor, error.partial.answer) == ("deadline", f"{RUN}-2", "One ")
 
@@ -451,14 +451,14 @@ def test_a_reset_drops_what_was_shown(both: Both) -> None:
     again = frame(3, {"type": "reset", "reason": "the model began again"})
     body = [WHOLE[0], token(2, "Wrong"), again, token(4, "Right"), final(5, "Right")]
     reasons: list[str] = []
-    with scripted(Answer(body[:4]), Answer(body[4:])) as server:
+    with run_script(Answer(body[:4]), Answer(body[4:])) as server:
         seen = both.read(server.url, on_reset=reasons.append)
     assert seen.kinds == ["Status", "Token", "Reset", "Token", "Final"]
     assert reasons == ["the model began again"]
     assert seen.stream is not None
     assert seen.stream.answer == "Right"
-    with scripted(Answer(body[:4]), refusal(404, "not_found")) as server:
-        assert both.read(server.url).failed().partial.answer == "Right"
+    with run_script(Answer(body[:4]), refusal(404, "not_found")) as server:
+        assert both.read(server.url).failure().partial.answer == "Right"
 
 
 def test_a_stream_without_ids_is_read_again_from_the_start(both: Both) -> None:
@@ -466,7 +466,7 @@ def test_a_stream_without_ids_is_read_again_from_the_start(both: Both) -> None:
     said = [loose({"type": "token", "text": "One "}), loose({"type": "token", "text": "two."})]
     end = loose({"type": "final", "result": {"answer": "One two."}})
     none = {"X-Run-Id": ""}
-    with scripted(Answer(said[:1], headers=none), Answer([*said, end], headers=none)) as server:
+    with run_script(Answer(said[:1], headers=none), Answer([*said, end], headers=none)) as server:
         seen = both.read(server.url)
     assert seen.kinds == ["Token", "Reset", "Token", "Token", "Final"]
     assert server.lines() == ["POST /api/chat"] * 2
@@ -476,8 +476,8 @@ def test_a_stream_without_ids_is_read_again_from_the_start(both: Both) -> None:
 def test_an_event_without_end_is_refused(both: Both) -> None:
     """Memory is bounded whatever the server says."""
     endless = [b"data: " + b"x" * (1 << 20)] * 5
-    with scripted(Answer([status(1), *endless])) as server:
-        error = both.read(server.url).failed()
+    with run_script(Answer([status(1), *endless])) as server:
+        error = both.read(server.url).failure()
     assert isinstance(error, ProtocolError)
     assert error.code == "too_large"
     assert len(server.asked) == 1

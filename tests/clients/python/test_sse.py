@@ -32,7 +32,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-def parsed(*chunks: bytes) -> Parsed:
+def parse(*chunks: bytes) -> Parsed:
     """What the client makes of a stream in these cuts."""
     parser = EventStreamParser()
     frames = [frame for chunk in chunks for frame in parser.feed(chunk)]
@@ -53,13 +53,13 @@ def test_a_vector_means_the_same_in_any_cuts(vector: dict[str, Any]) -> None:
     """Whole, byte by byte, in threes, and cut in two at every byte."""
     stream = base64.b64decode(vector["base64"]) if "base64" in vector else vector["text"].encode()
     expected = vector["events"], vector["lastEventId"], vector["retry"]
-    assert parsed(stream) == expected
+    assert parse(stream) == expected
     for size in (1, 2, 3):
         cuts = [stream[start : start + size] for start in range(0, len(stream), size)]
-        assert parsed(*cuts) == expected, f"in pieces of {size}"
-        assert parsed(*(part for cut in cuts for part in (b"", cut))) == expected
+        assert parse(*cuts) == expected, f"in pieces of {size}"
+        assert parse(*(part for cut in cuts for part in (b"", cut))) == expected
     for cut in range(len(stream) + 1):
-        assert parsed(stream[:cut], stream[cut:]) == expected, f"cut at {cut}"
+        assert parse(stream[:cut], stream[cut:]) == expected, f"cut at {cut}"
 
 
 def cut(stream: bytes, at: list[int]) -> list[bytes]:
@@ -72,7 +72,7 @@ def cut(stream: bytes, at: list[int]) -> list[bytes]:
        st.lists(st.integers(0, 120), max_size=8))  # fmt: skip
 def test_it_agrees_with_the_servers_parser(stream: bytes, at: list[int]) -> None:
     """Neither imports the other; they follow the same standard."""
-    assert parsed(*cut(stream, at)) == server_parsed(stream)
+    assert parse(*cut(stream, at)) == server_parsed(stream)
 
 
 @pytest.mark.soak
@@ -82,7 +82,7 @@ def test_it_agrees_with_the_servers_parser_for_long() -> None:
     for _ in range(100_000):
         stream = b"".join(chance.choices(PIECES, k=chance.randrange(25)))
         at = [chance.randrange(120) for _ in range(4)]
-        assert parsed(*cut(stream, at)) == server_parsed(stream), stream
+        assert parse(*cut(stream, at)) == server_parsed(stream), stream
 
 
 def httpx_sse_parsed(stream: bytes) -> list[dict[str, str]]:
@@ -137,7 +137,7 @@ def test_it_agrees_with_httpx_where_that_follows_the_standard(
     stream = "".join(
         "".join(line + end for line in (*lines, "data: .", "")) for lines, end in blocks
     ).encode()
-    assert parsed(stream)[0] == httpx_sse_parsed(stream) == httpx2_parsed(stream)
+    assert parse(stream)[0] == httpx_sse_parsed(stream) == httpx2_parsed(stream)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_it_agrees_with_httpx_where_that_follows_the_standard(
 )
 def test_the_differences_are_still_there(stream: bytes, ours: list[str]) -> None:
     """When httpx-sse mends one, the strategy above may be widened."""
-    assert [event["data"] for event in parsed(stream)[0]] == ours
+    assert [event["data"] for event in parse(stream)[0]] == ours
     assert [event["data"] for event in httpx_sse_parsed(stream)] != ours
 
 

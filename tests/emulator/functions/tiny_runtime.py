@@ -104,7 +104,7 @@ def stream(headers: Message, order: dict[str, Any], content: bytes, prelude: Any
     if prelude:
         send(socket_, start_of(order, prelude))
     send(socket_, content)
-    for data in said(order):
+    for data in say(order):
         send(socket_, data)
     if order.get("exit") == "after":
         os._exit(7)
@@ -151,7 +151,7 @@ def start_of(order: dict[str, Any], prelude: Any) -> bytes:
     return json.dumps(shown).encode() + b"\0" * 8
 
 
-def said(order: dict[str, Any]) -> Iterator[bytes]:
+def say(order: dict[str, Any]) -> Iterator[bytes]:
     """The body, piece by piece, at the pace and the gate that were asked for."""
     gate = socket.create_connection(("127.0.0.1", order["gate"])) if "gate" in order else None
     for number, text in enumerate(order.get("say", [])):

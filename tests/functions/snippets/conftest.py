@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functions.serving import Server, serving
+from tests.functions.serving import Server, run_server
 from tests.functions.snippets.hearing import Ears, ears
 
 
@@ -18,7 +18,7 @@ def server(
     folder = tmp_path_factory.mktemp(request.param)
     # The emulator's functions are processes of their own, and share a log on disk.
     kept = {"RIVERRUN_LOG": "sqlite://", "RIVERRUN_DATA_DIR": str(folder)}
-    with serving(environ | kept, request.param) as running:
+    with run_server(environ | kept, request.param) as running:
         yield running
 
 

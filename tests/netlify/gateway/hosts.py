@@ -57,7 +57,7 @@ class Gateway:
         return ask(self.url + target, method=method, headers=headers, body=body)
 
     @contextmanager
-    def reading(
+    def open_answer(
         self,
         target: str = "/api/chat",
         *,
@@ -74,7 +74,7 @@ class Gateway:
 
 
 @contextmanager
-def hosted(
+def run_gateway(
     name: str, folder: Path, environ: Mapping[str, str], *, head_limit: int | None = None
 ) -> Iterator[Gateway]:
     """The gateway with `environ`, under the runtime `name`, until the block ends.
@@ -103,7 +103,7 @@ def hosted(
             process.kill()
 
 
-def signing(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def sign_requests(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """What `sign.mjs` makes of the requests."""
     done = subprocess.run(
         [*runtime("node"), str(HERE / "sign.mjs")],

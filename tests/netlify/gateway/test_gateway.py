@@ -18,9 +18,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from services.settings import ROOT
-from tests.emulator.support import Got, Running, running
+from tests.emulator.support import Got, RunningCloud, run_cloud
 from tests.event_stream import EventStreamParser
-from tests.netlify.gateway.hosts import RUNTIMES, Gateway, hosted
+from tests.netlify.gateway.hosts import RUNTIMES, Gateway, run_gateway
 from tests.netlify.gateway.upstream import Answer, Answering, functions
 
 pytestmark = pytest.mark.node
@@ -67,8 +67,8 @@ def test_each_frame_is_handed_on_before_the_next_is_written(name: str, tmp_path:
 
     with (
         functions(answer) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
-        gateway.reading(method="POST", body=QUESTION) as response,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        gateway.open_answer(method="POST", body=QUESTION) as response,
     ):
         assert response.read(len(FRAMES[0])) == FRAMES[0]
         upstream.go_on.set()
@@ -103,7 +103,7 @@ def test_the_answer_comes_as_it_was_said(name: str, tmp_path: Path) -> None:
 
     with (
         functions(answer) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         got = gateway.ask(
             method="POST", headers=[JSON, ("Accept-Encoding", "gzip, br")], body=QUESTION
@@ -149,7 +149,7 @@ def test_the_question_goes_on_with_the_headers_that_may_pass(name: str, tmp_path
     }
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url + "/live/"}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url + "/live/"}) as gateway,
     ):
         for base in ("/api", "/.netlify/functions"):
             target = f"{base}/chat?query=a%20b+c%2f&x&y=%7E!*"
@@ -174,7 +174,7 @@ def test_a_signed_question_is_one_that_botocore_would_have_signed(
     bearer = ("Authorization", "Bearer visitor")
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **environ}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **environ}) as gateway,
     ):
         gateway.ask(method="POST", headers=[JSON, bearer], body=QUESTION)
         gateway.ask("/.netlify/functions/chat?query=a+b%2Fc'(d)&streaming=true&z")
@@ -207,7 +207,7 @@ def test_a_shared_secret_goes_along_and_leaves_the_visitors_credential(
     """The other way to be let in."""
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(
+        run_gateway(
             name,
             tmp_path,
             {"RIVERRUN_UPSTREAM": upstream.url, "RIVERRUN_GATEWAY_SECRET": "between-us"},
@@ -229,7 +229,7 @@ def test_the_visitors_address_goes_along_as_netlify_saw_it(name: str, tmp_path: 
     }
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         for address in seen:
             forged = ("X-Riverrun-Visitor", "203.0.113.1")
@@ -243,7 +243,7 @@ def test_an_address_that_asks_too_often_waits_and_others_do_not(name: str, tmp_p
     one, other = ("X-Test-Address", "192.0.2.1"), ("X-Test-Address", "192.0.2.2")
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **environ}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **environ}) as gateway,
     ):
         got = [gateway.ask(headers=[one]) for _ in range(5)]
         assert [answer.status for answer in got] == [200, 200, 200, 429, 429]
@@ -258,11 +258,11 @@ def test_a_question_over_the_limit_is_refused_here(name: str, tmp_path: Path) ->
     """At 64 KiB it passes; one byte more, declared or not, is a 413 that costs no function."""
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         assert gateway.ask(method="POST", headers=[JSON], body=b"a" * 65536).status == 200
         declared = gateway.ask(method="POST", headers=[JSON], body=b"a" * 65537)
-        with gateway.reading(method="POST", body=iter([b"a" * 65536, b"a"])) as response:
+        with gateway.open_answer(method="POST", body=iter([b"a" * 65536, b"a"])) as response:
             chunked = Got(response.status, response.getheaders(), response.read())
     assert [len(asked.body) for asked in upstream.asked] == [65536]
     for got in (declared, chunked):
@@ -298,7 +298,7 @@ def test_what_the_platform_says_becomes_the_contracts_words(name: str, tmp_path:
 
     with (
         functions(answer) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         for number, (status, _, _, meant, code) in enumerate(PLATFORM):
             got = gateway.ask(f"/api/chat?{number}", method="POST", headers=[JSON], body=QUESTION)
@@ -318,7 +318,7 @@ def test_what_a_function_says_is_handed_on(name: str, tmp_path: Path) -> None:
         functions(
             lambda to: to.whole(int(to.asked.target[-4:].rstrip("=")), said, challenge)
         ) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         for status in (400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 503):
             got = gateway.ask(f"/api/chat?{status}", method="POST", headers=[JSON], body=QUESTION)
@@ -336,7 +336,7 @@ def test_other_shapes_of_a_function_pass_too(name: str, tmp_path: Path) -> None:
     }
     with (
         functions(lambda to: answers[to.asked.target](to)) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         assert gateway.ask("/api/health").json == {"status": "unavailable", "checks": {}}
         assert gateway.ask("/api/other").json == {"error": {"message": "x"}}
@@ -360,7 +360,7 @@ def test_a_gateway_that_is_not_set_up_says_so_to_its_owner(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     """The log names the variable; the visitor gets a 502 and no name."""
-    with hosted("node", tmp_path, environ) as gateway:
+    with run_gateway("node", tmp_path, environ) as gateway:
         got = gateway.ask()
     assert (got.status, refusal(got)["code"]) == (502, "internal")
     assert b"RIVERRUN" not in got.body
@@ -373,7 +373,7 @@ def test_an_upstream_that_is_not_there_is_a_503(name: str, tmp_path: Path) -> No
     """After which the same question may be asked again."""
     with functions(lambda to: to.whole(200, b"{}")) as upstream:
         pass  # nobody listens there any more
-    with hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway:
+    with run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway:
         got = gateway.ask()
     assert got.status == 503
     assert refusal(got)["retryable"] is True
@@ -390,7 +390,7 @@ def test_a_head_that_does_not_come_is_a_504(name: str, tmp_path: Path) -> None:
 
     with (
         functions(answer) as upstream,
-        hosted(
+        run_gateway(
             name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}, head_limit=200
         ) as gateway,
     ):
@@ -413,10 +413,10 @@ def test_a_stream_that_outlasts_the_limit_of_the_head_goes_on(name: str, tmp_pat
 
     with (
         functions(answer) as upstream,
-        hosted(
+        run_gateway(
             name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}, head_limit=300
         ) as gateway,
-        gateway.reading() as response,
+        gateway.open_answer() as response,
     ):
         assert response.read(9) == b"data: 1\n\n"
         late = gateway.ask("/api/health.html")  # a round trip of its own, then well past the limit
@@ -438,9 +438,9 @@ def test_a_reader_who_leaves_ends_the_upstreams_stream(name: str, tmp_path: Path
 
     with (
         functions(answer) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
-        with gateway.reading() as response:
+        with gateway.open_answer() as response:
             assert response.read(13) == b"data: first\n\n"
         upstream.go_on.set()
         assert upstream.left.wait(10)
@@ -455,7 +455,7 @@ def test_a_stream_that_breaks_off_looks_broken_off(name: str, tmp_path: Path) ->
 
     with (
         functions(answer) as upstream,
-        hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         got = gateway.ask()
     assert (got.body, got.whole) == (b"data: half\n\n", False)
@@ -465,7 +465,7 @@ def test_what_netlify_dev_repeats_is_run_once(tmp_path: Path) -> None:
     """Under the names it tries after a 403 or 404 there is nothing, and no function is asked."""
     with (
         functions(lambda to: to.whole(200, b"{}")) as upstream,
-        hosted("node", tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+        run_gateway("node", tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
     ):
         for tried in (".html", ".htm", "/index.html", "/index.htm"):
             got = gateway.ask(f"/api/chat{tried}", method="POST", headers=[JSON], body=QUESTION)
@@ -474,7 +474,7 @@ def test_what_netlify_dev_repeats_is_run_once(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     """The repository's own template in the emulator, with a scripted model."""
     script = tmp_path_factory.mktemp("script") / "script.json"
     steps = [{"text": "The Louvre, "}, {"text": "é\U0001f5fc."}]
@@ -485,18 +485,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "RIVERRUN_LOG": "memory://",
         "PATH": os.environ["PATH"],
     }
-    with running(ROOT / "template.yaml", environ=environ) as cloud:
+    with run_cloud(ROOT / "template.yaml", environ=environ) as cloud:
         yield cloud
 
 
 @pytest.mark.parametrize("base", ["/api/chat", "/.netlify/functions/chat"])
 def test_the_whole_chat_function_answers_through_it(
-    name: str, tmp_path: Path, cloud: Running, base: str
+    name: str, tmp_path: Path, cloud: RunningCloud, base: str
 ) -> None:
     """Asked both ways, resumed by id and told to stop; signed, as the template demands."""
     address = cloud.url("url chat")
     assert gateway_less(address).status == 403
-    with hosted(name, tmp_path, {"RIVERRUN_UPSTREAM": address, **KEYS}) as gateway:
+    with run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": address, **KEYS}) as gateway:
         asked = gateway.ask(base, method="POST", headers=[JSON], body=QUESTION)
         query = urllib.parse.quote("What is there in Paris? é&+%")
         got = gateway.ask(f"{base}?query={query}&streaming=true")

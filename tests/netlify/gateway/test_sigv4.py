@@ -13,7 +13,7 @@ from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.netlify.gateway.hosts import signing
+from tests.netlify.gateway.hosts import sign_requests
 
 pytestmark = pytest.mark.node
 
@@ -63,7 +63,7 @@ def requests(seed: int) -> Iterator[dict[str, Any]]:
 def test_any_request_is_signed_as_botocore_signs_it(seed: int) -> None:
     """A thousand requests, every header of the signature alike."""
     asked = list(requests(seed))
-    for request, ours in zip(asked, signing(asked), strict=True):
+    for request, ours in zip(asked, sign_requests(asked), strict=True):
         expected = theirs(request, ours.pop("url"))
         assert ours == {name: expected[name] for name in ours}, json.dumps(request)
         assert ("x-amz-security-token" in ours) == bool(request["sessionToken"])
@@ -72,7 +72,7 @@ def test_any_request_is_signed_as_botocore_signs_it(seed: int) -> None:
 def test_respelling_a_query_changes_no_parameter() -> None:
     """Whoever decodes it finds the same names and values in the same order, byte for byte."""
     asked = list(requests(3))
-    for request, ours in zip(asked, signing(asked), strict=True):
+    for request, ours in zip(asked, sign_requests(asked), strict=True):
         before, after = (urlsplit(url).query for url in (request["address"], ours["url"]))
         # What a browser or Deno makes of characters that no URL has, before anything of ours runs.
         before = quote(before, safe="%!$&'()*+,;=:@/?[]|\\^`{}~")
@@ -98,4 +98,4 @@ def test_respelling_a_query_changes_no_parameter() -> None:
 def test_a_query_is_spelled_as_aws_compares_it(before: str, after: str) -> None:
     """Spaces, marks and letters that may be written in two ways are written in one."""
     request = next(requests(4)) | {"address": f"https://x.example/?{before}"}
-    assert urlsplit(signing([request])[0]["url"]).query == after
+    assert urlsplit(sign_requests([request])[0]["url"]).query == after

@@ -12,7 +12,7 @@ Answer = Callable[["Answering"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UpstreamRequest:
     """One request, byte for byte: `target` undecoded, header names as they were written."""
 
     method: str
@@ -37,7 +37,7 @@ class Upstream:
     """The running server. `left` is set when a reader went away in mid-answer."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[UpstreamRequest] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     came: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +47,7 @@ class Upstream:
 class Answering:
     """An answer being written."""
 
-    asked: Asked
+    asked: UpstreamRequest
     upstream: Upstream
     handler: BaseHTTPRequestHandler
 
@@ -91,7 +91,7 @@ def functions(answer: Answer) -> Iterator[Upstream]:
             if self.headers.get("Transfer-Encoding"):
                 raise AssertionError("the gateway knows how long a question is")
             body = self.rfile.read(size)
-            asked = Asked(self.command, self.path, list(self.headers.items()), body)
+            asked = UpstreamRequest(self.command, self.path, list(self.headers.items()), body)
             upstream.asked.append(asked)
             upstream.came.set()
             try:

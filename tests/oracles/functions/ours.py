@@ -56,7 +56,7 @@ def function(event: Any, context: Any) -> Any:
 
 async def frames(gate: str) -> AsyncIterator[bytes]:
     """data: 0, 1, 2; each but the first is released at the gate, where there is one."""
-    async with opened(gate) as ask:
+    async with open_gate(gate) as ask:
         for number in range(3):
             if number:
                 await ask()
@@ -64,7 +64,7 @@ async def frames(gate: str) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def opened(gate: str) -> AsyncIterator[Any]:
+async def open_gate(gate: str) -> AsyncIterator[Any]:
     if not gate:
         yield nothing
         return

@@ -53,7 +53,7 @@ def access(jwks: Path) -> Access:
     return Access(settings, (), MemoryLedger)
 
 
-def signed(key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "r", **change: Any) -> str:
+def sign_token(key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "r", **change: Any) -> str:
     headers = {"kid": kid} if kid is not None else None
     return jwt.encode(claims(**change), key, algorithm=alg, headers=headers)
 
@@ -62,7 +62,7 @@ def part(said: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
 
 
-def forged(header: dict[str, Any], secret: bytes = b"") -> str:
+def forge_token(header: dict[str, Any], secret: bytes = b"") -> str:
     """A token whose header says what it likes, signed with HMAC."""
     body = f"{part(header)}.{part(claims())}"
     mac = hmac.new(secret, body.encode(), hashlib.sha256).digest()
@@ -76,28 +76,28 @@ BAD = {
     "two dots": "..",
     "alg none": f"{part({'alg': 'none', 'kid': 'r'})}.{part(claims())}.",
     "alg NoNe": f"{part({'alg': 'NoNe', 'kid': 'r'})}.{part(claims())}.",
-    "the public key as a secret": forged({"alg": "HS256", "kid": "r"}, PEM),
-    "an empty secret": forged({"alg": "HS256", "kid": "r"}),
-    "another alg than pinned": signed(alg="RS512"),
-    "RS256 with a key of EC": signed(kid="e"),
-    "ES256 with a key of RSA": signed(EC_KEY, "ES256", "r"),
-    "another key": signed(OTHER),
-    "an unknown kid": signed(kid="x"),
-    "no kid where there are two keys": signed(kid=None),
-    "a kid that is a path": signed(kid="../../dev/null"),
-    "a kid that is a list": forged({"alg": "RS256", "kid": ["r"]}),
-    "another issuer": signed(iss="https://evil.example"),
-    "no issuer": signed(iss=None),
-    "another audience": signed(aud="other"),
-    "no audience": signed(aud=None),
-    "no subject": signed(sub=None),
-    "no end": signed(exp=None),
-    "expired": signed(exp=1_000_000_000),
-    "not yet": signed(nbf=4_000_000_000),
-    "an end that is a word": forged({"alg": "RS256", "kid": "r"}),
-    "its signature cut": signed()[:-4],
+    "the public key as a secret": forge_token({"alg": "HS256", "kid": "r"}, PEM),
+    "an empty secret": forge_token({"alg": "HS256", "kid": "r"}),
+    "another alg than pinned": sign_token(alg="RS512"),
+    "RS256 with a key of EC": sign_token(kid="e"),
+    "ES256 with a key of RSA": sign_token(EC_KEY, "ES256", "r"),
+    "another key": sign_token(OTHER),
+    "an unknown kid": sign_token(kid="x"),
+    "no kid where there are two keys": sign_token(kid=None),
+    "a kid that is a path": sign_token(kid="../../dev/null"),
+    "a kid that is a list": forge_token({"alg": "RS256", "kid": ["r"]}),
+    "another issuer": sign_token(iss="https://evil.example"),
+    "no issuer": sign_token(iss=None),
+    "another audience": sign_token(aud="other"),
+    "no audience": sign_token(aud=None),
+    "no subject": sign_token(sub=None),
+    "no end": sign_token(exp=None),
+    "expired": sign_token(exp=1_000_000_000),
+    "not yet": sign_token(nbf=4_000_000_000),
+    "an end that is a word": forge_token({"alg": "RS256", "kid": "r"}),
+    "its signature cut": sign_token()[:-4],
     "its claims changed": ".".join(
-        [signed().split(".")[0], part(claims(sub="admin")), signed().split(".")[2]]
+        [sign_token().split(".")[0], part(claims(sub="admin")), sign_token().split(".")[2]]
     ),
     "a key of its own in the header": jwt.encode(
         claims(), OTHER, algorithm="RS256", headers={"kid": "r", "jwk": public(OTHER, "r")}
@@ -110,16 +110,16 @@ BAD = {
     ),
     "a megabyte": f"{part({'alg': 'RS256', 'kid': 'r'})}.{'A' * 1_000_000}.x",
     "deep JSON": f"{base64.urlsafe_b64encode(b'[' * 5000).decode()}.e30.x",
-    "not ASCII": signed() + "é",
+    "not ASCII": sign_token() + "é",
 }
 
 
 async def test_a_good_token_names_its_subject(access: Access) -> None:
     """The same at each sign-in, another for another subject; RSA and EC."""
-    one = await access.identify(signed())
+    one = await access.identify(sign_token())
     assert one.kind == "token"
-    assert one == await access.identify(signed(EC_KEY, "ES256", "e"))
-    assert one != await access.identify(signed(sub="u2"))
+    assert one == await access.identify(sign_token(EC_KEY, "ES256", "e"))
+    assert one != await access.identify(sign_token(sub="u2"))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -145,20 +145,20 @@ async def test_the_providers_keys_are_cached_rotated_and_kept_while_it_is_away(
         return read()
 
     monkeypatch.setattr(issuer, "_read", count)
-    assert await issuer.verify(signed())
+    assert await issuer.verify(sign_token())
     for kid in range(50):
-        assert await issuer.verify(signed(kid=f"x{kid}")) is None
+        assert await issuer.verify(sign_token(kid=f"x{kid}")) is None
     assert asked == 1
     jwks.write_text(  # noqa: ASYNC240 - a test waits for its own file
         json.dumps({"keys": [public(OTHER, "new"), {"kty": "oct", "k": "AA", "kid": "o"}]})
     )
-    assert await issuer.verify(signed(OTHER, kid="new")) is None
+    assert await issuer.verify(sign_token(OTHER, kid="new")) is None
     now += AGAIN + 1
-    assert await issuer.verify(signed(OTHER, kid="new"))
-    assert await issuer.verify(signed()) is None
+    assert await issuer.verify(sign_token(OTHER, kid="new"))
+    assert await issuer.verify(sign_token()) is None
     jwks.unlink()  # noqa: ASYNC240
     now += FRESH + 1
-    assert await issuer.verify(signed(OTHER, kid="new"))
+    assert await issuer.verify(sign_token(OTHER, kid="new"))
     now += STALE
     with pytest.raises(FetchError):
-        await issuer.verify(signed(OTHER, kid="new"))
+        await issuer.verify(sign_token(OTHER, kid="new"))

@@ -101,7 +101,7 @@ async def test_an_error_of_ours_passes_untouched() -> None:
 async def test_a_provider_that_fails_before_its_first_piece_is_a_provider_error() -> None:
     """Even `stream` itself may raise, when it is not a generator function."""
 
-    class Broken:
+    class FaultyProvider:
         model = "broken"
 
         def stream(
@@ -110,7 +110,7 @@ async def test_a_provider_that_fails_before_its_first_piece_is_a_provider_error(
             raise ValueError(f"no client for {prompt} and {report}")
 
     with pytest.raises(ChatError, match="could not be written"):
-        await collect(Broken(), PROMPT)
+        await collect(FaultyProvider(), PROMPT)
 
 
 @pytest.mark.anyio
@@ -141,7 +141,7 @@ async def test_a_cancelled_reader_frees_a_provider_that_waits() -> None:
     freed = anyio.Event()
     waiting = anyio.Event()
 
-    class Waiting:
+    class SlowProvider:
         model = "waiting"
 
         async def stream(
@@ -156,7 +156,7 @@ async def test_a_cancelled_reader_frees_a_provider_that_waits() -> None:
                 freed.set()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(collect, Waiting(), PROMPT)
+        group.start_soon(collect, SlowProvider(), PROMPT)
         await waiting.wait()
         group.cancel_scope.cancel()
     assert freed.is_set()

@@ -66,29 +66,31 @@ class Clock:
         self.slept.append(seconds)
 
 
-def retrying(*models: Takes, clock: Clock | None = None, restart: bool = False) -> RetryingProvider:
+def make_provider(
+    *models: Takes, clock: Clock | None = None, restart: bool = False
+) -> RetryingProvider:
     return RetryingProvider(
         models, restart=restart, jitter=lambda: 1.0, sleep=(clock or Clock()).sleep
     )
 
 
-def failing(code: ChatCode = "provider_throttled", **more: int) -> list[Piece | Exception]:
+def fail_with(code: ChatCode = "provider_throttled", **more: int) -> list[Piece | Exception]:
     return [ChatError("m", code=code, **more)]  # type: ignore[arg-type]
 
 
 async def test_a_throttled_model_is_asked_again_without_a_sign() -> None:
     """Three calls at most, longer pauses each time, one bill (PF01)."""
     clock = Clock()
-    model = Takes("a", [failing(), failing(), WELL])
-    assert await collect(retrying(model, clock=clock), PROMPT) == WELL
+    model = Takes("a", [fail_with(), fail_with(), WELL])
+    assert await collect(make_provider(model, clock=clock), PROMPT) == WELL
     assert clock.slept == [0.5, 1.0]
     assert model.closed == 3
 
 
 async def test_three_calls_are_all() -> None:
     """Then the error is told."""
-    model = Takes("a", [failing()])
-    seen, error = await outcome(retrying(model), PROMPT)
+    model = Takes("a", [fail_with()])
+    seen, error = await outcome(make_provider(model), PROMPT)
     assert (seen, getattr(error, "code", "")) == ([], "provider_throttled")
     assert len(model.prompts) == 3
 
@@ -96,7 +98,7 @@ async def test_three_calls_are_all() -> None:
 async def test_the_pause_is_full_jitter_and_at_least_what_the_service_asks() -> None:
     """Jitter from none to all of it; Retry-After is obeyed."""
     clock = Clock()
-    model = Takes("a", [failing(), failing(retry_after_ms=3000), WELL])
+    model = Takes("a", [fail_with(), fail_with(retry_after_ms=3000), WELL])
     provider = RetryingProvider([model], jitter=lambda: 0.0, sleep=clock.sleep)
     await collect(provider, PROMPT)
     assert clock.slept == [0.0, 3.0]
@@ -107,8 +109,8 @@ async def test_nothing_is_tried_again_when_there_is_no_time(left: float) -> None
     """A try that could not begin before the deadline is not waited for."""
     clock = Clock()
     until = asyncio.get_running_loop().time() + left
-    model = Takes("a", [failing(), WELL])
-    _, error = await outcome(retrying(model, clock=clock), Prompt("Why?", (), until=until))
+    model = Takes("a", [fail_with(), WELL])
+    _, error = await outcome(make_provider(model, clock=clock), Prompt("Why?", (), until=until))
     assert error is not None
     assert (len(model.prompts), clock.slept) == (1, [])
 
@@ -116,16 +118,16 @@ async def test_nothing_is_tried_again_when_there_is_no_time(left: float) -> None
 @pytest.mark.parametrize("code", ["provider_error", "content_filtered", "context_too_long"])
 async def test_what_would_fail_again_is_not_asked_again(code: ChatCode) -> None:
     """Only overload, breaks and the like may pass."""
-    model = Takes("a", [failing(code), WELL])
-    _, error = await outcome(retrying(model), PROMPT)
+    model = Takes("a", [fail_with(code), WELL])
+    _, error = await outcome(make_provider(model), PROMPT)
     assert getattr(error, "code", "") == code
     assert len(model.prompts) == 1
 
 
 async def test_silence_is_not_waited_for_twice_at_one_model() -> None:
     """Its time was ours; the next model may be quicker."""
-    slow, quick = Takes("slow", [failing("provider_timeout")]), Takes("quick", [WELL])
-    pieces = await collect(retrying(slow, quick), PROMPT)
+    slow, quick = Takes("slow", [fail_with("provider_timeout")]), Takes("quick", [WELL])
+    pieces = await collect(make_provider(slow, quick), PROMPT)
     assert isinstance(pieces[0], Note)
     assert (len(slow.prompts), len(quick.prompts)) == (1, 1)
 
@@ -133,8 +135,8 @@ async def test_silence_is_not_waited_for_twice_at_one_model() -> None:
 @pytest.mark.parametrize("code", ["provider_error", "context_too_long", "provider_throttled"])
 async def test_the_next_model_answers_with_a_notice_and_its_name(code: ChatCode) -> None:
     """Three calls in all, one of them for the last model."""
-    first, second = Takes("first", [failing(code)]), Takes("second", [WELL])
-    pieces = await collect(retrying(first, second), PROMPT)
+    first, second = Takes("first", [fail_with(code)]), Takes("second", [WELL])
+    pieces = await collect(make_provider(first, second), PROMPT)
     assert pieces[0] == Note("fallback", "Another model answers: the first one did not.")
     assert pieces[1:] == [*WELL[:-1], Stop("stop", "second")]
     assert len(first.prompts) == (2 if code == "provider_throttled" else 1)
@@ -142,24 +144,24 @@ async def test_the_next_model_answers_with_a_notice_and_its_name(code: ChatCode)
 
 async def test_another_model_is_not_asked_for_what_was_refused() -> None:
     """Rules are not shopped around."""
-    first, second = Takes("first", [failing("content_filtered")]), Takes("second", [WELL])
-    _, error = await outcome(retrying(first, second), PROMPT)
+    first, second = Takes("first", [fail_with("content_filtered")]), Takes("second", [WELL])
+    _, error = await outcome(make_provider(first, second), PROMPT)
     assert getattr(error, "code", "") == "content_filtered"
     assert second.prompts == []
 
 
 async def test_every_model_of_a_long_list_gets_its_call() -> None:
     """Also more than three."""
-    models = [Takes(name, [failing()]) for name in "abcde"]
-    await outcome(retrying(*models), PROMPT)
+    models = [Takes(name, [fail_with()]) for name in "abcde"]
+    await outcome(make_provider(*models), PROMPT)
     assert [len(model.prompts) for model in models] == [1, 1, 1, 1, 1]
 
 
 async def test_nothing_is_said_or_paid_twice_after_text() -> None:
     """What a reader has seen stands, and the error says that it is not all."""
-    model = Takes("a", [[Text("Half "), *failing("provider_truncated")], WELL])
+    model = Takes("a", [[Text("Half "), *fail_with("provider_truncated")], WELL])
     spare = Takes("b", [WELL])
-    seen, error = await outcome(retrying(model, spare), PROMPT)
+    seen, error = await outcome(make_provider(model, spare), PROMPT)
     assert seen == [Text("Half ")]
     assert getattr(error, "code", "") == "provider_truncated"
     assert (len(model.prompts), len(spare.prompts)) == (1, 0)
@@ -167,9 +169,9 @@ async def test_nothing_is_said_or_paid_twice_after_text() -> None:
 
 async def test_an_installation_may_have_it_written_again() -> None:
     """Behind a piece that says so; also what was said before in another invocation is void."""
-    model = Takes("a", [[Text("Half "), *failing("provider_truncated")], WELL])
+    model = Takes("a", [[Text("Half "), *fail_with("provider_truncated")], WELL])
     prompt = Prompt("Why?", (), so_far="Before. ")
-    pieces = await collect(retrying(model, restart=True), prompt)
+    pieces = await collect(make_provider(model, restart=True), prompt)
     assert pieces[0] == Text("Half ")
     assert isinstance(pieces[1], Restart)
     assert pieces[2:] == WELL
@@ -178,17 +180,17 @@ async def test_an_installation_may_have_it_written_again() -> None:
 
 async def test_the_bill_is_one_and_has_every_try_on_it() -> None:
     """A try that was billed and failed is paid too."""
-    model = Takes("a", [[Usage(5, 2, 0.25), *failing()], WELL])
-    pieces = await collect(retrying(model), PROMPT)
+    model = Takes("a", [[Usage(5, 2, 0.25), *fail_with()], WELL])
+    pieces = await collect(make_provider(model), PROMPT)
     bills = [piece for piece in pieces if isinstance(piece, Usage)]
     assert bills[-1] == Usage(6, 3, 0.75)
 
 
 async def test_every_try_leaves_the_next_less_to_spend() -> None:
     """What earlier invocations spent too; an unbilled call is counted once."""
-    model = Takes("a", [[Usage(5, 2, 0.25), *failing()], failing(), WELL])
+    model = Takes("a", [[Usage(5, 2, 0.25), *fail_with()], fail_with(), WELL])
     prompt = Prompt("Why?", (), spent=Usage(100, 10, 1.0), unbilled_calls=(UnbilledCall("", "x"),))
-    await collect(retrying(model), prompt)
+    await collect(make_provider(model), prompt)
     assert [sent.spent for sent in model.prompts] == [
         Usage(100, 10, 1.0), Usage(105, 12, 1.25), Usage(105, 12, 1.25),
     ]  # fmt: skip
@@ -200,27 +202,27 @@ BROKE = BudgetError(again=True)
 
 async def test_a_budget_that_pays_for_no_other_try_hides_no_failure() -> None:
     """Why there is no answer is what the model did; a cheaper one is asked all the same."""
-    seen, error = await outcome(retrying(Takes("a", [failing(), [BROKE]])), PROMPT)
+    seen, error = await outcome(make_provider(Takes("a", [fail_with(), [BROKE]])), PROMPT)
     assert (seen, getattr(error, "code", "")) == ([], "provider_throttled")
-    dear, cheap = Takes("dear", [failing(), [BROKE]]), Takes("cheap", [WELL])
-    assert text_of(await collect(retrying(dear, cheap), PROMPT)) == "a"
+    dear, cheap = Takes("dear", [fail_with(), [BROKE]]), Takes("cheap", [WELL])
+    assert text_of(await collect(make_provider(dear, cheap), PROMPT)) == "a"
 
 
 async def test_a_question_that_is_too_dear_is_asked_of_no_model() -> None:
     """As before."""
     first, second = Takes("first", [[BROKE]]), Takes("second", [WELL])
-    seen, error = await outcome(retrying(first, second), PROMPT)
+    seen, error = await outcome(make_provider(first, second), PROMPT)
     assert (seen, getattr(error, "code", "")) == ([], "budget_exceeded")
     assert second.prompts == []
 
 
-@pytest.mark.parametrize("then", [[BROKE], failing("provider_error"), failing()])
+@pytest.mark.parametrize("then", [[BROKE], fail_with("provider_error"), fail_with()])
 async def test_what_was_shown_stands_until_there_is_something_in_its_place(
     then: list[Piece | Exception],
 ) -> None:
     """An answer is not taken back for one that never comes."""
-    model = Takes("a", [[Text("Half "), *failing("provider_truncated")], then])
-    seen, error = await outcome(retrying(model, restart=True), PROMPT)
+    model = Takes("a", [[Text("Half "), *fail_with("provider_truncated")], then])
+    seen, error = await outcome(make_provider(model, restart=True), PROMPT)
     assert seen == [Text("Half ")]
     assert isinstance(error, ChatError)
 
@@ -228,20 +230,20 @@ async def test_what_was_shown_stands_until_there_is_something_in_its_place(
 async def test_a_stream_without_an_end_is_a_failure_like_any_other() -> None:
     """Truncated before its first token, it may be asked again."""
     model = Takes("a", [[], WELL])
-    assert await collect(retrying(model), PROMPT) == WELL
+    assert await collect(make_provider(model), PROMPT) == WELL
 
 
 async def test_an_installation_at_fault_is_told_at_once() -> None:
     """No other try mends a missing key."""
     model = Takes("a", [[SetupError("Set the key.")], WELL])
     with pytest.raises(SetupError):
-        await collect(retrying(model), PROMPT)
+        await collect(make_provider(model), PROMPT)
 
 
 async def test_leaving_closes_what_is_open() -> None:
     """At any piece."""
     model = Takes("a", [WELL])
-    stream = retrying(model).stream(PROMPT)
+    stream = make_provider(model).stream(PROMPT)
     await anext(stream)
     await stream.aclose()
     assert model.closed == 1
@@ -249,8 +251,8 @@ async def test_leaving_closes_what_is_open() -> None:
 
 async def test_a_model_that_keeps_failing_is_left_alone() -> None:
     """Then no question waits for it, and the error says when to come back."""
-    model = Takes("a", [failing("provider_timeout")])
-    provider = retrying(model)
+    model = Takes("a", [fail_with("provider_timeout")])
+    provider = make_provider(model)
     for _ in range(MAX_FAILURES):
         await outcome(provider, PROMPT)
     seen, error = await outcome(provider, PROMPT)
@@ -262,8 +264,8 @@ async def test_a_model_that_keeps_failing_is_left_alone() -> None:
 
 async def test_while_one_rests_the_next_answers() -> None:
     """Without asking the first."""
-    first, second = Takes("first", [failing("provider_timeout")]), Takes("second", [WELL])
-    provider = retrying(first, second)
+    first, second = Takes("first", [fail_with("provider_timeout")]), Takes("second", [WELL])
+    provider = make_provider(first, second)
     for _ in range(MAX_FAILURES + 3):
         assert text_of(await collect(provider, PROMPT)) == "a"
     assert len(first.prompts) == MAX_FAILURES
@@ -272,7 +274,7 @@ async def test_while_one_rests_the_next_answers() -> None:
 async def test_what_a_question_did_wrong_is_not_held_against_a_model() -> None:
     """Only failures that may pass count."""
     model = Takes("a", [[make_chat_error("ValidationException")]])
-    provider = retrying(model)
+    provider = make_provider(model)
     for _ in range(2 * MAX_FAILURES):
         await outcome(provider, PROMPT)
     assert len(model.prompts) == 2 * MAX_FAILURES

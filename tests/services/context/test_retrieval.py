@@ -26,7 +26,7 @@ from tests.services.context.conftest import write_docs
 pytestmark = pytest.mark.anyio
 
 
-async def indexed(docs: Path, index: Path) -> None:
+async def index_folder(docs: Path, index: Path) -> None:
     """Index a folder with the real model."""
     async with aclosing(ingest(docs, index, open_embedder(Settings()))) as steps:
         async for _ in steps:
@@ -34,17 +34,17 @@ async def indexed(docs: Path, index: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The index of the small folder, made once."""
     folder = tmp_path_factory.mktemp("made")
-    asyncio.run(indexed(write_docs(folder / "docs"), folder / "index"))
+    asyncio.run(index_folder(write_docs(folder / "docs"), folder / "index"))
     return folder / "index"
 
 
 @pytest.fixture
-def index(made: Path, tmp_path: Path) -> str:
+def index(small_index: Path, tmp_path: Path) -> str:
     """A copy of it that a test may damage."""
-    return str(shutil.copytree(made, tmp_path / "index"))
+    return str(shutil.copytree(small_index, tmp_path / "index"))
 
 
 @pytest.fixture
@@ -171,10 +171,10 @@ async def test_a_failing_model_is_a_retrieval_error(
 ) -> None:
     """Whatever it raises."""
 
-    async def broken(_texts: object) -> Any:
+    async def raise_error(_texts: object) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(library._embedder, "embed", broken)
+    monkeypatch.setattr(library._embedder, "embed", raise_error)
     with pytest.raises(RetrievalError):
         await library.retrieve("Oslo", 5)
 
@@ -221,7 +221,7 @@ async def test_an_ingest_under_a_running_library_does_not_disturb_it(
     """It answers from the index it opened."""
     before = await library.retrieve("Oslo", 5)
     (docs / "cities" / "oslo.md").unlink()
-    await indexed(docs, tmp_path / "index")
+    await index_folder(docs, tmp_path / "index")
     after = await library.retrieve("Oslo", 5)
     assert [passage.text for passage in after] == [passage.text for passage in before]
     np.testing.assert_array_equal(after[0].sentences[0].vector, before[0].sentences[0].vector)

@@ -127,7 +127,7 @@ async def test_calls_at_once_are_bounded(fake: Fake) -> None:
     counting = threading.Lock()
     real = fake.answer
 
-    def counted(call: Any) -> Any:
+    def count_call(call: Any) -> Any:
         nonlocal under_way, most
         with counting:
             under_way += 1
@@ -138,7 +138,7 @@ async def test_calls_at_once_are_bounded(fake: Fake) -> None:
             with counting:
                 under_way -= 1
 
-    fake.answer = counted
+    fake.answer = count_call
     await open_bedrock(None, 256).embed([f"text {number}" for number in range(64)])
     assert len(fake.calls) == 64
     assert most <= module.CALLS

@@ -19,7 +19,7 @@ Closing = Callable[[Settings], Embedder]
 
 
 @pytest.fixture
-async def closing() -> AsyncIterator[Closing]:
+async def open_all() -> AsyncIterator[Closing]:
     """Opens embedders, and closes them in the end."""
     async with AsyncExitStack() as stack:
 
@@ -32,7 +32,7 @@ async def closing() -> AsyncIterator[Closing]:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Embedder:
+def local_embedder() -> Embedder:
     """The embedded model."""
     return open_embedder(Settings())
 
@@ -41,9 +41,9 @@ class TestLocal(Conformance):
     """The embedded model."""
 
     @pytest.fixture
-    def open_one(self, loaded: Embedder) -> Open:
+    def open_one(self, local_embedder: Embedder) -> Open:
         """Loaded once: every opening gives the same model."""
-        return lambda: loaded
+        return lambda: local_embedder
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ class TestBedrock(Conformance):
     """Every family of models, through boto3."""
 
     @pytest.fixture
-    async def open_one(self, model: str | None, dimension: int | None, closing: Closing) -> Open:
+    async def open_one(self, model: str | None, dimension: int | None, open_all: Closing) -> Open:
         """One more of the same."""
 
         def open_one() -> Embedder:
-            return closing(
+            return open_all(
                 Settings(embedding="bedrock", embedding_model=model, embedding_dimension=dimension)
             )
 
@@ -92,13 +92,13 @@ class TestOpenAI(Conformance):
 
     @pytest.fixture
     async def open_one(
-        self, model: str | None, dimension: int | None, closing: Closing
+        self, model: str | None, dimension: int | None, open_all: Closing
     ) -> AsyncIterator[Open]:
         """One more of the same."""
         with openai() as fake:
 
             def open_one() -> Embedder:
-                return closing(
+                return open_all(
                     Settings(
                         embedding="openai",
                         embedding_model=model,

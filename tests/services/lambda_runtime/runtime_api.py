@@ -113,15 +113,15 @@ class RuntimeAPI:
     async def call(self, outcome: str, number: int = 0, *, complete: bool = True) -> Call:
         """Wait for the n-th request whose path ends so, and for its end."""
 
-        def found() -> Call | None:
+        def find_call() -> Call | None:
             calls = [call for call in self.calls if call.path.endswith(outcome)]
             if len(calls) > number and (calls[number].complete or not complete):
                 return calls[number]
             return None
 
         async with asyncio.timeout(15), self.news:
-            await self.news.wait_for(found)
-        call = found()
+            await self.news.wait_for(find_call)
+        call = find_call()
         assert call is not None
         return call
 

@@ -39,7 +39,7 @@ class Anything:
         await APP(*args, **kwargs)
 
 
-class Chosen:
+class OwnCall:
     """Its instances have a `__call__` of their own, as Sentry's middleware has."""
 
     __slots__ = ("__call__",)
@@ -127,7 +127,7 @@ async def four(event: Any, context: Any, extra: Any, more: Any) -> Any:
         (optional, "asgi"),
         (Anything(), "asgi"),
         (any_application, "asgi"),
-        (Chosen(), "asgi"),
+        (OwnCall(), "asgi"),
         (Endpoint, "asgi"),
         (Two, "asgi"),
         (two, "asgi"),
@@ -153,7 +153,7 @@ def test_a_mangum_object_gives_up_its_application(loop: None) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("target", [Anything(), any_application, Chosen(), Endpoint, Two, two])
+@pytest.mark.parametrize("target", [Anything(), any_application, OwnCall(), Endpoint, Two, two])
 async def test_every_kind_of_application_answers(target: Any) -> None:
     """As under an ASGI server."""
     async with run_runtime(target) as h:
@@ -184,24 +184,24 @@ async def test_mangums_options_are_honoured(loop: None, path: str, said: str) ->
     assert call.prelude["headers"] == {"x-kept": "1"}
 
 
-class Routing(Mangum):
+class Router(Mangum):
     """A subclass that answers what is no HTTP request itself."""
 
     def __call__(self, event: Any, context: Any) -> Any:
         return {"said": event} if "rawPath" not in event else super().__call__(event, context)
 
 
-class Renamed(Mangum):
+class Subclass(Mangum):
     """A subclass that changes nothing."""
 
 
 @pytest.mark.anyio
 async def test_a_mangum_with_code_of_its_own_answers_itself(loop: None) -> None:
     """Buffered, as under the stock runtime; a subclass without any is streamed."""
-    assert recognise(Renamed(APP)).kind == "asgi"
+    assert recognise(Subclass(APP)).kind == "asgi"
     found = recognise(Mangum(APP, custom_handlers=[object]))  # type: ignore[list-item]
     assert found.kind == "function"
-    async with run_runtime(Routing(APP, lifespan="off")) as h:
+    async with run_runtime(Router(APP, lifespan="off")) as h:
         assert (await h.invoke({"a": 1})).json == {"said": {"a": 1}}
         payload = http()
         payload["requestContext"]["domainName"] = URL_DOMAIN

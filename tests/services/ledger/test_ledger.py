@@ -149,12 +149,12 @@ async def test_two_processes_share_a_file(tmp_path: Path) -> None:
 async def test_a_store_out_of_reach_says_so(tmp_path: Path) -> None:
     """With one error, whatever the store raised."""
 
-    class Broken:
+    class FaultyClient:
         def get_item(self, **_: object) -> object:
             raise ConnectionError
 
     with pytest.raises(LedgerError):
-        await DynamoLedger("runs", client=Broken()).counters("k")
+        await DynamoLedger("runs", client=FaultyClient()).counters("k")
     ledger = SQLiteLedger(tmp_path / "l")
     await ledger.close()
     with pytest.raises(LedgerError):

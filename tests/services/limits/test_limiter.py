@@ -162,14 +162,14 @@ async def test_the_switch_refuses_and_takes_again(
 async def test_a_ledger_out_of_reach_refuses(clock: Clock) -> None:
     """A limit that cannot be checked is no limit."""
 
-    class Broken(MemoryLedger):
+    class FaultyLedger(MemoryLedger):
         async def read(self, *_: object) -> None:
             raise LedgerError
 
         async def add(self, *_: object, **__: object) -> bool:
             raise LedgerError
 
-    broken = Broken()
+    broken = FaultyLedger()
     for limits in ({"visitor_runs_per_minute": 1}, {"total_usd_per_day": 1.0}):
         limit = Limiter(LimitSettings(**limits), lambda: broken, clock=clock)
         with pytest.raises(LedgerError) as caught:

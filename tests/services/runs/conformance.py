@@ -89,7 +89,7 @@ def rule(check: Rule) -> Rule:
     return check
 
 
-def shared(check: SharedRule) -> SharedRule:
+def add_shared_rule(check: SharedRule) -> SharedRule:
     """Make `check` one of the rules for a log that several processes have open."""
     SHARED_RULES.append(check)
     return check
@@ -105,7 +105,7 @@ def final(seq: int) -> Entry:
     return Entry(seq, "final", b'{"type":"final"}', terminal=True)
 
 
-async def begun(
+async def start_run(
     log: RunLog, owner: str | None = None, key: str | None = None, *, lease: float = 15.0
 ) -> Run:
     """A run."""
@@ -113,13 +113,13 @@ async def begun(
     return run
 
 
-async def begun_with(log: RunLog, owner: str | None, key: str, fingerprint: str) -> Run:
+async def start_run_with(log: RunLog, owner: str | None, key: str, fingerprint: str) -> Run:
     """The run of a key."""
     run, _ = await log.start(owner=owner, key=key, fingerprint=fingerprint)
     return run
 
 
-async def collected(log: RunLog, run_id: str, after: int = 0) -> list[Entry]:
+async def collect(log: RunLog, run_id: str, after: int = 0) -> list[Entry]:
     """What a reader of a run gets."""
     async with aclosing(follow(log, run_id, after)) as entries:
         return [entry async for entry in entries if entry is not None]
@@ -144,7 +144,7 @@ async def a_run_is_new_and_cannot_be_guessed(log: RunLog, clock: Clock) -> None:
 @rule
 async def entries_are_read_as_they_were_written(log: RunLog, clock: Clock) -> None:
     """Byte for byte, whatever the bytes, singly or many at a time."""
-    run = await begun(log)
+    run = await start_run(log)
     bodies = [
         b"",
         b"{}",
@@ -164,7 +164,7 @@ async def entries_are_read_as_they_were_written(log: RunLog, clock: Clock) -> No
 @rule
 async def a_page_begins_after_its_cursor_and_ends_at_its_limit(log: RunLog, clock: Clock) -> None:
     """Every cursor, every limit; what is not there is an empty page."""
-    run = await begun(log)
+    run = await start_run(log)
     entries = [*map(token, range(1, 8)), final(8)]
     await log.append(run.id, entries)
     for after in range(10):
@@ -175,7 +175,7 @@ async def a_page_begins_after_its_cursor_and_ends_at_its_limit(log: RunLog, cloc
 @rule
 async def a_run_has_no_gap_no_repeat_and_one_end(log: RunLog, clock: Clock) -> None:
     """What does not go on where the run is, is refused whole."""
-    run = await begun(log)
+    run = await start_run(log)
     await log.append(run.id, [token(1)])
     for wrong in ([token(1)], [token(3)], [token(0)], [token(2), token(2)], [token(2), token(4)]):
         with pytest.raises(SequenceConflictError):
@@ -208,7 +208,7 @@ async def a_run_knows_when_it_was_written(log: RunLog, clock: Clock) -> None:
 @rule
 async def runs_do_not_mix(log: RunLog, clock: Clock) -> None:
     """Two runs written in turn are each whole."""
-    one, two = await begun(log), await begun(log)
+    one, two = await start_run(log), await start_run(log)
     for seq in range(1, 20):
         await log.append(one.id, [token(seq, b"one")])
         await log.append(two.id, [token(seq, b"two")])
@@ -219,7 +219,7 @@ async def runs_do_not_mix(log: RunLog, clock: Clock) -> None:
 @rule
 async def what_was_read_is_the_readers_own(log: RunLog, clock: Clock) -> None:
     """To change it changes no log."""
-    run = await begun(log)
+    run = await start_run(log)
     given = [token(1)]
     await log.append(run.id, given)
     given.clear()
@@ -230,7 +230,7 @@ async def what_was_read_is_the_readers_own(log: RunLog, clock: Clock) -> None:
 @rule
 async def only_its_owner_finds_a_run(log: RunLog, clock: Clock) -> None:
     """To another owner it looks exactly like one that is not there."""
-    unowned, anns = await begun(log), await begun(log, "ann")
+    unowned, anns = await start_run(log), await start_run(log, "ann")
     assert (await log.find(anns.id, "ann")).id == anns.id
     assert (await log.find(unowned.id, None)).id == unowned.id
     told = set()
@@ -265,7 +265,7 @@ async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock:
         lambda: log.claim(lost, lease=1.0),
         lambda: log.renew(lost, lease=1.0),
         lambda: log.release(lost),
-        lambda: collected(log, missing),
+        lambda: collect(log, missing),
     ]
     for call in calls:
         with pytest.raises(UnknownRunError) as refused:
@@ -290,26 +290,26 @@ async def one_key_starts_one_run(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_key_belongs_to_its_owner(log: RunLog, clock: Clock) -> None:
     """Two people may think of the same one, and so may callers without an owner."""
-    runs = {(await begun(log, owner, "k")).id for owner in ("ann", "bob", None, "")}
+    runs = {(await start_run(log, owner, "k")).id for owner in ("ann", "bob", None, "")}
     assert len(runs) == 4
-    assert (await begun(log, "ann")).id not in runs
-    assert (await begun(log, "ann", "other")).id not in runs
+    assert (await start_run(log, "ann")).id not in runs
+    assert (await start_run(log, "ann", "other")).id not in runs
 
 
 @rule
 async def a_key_for_another_question_is_a_conflict(log: RunLog, clock: Clock) -> None:
     """And leaves the first run as it was."""
-    run = await begun(log, "ann", "k")
+    run = await start_run(log, "ann", "k")
     with pytest.raises(IdempotencyConflictError) as refused:
         await log.start(owner="ann", key="k", fingerprint="other")
     assert refused.value.code == "idempotency_conflict"
-    assert (await begun(log, "ann", "k")).id == run.id
+    assert (await start_run(log, "ann", "k")).id == run.id
 
 
 @rule
 async def waiting_ends_with_an_entry_or_with_patience(log: RunLog, clock: Clock) -> None:
     """True for an entry that is there or comes, False for none in time."""
-    run = await begun(log)
+    run = await start_run(log)
     assert not await log.wait(run.id, 0, 0.01)
     waiting = asyncio.create_task(log.wait(run.id, 0, 30.0))
     await asyncio.sleep(0)
@@ -322,18 +322,18 @@ async def waiting_ends_with_an_entry_or_with_patience(log: RunLog, clock: Clock)
 @rule
 async def a_reader_from_anywhere_gets_exactly_the_rest(log: RunLog, clock: Clock) -> None:
     """After every k: k + 1 to n, and nothing at all after the end."""
-    run = await begun(log)
+    run = await start_run(log)
     entries = [*map(token, range(1, 300)), final(300)]
     await log.append(run.id, entries)
     for after in (0, 1, 2, 255, 256, 257, 298, 299, 300, 301):
-        assert await collected(log, run.id, after) == entries[after:]
+        assert await collect(log, run.id, after) == entries[after:]
 
 
 @rule
 async def many_readers_of_a_growing_run_all_get_all_of_it(log: RunLog, clock: Clock) -> None:
     """Joined at any moment; readers that leave disturb no other."""
     # Each entry wakes all readers so far: what this costs grows with the square of them.
-    run = await begun(log)
+    run = await start_run(log)
     entries = [*map(token, range(1, 12)), final(12)]
 
     async def leave_early() -> None:
@@ -342,7 +342,7 @@ async def many_readers_of_a_growing_run_all_get_all_of_it(log: RunLog, clock: Cl
 
     readers = []
     for entry in entries:
-        readers.append(asyncio.create_task(collected(log, run.id)))
+        readers.append(asyncio.create_task(collect(log, run.id)))
         readers.append(asyncio.create_task(leave_early()))  # type: ignore[arg-type]  # one of each
         await asyncio.sleep(0)
         await log.append(run.id, [entry])
@@ -353,7 +353,7 @@ async def many_readers_of_a_growing_run_all_get_all_of_it(log: RunLog, clock: Cl
 @rule
 async def a_silent_run_is_told_as_silent(log: RunLog, clock: Clock) -> None:
     """Each interval of it, and the entry that ends it comes at once."""
-    run = await begun(log)
+    run = await start_run(log)
     async with aclosing(follow(log, run.id, heartbeat=0.01)) as entries:
         assert await anext(entries) is None
         assert await anext(entries) is None
@@ -364,7 +364,7 @@ async def a_silent_run_is_told_as_silent(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None:
     """Its owner is told so, others are told nothing, and its key is free again."""
-    run = await begun(log, "ann", "k")
+    run = await start_run(log, "ann", "k")
     await log.append(run.id, [final(1)])
     clock.seconds += 3000
     assert (await log.find(run.id, "ann")).id == run.id
@@ -380,7 +380,7 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
     again, new = await log.start(owner="ann", key="k", fingerprint="other")
     assert new
     assert again.id != run.id
-    assert (await begun_with(log, "ann", "k", "other")).id == again.id
+    assert (await start_run_with(log, "ann", "k", "other")).id == again.id
     with pytest.raises(RiverrunError) as refused:
         await log.find(run.id, "ann")
     assert refused.value.code in ("expired", "not_found")
@@ -391,13 +391,13 @@ async def a_run_is_gone_when_its_time_is_over(log: RunLog, clock: Clock) -> None
 @rule
 async def a_run_that_is_held_is_not_over(log: RunLog, clock: Clock) -> None:
     """Renewing counts as a sign of life, for as long as a producer renews."""
-    run = await begun(log, "ann", "k")
+    run = await start_run(log, "ann", "k")
     for seq in range(1, 60):
         clock.seconds += 3000
         await log.renew(run, lease=15.0)
         await log.append(run.id, [token(seq)])
     assert (await log.find(run.id, "ann")).id == run.id
-    assert (await begun(log, "ann", "k")).id == run.id
+    assert (await start_run(log, "ann", "k")).id == run.id
     assert len(await log.read(run.id, 0)) == 59
 
 
@@ -417,7 +417,7 @@ async def a_run_keeps_its_question(log: RunLog, clock: Clock) -> None:
 @rule
 async def of_many_writers_of_one_number_one_has_written_it(log: RunLog, clock: Clock) -> None:
     """Twenty try each number; one is let, nineteen are told, and the log is what that one wrote."""
-    run = await begun(log)
+    run = await start_run(log)
     written: list[Entry] = []
     for seq in range(1, 6):
         tried = [[token(seq, b"%d of %d" % (who, seq))] for who in range(20)]
@@ -432,7 +432,7 @@ async def of_many_writers_of_one_number_one_has_written_it(log: RunLog, clock: C
 @rule
 async def of_many_who_end_a_run_one_has_ended_it(log: RunLog, clock: Clock) -> None:
     """The producer, a stop and a reader that gave it up: there is one end."""
-    run = await begun(log)
+    run = await start_run(log)
     await log.append(run.id, [token(1)])
     ends = [Entry(2, kind, b"%d" % who, terminal=True) for who, kind in enumerate("abcdefgh")]
     told = await asyncio.gather(
@@ -440,13 +440,13 @@ async def of_many_who_end_a_run_one_has_ended_it(log: RunLog, clock: Clock) -> N
     )
     assert told.count(None) == 1
     assert await log.read(run.id, 1) == [ends[told.index(None)]]
-    assert await collected(log, run.id, 1) == [ends[told.index(None)]]
+    assert await collect(log, run.id, 1) == [ends[told.index(None)]]
 
 
 @rule
 async def nothing_is_appended_by_appending_nothing(log: RunLog, clock: Clock) -> None:
     """Before, between and after the entries of a run."""
-    run = await begun(log)
+    run = await start_run(log)
     for entry in (token(1), final(2)):
         await log.append(run.id, [])
         await log.append(run.id, [entry])
@@ -457,7 +457,7 @@ async def nothing_is_appended_by_appending_nothing(log: RunLog, clock: Clock) ->
 @rule
 async def a_batch_is_read_from_within(log: RunLog, clock: Clock) -> None:
     """However appends cut a run into batches, a cursor may be anywhere in them."""
-    run = await begun(log)
+    run = await start_run(log)
     entries = [*(token(seq, b"%d" % seq * seq) for seq in range(1, 37)), final(37)]
     seq = 0
     for size in (1, 2, 3, 5, 8, 13, 5):
@@ -474,7 +474,7 @@ async def a_batch_is_read_from_within(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_long_log_is_read_whole_and_in_order(log: RunLog, clock: Clock) -> None:
     """Two megabytes that do not shrink: more than one answer of any service holds."""
-    run = await begun(log)
+    run = await start_run(log)
     entries = [
         *(token(seq, hashlib.shake_128(b"%d" % seq).digest(60_000)) for seq in range(1, 36)),
         final(36),
@@ -489,7 +489,7 @@ async def a_long_log_is_read_whole_and_in_order(log: RunLog, clock: Clock) -> No
 @rule
 async def an_append_of_any_size_is_one(log: RunLog, clock: Clock) -> None:
     """An entry of a megabyte, between small ones, appended at once and refused at once."""
-    run = await begun(log)
+    run = await start_run(log)
     large = [
         token(1, b"small"),
         token(2, hashlib.shake_128(b"large").digest(1_000_000)),
@@ -509,7 +509,7 @@ async def an_append_of_any_size_is_one(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> None:
     """Not before, by one of those who try, and the epoch says how often."""
-    run = await begun(log, lease=15.0)
+    run = await start_run(log, lease=15.0)
     with pytest.raises(SequenceConflictError):
         await log.claim(run, lease=15.0)
     await log.release(run)
@@ -529,7 +529,7 @@ async def a_run_is_claimed_when_its_lease_is_over(log: RunLog, clock: Clock) -> 
 @rule
 async def no_step_of_a_clock_ends_a_lease(log: RunLog, clock: Clock) -> None:
     """Forward or back by minutes: whether a producer lives is for those who watch it."""
-    run = await begun(log, lease=15.0)
+    run = await start_run(log, lease=15.0)
     for step in (300.0, -600.0, 300.0):
         clock.seconds += step
         with pytest.raises(SequenceConflictError):
@@ -541,7 +541,7 @@ async def no_step_of_a_clock_ends_a_lease(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_doubt_is_answered_by_a_sign_of_life(log: RunLog, clock: Clock) -> None:
     """And what was seen before it ends nothing any more."""
-    run = await begun(log)
+    run = await start_run(log)
     await log.doubt(run)
     doubted = await log.find(run.id, None)
     assert (doubted.is_doubted, doubted.is_free) == (True, False)
@@ -557,7 +557,7 @@ async def a_doubt_is_answered_by_a_sign_of_life(log: RunLog, clock: Clock) -> No
 @rule
 async def a_doubt_without_an_answer_ends_the_lease(log: RunLog, clock: Clock) -> None:
     """Only after the doubt, once; then any process may claim the run."""
-    run = await begun(log)
+    run = await start_run(log)
     with pytest.raises(SequenceConflictError):
         await log.expire(run)
     await log.doubt(run)
@@ -574,7 +574,7 @@ async def a_doubt_without_an_answer_ends_the_lease(log: RunLog, clock: Clock) ->
 @rule
 async def a_producer_takes_back_what_was_ended_in_error(log: RunLog, clock: Clock) -> None:
     """It lived, and no other process has claimed the run."""
-    run = await begun(log)
+    run = await start_run(log)
     await log.doubt(run)
     await log.expire(run)
     await log.renew(run, lease=15.0)
@@ -587,7 +587,7 @@ async def a_producer_takes_back_what_was_ended_in_error(log: RunLog, clock: Cloc
 @rule
 async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> None:
     """A producer that wakes up late renews, releases and claims in vain."""
-    run = await begun(log, lease=15.0)
+    run = await start_run(log, lease=15.0)
     await log.release(run)
     claimed = await log.claim(run, lease=15.0)
     for call in (
@@ -605,7 +605,7 @@ async def who_was_claimed_from_holds_nothing_more(log: RunLog, clock: Clock) -> 
 @rule
 async def a_dead_producer_is_found_by_watching_it(log: RunLog, clock: Clock) -> None:
     """Within a lease and two looks; never one that gives signs of life, nor by one long look."""
-    living, dead = await begun(log), await begun(log)
+    living, dead = await start_run(log), await start_run(log)
     await log.append(dead.id, [token(1)])
     for look in range(1, 100):
         clock.seconds += 0.5
@@ -623,7 +623,7 @@ async def a_dead_producer_is_found_by_watching_it(log: RunLog, clock: Clock) -> 
 @rule
 async def entries_are_signs_of_life(log: RunLog, clock: Clock) -> None:
     """A producer that writes renews nothing."""
-    run = await begun(log)
+    run = await start_run(log)
     for seq in range(1, 40):
         await log.append(run.id, [token(seq)])
         for _ in range(2):
@@ -634,7 +634,7 @@ async def entries_are_signs_of_life(log: RunLog, clock: Clock) -> None:
 @rule
 async def what_is_too_long_is_refused_alike(log: RunLog, clock: Clock) -> None:
     """In every store, and nothing else of the append is kept."""
-    run = await begun(log)
+    run = await start_run(log)
     with pytest.raises(RiverrunError) as refused:
         await log.append(run.id, [token(1), token(2, b"x" * (ENTRY_BYTES + 1))])
     assert refused.value.code == "payload_too_large"
@@ -652,7 +652,7 @@ async def a_store_that_can_keep_something_says_so(log: RunLog, clock: Clock) -> 
 @rule
 async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) -> None:
     """At once, with the checkpoint, which stays until another one is left."""
-    run = await begun(log, lease=15.0)
+    run = await start_run(log, lease=15.0)
     await log.append(run.id, [token(1)])
     await log.release(run, checkpoint=b"\0here\xff")
     claimed = await log.claim(run, lease=15.0)
@@ -667,7 +667,7 @@ async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) ->
 @rule
 async def a_reader_leaves_a_sign_that_runs_out(log: RunLog, clock: Clock) -> None:
     """It holds for as long as was said, and it is known since when none has."""
-    run, other = await begun(log), await begun(log)
+    run, other = await start_run(log), await start_run(log)
     assert await log.seconds_unread(run.id) == math.inf
     await log.mark_read(run.id, 12.0)
     assert await log.seconds_unread(run.id) == -12.0
@@ -681,7 +681,7 @@ async def a_reader_leaves_a_sign_that_runs_out(log: RunLog, clock: Clock) -> Non
 @rule
 async def the_last_sign_of_a_reader_counts(log: RunLog, clock: Clock) -> None:
     """It holds from when it is seen, whatever clock its reader had."""
-    run = await begun(log)
+    run = await start_run(log)
     await asyncio.gather(*(log.mark_read(run.id, float(seconds)) for seconds in (3, 30, 7)))
     await log.mark_read(run.id, 12.0)
     assert await log.seconds_unread(run.id) == -12.0
@@ -690,7 +690,7 @@ async def the_last_sign_of_a_reader_counts(log: RunLog, clock: Clock) -> None:
 @rule
 async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
     """A run whose producer died is as dead, is claimed as before, and is kept no longer."""
-    run = await begun(log, lease=15.0)
+    run = await start_run(log, lease=15.0)
     await log.append(run.id, [token(1)])
     before = (await log.list_recent(), await log.read_append_times(run.id))
     clock.seconds += 20.0
@@ -778,28 +778,28 @@ async def a_session_is_forgotten_when_its_time_is_over(log: RunLog, clock: Clock
     assert await log.read_turns("ann", "s", 6) == [("later", "a")]
 
 
-@shared
+@add_shared_rule
 async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
     """Runs, keys, leases and sessions."""
     one, two = again(), again()
-    run = await begun(one, "ann", "k")
+    run = await start_run(one, "ann", "k")
     await one.append(run.id, [token(1), token(2)])
     assert await two.find(run.id, "ann") == run
     assert await two.read(run.id, 0) == [token(1), token(2)]
     await two.append(run.id, [token(3)])
     assert await one.read_last(run.id) == token(3)
     await one.append(run.id, [token(4)])
-    assert (await begun(two, "ann", "k")).id == run.id
+    assert (await start_run(two, "ann", "k")).id == run.id
     await one.add_turn("ann", "s", "q", "a")
     assert await two.read_turns("ann", "s", 6) == [("q", "a")]
     assert [each.last for each in await two.list_recent()] == [4]
 
 
-@shared
+@add_shared_rule
 async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
     """By every process, and from a process that reads and writes nothing else of the run."""
     producing, reading = again(), again()
-    run = await begun(producing)
+    run = await start_run(producing)
     assert await producing.seconds_unread(run.id) == math.inf
     await reading.mark_read(run.id, 12.0)
     assert await producing.seconds_unread(run.id) == -12.0
@@ -808,11 +808,11 @@ async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
     assert await producing.seconds_unread(run.id) == 1.0
 
 
-@shared
+@add_shared_rule
 async def what_was_acknowledged_outlives_its_writer(again: Again, clock: Clock) -> None:
     """Closed and opened again, the log is what it was."""
     one = again()
-    run = await begun(one, "ann", "k")
+    run = await start_run(one, "ann", "k")
     await one.append(run.id, [token(1), token(2)])
     await one.close()
     two = again()
@@ -821,11 +821,11 @@ async def what_was_acknowledged_outlives_its_writer(again: Again, clock: Clock) 
     await two.append(run.id, [final(3)])
 
 
-@shared
+@add_shared_rule
 async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> None:
     """It wakes up after another has gone on, and every one of its writes is refused."""
     dead, living = again(), again()
-    run = await begun(dead, lease=15.0)
+    run = await start_run(dead, lease=15.0)
     await dead.append(run.id, [token(1), token(2)])
     await living.doubt(run)
     await living.expire(run)
@@ -843,11 +843,11 @@ async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> No
     assert await living.find(run.id, None) == claimed
 
 
-@shared
+@add_shared_rule
 async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> None:
     """Whatever each believes the end to be, one goes on from there and the other is told."""
     one, two = again(), again()
-    run = await begun(one)
+    run = await start_run(one)
     await one.append(run.id, [token(1)])
     assert await two.read(run.id, 0) == [token(1)]
     seq = 1
@@ -873,7 +873,7 @@ async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> No
         seq = won[-1].seq
 
 
-@shared
+@add_shared_rule
 async def one_key_starts_one_run_anywhere(again: Again, clock: Clock) -> None:
     """Twenty at once over four processes, and again when the first one is over."""
     logs = [again() for _ in range(4)]
@@ -889,12 +889,12 @@ async def one_key_starts_one_run_anywhere(again: Again, clock: Clock) -> None:
         clock.seconds += 30 * 24 * 3600
 
 
-@shared
+@add_shared_rule
 async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> None:
     """It follows a run that another process writes, to the end."""
     here, elsewhere = again(), again()
-    run = await begun(here)
-    reading = asyncio.create_task(collected(elsewhere, run.id))
+    run = await start_run(here)
+    reading = asyncio.create_task(collect(elsewhere, run.id))
     entries = [*map(token, range(1, 6)), final(6)]
     for entry in entries:
         assert await here.wait(run.id, entry.seq - 1, 0.0) is False
@@ -903,11 +903,11 @@ async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> Non
     assert await asyncio.wait_for(reading, 30.0) == entries
 
 
-@shared
+@add_shared_rule
 async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
     """Within a second or so, and long before its patience ends."""
     here, elsewhere = again(), again()
-    run = await begun(here)
+    run = await start_run(here)
     for seq in (1, 2):
         waiting = asyncio.create_task(elsewhere.wait(run.id, seq - 1, 60.0))
         for _ in range(3):
@@ -917,7 +917,7 @@ async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
         assert await asyncio.wait_for(waiting, 20.0)
 
 
-@shared
+@add_shared_rule
 async def sessions_of_many_processes_keep_every_turn(again: Again, clock: Clock) -> None:
     """Said at the same moment, none is lost."""
     logs = [again() for _ in range(3)]

@@ -35,7 +35,7 @@ def folder() -> Path:
     )
 
 
-def missing() -> str | None:
+def missing_reason() -> str | None:
     """Why it cannot be started here, or None."""
     if shutil.which("java") is None:
         return "no java on the PATH"
@@ -63,7 +63,7 @@ def install() -> None:
 
 
 @contextmanager
-def running() -> Iterator[str]:
+def run_server() -> Iterator[str]:
     """A server of its own, in memory. Yields its address."""
     libraries = folder()
     for _ in range(5):

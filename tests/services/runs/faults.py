@@ -104,16 +104,16 @@ class FaultyConnection:
         if self._chance.random() >= share * self._share:
             return self._connection.execute(statement, *values)
         if verb == "BEGIN":
-            raise broken(sqlite3.SQLITE_BUSY)
+            raise make_error(sqlite3.SQLITE_BUSY)
         if verb == "COMMIT" and self._chance.random() < 0.5:
             self._connection.execute(statement)
-            raise broken(sqlite3.SQLITE_BUSY)
+            raise make_error(sqlite3.SQLITE_BUSY)
         if self._chance.random() < 0.5:
             self._connection.execute("ROLLBACK")
-        raise broken(sqlite3.SQLITE_BUSY)
+        raise make_error(sqlite3.SQLITE_BUSY)
 
 
-def broken(code: int) -> sqlite3.OperationalError:
+def make_error(code: int) -> sqlite3.OperationalError:
     """What SQLite raises."""
     error = sqlite3.OperationalError("it went wrong")
     error.sqlite_errorcode = code

@@ -50,7 +50,7 @@ class Soon(Executor):
 
 
 @dataclass
-class Said:
+class AppendTry:
     """One append: who tried it, and what it was told (None: nothing came back)."""
 
     producer: str
@@ -64,7 +64,7 @@ class History:
     """What every process was told."""
 
     seed: int
-    said: list[Said] = field(default_factory=list)
+    said: list[AppendTry] = field(default_factory=list)
     seen: list[tuple[str, int, list[Entry]]] = field(default_factory=list)
     started: dict[str, list[tuple[str, bool]]] = field(default_factory=lambda: defaultdict(list))
     lost_starts: Counter[str] = field(default_factory=Counter)
@@ -117,13 +117,13 @@ async def play(seed: int, logs: Sequence[RunLog], truth: RunLog, clock: Clock) -
 
 async def _producer(me: Actor, keys: list[str]) -> None:
     for turn in range(3):
-        run = await _held(me, me.chance.choice(keys))
+        run = await _hold(me, me.chance.choice(keys))
         if run is not None:
             await _produce(me, run, f"{me.name}.{turn}.{run.epoch}")
         await me.pause()
 
 
-async def _held(me: Actor, key: str) -> Run | None:
+async def _hold(me: Actor, key: str) -> Run | None:
     """A run that is new, or was claimed."""
     try:
         run, new = await me.log.start(owner="ann", key=key, fingerprint=key, lease=LEASE)
@@ -154,7 +154,7 @@ async def _produce(me: Actor, run: Run, name: str) -> None:
     try:
         seq, ended = await _end(me.log, run.id)
         while not ended and me.chance.random() < 0.85:
-            said = Said(name, run.id, _words(me.chance, seq, f"{name} after {seq}"))
+            said = AppendTry(name, run.id, _words(me.chance, seq, f"{name} after {seq}"))
             me.history.said.append(said)
             await _say(me.log, said)
             last = said.entries[-1]
@@ -209,12 +209,12 @@ async def _stopper(me: Actor) -> None:
             continue
         if not ended:
             end = Entry(seq + 1, "error", b"stop %d" % turn, terminal=True)
-            said = Said(f"{me.name}.{turn}", run_id, [end])
+            said = AppendTry(f"{me.name}.{turn}", run_id, [end])
             me.history.said.append(said)
             await _say(me.log, said)
 
 
-async def _say(log: RunLog, said: Said) -> None:
+async def _say(log: RunLog, said: AppendTry) -> None:
     try:
         await log.append(said.run, said.entries)
         said.told = "done"
@@ -272,7 +272,7 @@ def check(history: History) -> None:
         raise AssertionError(f"seed {history.seed}: {error}") from error
 
 
-def _check_run(truth: list[Entry], tried: list[Said]) -> None:
+def _check_run(truth: list[Entry], tried: list[AppendTry]) -> None:
     assert [entry.seq for entry in truth] == list(range(1, len(truth) + 1)), "a hole"
     assert not any(entry.terminal for entry in truth[:-1]), "something follows the end"
     kept = set(truth)

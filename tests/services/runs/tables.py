@@ -86,14 +86,14 @@ async def logs_on(client: Any, clock: Clock) -> AsyncIterator[Again]:
     async with AsyncExitStack() as stack:
 
         def again() -> RunLog:
-            log = DynamoLog(Table(name, client=Kept(client)), now=clock, monotonic=clock)
+            log = DynamoLog(Table(name, client=SharedClient(client)), now=clock, monotonic=clock)
             stack.push_async_callback(log.close)
             return log
 
         yield again
 
 
-class Kept:
+class SharedClient:
     """A client that many logs share, so that none of them closes it."""
 
     def __init__(self, client: Any) -> None:

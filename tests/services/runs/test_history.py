@@ -21,7 +21,7 @@ from services.runs.memory import MemoryLog
 from services.runs.sqlite.log import SQLiteLog
 from tests.services.runs.conformance import Clock
 from tests.services.runs.faults import FaultyClient, FaultyConnection
-from tests.services.runs.history import History, Said, Soon, check, play
+from tests.services.runs.history import AppendTry, History, Soon, check, play
 from tests.services.runs.tables import client_for, new_table
 
 pytestmark = pytest.mark.slow
@@ -157,7 +157,7 @@ def test_a_seed_is_one_story(tmp_path: Path) -> None:
 def test_the_check_finds(truth: list[int], seen: list[int]) -> None:
     """A checker that finds nothing proves nothing."""
     entries = {seq: Entry(seq, "token", b"%d" % seq) for seq in range(1, 10)}
-    history = History(0, said=[Said("p", "run", [entries[n]], "done") for n in (1, 2, 3)])
+    history = History(0, said=[AppendTry("p", "run", [entries[n]], "done") for n in (1, 2, 3)])
     history.truth["run"] = [entries[seq] for seq in (1, 2, 3)]
     history.seen.append(("run", 0, [entries[seq] for seq in (1, 2)]))
     check(history)
@@ -173,7 +173,7 @@ def test_the_check_finds_two_producers_mixed() -> None:
     history = History(
         0,
         said=[
-            Said(producer, "run", [entry], "done")
+            AppendTry(producer, "run", [entry], "done")
             for producer, entry in zip(("old", "new", "old"), entries, strict=True)
         ],
     )

@@ -14,7 +14,7 @@ from services.runs.memory import (
     KEEP_TURNS,
     MemoryLog,
 )
-from tests.services.runs.conformance import Clock, begun, conformance, final, token
+from tests.services.runs.conformance import Clock, conformance, final, start_run, token
 
 
 @asynccontextmanager
@@ -38,10 +38,10 @@ async def test_ten_thousand_runs_are_kept_as_a_thousand() -> None:
     log = MemoryLog()
     ids = []
     for number in range(3 * KEEP_RUNS):
-        run = await begun(log, key=str(number))
+        run = await start_run(log, key=str(number))
         await log.append(run.id, [token(1), final(2)])
         ids.append(run.id)
-    await begun(log)
+    await start_run(log)
     assert runs_in(log) <= KEEP_RUNS + 1
     assert len(log._keys) <= KEEP_RUNS
     assert len(log._expired) <= KEEP_RUNS
@@ -58,10 +58,10 @@ async def test_what_has_ended_is_kept_to_a_size(monkeypatch: pytest.MonkeyPatch)
     log = MemoryLog()
     runs = []
     for _ in range(10):
-        run = await begun(log)
+        run = await start_run(log)
         await log.append(run.id, [token(1, b"x" * 30_000), final(2)])
         runs.append(run)
-    await begun(log)
+    await start_run(log)
     assert log._ended_size <= 100_000
     assert [run.id for run in runs[-3:]] == list(log._ended)
 
@@ -70,10 +70,10 @@ async def test_a_run_under_way_is_never_dropped_for_room() -> None:
     """Only what has ended makes room, however old the other is."""
     clock = Clock()
     log = MemoryLog(now=clock, monotonic=clock)
-    long = await begun(log, "ann")
+    long = await start_run(log, "ann")
     for _ in range(3 * KEEP_RUNS):
         clock.seconds += 1
-        run = await begun(log)
+        run = await start_run(log)
         await log.append(run.id, [final(1)])
     last = await log.read_last(long.id)
     await log.append(long.id, [token(1 if last is None else last.seq + 1)])
@@ -84,7 +84,7 @@ async def test_an_hour_counts_from_the_last_word() -> None:
     """A run that took an hour is kept for an hour after its end."""
     clock = Clock()
     log = MemoryLog(now=clock, monotonic=clock)
-    run = await begun(log, "ann")
+    run = await start_run(log, "ann")
     await log.append(run.id, [token(1)])
     clock.seconds += MEMORY_RETENTION_SECONDS - 1
     await log.append(run.id, [final(2)])
@@ -102,11 +102,11 @@ async def test_a_run_that_was_never_ended_is_dropped_after_an_hour() -> None:
     """Its producer is gone; one that is still written stays."""
     clock = Clock()
     log = MemoryLog(now=clock, monotonic=clock)
-    dead, alive = await begun(log, key="k"), await begun(log)
+    dead, alive = await start_run(log, key="k"), await start_run(log)
     clock.seconds += MEMORY_RETENTION_SECONDS - 1
     await log.append(alive.id, [token(1)])
     clock.seconds += 2
-    await begun(log)
+    await start_run(log)
     assert next(iter(log._running)) == alive.id
     with pytest.raises(ExpiredRunError):
         await log.find(dead.id, None)
@@ -130,7 +130,7 @@ async def test_sessions_and_their_turns_are_bounded() -> None:
 async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:
     """Neither its wait nor its timer."""
     log = MemoryLog()
-    run = await begun(log)
+    run = await start_run(log)
     for _ in range(100):
         assert not await log.wait(run.id, 0, 0.0001)
     assert not log._notifier.list_runs()

@@ -15,7 +15,7 @@ HEADER = b'{"recording":1,"run":"r","created":1000,"question":{"query":"q"}}\n'
 LINE = b'{"seq":1,"at":5,"terminal":false,"event":{"type":"token","text":"a"}}\n'
 
 
-async def recorded(log: RunLog, run: Run, path: Path) -> Path:
+async def record(log: RunLog, run: Run, path: Path) -> Path:
     """A recording of `run` at `path`."""
     lines = [line async for line in record_lines(log, run)]
     path.write_bytes(b"".join(lines))  # noqa: ASYNC240 - a test may wait for a file
@@ -38,7 +38,7 @@ async def test_a_recording_is_the_run(tmp_path: Path) -> None:
         clock.seconds += step
         await log.append(run.id, [entry])
         times.append(max([*times, clock.seconds - run.created]))
-    recording = read_recording(await recorded(log, run, tmp_path / "r.ndjson"))
+    recording = read_recording(await record(log, run, tmp_path / "r.ndjson"))
     assert (recording.run_id, recording.query) == (run.id, "q")
     said = [json.loads(entry.payload)["text"] for _, entry in recording.entries]
     assert said == texts
@@ -56,7 +56,7 @@ async def test_a_run_without_times_is_recorded_all_the_same(tmp_path: Path) -> N
     for kept, expected in (([], [0, 0, 0]), ([1], [0, 2, 2]), ([0, 2], [1, 3, 3])):
         times = log._running[run.id].appended
         log._running[run.id].appended = [times[index] for index in kept]
-        recording = read_recording(await recorded(log, run, tmp_path / "r.ndjson"))
+        recording = read_recording(await record(log, run, tmp_path / "r.ndjson"))
         log._running[run.id].appended = times
         assert len(recording.entries) == 3
         assert [at for at, _ in recording.entries][-1] == expected[-1]

@@ -13,7 +13,7 @@ from services.streaming import App
 from tests.services.streaming.invocations import Words, make_app
 
 
-def _begun() -> list[AsyncGeneratorType[Any, Any]]:
+def _find_generators() -> list[AsyncGeneratorType[Any, Any]]:
     gc.collect()
     return [
         item
@@ -37,7 +37,7 @@ async def nothing_left() -> AsyncIterator[None]:
     # What lived before this test is not looked at again: a third of a second for every test.
     gc.freeze()
     yield
-    open_still = [item.__qualname__ for item in _begun()]
+    open_still = [item.__qualname__ for item in _find_generators()]
     assert not open_still, "generators that were not closed"
     assert not _tasks(), "tasks that still run"
 

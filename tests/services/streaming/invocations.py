@@ -96,7 +96,7 @@ def make_app(log: MemoryLog, chat: Words, **settings: Any) -> App:
 Told = list[tuple[str, dict[str, Any]]]
 
 
-async def told(response: Any) -> Told:
+async def events_of(response: Any) -> Told:
     """The events of a body with their ids; "" for one without."""
     parser, found = EventStreamParser(), []
     async with aclosing(response.body_iterator) as chunks:
@@ -108,7 +108,7 @@ async def told(response: Any) -> Told:
 
 async def ask(app: App, resume: bool = True, left: float = 8.0, **more: Any) -> Told:
     question = Question(query="go", resume=resume, seconds_left=left, **more)
-    return await told(await handle_streaming_request(question, app=app))
+    return await events_of(await handle_streaming_request(question, app=app))
 
 
 async def resume(
@@ -116,7 +116,7 @@ async def resume(
 ) -> Told:
     reader = Reader(resume=resume, seconds_left=left)
     response = await handle_resume(Cursor(run, after), reader=reader, app=app, **more)
-    return await told(response) if response.status_code == 200 else []
+    return await events_of(response) if response.status_code == 200 else []
 
 
 def ids(events: Told) -> list[str]:

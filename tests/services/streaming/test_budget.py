@@ -115,7 +115,7 @@ def house(tmp_path: Path) -> Callable[..., Any]:
     """Makes a house for the length of a block."""
 
     @asynccontextmanager
-    async def made(*calls: Steps, **budget: Any) -> AsyncGenerator[House, None]:
+    async def make_runs(*calls: Steps, **budget: Any) -> AsyncGenerator[House, None]:
         # A model that hangs and is not left would hang the test.
         async with asyncio.timeout(60), AsyncExitStack() as stack:
             house = House(tmp_path, stack, Plays(list(calls)), Budget(**budget))
@@ -125,7 +125,7 @@ def house(tmp_path: Path) -> Callable[..., Any]:
                     await production.wait()
                 assert app.live.streams == 0
 
-    return made
+    return make_runs
 
 
 Then = Callable[[App, str], Awaitable[object]]
@@ -182,7 +182,7 @@ def usages(told: Told) -> list[dict[str, Any]]:
     return [event["usage"] for _, event in told if event["type"] == "usage"]
 
 
-def billed(estimate_prompt_tokens: int, tokens_out: int) -> dict[str, Any]:
+def usage_on_the_wire(estimate_prompt_tokens: int, tokens_out: int) -> dict[str, Any]:
     """A usage as the wire has it."""
     return {
         "inputTokens": estimate_prompt_tokens,
@@ -198,8 +198,8 @@ async def test_what_a_paused_invocation_took_is_estimated_and_on_the_bill(house:
         assert usages(first) == []
         rest = await go_on(made.process(), first)
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
-        whole = billed(took_in + 300, took_out + 40)
-        assert usages(rest) == [billed(took_in, took_out), whole]
+        whole = usage_on_the_wire(took_in + 300, took_out + 40)
+        assert usages(rest) == [usage_on_the_wire(took_in, took_out), whole]
         result = rest[-1][1]["result"]
         assert (result["answer"], result["finishReason"]) == (FIRST + REST, "stop")
         assert result["usage"] == whole
@@ -222,7 +222,7 @@ async def test_a_producer_that_died_is_paid_for_too(house: Any) -> None:
         first = await ask(one, FIRST, take_over)
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
         result = rest[-1][1]["result"]
-        assert result["usage"] == billed(took_in + 300, took_out + 40)
+        assert result["usage"] == usage_on_the_wire(took_in + 300, took_out + 40)
         # The reader of the dead one reads on, of the same run.
         assert first[-1] == rest[-1]
 
@@ -247,7 +247,7 @@ async def test_the_next_invocation_has_what_is_left_and_no_more(
         assert result["finishReason"] == "budget"
         if left < 16:
             assert result["answer"] == FIRST
-            assert result["usage"] == billed(took_in, took_out)
+            assert result["usage"] == usage_on_the_wire(took_in, took_out)
             assert len(made.plays.asked) == 1
         else:
             assert result["answer"] == FIRST + REST
@@ -280,8 +280,8 @@ async def test_every_invocation_adds_to_the_bill(house: Any) -> None:
         third = await go_on(made.process(), second)
         assert made.plays.asked[2].max_tokens == 77
         both = (one[0] + two[0], one[1] + two[1])
-        whole = billed(both[0] + 300, both[1] + 40)
-        bills = [billed(*one), billed(*both), whole]
+        whole = usage_on_the_wire(both[0] + 300, both[1] + 40)
+        bills = [usage_on_the_wire(*one), usage_on_the_wire(*both), whole]
         assert usages(second) + usages(third) == bills
         assert third[-1][1]["result"]["usage"] == whole
 
@@ -292,7 +292,7 @@ async def test_a_call_that_said_nothing_was_asked_all_the_same(house: Any) -> No
         first = await ask(made.process(), "")
         result = (await go_on(made.process(), first))[-1][1]["result"]
         took_in, _ = estimate(made.plays.asked[0])
-        assert result["usage"] == billed(took_in + 300, 40)
+        assert result["usage"] == usage_on_the_wire(took_in + 300, 40)
 
 
 async def test_what_it_may_cost_and_was_spent_before_a_word_is_an_error(house: Any) -> None:
@@ -315,7 +315,7 @@ async def test_what_a_run_was_asked_not_to_say_is_paid_for(include: Any, house: 
         result = (await go_on(made.process(), first))[-1][1]["result"]
         took_in, took_out = estimate(made.plays.asked[0], FIRST)
         assert result["answer"] == FIRST + REST
-        assert result["usage"] == billed(took_in + 300, took_out + 40)
+        assert result["usage"] == usage_on_the_wire(took_in + 300, took_out + 40)
 
 
 async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None:
@@ -327,7 +327,7 @@ async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None
         result = (await ask(made.process(), then=None))[-1][1]["result"]
         assert [prompt.max_tokens for prompt in made.plays.asked] == [100 + asked, 100]
         assert (result["answer"], result["finishReason"]) == (REST, "budget")
-        assert result["usage"] == billed(asked + 30, 40)
+        assert result["usage"] == usage_on_the_wire(asked + 30, 40)
 
 
 async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> None:
@@ -336,7 +336,7 @@ async def test_tries_of_an_earlier_invocation_are_on_the_bill(house: Any) -> Non
         first = await ask(made.process())
         result = (await go_on(made.process(), first))[-1][1]["result"]
         asked, took_out = estimate(made.plays.asked[0], FIRST)
-        assert result["usage"] == billed(2 * asked + 300, took_out + 40)
+        assert result["usage"] == usage_on_the_wire(2 * asked + 300, took_out + 40)
 
 
 async def test_going_on_costs_the_log_one_event_more(house: Any) -> None:

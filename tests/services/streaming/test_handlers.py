@@ -59,7 +59,7 @@ async def chunks_of(response: Response) -> list[bytes]:
         return [chunk async for chunk in chunks]
 
 
-def told(chunks: list[bytes]) -> list[dict[str, Any]]:
+def events_of(chunks: list[bytes]) -> list[dict[str, Any]]:
     """The events in a body."""
     return [json.loads(event.data) for event in EventStreamParser().feed(b"".join(chunks))]
 
@@ -68,7 +68,7 @@ async def ask(app: App, producer: Any, **more: Any) -> list[dict[str, Any]]:
     """The events of a new run."""
     response = await handle_streaming_request(ASK, producer=producer, app=app, **more)
     assert response.status_code == 200
-    return told(await chunks_of(response))
+    return events_of(await chunks_of(response))
 
 
 async def words(_question: Question) -> AsyncIterator[str]:
@@ -143,7 +143,7 @@ async def test_a_producer_is_given_the_question(app: App) -> None:
 
     asked = Question(query="q", metadata={"a": "b"}, owner="ann")
     response = await handle_streaming_request(asked, producer=producer, app=app)
-    *_, final = told(await chunks_of(response))
+    *_, final = events_of(await chunks_of(response))
     assert heard == [asked]
     assert final["result"]["metadata"] == {"a": "b"}
 
@@ -246,12 +246,12 @@ async def test_one_key_is_one_run_however_many_ask(app: App) -> None:
 
     question = Question(query="q", owner="ann", idempotency_key="k")
 
-    async def asked(after: float) -> list[bytes]:
+    async def ask_later(after: float) -> list[bytes]:
         await asyncio.sleep(after)
         response = await handle_streaming_request(question, producer=producer, app=app)
         return await chunks_of(response)
 
-    first, *others = await asyncio.gather(*(asked(0.37 * number) for number in range(20)))
+    first, *others = await asyncio.gather(*(ask_later(0.37 * number) for number in range(20)))
     assert begun == 1
     assert others == [first] * 19
 
@@ -327,7 +327,7 @@ async def test_a_stop_from_elsewhere_ends_the_run_for_all_its_readers(app: App) 
     await asyncio.sleep(2)
     for _ in range(2):
         assert (await handle_stop(run_id, app=app)).status_code == 202
-    first, second = told(await reading), told(await joined)
+    first, second = events_of(await reading), events_of(await joined)
     assert first == second
     assert first[-1]["result"]["finishReason"] == "cancelled"
     assert closed == [3]
@@ -346,7 +346,7 @@ async def test_the_deadline_of_the_invocation_is_kept(app: App) -> None:
     response = await handle_streaming_request(asked, producer=producer, app=app)
     chunks = await chunks_of(response)
     assert loop.time() - began <= 19
-    assert told(chunks)[-1]["code"] == "deadline"
+    assert events_of(chunks)[-1]["code"] == "deadline"
     assert b": ping\n" in chunks
     began = loop.time()
     answer = await handle_request(asked, producer=producer, app=app)
@@ -434,10 +434,10 @@ async def test_observers_hear_everything_and_break_nothing(
     """One that raises is for the log."""
     heard: list[Event] = []
 
-    def broken(_event: Event) -> None:
+    def raise_error(_event: Event) -> None:
         raise ValueError
 
-    events = await ask(app, words, observers=(broken, heard.append))
+    events = await ask(app, words, observers=(raise_error, heard.append))
     assert len(heard) == len(events) == 4
     caplog.clear()
 
@@ -448,7 +448,7 @@ async def test_observers_hear_everything_and_break_nothing(
 async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
     """Every way to end, over and over: no task, generator, future or place is left."""
 
-    async def failing(_question: Question) -> AsyncIterator[str]:
+    async def fail(_question: Question) -> AsyncIterator[str]:
         yield "x"
         raise ExceptionGroup("g", [ValueError()])
 
@@ -456,7 +456,7 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
         await asyncio.sleep(15)
         yield "x"
 
-    producers = (words, failing, silent)
+    producers = (words, fail, silent)
 
     async def one(number: int) -> None:
         question = Question(
@@ -498,7 +498,7 @@ async def test_a_hundred_runs_at_once_do_not_mix(app: App) -> None:
 
     async def one(name: str) -> str:
         response = await handle_streaming_request({"query": name}, producer=producer, app=app)
-        answer: str = told(await chunks_of(response))[-1]["result"]["answer"]
+        answer: str = events_of(await chunks_of(response))[-1]["result"]["answer"]
         return answer
 
     names = [f"q{number}" for number in range(100)]

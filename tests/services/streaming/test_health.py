@@ -15,7 +15,7 @@ from tests.functions.asgi import call
 CANARY = "canary-55 /var/index"
 
 
-class Looked:
+class StubContext:
     """A context that can be looked at."""
 
     def __init__(self, fault: Exception | None = None) -> None:
@@ -34,7 +34,7 @@ class Looked:
 @pytest.mark.anyio
 async def test_a_process_whose_parts_open_is_ready() -> None:
     """200, and each part by name."""
-    answer = await call(await handle_health(app=App(context=Looked())))
+    answer = await call(await handle_health(app=App(context=StubContext())))
     assert answer.status == 200
     assert answer.json() == {
         "status": "ok",
@@ -50,10 +50,10 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
     """503 with Retry-After; the log has the cause."""
     app = App()
 
-    def broken(_settings: Settings) -> object:
+    def raise_error(_settings: Settings) -> object:
         raise fault
 
-    monkeypatch.setattr("services.context.open_context", broken)
+    monkeypatch.setattr("services.context.open_context", raise_error)
     with caplog.at_level(logging.ERROR, "riverrun"):
         answer = await call(await handle_health(app=app))
     assert answer.status == 503
@@ -67,7 +67,7 @@ async def test_a_part_that_does_not_open_is_named_and_nothing_more(
 @pytest.mark.anyio
 async def test_a_distant_index_that_is_not_there_is_not_ready() -> None:
     """It opens without a look at it, so it is looked at."""
-    app = App(context=Looked(SetupError(CANARY)))
+    app = App(context=StubContext(SetupError(CANARY)))
     answer = await call(await handle_health(app=app))
     assert answer.status == 503
     assert answer.json()["checks"] == {"runs": "ok", "context": "unavailable", "chat": "ok"}

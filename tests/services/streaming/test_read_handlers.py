@@ -53,7 +53,7 @@ async def resume(run: str, seq: int, app: App, **also: Any) -> Answer:
     return await call(await handle_resume(Cursor(run, seq), app=app, **also))
 
 
-async def finished(app: App, owner: str | None = None) -> tuple[str, Answer]:
+async def finish_run(app: App, owner: str | None = None) -> tuple[str, Answer]:
     answer = await call(await ask(short, app, owner))
     return answer.header("X-Run-Id") or "", answer
 
@@ -61,7 +61,7 @@ async def finished(app: App, owner: str | None = None) -> tuple[str, Answer]:
 @pytest.mark.anyio
 async def test_a_resumed_reader_gets_exactly_the_rest(app: App) -> None:
     """From every place, byte for byte what the first reader got."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     for seq in range(len(whole.chunks)):
         rest = await resume(run, seq, app)
         assert rest.status == 200
@@ -73,7 +73,7 @@ async def test_a_resumed_reader_gets_exactly_the_rest(app: App) -> None:
 @pytest.mark.anyio
 async def test_at_the_end_there_is_nothing_left(app: App) -> None:
     """204, which tells an EventSource to stop asking."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     answer = await resume(run, len(whole.chunks), app)
     assert (answer.status, answer.body) == (204, b"")
 
@@ -81,7 +81,7 @@ async def test_at_the_end_there_is_nothing_left(app: App) -> None:
 @pytest.mark.anyio
 async def test_a_cursor_ahead_of_its_run_is_refused(app: App) -> None:
     """No reader can have seen what was not said."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     answer = await resume(run, len(whole.chunks) + 1, app)
     assert (answer.status, answer.json()["code"]) == (400, "invalid_request")
 
@@ -89,7 +89,7 @@ async def test_a_cursor_ahead_of_its_run_is_refused(app: App) -> None:
 @pytest.mark.anyio
 async def test_another_dialect_tells_the_same_run(app: App) -> None:
     """One JSON object a line, ids included."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     lines = await resume(run, 0, app, dialect="ndjson")
     assert lines.header("Content-Type") == "application/x-ndjson"
     assert all(chunk.count(b"\n") == 1 and chunk.endswith(b"\n") for chunk in lines.chunks)
@@ -102,7 +102,7 @@ async def test_another_dialect_tells_the_same_run(app: App) -> None:
 @pytest.mark.anyio
 async def test_a_foreign_run_looks_exactly_like_a_missing_one(app: App) -> None:
     """Reading, looking and stopping: the same bytes and headers."""
-    theirs, _ = await finished(app, owner="a")
+    theirs, _ = await finish_run(app, owner="a")
     missing = "0" * 32
     for seq in (0, 1, 999):
         foreign, none = [await resume(run, seq, app, owner="b") for run in (theirs, missing)]
@@ -122,7 +122,7 @@ async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
     """And still 404 to all others."""
     clock = [1_000_000.0]
     app = App(log=MemoryLog(now=lambda: clock[0]))
-    run, _ = await finished(app, owner="a")
+    run, _ = await finish_run(app, owner="a")
     clock[0] += MEMORY_RETENTION_SECONDS + 1
     expired = await resume(run, 1, app, owner="a")
     assert (expired.status, expired.json()["code"]) == (410, "expired")
@@ -134,7 +134,7 @@ async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
 @pytest.mark.anyio
 async def test_a_finished_run_shows_its_result(app: App) -> None:
     """And where a reader would go on, which is its end."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     answer = await call(await handle_state(run, app=app))
     state = answer.json()
     assert answer.status == 200
@@ -272,7 +272,7 @@ async def test_a_run_stopped_before_a_word_is_an_error(app: App) -> None:
 @pytest.mark.anyio
 async def test_a_stop_after_the_end_changes_nothing(app: App) -> None:
     """What was said was said."""
-    run, whole = await finished(app)
+    run, whole = await finish_run(app)
     assert (await call(await handle_stop(run, app=app))).status == 202
     assert (await resume(run, 0, app)).chunks == whole.chunks
 

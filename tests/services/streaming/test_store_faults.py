@@ -37,14 +37,14 @@ def calls() -> list[str]:
 def producer(calls: list[str]) -> Callable[[Question], AsyncIterator[str]]:
     """A model that is counted when it begins to work."""
 
-    async def said(question: Question) -> AsyncIterator[str]:
+    async def produce(question: Question) -> AsyncIterator[str]:
         calls.append(question.query)
         yield "paid for"
 
-    return said
+    return produce
 
 
-async def refused(app: App, producer: Any) -> list[dict[str, Any]]:
+async def expect_refusal(app: App, producer: Any) -> list[dict[str, Any]]:
     """What both modes say; they must refuse with a status, before the first byte."""
     told = []
     for handle in (handle_streaming_request, handle_request):
@@ -66,7 +66,7 @@ async def test_a_file_that_is_no_database(tmp_path: Path, producer: Any, calls: 
     """It is left as it is."""
     file = tmp_path / "runs.sqlite"
     file.write_bytes(b"something else" * 100)
-    told = await refused(App(Settings(log=f"sqlite://{file}")), producer)
+    told = await expect_refusal(App(Settings(log=f"sqlite://{file}")), producer)
     check_private(told, str(tmp_path))
     assert (calls, file.read_bytes()) == ([], b"something else" * 100)
 
@@ -107,7 +107,7 @@ async def test_a_locked_database(tmp_path: Path, producer: Any, calls: list[str]
     app = App(log=log)
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for one in await refused(app, producer):
+        for one in await expect_refusal(app, producer):
             assert (one["status"], one["code"], one["retryable"]) == (503, "overloaded", True)
         assert calls == []
         other.execute("ROLLBACK")
@@ -125,6 +125,6 @@ async def test_a_missing_table_or_wrong_credentials(
     """500 without the table's name or what AWS said."""
     service.script = [error(code)] * 20
     app = App(log=DynamoLog(Table("secret-table")))
-    check_private(await refused(app, producer), "secret", "arn:")
+    check_private(await expect_refusal(app, producer), "secret", "arn:")
     assert calls == []
     await app.log.close()

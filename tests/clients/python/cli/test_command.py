@@ -26,7 +26,7 @@ from tests.clients.python.scripted_server import (
     Answer,
     frame,
     refusal,
-    scripted,
+    run_script,
     token,
 )
 from tests.clients.python.serving import ANSWER, Product
@@ -52,7 +52,7 @@ def environ(url: str, **more: str) -> dict[str, str]:
     return {**kept, **said, "TERM": "xterm-256color", **more}
 
 
-def begun(url: str, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+def start_command(url: str, *arguments: str, **more: Any) -> subprocess.Popen[str]:
     """The command, with pipes."""
     return subprocess.Popen(
         [sys.executable, "-m", "riverrun_client", *arguments],
@@ -79,7 +79,7 @@ def run(url: str, *arguments: str, given: str = "") -> subprocess.CompletedProce
 
 def run_apart(url: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """The same as a process of its own."""
-    with begun(url, *arguments, **more) as process:
+    with start_command(url, *arguments, **more) as process:
         out, err = process.communicate("", timeout=PATIENCE)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -121,7 +121,7 @@ class TerminalView:
         """Type."""
         os.write(self._master, keys)
 
-    def ended(self) -> int:
+    def read_to_end(self) -> int:
         """Read to the end. Returns the exit status."""
         end = time.monotonic() + PATIENCE
         while self._read():
@@ -147,9 +147,9 @@ def run_in(text: str) -> str:
     return found[1]
 
 
-def test_a_pipe_gets_the_answer_and_the_sources(served: Product) -> None:
+def test_a_pipe_gets_the_answer_and_the_sources(product_server: Product) -> None:
     """Plain, as it is said; what is being done goes to standard error."""
-    done = run_apart(served.url, "What is there to see in Paris?")
+    done = run_apart(product_server.url, "What is there to see in Paris?")
     assert done.returncode == 0
     answer, _, sources = done.stdout.partition("\n\nSources\n")
     assert answer == ANSWER
@@ -158,24 +158,24 @@ def test_a_pipe_gets_the_answer_and_the_sources(served: Product) -> None:
     assert not CONTROL.search(done.stdout + done.stderr)
 
 
-def test_quiet_is_the_answer_alone(served: Product) -> None:
+def test_quiet_is_the_answer_alone(product_server: Product) -> None:
     """For a script that wants a string."""
-    done = run(served.url, "-q", "x")
+    done = run(product_server.url, "-q", "x")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{ANSWER}\n", "")
 
 
-def test_json_is_the_result(served: Product) -> None:
+def test_json_is_the_result(product_server: Product) -> None:
     """One line."""
-    done = run(served.url, "--json", "x")
+    done = run(product_server.url, "--json", "x")
     assert done.stdout.count("\n") == 1
     result = json.loads(done.stdout)
     assert (result["answer"], result["finishReason"]) == (ANSWER, "stop")
     assert done.stderr == ""
 
 
-def test_ndjson_is_every_event_as_it_comes(served: Product) -> None:
+def test_ndjson_is_every_event_as_it_comes(product_server: Product) -> None:
     """With its id, in order; the last is the terminal one."""
-    done = run(served.url, "--ndjson", "x")
+    done = run(product_server.url, "--ndjson", "x")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [int(event["id"].rpartition("-")[2]) for event in events] == [*range(1, len(events) + 1)]
     assert [event["type"] for event in events][-1] == "final"
@@ -185,8 +185,8 @@ def test_ndjson_is_every_event_as_it_comes(served: Product) -> None:
 def test_a_line_is_out_before_the_next_event() -> None:
     """Nothing waits in a buffer: the server says more when the line has been read."""
     more = threading.Event()
-    with scripted(Answer([WHOLE[0], more, *WHOLE[1:]])) as server:
-        with begun(server.url, "--ndjson", "x") as process:
+    with run_script(Answer([WHOLE[0], more, *WHOLE[1:]])) as server:
+        with start_command(server.url, "--ndjson", "x") as process:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["type"] == "status"
             more.set()
@@ -194,16 +194,16 @@ def test_a_line_is_out_before_the_next_event() -> None:
         assert process.returncode == 0
 
 
-def test_a_question_can_come_from_standard_input(served: Product) -> None:
+def test_a_question_can_come_from_standard_input(product_server: Product) -> None:
     """With "-", and without any."""
     for arguments in (["-q", "-"], ["-q"]):
-        assert run(served.url, *arguments, given="What?").stdout == f"{ANSWER}\n"
+        assert run(product_server.url, *arguments, given="What?").stdout == f"{ANSWER}\n"
 
 
 def test_behind_two_dashes_is_a_question_whatever_it_looks_like() -> None:
     """Not an option, and not a verb."""
     for said in ("--json", "watch", "bench"):
-        with scripted(Answer(WHOLE)) as server:
+        with run_script(Answer(WHOLE)) as server:
             assert run(server.url, "-q", "--", said).returncode == 0
         assert server.asked[0].json()["query"] == said
 
@@ -274,7 +274,7 @@ def test_help_needs_neither_the_network_client_nor_rich() -> None:
 )  # fmt: skip
 def test_each_kind_of_failure_has_its_status(answer: Answer, code: int, words: str) -> None:
     """And a line on standard error that says what happened."""
-    with scripted(answer) as server:
+    with run_script(answer) as server:
         done = run(server.url, "x")
         assert done.returncode == code
         assert words in done.stderr
@@ -289,14 +289,14 @@ def test_in_json_a_failure_is_an_object_too() -> None:
         (Answer([b"<p>"], 200, {"Content-Type": "text/html"}), "not_a_stream"),
     ):
         for form in ("--json", "--ndjson"):
-            with scripted(answer) as server:
+            with run_script(answer) as server:
                 said = json.loads(run(server.url, form, "x").stdout)
             assert (said["type"], said["code"], said["retryable"]) == ("error", code, False)
 
 
-def test_a_reader_that_has_enough_is_no_error(served: Product) -> None:
+def test_a_reader_that_has_enough_is_no_error(product_server: Product) -> None:
     """`| head -1`: no traceback, and 141 as any program that SIGPIPE ends."""
-    with begun(served.url, "--ndjson", "slowly") as process:
+    with start_command(product_server.url, "--ndjson", "slowly") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -305,17 +305,19 @@ def test_a_reader_that_has_enough_is_no_error(served: Product) -> None:
         assert process.stderr.read() == ""
 
 
-def test_output_that_cannot_be_encoded_is_replaced(served: Product) -> None:
+def test_output_that_cannot_be_encoded_is_replaced(product_server: Product) -> None:
     """A terminal of 1990 gets question marks, not a traceback."""
-    done = run_apart(served.url, "-q", "escape", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    done = run_apart(product_server.url, "-q", "escape", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert done.stdout.startswith("?[31mred")
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--ndjson"], ["-q"]])
-def test_no_control_character_of_the_model_is_printed(served: Product, form: list[str]) -> None:
+def test_no_control_character_of_the_model_is_printed(
+    product_server: Product, form: list[str]
+) -> None:
     """AA09: escapes, titles, links and C1 are shown, not sent; in JSON they are escaped."""
-    done = run(served.url, *form, "escape")
+    done = run(product_server.url, *form, "escape")
     assert done.returncode == 0
     assert not CONTROL.search(done.stdout + done.stderr)
     assert "red" in done.stdout
@@ -323,16 +325,16 @@ def test_no_control_character_of_the_model_is_printed(served: Product, form: lis
         assert json.loads(done.stdout)["answer"].startswith("\x1b[31mred")
 
 
-def test_no_control_character_of_the_model_reaches_a_terminal(served: Product) -> None:
+def test_no_control_character_of_the_model_reaches_a_terminal(product_server: Product) -> None:
     """AA09: what the terminal is sent holds rich's own sequences and none of the model's."""
-    terminal = TerminalView(served.url, "escape")
-    assert terminal.ended() == 0
+    terminal = TerminalView(product_server.url, "escape")
+    assert terminal.read_to_end() == 0
     assert "␛[31mred␛[0m" in terminal.text
     for sequence in ("\x1b[31mred", "\x1b]0", "\x1b]8", "\x07", "\x9b"):
         assert sequence not in terminal.text
 
 
-def test_nothing_else_of_a_server_is_trusted_either(served: Product) -> None:
+def test_nothing_else_of_a_server_is_trusted_either(product_server: Product) -> None:
     """Descriptions, titles, addresses, reasons, error sentences, hints, codes."""
     evil = "\x1b]0;owned\x07\x9b2J\r\nx\u202e"
     source = {"id": evil, "title": evil, "uri": evil, "score": 1, "snippet": evil}
@@ -349,22 +351,24 @@ def test_nothing_else_of_a_server_is_trusted_either(served: Product) -> None:
     error = {"type": "error", "error": evil, "code": evil, "hint": evil,
              "details": [{"field": evil, "message": evil}]}  # fmt: skip
     for script, status in ((body, 0), ([frame(1, error)], 1)):
-        with scripted(Answer(script)) as server:
+        with run_script(Answer(script)) as server:
             terminal = TerminalView(server.url, "x")
-            assert terminal.ended() == status
+            assert terminal.read_to_end() == status
             plain = run(server.url, "x")
         assert "owned" in terminal.text
         assert not re.search(r"\x1b[\]P^_X]|\x07|[\x80-\x9f\u202e]", terminal.text)
         assert not re.search(CONTROL.pattern + "|\u202e", plain.stdout + plain.stderr)
 
 
-def test_a_terminal_shows_steps_a_bar_the_answer_and_numbered_sources(served: Product) -> None:
+def test_a_terminal_shows_steps_a_bar_the_answer_and_numbered_sources(
+    product_server: Product,
+) -> None:
     """While it happens: the bar is there before the answer is whole."""
-    terminal = TerminalView(served.url, "slowly")
+    terminal = TerminalView(product_server.url, "slowly")
     terminal.until("word 3")
     assert "━" in terminal.text
     assert "word 12" not in terminal.text
-    assert terminal.ended() == 0
+    assert terminal.read_to_end() == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.text)
     assert "✓ Question read" in plain
     # The window is narrower than the answer: what went over its edge stands above.
@@ -378,42 +382,42 @@ def test_a_terminal_shows_steps_a_bar_the_answer_and_numbered_sources(served: Pr
     ("arguments", "more"), [([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"}), (["--plain"], {})]
 )
 def test_a_terminal_can_be_plain(
-    served: Product, arguments: list[str], more: dict[str, str]
+    product_server: Product, arguments: list[str], more: dict[str, str]
 ) -> None:
     """NO_COLOR, a dumb terminal, --plain: no sequence at all."""
-    terminal = TerminalView(served.url, *arguments, "x", **more)
-    assert terminal.ended() == 0
+    terminal = TerminalView(product_server.url, *arguments, "x", **more)
+    assert terminal.read_to_end() == 0
     assert "\x1b" not in terminal.text
     assert ANSWER in terminal.text
 
 
-def test_without_rich_a_terminal_gets_plain_text(served: Product, tmp_path: Path) -> None:
+def test_without_rich_a_terminal_gets_plain_text(product_server: Product, tmp_path: Path) -> None:
     """The library and the command need httpx2 only."""
     (tmp_path / "rich.py").write_text("raise ImportError('not installed')")
     path = f"{tmp_path}{os.pathsep}{PACKAGE}"
-    terminal = TerminalView(served.url, "x", PYTHONPATH=path)
-    assert terminal.ended() == 0
+    terminal = TerminalView(product_server.url, "x", PYTHONPATH=path)
+    assert terminal.read_to_end() == 0
     assert "\x1b" not in terminal.text
     assert ANSWER in terminal.text
 
 
-def test_ctrl_c_in_a_terminal_stops_the_run_on_the_server(served: Product) -> None:
+def test_ctrl_c_in_a_terminal_stops_the_run_on_the_server(product_server: Product) -> None:
     """The answer so far stays, the run is cancelled, the status is 130."""
-    terminal = TerminalView(served.url, "hang")
+    terminal = TerminalView(product_server.url, "hang")
     terminal.until("One")
     terminal.press(b"\x03")
-    assert terminal.ended() == 130
+    assert terminal.read_to_end() == 130
     assert "Traceback" not in terminal.text
     assert "\x1b[?25h" in terminal.text  # the cursor is back
-    state = served.state(run_in(terminal.text))
+    state = product_server.state(run_in(terminal.text))
     assert state["result"]["finishReason"] == "cancelled"
     assert state["result"]["answer"] == "One "
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--ndjson"]])
-def test_ctrl_c_in_a_pipe_stops_it_too(served: Product, form: Sequence[str]) -> None:
+def test_ctrl_c_in_a_pipe_stops_it_too(product_server: Product, form: Sequence[str]) -> None:
     """A script's SIGINT: what was said is still printed, whole."""
-    with begun(served.url, *form, "--ndjson", "hang") as process:
+    with start_command(product_server.url, *form, "--ndjson", "hang") as process:
         assert process.stdout is not None
         while '"token"' not in (line := process.stdout.readline()):
             assert line
@@ -423,47 +427,47 @@ def test_ctrl_c_in_a_pipe_stops_it_too(served: Product, form: Sequence[str]) -> 
     assert process.returncode == 130
     assert "Traceback" not in err
     assert json.loads(out.splitlines()[-1])["result"]["finishReason"] == "cancelled"
-    assert served.state(run_id)["result"]["finishReason"] == "cancelled"
+    assert product_server.state(run_id)["result"]["finishReason"] == "cancelled"
 
 
-def test_a_watcher_joins_and_leaves_and_the_run_goes_on(served: Product) -> None:
+def test_a_watcher_joins_and_leaves_and_the_run_goes_on(product_server: Product) -> None:
     """Ctrl-C in `watch` is leaving; `stop` is stopping; both name a run."""
-    with begun(served.url, "--ndjson", "hang") as asker:
+    with start_command(product_server.url, "--ndjson", "hang") as asker:
         assert asker.stdout is not None
         while '"token"' not in (line := asker.stdout.readline()):
             assert line
         cursor = json.loads(line)["id"]
         run_id, _, seq = cursor.rpartition("-")
-        watcher = TerminalView(served.url, "watch", run_id)
+        watcher = TerminalView(product_server.url, "watch", run_id)
         watcher.until("One")
         watcher.press(b"\x03")
-        assert watcher.ended() == 130
-        assert "result" not in served.state(run_id)
-        assert run(served.url, "stop", run_id).returncode == 0
+        assert watcher.read_to_end() == 130
+        assert "result" not in product_server.state(run_id)
+        assert run(product_server.url, "stop", run_id).returncode == 0
         asker.communicate(timeout=PATIENCE)
     assert asker.returncode == 1
-    assert run(served.url, "-q", "watch", run_id).stdout == "One \n"
-    rest = run(served.url, "--ndjson", "watch", run_id, "--after", seq).stdout
-    assert rest == run(served.url, "--ndjson", "watch", cursor).stdout
+    assert run(product_server.url, "-q", "watch", run_id).stdout == "One \n"
+    rest = run(product_server.url, "--ndjson", "watch", run_id, "--after", seq).stdout
+    assert rest == run(product_server.url, "--ndjson", "watch", cursor).stdout
     assert [json.loads(line)["type"] for line in rest.splitlines()] == ["final"]
 
 
-def test_a_lost_connection_is_told_and_mended(served: Product) -> None:
+def test_a_lost_connection_is_told_and_mended(product_server: Product) -> None:
     """One line on standard error; the answer is whole."""
-    served.break_with(kind="cut", at=2500)
-    done = run(served.url, "x")
+    product_server.break_with(kind="cut", at=2500)
+    done = run(product_server.url, "x")
     assert done.returncode == 0
     assert done.stdout.startswith(ANSWER)
     assert re.search(r"- The connection was lost\. Try 1 in \d\.\d s\.", done.stderr)
 
 
-def test_bench_measures(served: Product) -> None:
+def test_bench_measures(product_server: Product) -> None:
     """For a person and as JSON; everything counted."""
-    done = run(served.url, "bench", "-n", "6", "-c", "3", "x")
+    done = run(product_server.url, "bench", "-n", "6", "-c", "3", "x")
     assert done.returncode == 0
     assert done.stdout.startswith("6 answered, 0 failed in ")
     assert re.search(r"first token +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+\n", done.stdout)
-    report = json.loads(run(served.url, "--json", "bench", "-n", "2", "x").stdout)
+    report = json.loads(run(product_server.url, "--json", "bench", "-n", "2", "x").stdout)
     assert (report["answered"], report["failed"], report["errors"]) == (2, 0, {})
     order = [report[name]["p50"] for name in ("firstByteMs", "firstTokenMs", "completeMs")]
     assert order == sorted(order)
@@ -472,7 +476,7 @@ def test_bench_measures(served: Product) -> None:
 
 def test_bench_counts_what_failed() -> None:
     """By code, without trying again; a server that is not there is 3."""
-    with scripted(Answer(WHOLE), refusal(503, "overloaded"), Answer([token(1, "x")])) as server:
+    with run_script(Answer(WHOLE), refusal(503, "overloaded"), Answer([token(1, "x")])) as server:
         done = run(server.url, "--json", "bench", "-n", "3", "-c", "1", "x")
         assert len(server.asked) == 3
     report = json.loads(done.stdout)
@@ -488,8 +492,8 @@ def test_ctrl_c_in_bench_stops_every_run_it_began(status: int) -> None:
     """Those answers will not be read; what was measured is printed, whatever the server says."""
     told = Answer([b"{}"], status, {"Content-Type": "application/json"})
     held = Answer(WHOLE[:2], end="hold")
-    with scripted(Answer(WHOLE), held, held, told) as server:
-        with begun(server.url, "bench", "-n", "5", "-c", "2") as process:
+    with run_script(Answer(WHOLE), held, held, told) as server:
+        with start_command(server.url, "bench", "-n", "5", "-c", "2") as process:
             while len(server.asked) < 3:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)

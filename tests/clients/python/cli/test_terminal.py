@@ -18,7 +18,7 @@ pieces = st.lists(
 )
 
 
-def printed(tokens: list[str]) -> str:
+def print_tokens(tokens: list[str]) -> str:
     """What stands in the end."""
     out = io.StringIO()
     view = TerminalView(Console(file=out, width=WIDTH), Console(file=out), quiet=True)
@@ -31,7 +31,7 @@ def printed(tokens: list[str]) -> str:
 @given(pieces)
 def test_no_letter_and_no_division_of_words_is_lost(tokens: list[str]) -> None:
     """However the tokens fall on the edge of the window. A word longer than a row is broken."""
-    shown, said = printed(tokens), "".join(tokens)
+    shown, said = print_tokens(tokens), "".join(tokens)
     assert "".join(shown.split()) == "".join(said.split())
     if all(len(word) < WIDTH // 2 for word in said.split()):
         assert shown.split() == said.split()
@@ -39,10 +39,10 @@ def test_no_letter_and_no_division_of_words_is_lost(tokens: list[str]) -> None:
 
 def test_a_space_at_the_edge_divides() -> None:
     """Twenty letters fill the row; the space behind them is not shown."""
-    assert printed(["aaaaaaaaaaaaaaaaaaaa", " ", "b"]).split() == ["a" * 20, "b"]
-    assert printed(["aaaaaaaaaaaaaaaaaaaa ", "b"]).split() == ["a" * 20, "b"]
+    assert print_tokens(["aaaaaaaaaaaaaaaaaaaa", " ", "b"]).split() == ["a" * 20, "b"]
+    assert print_tokens(["aaaaaaaaaaaaaaaaaaaa ", "b"]).split() == ["a" * 20, "b"]
 
 
 def test_lines_of_the_answer_are_lines() -> None:
     """Also empty ones."""
-    assert printed(["a\n", "\nb\n", "  - c"]).strip("\n") == "a\n\nb\n  - c"
+    assert print_tokens(["a\n", "\nb\n", "  - c"]).strip("\n") == "a\n\nb\n  - c"

@@ -18,7 +18,7 @@ def progress(done: int, total: int) -> Chunk:
     return {**delta(None), "prompt_progress": {"total": total, "processed": done}}
 
 
-def ended(reason: str = "stop") -> list[Chunk]:
+def end_chunks(reason: str = "stop") -> list[Chunk]:
     """The last chunks."""
     counted = {
         "completion_tokens": 3,
@@ -33,7 +33,7 @@ def ended(reason: str = "stop") -> list[Chunk]:
 
 def whole(*texts: str, reason: str = "stop") -> list[Chunk]:
     """All chunks of an answer."""
-    return [progress(10, 10), *map(delta, texts), *ended(reason)]
+    return [progress(10, 10), *map(delta, texts), *end_chunks(reason)]
 
 
 class Runtime:

@@ -31,7 +31,7 @@ PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air sca
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Fake]:
+def fake_bedrock() -> Iterator[Fake]:
     """A fake Bedrock, and with it one client, for all tests here: a client is dear."""
     with fake.bedrock() as started:
         aws.forget()
@@ -40,13 +40,13 @@ def running() -> Iterator[Fake]:
 
 
 @pytest.fixture
-def service(running: Fake, monkeypatch: pytest.MonkeyPatch) -> Fake:
+def service(fake_bedrock: Fake, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """The fake as it was started, and an account that finds it."""
-    account = {**ACCOUNT, ENDPOINT: running.url}
+    account = {**ACCOUNT, ENDPOINT: fake_bedrock.url}
     for name, value in account.items():
         monkeypatch.setenv(name, value)
-    running.play_by(fake.answering)
-    return running
+    fake_bedrock.play_by(fake.answering)
+    return fake_bedrock
 
 
 @contextmanager

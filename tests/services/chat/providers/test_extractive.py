@@ -54,7 +54,7 @@ async def say(prompt: Prompt) -> str:
     return text_of(await collect(ExtractiveProvider(), prompt))
 
 
-def cited(text: str) -> list[int]:
+def citation_numbers(text: str) -> list[int]:
     """The passages an answer cites, in order."""
     return [int(number) for number in re.findall(r"\[(\d+)\]", text)]
 
@@ -80,7 +80,9 @@ async def test_every_sentence_stands_in_the_passage_it_cites() -> None:
 async def test_no_sentence_is_said_twice() -> None:
     """One passage's sentences stand together; a repeated sentence is quoted once."""
     text = await say(TOKYO)
-    assert cited(text) == sorted(cited(text), key=cited(text).index)
+    assert citation_numbers(text) == sorted(
+        citation_numbers(text), key=citation_numbers(text).index
+    )
     assert text.count("in Ginza") == 1
 
 
@@ -107,7 +109,7 @@ async def test_what_the_documents_do_not_say_is_not_answered(question: str) -> N
     pieces = await collect(ExtractiveProvider(), prompt(question))
     assert text_of(pieces).startswith(NOT_SAID)
     assert "the documents do not say" in NOT_SAID
-    assert not cited(text_of(pieces))
+    assert not citation_numbers(text_of(pieces))
     assert pieces[-1] == Stop("stop")
 
 
@@ -296,7 +298,7 @@ def test_whatever_the_passages_an_answer_cites_only_them(
     """Citations lie between 1 and the number of passages."""
     found = tuple(passage(question, f"D{n}", *lines) for n, lines in enumerate(documents))
     asked = Prompt(question, found)
-    numbers = cited(write_answer(asked)[0])
+    numbers = citation_numbers(write_answer(asked)[0])
     assert set(numbers) <= set(range(1, len(found) + 1))
     assert len(choose(asked)) <= 8
 

@@ -56,7 +56,7 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     return anyio.run(embedder().embed, texts)
 
 
-def retrieved(question: str) -> tuple[Passage, ...]:
+def retrieve_nearest(question: str) -> tuple[Passage, ...]:
     """The five sections nearest to `question`, by cosine alone."""
     asked = embed([question])[0]
     scores = section_vectors() @ asked
@@ -93,7 +93,7 @@ def _passage(
 
 def ask(question: str) -> tuple[str, set[str]]:
     """The answer, and the titles it cites."""
-    found = retrieved(question)
+    found = retrieve_nearest(question)
     asked = Prompt(question, found)
     return write_answer(asked)[0], {found[item.unit.rank - 1].title for item in choose(asked)}
 

@@ -19,7 +19,7 @@ from tests.services.chat.providers.small_runtime import (
     Chunk,
     Runtime,
     delta,
-    ended,
+    end_chunks,
     progress,
     whole,
 )
@@ -87,7 +87,7 @@ async def test_a_piece_is_shown_before_the_next_is_computed(
         yield delta("first")
         assert gate.wait(10)
         yield delta(" second")
-        yield from ended()
+        yield from end_chunks()
 
     runtime.play = play
     stream = answer(local(weights), PROMPT)
@@ -233,7 +233,7 @@ async def test_silence_is_a_timeout(runtime: Runtime, weights: Path) -> None:
     def play(request: Any) -> Iterator[Chunk]:
         yield delta("Half an ")
         hanging.wait(10)
-        yield from ended()
+        yield from end_chunks()
 
     runtime.play = play
     seen, error = await outcome(local(weights, timeout=0.05), PROMPT)
@@ -243,7 +243,7 @@ async def test_silence_is_a_timeout(runtime: Runtime, weights: Path) -> None:
     assert (error.code, error.retryable) == ("provider_timeout", True)
 
 
-def reading(request: Any) -> Iterator[Chunk]:
+def read_for_ever(request: Any) -> Iterator[Chunk]:
     """A question that is read for ever, in goes."""
     done = 0
     while True:
@@ -251,14 +251,14 @@ def reading(request: Any) -> Iterator[Chunk]:
         yield progress(done := done + 32, 1 << 20)
 
 
-def talking(request: Any) -> Iterator[Chunk]:
+def talk_for_ever(request: Any) -> Iterator[Chunk]:
     """An answer without an end."""
     while True:
         threading.Event().wait(0.005)
         yield delta("word ")
 
 
-@pytest.mark.parametrize("play", [reading, talking])
+@pytest.mark.parametrize("play", [read_for_ever, talk_for_ever])
 async def test_leaving_ends_the_computing(runtime: Runtime, weights: Path, play: Any) -> None:
     """While the question is read, and in the middle of the answer; the next one is answered."""
     runtime.play = play
@@ -273,7 +273,7 @@ async def test_leaving_ends_the_computing(runtime: Runtime, weights: Path, play:
     assert text_of(await collect(provider, PROMPT)) == "next"
 
 
-def held(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
+def hold_back(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
     """An answer that begins when `gate` opens."""
 
     def play(_build_request: Any) -> Iterator[Chunk]:
@@ -286,7 +286,7 @@ def held(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
 async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: Path) -> None:
     """Nothing is computed without a reader."""
     gate = threading.Event()
-    runtime.play = held(gate)
+    runtime.play = hold_back(gate)
     provider = local(weights)
     first = asyncio.create_task(collect(provider, PROMPT))
     assert await asyncio.to_thread(runtime.asked.wait, 10)
@@ -304,7 +304,7 @@ async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: 
 async def test_the_line_has_an_end(runtime: Runtime, weights: Path) -> None:
     """One more than may wait is told to come back; when there is room, it is let in."""
     gate = threading.Event()
-    runtime.play = held(gate)
+    runtime.play = hold_back(gate)
     provider = local(weights)
     waiting = [asyncio.create_task(collect(provider, PROMPT)) for _ in range(MAX_WAITING + 1)]
     assert await asyncio.to_thread(runtime.asked.wait, 10)

@@ -22,17 +22,17 @@ PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue because air sca
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Fake]:
+def endpoint() -> Iterator[Fake]:
     """A fake endpoint for all tests here."""
     with fake.openai() as started:
         yield started
 
 
 @pytest.fixture
-def service(running: Fake) -> Fake:
+def service(endpoint: Fake) -> Fake:
     """The fake as it was started."""
-    running.play_by(fake.answering)
-    return running
+    endpoint.play_by(fake.answering)
+    return endpoint
 
 
 OPENED: list[OpenAIProvider] = []
@@ -195,11 +195,11 @@ async def test_streams_that_begin_together_begin_one_a_turn(
     await collect(provider, PROMPT)  # the client is made
     began: list[int] = []
 
-    async def posted(*_: object, **more: object) -> None:
+    async def post_bodies(*_: object, **more: object) -> None:
         began.append(turns[0])
         raise OSError("enough was seen")
 
-    monkeypatch.setattr(OpenAIProvider, "_open_response", posted)
+    monkeypatch.setattr(OpenAIProvider, "_open_response", post_bodies)
     async with turns_of_the_loop() as turns:
         await asyncio.gather(*(outcome(provider, PROMPT) for _ in range(20)))
     assert len(began) == len(set(began)) == 20

@@ -218,12 +218,12 @@ async def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(
     (docs / "locked.md").write_text("# Locked\n\ntext")
     real = Path.read_bytes
 
-    def guarded(self: Path) -> bytes:
+    def refuse_locked(self: Path) -> bytes:
         if self.name == "locked.md":
             raise PermissionError(13, "Permission denied")
         return real(self)
 
-    monkeypatch.setattr(Path, "read_bytes", guarded)
+    monkeypatch.setattr(Path, "read_bytes", refuse_locked)
     steps = await run()
     assert {step.source: step.reason for step in steps if isinstance(step, DocumentRefused)} == {
         "broken.pdf": "is not a PDF that can be read; save it again",
@@ -242,10 +242,10 @@ async def test_a_parser_that_fails_in_its_own_way_refuses_one_document(
 ) -> None:
     """A bug in a reader costs one document, not the ingest."""
 
-    def broken(_data: bytes, _title: str) -> Any:
+    def raise_error(_data: bytes, _title: str) -> Any:
         raise RecursionError
 
-    monkeypatch.setitem(READERS, ".html", broken)
+    monkeypatch.setitem(READERS, ".html", raise_error)
     steps = await run()
     assert DocumentRefused("cities/bergen.html", "could not be parsed (RecursionError)") in steps
     assert isinstance(steps[-1], IndexWritten)

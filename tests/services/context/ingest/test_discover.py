@@ -15,14 +15,14 @@ from services.context.ingest.discover import (
 )
 
 
-def found(folder: Path) -> list[Entry]:
+def discover_all(folder: Path) -> list[Entry]:
     """Everything below `folder`, with the index elsewhere."""
     return list(discover(folder, leave_out=folder / "index"))
 
 
 def test_documents_come_in_the_order_of_their_paths(docs: Path) -> None:
     """The same order on every system, so that the same folder gives the same index."""
-    assert found(docs) == [
+    assert discover_all(docs) == [
         DocumentFile("cities/bergen.html"),
         DocumentFile("cities/oslo.md"),
         DocumentFile("notes.txt"),
@@ -39,7 +39,7 @@ def test_hidden_files_and_indexes_are_left_out(docs: Path) -> None:
     (docs / ".git").mkdir()
     (docs / ".git" / "config.md").write_text("x")
     (docs / ".hidden.md").write_text("x")
-    assert len(found(docs)) == 3
+    assert len(discover_all(docs)) == 3
 
 
 def test_other_kinds_are_passed_over_or_refused_by_name(docs: Path) -> None:
@@ -47,7 +47,7 @@ def test_other_kinds_are_passed_over_or_refused_by_name(docs: Path) -> None:
     (docs / "map.png").touch()
     (docs / "questions.json").touch()
     (docs / "Report.DOCX").touch()
-    entries = [entry for entry in found(docs) if not isinstance(entry, DocumentFile)]
+    entries = [entry for entry in discover_all(docs) if not isinstance(entry, DocumentFile)]
     assert [type(entry) for entry in entries] == [DocumentRefused, FileSkipped, FileSkipped]
     assert entries[0] == DocumentRefused(
         "Report.DOCX", "is .docx; save it as Markdown, text, HTML or PDF"
@@ -64,7 +64,7 @@ def test_links_are_never_followed(docs: Path, tmp_path: Path) -> None:
     (docs / "e-again.md").symlink_to(docs / "notes.txt")
     entries = {
         entry.source: entry
-        for entry in found(docs)
+        for entry in discover_all(docs)
         if isinstance(entry, DocumentRefused | FileSkipped)
     }
     assert {name: type(entry) for name, entry in entries.items()} == {
@@ -80,7 +80,7 @@ def test_links_are_never_followed(docs: Path, tmp_path: Path) -> None:
 def test_a_pipe_is_refused_not_waited_for(docs: Path) -> None:
     """Opening it would hang for ever."""
     os.mkfifo(docs / "pipe.md")
-    assert DocumentRefused("pipe.md", "is not a regular file") in found(docs)
+    assert DocumentRefused("pipe.md", "is not a regular file") in discover_all(docs)
 
 
 def test_a_folder_that_cannot_be_opened_is_refused(
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_opened_is_refused(
         return real(self)
 
     monkeypatch.setattr(Path, "iterdir", closed)
-    assert found(docs) == [
+    assert discover_all(docs) == [
         DocumentRefused("cities", "cannot be opened (Permission denied)"),
         DocumentFile("notes.txt"),
     ]
@@ -105,6 +105,6 @@ def test_a_strange_name_is_shown_safely(docs: Path) -> None:
     """No control character reaches a terminal, no broken encoding the index."""
     (docs / "a\x1b[31m\n.md").write_text("x")
     (Path(os.fsdecode(os.fsencode(docs) + b"/\xff.md"))).write_text("x")
-    refused = [entry for entry in found(docs) if isinstance(entry, DocumentRefused)]
+    refused = [entry for entry in discover_all(docs) if isinstance(entry, DocumentRefused)]
     assert [entry.source for entry in refused] == ["a\\x1b[31m\\n.md", "\\xff.md"]
     assert printable("tromsø.md") == "tromsø.md"

@@ -36,7 +36,7 @@ def cloud() -> Iterator[Aws]:
 
 
 @dataclass(frozen=True)
-class Kept:
+class IndexBucket:
     """A bucket, where the index goes in it, and this machine's copy."""
 
     cloud: Aws
@@ -66,10 +66,10 @@ class Kept:
 
 
 @pytest.fixture
-def kept(cloud: Aws, tmp_path: Path) -> Kept:
+def index_bucket(cloud: Aws, tmp_path: Path) -> IndexBucket:
     """A new bucket, and nothing of it on this machine."""
     s3 = client_of(cloud.url, "s3")
-    return Kept(cloud, s3, Location(new_bucket(s3), "guides/city"), tmp_path / "cache")
+    return IndexBucket(cloud, s3, Location(new_bucket(s3), "guides/city"), tmp_path / "cache")
 
 
 def digest_of(folder: Path) -> str:
@@ -77,33 +77,35 @@ def digest_of(folder: Path) -> str:
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
-async def test_what_was_published_is_what_is_fetched(run: Run, tmp_path: Path, kept: Kept) -> None:
+async def test_what_was_published_is_what_is_fetched(
+    run: Run, tmp_path: Path, index_bucket: IndexBucket
+) -> None:
     """Byte for byte; a second time nothing is sent, and one question is asked."""
     await run()
-    assert kept.publish(tmp_path / "index")
-    assert kept.fetch() == digest_of(tmp_path / "index")
-    kept.cloud.calls.clear()
-    assert kept.fetch() == digest_of(tmp_path / "index")
-    assert kept.cloud.calls == ["GET"]
-    assert not kept.publish(tmp_path / "index")
+    assert index_bucket.publish(tmp_path / "index")
+    assert index_bucket.fetch() == digest_of(tmp_path / "index")
+    index_bucket.cloud.calls.clear()
+    assert index_bucket.fetch() == digest_of(tmp_path / "index")
+    assert index_bucket.cloud.calls == ["GET"]
+    assert not index_bucket.publish(tmp_path / "index")
 
 
 async def test_a_new_index_is_noticed_and_the_old_one_makes_room(
-    run: Run, docs: Path, tmp_path: Path, kept: Kept
+    run: Run, docs: Path, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """By its ETag."""
     await run()
-    kept.publish(tmp_path / "index")
-    kept.fetch()
+    index_bucket.publish(tmp_path / "index")
+    index_bucket.fetch()
     (docs / "notes.txt").write_text("Changed.\n")
     await run()
-    kept.publish(tmp_path / "index")
-    assert kept.fetch() == digest_of(tmp_path / "index")
-    assert [path.name for path in kept.copies()] == [digest_of(tmp_path / "index")]
+    index_bucket.publish(tmp_path / "index")
+    assert index_bucket.fetch() == digest_of(tmp_path / "index")
+    assert [path.name for path in index_bucket.copies()] == [digest_of(tmp_path / "index")]
 
 
 async def test_an_ingest_killed_at_any_call_leaves_the_old_index_whole(
-    run: Run, docs: Path, tmp_path: Path, kept: Kept
+    run: Run, docs: Path, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """Or the new one, once its manifest is there; the next run brings it to its end."""
     await run(index=tmp_path / "old")
@@ -111,11 +113,11 @@ async def test_an_ingest_killed_at_any_call_leaves_the_old_index_whole(
     await run(index=tmp_path / "new")
     old, new = digest_of(tmp_path / "old"), digest_of(tmp_path / "new")
     seen: list[str] = []
-    there = kept
+    there = index_bucket
 
     def work(client: Any) -> None:
         nonlocal there
-        there = replace(kept, place=Location(new_bucket(kept.s3), "guide"))
+        there = replace(index_bucket, place=Location(new_bucket(index_bucket.s3), "guide"))
         there.publish(tmp_path / "old")
         publish(tmp_path / "new", there.place, client=lambda _: client)
 
@@ -125,54 +127,56 @@ async def test_an_ingest_killed_at_any_call_leaves_the_old_index_whole(
         assert there.fetch() == new
 
     # The manifest is read; three files are looked for and sent; the manifest is sent.
-    assert killed_everywhere(kept.s3, work, look) == 2 * (1 + 3 * 2 + 1)
+    assert killed_everywhere(index_bucket.s3, work, look) == 2 * (1 + 3 * 2 + 1)
     assert seen == [old] * 15 + [new]
 
 
 async def test_a_fetch_killed_at_any_call_leaves_nothing_half(
-    run: Run, tmp_path: Path, kept: Kept
+    run: Run, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """The next one fetches again, and finds the whole."""
     await run()
-    kept.publish(tmp_path / "index")
+    index_bucket.publish(tmp_path / "index")
 
     def work(client: Any) -> None:
-        with fetch_index(kept.place, cache=tmp_path / "cut", client=lambda _: client):
+        with fetch_index(index_bucket.place, cache=tmp_path / "cut", client=lambda _: client):
             pass
 
     def nothing_half() -> None:
         folders = [path for path in (tmp_path / "cut").glob("*/*") if path.is_dir()]
         assert all((path / MANIFEST).exists() for path in folders)
 
-    assert killed_everywhere(kept.s3, work, nothing_half) >= 2
-    kept.fetch()
+    assert killed_everywhere(index_bucket.s3, work, nothing_half) >= 2
+    index_bucket.fetch()
 
 
 async def test_files_no_manifest_names_are_swept_but_not_at_once(
-    run: Run, docs: Path, tmp_path: Path, kept: Kept
+    run: Run, docs: Path, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """Those of the index before stay for who is fetching them; other people's things stay."""
-    kept.s3.put_object(Bucket=kept.place.bucket, Key=kept.place.key("notes.txt"), Body=b"mine")
+    index_bucket.s3.put_object(
+        Bucket=index_bucket.place.bucket, Key=index_bucket.place.key("notes.txt"), Body=b"mine"
+    )
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     for text in ("One.\n", "Two.\n", "Three.\n"):
         (docs / "notes.txt").write_text(text)
         await run()
-        kept.publish(tmp_path / "index", now=lambda: tomorrow)
+        index_bucket.publish(tmp_path / "index", now=lambda: tomorrow)
 
-    assert len(kept.names()) == 2 + 3 + 3
-    assert kept.place.key("notes.txt") in kept.names()
+    assert len(index_bucket.names()) == 2 + 3 + 3
+    assert index_bucket.place.key("notes.txt") in index_bucket.names()
     (docs / "notes.txt").write_text("Four.\n")
     await run()
-    kept.publish(tmp_path / "index")
-    assert len(kept.names()) == 2 + 3 + 3 + 3
+    index_bucket.publish(tmp_path / "index")
+    assert len(index_bucket.names()) == 2 + 3 + 3 + 3
 
 
 async def test_of_two_ingests_at_once_one_is_told(
-    run: Run, docs: Path, tmp_path: Path, kept: Kept
+    run: Run, docs: Path, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """The slower one changes nothing."""
     await run()
-    kept.publish(tmp_path / "index")
+    index_bucket.publish(tmp_path / "index")
     (docs / "notes.txt").write_text("Theirs.\n")
     await run(index=tmp_path / "theirs")
     (docs / "notes.txt").write_text("Ours.\n")
@@ -180,29 +184,29 @@ async def test_of_two_ingests_at_once_one_is_told(
 
     class Overtaken:
         def __getattr__(self, name: str) -> Any:
-            return getattr(kept.s3, name)
+            return getattr(index_bucket.s3, name)
 
         def head_object(self, **request: Any) -> Any:
-            kept.publish(tmp_path / "theirs")
-            return kept.s3.head_object(**request)
+            index_bucket.publish(tmp_path / "theirs")
+            return index_bucket.s3.head_object(**request)
 
     with pytest.raises(SetupError, match="Another ingest"):
-        publish(tmp_path / "index", kept.place, client=lambda _: Overtaken())
+        publish(tmp_path / "index", index_bucket.place, client=lambda _: Overtaken())
 
 
 async def test_an_index_replaced_while_it_is_fetched_is_read_again(
-    run: Run, docs: Path, tmp_path: Path, kept: Kept
+    run: Run, docs: Path, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """The files of the manifest that was read are gone: the manifest of now is right."""
     await run()
-    kept.publish(tmp_path / "index")
-    bucket = S3Store(kept.place, cache=kept.cache, client=lambda _: kept.s3)
+    index_bucket.publish(tmp_path / "index")
+    bucket = S3Store(index_bucket.place, cache=index_bucket.cache, client=lambda _: index_bucket.s3)
     bucket.inspect()
-    for one in kept.s3.list_objects_v2(Bucket=kept.place.bucket)["Contents"]:
-        kept.s3.delete_object(Bucket=kept.place.bucket, Key=one["Key"])
+    for one in index_bucket.s3.list_objects_v2(Bucket=index_bucket.place.bucket)["Contents"]:
+        index_bucket.s3.delete_object(Bucket=index_bucket.place.bucket, Key=one["Key"])
     (docs / "notes.txt").write_text("Changed.\n")
     await run()
-    kept.publish(tmp_path / "index")
+    index_bucket.publish(tmp_path / "index")
     opened = bucket.open()
     assert opened.index.manifest == read_manifest(tmp_path / "index")
     opened.close()
@@ -210,79 +214,81 @@ async def test_an_index_replaced_while_it_is_fetched_is_read_again(
 
 @pytest.mark.parametrize("damage", ["bytes", "short", "manifest"])
 async def test_damage_in_s3_is_never_used(
-    run: Run, tmp_path: Path, damage: str, kept: Kept
+    run: Run, tmp_path: Path, damage: str, index_bucket: IndexBucket
 ) -> None:
     """And nothing of it stays behind."""
     await run()
-    kept.publish(tmp_path / "index")
+    index_bucket.publish(tmp_path / "index")
     file = read_manifest(tmp_path / "index").files["vectors.npy"]
     data = (tmp_path / "index" / "vectors.npy").read_bytes()
-    key = kept.place.key(file.sha256, "vectors.npy")
+    key = index_bucket.place.key(file.sha256, "vectors.npy")
     if damage == "bytes":
-        kept.s3.put_object(
-            Bucket=kept.place.bucket, Key=key, Body=data[:-1] + bytes([data[-1] ^ 1])
+        index_bucket.s3.put_object(
+            Bucket=index_bucket.place.bucket, Key=key, Body=data[:-1] + bytes([data[-1] ^ 1])
         )
     elif damage == "short":
-        kept.s3.put_object(Bucket=kept.place.bucket, Key=key, Body=data[:-1])
+        index_bucket.s3.put_object(Bucket=index_bucket.place.bucket, Key=key, Body=data[:-1])
     else:
         body = (tmp_path / "index" / MANIFEST).read_bytes().replace(b"words-64", b"words-65")
-        kept.s3.put_object(
-            Bucket=kept.place.bucket,
-            Key=kept.place.key(MANIFEST),
+        index_bucket.s3.put_object(
+            Bucket=index_bucket.place.bucket,
+            Key=index_bucket.place.key(MANIFEST),
             Body=body,
             Metadata={"sha256": digest_of(tmp_path / "index")},
         )
     with pytest.raises(SetupError, match="damaged"):
-        kept.fetch()
-    assert not kept.copies()
+        index_bucket.fetch()
+    assert not index_bucket.copies()
 
 
 async def test_a_damaged_copy_on_this_machine_is_fetched_again(
-    run: Run, tmp_path: Path, kept: Kept
+    run: Run, tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """A disk that was full, or a process that was killed."""
     await run()
-    kept.publish(tmp_path / "index")
-    kept.fetch()
-    (copy,) = kept.copies()
+    index_bucket.publish(tmp_path / "index")
+    index_bucket.fetch()
+    (copy,) = index_bucket.copies()
     os.truncate(copy / "vectors.npy", 10)
-    kept.fetch()
+    index_bucket.fetch()
     (copy / MANIFEST).write_text("{}")
-    kept.fetch()
+    index_bucket.fetch()
     (copy.parent / "current.json").write_text("nonsense")
-    kept.fetch()
+    index_bucket.fetch()
 
 
-async def test_threads_that_fetch_at_once_fetch_once(run: Run, tmp_path: Path, kept: Kept) -> None:
+async def test_threads_that_fetch_at_once_fetch_once(
+    run: Run, tmp_path: Path, index_bucket: IndexBucket
+) -> None:
     """One works, the others wait and find it done."""
     await run()
-    kept.publish(tmp_path / "index")
-    kept.cloud.calls.clear()
+    index_bucket.publish(tmp_path / "index")
+    index_bucket.cloud.calls.clear()
     with ThreadPoolExecutor(8) as pool:
-        digests = set(pool.map(lambda _: kept.fetch(), range(8)))
+        digests = set(pool.map(lambda _: index_bucket.fetch(), range(8)))
     assert digests == {digest_of(tmp_path / "index")}
-    assert len(kept.cloud.calls) == 8 + 3
+    assert len(index_bucket.cloud.calls) == 8 + 3
 
 
 def test_a_process_killed_in_the_middle_leaves_the_others_a_whole_index(
-    tmp_path: Path, kept: Kept
+    tmp_path: Path, index_bucket: IndexBucket
 ) -> None:
     """SIGKILL while its bytes come in; then two at once."""
-    kept.publish(SHIPPED_INDEX)
+    index_bucket.publish(SHIPPED_INDEX)
     program = f"""
 import os, signal, sys
 from services.context.stores import s3
 real = s3.check_hashes
 if sys.argv[1] == "die":
     s3.check_hashes = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-place = s3.Location({kept.place.bucket!r}, {kept.place.prefix!r})
+place = s3.Location({index_bucket.place.bucket!r}, {index_bucket.place.prefix!r})
 bucket = s3.S3Store(place, cache=s3.Path({str(tmp_path)!r}))
 opened = bucket.open()
 print(opened.index.manifest.passages)
 """
-    environ = {**os.environ, "AWS_ENDPOINT_URL": kept.cloud.url}
+    environ = {**os.environ, "AWS_ENDPOINT_URL": index_bucket.cloud.url}
 
-    def started(how: str) -> subprocess.Popen[str]:
+    def start_program(how: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", program, how],
             cwd=ROOT,
@@ -291,45 +297,49 @@ print(opened.index.manifest.passages)
             text=True,
         )
 
-    dying = started("die")
+    dying = start_program("die")
     dying.communicate()
     assert dying.returncode == -signal.SIGKILL
     assert list(tmp_path.glob("*/.part-*"))
-    both = [started("live"), started("live")]
+    both = [start_program("live"), start_program("live")]
     passages = read_manifest(SHIPPED_INDEX).passages
     assert [process.communicate()[0].strip() for process in both] == [str(passages)] * 2
     assert not list(tmp_path.glob("*/.part-*"))
 
 
-def test_no_index_says_how_to_make_one(kept: Kept) -> None:
+def test_no_index_says_how_to_make_one(index_bucket: IndexBucket) -> None:
     """No object, or no bucket."""
     with pytest.raises(SetupError, match="make ingest"):
-        kept.fetch()
-    nowhere = S3Store(Location("no-such-bucket-here", ""), client=lambda _: kept.s3)
+        index_bucket.fetch()
+    nowhere = S3Store(Location("no-such-bucket-here", ""), client=lambda _: index_bucket.s3)
     with pytest.raises(SetupError, match="make ingest"):
         nowhere.inspect()
 
 
-def test_no_service_there_is_worth_another_try(kept: Kept) -> None:
+def test_no_service_there_is_worth_another_try(index_bucket: IndexBucket) -> None:
     """The service is down; the installation is not at fault."""
     nothing_there = client_of("http://127.0.0.1:1", "s3")
-    bucket = S3Store(kept.place, cache=kept.cache, client=lambda _: nothing_there)
+    bucket = S3Store(index_bucket.place, cache=index_bucket.cache, client=lambda _: nothing_there)
     for call in (bucket.inspect, bucket.open):
         with pytest.raises(RetrievalError) as caught:
             call()
         assert caught.value.retryable
 
 
-def test_a_full_disk_is_one_message(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_message(
+    index_bucket: IndexBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It names what to raise."""
-    kept.publish(SHIPPED_INDEX)
+    index_bucket.publish(SHIPPED_INDEX)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("services.context.stores.s3.check_hashes", full)
     with pytest.raises(SetupError, match="EphemeralStorage"):
-        S3Store(kept.place, cache=kept.cache, client=lambda _: kept.s3).open()
+        S3Store(
+            index_bucket.place, cache=index_bucket.cache, client=lambda _: index_bucket.s3
+        ).open()
 
 
 @pytest.mark.parametrize(

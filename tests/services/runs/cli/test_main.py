@@ -14,7 +14,7 @@ from tests.services.runs.conformance import Clock
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Two runs in a file, the older one ended; their ids."""
     monkeypatch.setenv("RIVERRUN_LOG", f"sqlite://{tmp_path}/runs.sqlite")
 
@@ -43,12 +43,14 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asyncio.run(write())
 
 
-def test_runs_are_listed_newest_first(kept: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_newest_first(
+    two_runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each in a line, of every owner, with nothing in it that a terminal obeys."""
     assert main([]) == 0
     heading, newer, older = capsys.readouterr().out.splitlines()
     assert "question" in heading
-    assert newer.startswith(kept[1][:8])
+    assert newer.startswith(two_runs[1][:8])
     assert "Question 2?\\x1b[2J" in newer
     assert "completed" in older
     assert main(["--limit", "1"]) == 0
@@ -56,10 +58,10 @@ def test_runs_are_listed_newest_first(kept: list[str], capsys: pytest.CaptureFix
 
 
 def test_one_is_shown_by_the_beginning_of_its_id(
-    kept: list[str], capsys: pytest.CaptureFixture[str]
+    two_runs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its events with their times, spelled out."""
-    assert main([kept[0][:12].upper()]) == 0
+    assert main([two_runs[0][:12].upper()]) == 0
     shown = capsys.readouterr().out
     assert shown.replace("\n", "").isprintable()
     assert "\\x1b" in shown
@@ -68,7 +70,7 @@ def test_one_is_shown_by_the_beginning_of_its_id(
 
 
 def test_a_beginning_of_none_or_of_several_is_told(
-    kept: list[str], capsys: pytest.CaptureFixture[str]
+    two_runs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one line, and nothing is shown."""
     for beginning in ("", "zz", "zz\x1b"):
@@ -80,30 +82,30 @@ def test_a_beginning_of_none_or_of_several_is_told(
 
 
 def test_an_export_is_a_recording(
-    kept: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    two_runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With its timing; without its owner and its session."""
     path = tmp_path / "one.ndjson"
-    assert main([kept[0], "--export", str(path)]) == 0
+    assert main([two_runs[0], "--export", str(path)]) == 0
     recording = read_recording(path)
-    assert recording.run_id == kept[0]
+    assert recording.run_id == two_runs[0]
     assert [seconds for seconds, _ in recording.entries] == [0.25, 0.25, 1.5]
     assert [entry.terminal for _, entry in recording.entries] == [False, False, True]
     assert b"ann" not in path.read_bytes()
     assert b"sessionId" not in path.read_bytes()
-    assert main([kept[1], "--export", str(path)]) == 0
+    assert main([two_runs[1], "--export", str(path)]) == 0
     assert "interrupted" in capsys.readouterr().out
     assert [one.name for one in tmp_path.iterdir() if "partial" in one.name] == []
 
 
 def test_what_cannot_be_done_is_told_in_a_line(
-    kept: list[str],
+    two_runs: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A file that cannot be written, no run to export, a log that is in no file."""
-    assert main([kept[0], "--export", str(tmp_path / "no" / "where")]) == 1
+    assert main([two_runs[0], "--export", str(tmp_path / "no" / "where")]) == 1
     assert "Cannot write" in capsys.readouterr().err
     assert main(["--export", str(tmp_path / "x")]) == 2
     monkeypatch.setenv("RIVERRUN_LOG", "memory://")

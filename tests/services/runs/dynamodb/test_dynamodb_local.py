@@ -12,19 +12,21 @@ from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
 from tests.services.runs import dynamodb_local
 from tests.services.runs.conformance import RULES, SHARED_RULES, Again, Clock, Rule, SharedRule
-from tests.services.runs.tables import Kept, client_for, logs_on
+from tests.services.runs.tables import SharedClient, client_for, logs_on
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.anyio,
-    pytest.mark.skipif(dynamodb_local.missing() is not None, reason=str(dynamodb_local.missing())),
+    pytest.mark.skipif(
+        dynamodb_local.missing_reason() is not None, reason=str(dynamodb_local.missing_reason())
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """A client of a server of this module."""
-    with dynamodb_local.running() as address:
+    with dynamodb_local.run_server() as address:
         client = client_for(address)
         yield client
         client.close()
@@ -56,7 +58,7 @@ async def test_it_keeps_them_between_processes(rule: SharedRule, client: Any) ->
 
 async def test_a_table_that_is_not_there_is_told(client: Any) -> None:
     """By whatever is asked of it first, before any model is."""
-    log = DynamoLog(Table("not-there", client=Kept(client)))
+    log = DynamoLog(Table("not-there", client=SharedClient(client)))
     for call in (
         log.start(owner="ann", key="k", fingerprint="f"),
         log.start(owner=None, key=None, fingerprint="f"),
@@ -77,7 +79,7 @@ async def test_a_table_of_something_else_is_told(client: Any) -> None:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    log = DynamoLog(Table("something-else", client=Kept(client)))
+    log = DynamoLog(Table("something-else", client=SharedClient(client)))
     for key in (None, "k"):
         with pytest.raises(SetupError, match="pk \\(HASH\\)"):
             await log.start(owner="ann", key=key, fingerprint="f")

@@ -15,11 +15,11 @@ from tests.services.runs.conformance import (
     Clock,
     Rule,
     SharedRule,
-    begun,
     final,
+    start_run,
     token,
 )
-from tests.services.runs.tables import Kept, logs_on, moto_client, new_table
+from tests.services.runs.tables import SharedClient, logs_on, moto_client, new_table
 
 pytestmark = pytest.mark.anyio
 
@@ -51,8 +51,10 @@ async def test_every_item_goes_away_by_itself(client: Any) -> None:
     """With the table's TTL attribute, whole seconds, never before what it belongs to is over."""
     clock = Clock()
     name = new_table(client)
-    log = DynamoLog(Table(name, client=Kept(client)), retention=100.5, now=clock, monotonic=clock)
-    run = await begun(log, "ann", "k")
+    log = DynamoLog(
+        Table(name, client=SharedClient(client)), retention=100.5, now=clock, monotonic=clock
+    )
+    run = await start_run(log, "ann", "k")
     await log.append(run.id, [token(1)])
     await log.add_turn("ann", "s", "q", "a")
     await log.renew(run)
@@ -69,7 +71,7 @@ async def test_a_sign_of_a_reader_is_small_however_long_the_question(client: Any
     """It costs one unit, in one call; to look for it is another."""
     calls: Counter[str] = Counter()
     name = new_table(client)
-    table = Table(name, client=Kept(client), spent=lambda name, _: calls.update([name]))
+    table = Table(name, client=SharedClient(client), spent=lambda name, _: calls.update([name]))
     log = DynamoLog(table)
     run, _ = await log.start(owner=None, key=None, fingerprint="f", question=b"q" * 250_000)
     calls.clear()
@@ -86,8 +88,8 @@ async def test_a_sign_of_a_reader_is_small_however_long_the_question(client: Any
 async def test_no_item_is_near_the_limit(client: Any) -> None:
     """400 KB with all names; here a batch that does not shrink."""
     name = new_table(client)
-    log = DynamoLog(Table(name, client=Kept(client)))
-    run = await begun(log)
+    log = DynamoLog(Table(name, client=SharedClient(client)))
+    run = await start_run(log)
     noise = bytes(range(256)) * 16
     await log.append(run.id, [token(n, bytes([n]) * 40_000 + noise) for n in range(1, 30)])
     await log.append(run.id, [final(30)])
@@ -102,7 +104,7 @@ async def test_an_append_is_one_call(client: Any) -> None:
     """And its own reader, who follows it, asks twice for each: for more, and for what it is."""
     calls: Counter[str] = Counter()
     name = new_table(client)
-    table = Table(name, client=Kept(client), spent=lambda name, _: calls.update([name]))
+    table = Table(name, client=SharedClient(client), spent=lambda name, _: calls.update([name]))
     log = DynamoLog(table)
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
     assert calls == {"transact_write_items": 1}

@@ -16,7 +16,7 @@ from services.runs.dynamodb import table as dynamodb_table
 from services.runs.dynamodb.faults import RefusedError, translate_error
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
-from tests.services.runs.conformance import Clock, begun, final, token
+from tests.services.runs.conformance import Clock, final, start_run, token
 from tests.services.runs.faults import BUSY_CODES, refusal
 from tests.services.runs.tables import client_for, new_table
 
@@ -121,7 +121,7 @@ async def at_once(_seconds: float) -> None:
 ITEM = {"pk": {"S": "p"}, "sk": {"S": "s"}, "nonce": {"B": b"n"}, "blob": {"B": b"b"}}
 
 
-def garbled(service: Service) -> None:
+def garble(service: Service) -> None:
     """A bit has fallen over on the way: the checksum is of something else."""
     service.send_response(200)
     service.send_header("Content-Length", "2")
@@ -131,7 +131,7 @@ def garbled(service: Service) -> None:
 
 
 LINES = [pytest.param(error(*busy), id=busy[0]) for busy in BUSY_CODES]
-LINES += [pytest.param(line, id=line.__name__) for line in (cut, half, garbled)]
+LINES += [pytest.param(line, id=line.__name__) for line in (cut, half, garble)]
 
 
 @pytest.mark.parametrize("answer", LINES)
@@ -261,7 +261,7 @@ async def test_an_append_whose_answer_was_lost_is_accepted_once() -> None:
         name = new_table(client)
         lossy = Lossy(client)
         log = DynamoLog(Table(name, client=lossy, sleep=at_once))
-        run = await begun(log, "ann", "k")
+        run = await start_run(log, "ann", "k")
         await log.append(run.id, [token(1)])
         await log.append(run.id, [token(2), token(3, b"x" * 10 + bytes(range(256)) * 4000)])
         await log.append(run.id, [final(4)])
@@ -284,7 +284,7 @@ async def test_a_claim_whose_answer_was_lost_is_a_claim() -> None:
             now=clock,
             monotonic=clock,
         )
-        run = await begun(log, lease=1.0)
+        run = await start_run(log, lease=1.0)
         await log.release(run)
         claimed = await log.claim(run, lease=5.0)
         assert claimed.epoch == 2

@@ -14,8 +14,8 @@ from services.runs import Entry, RunLogError
 from services.runs.sqlite.file import File, Work
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
-from tests.services.runs.conformance import begun, final, token
-from tests.services.runs.faults import FaultyConnection, broken
+from tests.services.runs.conformance import final, start_run, token
+from tests.services.runs.faults import FaultyConnection, make_error
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ def words(connection: sqlite3.Connection) -> list[str]:
     return [word for (word,) in connection.execute("SELECT word FROM said ORDER BY rowid")]
 
 
-class Watched:
+class WatchedConnection:
     """A connection that remembers its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -65,7 +65,7 @@ class Watched:
 
 async def test_writes_that_wait_together_share_a_transaction(file: File) -> None:
     """Two hundred at once are two or three flushes, and in the order in which they were asked."""
-    watched = Watched(file._connection)
+    watched = WatchedConnection(file._connection)
     file._connection = watched  # type: ignore[assignment]  # a connection that tells
     said = await asyncio.gather(*(file.write(say(str(n))) for n in range(200)))
     assert said == [str(n) for n in range(200)]
@@ -110,7 +110,7 @@ async def test_a_transaction_that_fails_is_told_to_all_of_it(file: File) -> None
         def execute(self, statement: str, *values: object) -> object:
             if statement == "COMMIT":
                 real.execute("ROLLBACK")
-                raise broken(sqlite3.SQLITE_FULL)
+                raise make_error(sqlite3.SQLITE_FULL)
             return real.execute(statement, *values)  # type: ignore[arg-type]  # passed on
 
     file._connection = Full(real, None, 0)  # type: ignore[assignment, arg-type]  # fails like one
@@ -175,7 +175,7 @@ async def test_a_full_disk_harms_nothing_that_was_written(tmp_path: Path) -> Non
     """A typed error that says so, before anything is paid; when there is room it goes on."""
     path = tmp_path / "runs.sqlite"
     log = SQLiteLog(path)
-    run = await begun(log)
+    run = await start_run(log)
     await log.append(run.id, [token(1)])
     connection = log._file._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()

@@ -15,10 +15,10 @@ from services.runs.sqlite.rows import KEEP_TURNS
 from tests.services.runs.conformance import (
     Again,
     Clock,
-    begun,
     conformance,
     final,
     shared_conformance,
+    start_run,
     token,
 )
 
@@ -72,7 +72,7 @@ async def test_what_is_over_is_dropped_as_fast_as_it_came(tmp_path: Path) -> Non
     """With its entries, its key and its sessions; who owned it is told for as long again."""
     clock = Clock()
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
-    runs = [await begun(log, "ann", f"k{n}") for n in range(3 * SWEEP_RUNS)]
+    runs = [await start_run(log, "ann", f"k{n}") for n in range(3 * SWEEP_RUNS)]
     for run in runs:
         await log.append(run.id, [token(1), final(2)])
         await log.add_turn("ann", run.id, "q", "a")
@@ -97,7 +97,7 @@ async def test_a_very_long_run_is_dropped_in_parts(tmp_path: Path) -> None:
     clock = Clock()
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
     log._file._kept_up_at = clock() + 1e9
-    run = await begun(log)
+    run = await start_run(log)
     await log.append(run.id, [token(seq) for seq in range(1, 3 * SWEEP_ENTRIES)])
     await log.append(run.id, [final(3 * SWEEP_ENTRIES)])
     clock.seconds += 101
@@ -113,8 +113,8 @@ async def test_live_runs_keep_none_behind_them(tmp_path: Path) -> None:
     """However many of the oldest go on, those behind them that are over are dropped."""
     clock = Clock()
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
-    await asyncio.gather(*(begun(log) for _ in range(SWEEP_WINDOW + 10)))
-    over = await begun(log)
+    await asyncio.gather(*(start_run(log) for _ in range(SWEEP_WINDOW + 10)))
+    over = await start_run(log)
     await log.append(over.id, [final(1)])
     clock.seconds += 101
     for _ in range(3):
@@ -127,15 +127,15 @@ async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path
     """It was taken over before the first run was swept away."""
     clock = Clock()
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=100.0, now=clock, monotonic=clock)
-    first = await begun(log, "ann", "k")
+    first = await start_run(log, "ann", "k")
     await log.append(first.id, [final(1)])
     log._file._kept_up_at = clock() + 100.5
     clock.seconds += 100.5
-    second = await begun(log, "ann", "k")
+    second = await start_run(log, "ann", "k")
     await kept_up(log, clock)
     await kept_up(log, clock)
     assert rows_in(log)["gone"] == 1
-    assert (await begun(log, "ann", "k")).id == second.id != first.id
+    assert (await start_run(log, "ann", "k")).id == second.id != first.id
     await log.close()
 
 
@@ -143,7 +143,7 @@ async def test_a_short_retention_takes_no_live_run_away(tmp_path: Path) -> None:
     """Nor does a clock that steps by minutes; what has ended is over as was said."""
     clock = Clock()
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=0.05, now=clock, monotonic=clock)
-    run = await begun(log)
+    run = await start_run(log)
     clock.seconds += 600.0
     await kept_up(log, clock)
     await log.append(run.id, [token(1)])
@@ -163,7 +163,7 @@ async def test_the_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
     sizes = []
     for turn in range(300):
         clock.seconds += 1
-        run = await begun(log, "ann", str(turn))
+        run = await start_run(log, "ann", str(turn))
         await log.append(run.id, [token(1, b"x" * 20_000), final(2)])
         sizes.append(log._file._connection.execute("PRAGMA page_count").fetchone()[0])
     assert sizes[-1] <= sizes[60] * 1.2
@@ -185,7 +185,7 @@ async def test_a_session_keeps_its_last_turns_only(tmp_path: Path) -> None:
 async def test_a_sign_of_a_reader_waits_for_no_disk(tmp_path: Path) -> None:
     """It is worth a few seconds; what is said is flushed as before."""
     log = SQLiteLog(tmp_path / "runs.sqlite")
-    run = await begun(log)
+    run = await start_run(log)
 
     def mode() -> int:
         (number,) = log._file._connection.execute("PRAGMA synchronous").fetchone()

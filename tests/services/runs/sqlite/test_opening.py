@@ -22,7 +22,7 @@ from services.runs.sqlite.opening import APPLICATION_ID, FORMAT
 from services.settings import ROOT
 
 
-async def written(path: Path) -> str:
+async def write_run(path: Path) -> str:
     """A file with a run of three entries; the run's id."""
     log = SQLiteLog(path)
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
@@ -51,7 +51,7 @@ def refusal(path: Path, busy: float = 5.0) -> str:
 
 
 @contextmanager
-def unprivileged(path: Path) -> Iterator[None]:
+def drop_privileges(path: Path) -> Iterator[None]:
     """Run as the user `nobody` for a while, if we are root: root may write what is read-only."""
     if os.geteuid() == 0:
         os.seteuid(65534)
@@ -76,7 +76,7 @@ def open_folder() -> Iterator[Path]:
 def test_a_new_file_is_private(tmp_path: Path) -> None:
     """It is made with its folder, for its owner, and says whose it is."""
     path = tmp_path / "a" / "b" / "runs.sqlite"
-    asyncio.run(written(path))
+    asyncio.run(write_run(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -94,7 +94,7 @@ def test_a_commit_is_on_the_disk(tmp_path: Path) -> None:
 
 def test_who_closes_last_leaves_one_file(tmp_path: Path) -> None:
     """Without a write-ahead log beside it."""
-    asyncio.run(written(tmp_path / "runs.sqlite"))
+    asyncio.run(write_run(tmp_path / "runs.sqlite"))
     assert [path.name for path in tmp_path.iterdir()] == ["runs.sqlite"]
 
 
@@ -122,7 +122,7 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     """It says what to do, and which format it is."""
     path = tmp_path / "runs.sqlite"
-    asyncio.run(written(path))
+    asyncio.run(write_run(path))
     with closing(sqlite3.connect(path)) as file:
         file.execute(f"PRAGMA user_version={FORMAT + 1}")
     before = path.read_bytes()
@@ -133,7 +133,7 @@ def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_from_before_times_were_taken_goes_on(tmp_path: Path) -> None:
     """What was in it is there, times are taken from now on, and the older program still writes."""
     path = tmp_path / "runs.sqlite"
-    run_id = asyncio.run(written(path))
+    run_id = asyncio.run(write_run(path))
     with closing(sqlite3.connect(path)) as file:
         file.execute("DROP TABLE append_times")
 
@@ -163,9 +163,9 @@ def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_written_is_told(open_folder: Path) -> None:
     """And what is in it is not harmed."""
     path = open_folder / "runs.sqlite"
-    run_id = asyncio.run(written(path))
+    run_id = asyncio.run(write_run(path))
     path.chmod(0o444)
-    with unprivileged(path):
+    with drop_privileges(path):
         message = refusal(path)
     assert "writable" in message or "rights" in message
     path.chmod(0o600)
@@ -176,10 +176,10 @@ def test_a_folder_that_may_not_be_written_is_told(open_folder: Path) -> None:
     """With the file in it, and without."""
     folder = open_folder / "data"
     path = folder / "runs.sqlite"
-    run_id = asyncio.run(written(path))
+    run_id = asyncio.run(write_run(path))
     path.chmod(0o666)
     folder.chmod(0o555)
-    with unprivileged(path):
+    with drop_privileges(path):
         refusal(path)
         refusal(folder / "other.sqlite")
         refusal(folder / "deeper" / "runs.sqlite")
@@ -190,7 +190,7 @@ def test_a_folder_that_may_not_be_written_is_told(open_folder: Path) -> None:
 def test_a_locked_file_is_waited_for_and_then_told(tmp_path: Path) -> None:
     """Another process writes and does not end; when it does, all is well."""
     path = tmp_path / "runs.sqlite"
-    run_id = asyncio.run(written(path))
+    run_id = asyncio.run(write_run(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RunLogError) as refused:
@@ -207,7 +207,7 @@ def test_who_makes_it_may_be_in_the_middle_of_it(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         done = threading.Timer(0.2, other.execute, ("ROLLBACK",))
         done.start()
-        run_id = asyncio.run(written(path))
+        run_id = asyncio.run(write_run(path))
         done.join()
     assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3]
 

@@ -17,7 +17,7 @@ from services.runs import ExpiredRunError, UnknownRunError
 from services.runs.sqlite.file import LOOK_INTERVAL
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
-from tests.services.runs.conformance import begun, final, token
+from tests.services.runs.conformance import final, start_run, token
 
 pytestmark = pytest.mark.anyio
 
@@ -70,8 +70,8 @@ async def test_a_live_run_goes_on_in_a_new_file(
     """Every process finds it there: two that had the old file open, and one that comes later."""
     path = tmp_path / "data" / "runs.sqlite"
     one, two = SQLiteLog(path), SQLiteLog(path)
-    run = await begun(one, "ann", "k")
-    other = await begun(two, "bob")
+    run = await start_run(one, "ann", "k")
+    other = await start_run(two, "bob")
     await one.append(run.id, [token(1), token(2)])
     remove(path)
     with caplog.at_level(logging.WARNING):
@@ -83,7 +83,7 @@ async def test_a_live_run_goes_on_in_a_new_file(
     await asyncio.sleep(2 * LOOK_INTERVAL)
     for log in (later, two, one):
         assert [entry.seq for entry in await log.read(run.id, 0)] == [1, 2, 3, 4]
-        assert (await begun(log, "ann", "k")).id == run.id
+        assert (await start_run(log, "ann", "k")).id == run.id
         assert (await log.find(other.id, "bob")).id == other.id
     await two.append(run.id, [final(5)])
     assert [entry.seq for entry in await later.read(run.id, 4)] == [5]
@@ -101,11 +101,11 @@ async def test_a_process_that_comes_first_after_it_can_answer(
     """Before those that had the old file open have noticed; what they hold joins it then."""
     path = tmp_path / "data" / "runs.sqlite"
     one = SQLiteLog(path)
-    run = await begun(one, "ann")
+    run = await start_run(one, "ann")
     await one.append(run.id, [token(1)])
     remove(path)
     later = SQLiteLog(path)
-    fresh = await begun(later, "bob")
+    fresh = await start_run(later, "bob")
     await later.append(fresh.id, [token(1)])
     await one.append(run.id, [token(2)])
     await asyncio.sleep(2 * LOOK_INTERVAL)
@@ -123,7 +123,7 @@ async def test_a_process_that_starts_without_the_side_files_can_answer(
     """And the one that had them loses nothing that it was told is kept."""
     path = tmp_path / "data" / "runs.sqlite"
     one = SQLiteLog(path)
-    run = await begun(one, "ann")
+    run = await start_run(one, "ann")
     await one.append(run.id, [token(1)])
     remove(path)
     later = await asyncio.create_subprocess_exec(
@@ -142,7 +142,7 @@ async def test_what_had_ended_is_gone_with_a_file_that_was_removed(tmp_path: Pat
     for remove, survives in ((remove_all, False), (remove_log, True)):
         path = tmp_path / remove.__name__ / "runs.sqlite"
         log = SQLiteLog(path)
-        ended, live = await begun(log), await begun(log)
+        ended, live = await start_run(log), await start_run(log)
         await log.append(ended.id, [final(1)])
         remove(path)
         await log.append(live.id, [token(1)])
@@ -159,7 +159,7 @@ async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """Not written into what no other process sees; when the place is free, it goes on."""
     path = tmp_path / "data" / "runs.sqlite"
     log = SQLiteLog(path)
-    run = await begun(log)
+    run = await start_run(log)
     remove_all(path)
     (tmp_path / "data").write_text("in the way")
     with pytest.raises(RiverrunError, match="Cannot keep runs"):
@@ -173,7 +173,7 @@ async def test_reads_go_on_while_another_process_holds_the_lock(tmp_path: Path) 
     """A write waits for it, no reader does."""
     path = tmp_path / "runs.sqlite"
     log = SQLiteLog(path, busy=5.0)
-    run = await begun(log)
+    run = await start_run(log)
     await log.append(run.id, [token(1)])
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -24,7 +24,7 @@ async def test_a_provider_is_told_until_when() -> None:
     assert 27 < until - anyio.current_time() < 30
 
 
-class Reporting:
+class ReportingLibrary:
     """A library that reports what it does, and finds nothing until it may."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Reporting:
 @pytest.mark.anyio
 async def test_a_report_reaches_the_reader_at_once_and_costs_no_task() -> None:
     """The producer's task and the run's are all that an answer takes beside its reader."""
-    library = Reporting()
+    library = ReportingLibrary()
     before = len(asyncio.all_tasks())
     response: Any = await handle_streaming_request(
         {"query": "q"}, app=App(Settings(chat="extractive"), context=library)

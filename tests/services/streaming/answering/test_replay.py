@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 OWN = ("timestamp", "runId", "sessionId", "metadata", "executionTimeMs", "cursor")
 
 
-async def said(_question: Question) -> AsyncGenerator[Event, None]:
+async def answer_fully(_question: Question) -> AsyncGenerator[Event, None]:
     """An answer with everything in it; tokens too short to be joined to."""
     yield Status(step=1, description="Looking", status="executing")
     yield Status(step=1, description="Looked", status="completed", elapsed_ms=7)
@@ -34,7 +34,7 @@ async def said(_question: Question) -> AsyncGenerator[Event, None]:
     yield UsageEvent(Usage(input_tokens=3, output_tokens=4))
 
 
-async def broken(question: Question) -> AsyncGenerator[Event, None]:
+async def fail_midway(question: Question) -> AsyncGenerator[Event, None]:
     """One that fails in the middle."""
     yield Status(step=1, description="Looking", status="executing")
     yield Token(question.query)
@@ -86,7 +86,7 @@ def strip_run(entries: list[Entry]) -> list[Any]:
     return [strip(from_json(entry.payload)) for entry in entries]
 
 
-@pytest.mark.parametrize("producer", [said, broken])
+@pytest.mark.parametrize("producer", [answer_fully, fail_midway])
 @pytest.mark.parametrize("speed", [0.0, 10.0])
 async def test_a_replay_says_what_was_said(
     tmp_path: Path, producer: Callable[..., Any], speed: float, monkeypatch: pytest.MonkeyPatch
@@ -104,14 +104,14 @@ async def test_a_replay_says_what_was_said(
     assert strip_run(entries) == strip_run((await log_of(app, old))[1])
     assert old.encode() not in wire
     end = from_json(entries[-1].payload)
-    if producer is said:
+    if producer is answer_fully:
         assert end["result"]["sessionId"] == "new"
         assert end["result"]["metadata"] == {"c": "d"}
         assert end["result"]["runId"] == new.id
         stamps = [one["timestamp"] / 1000 for one in end["result"]["steps"]]
         assert all(stamp >= new.created - 0.01 for stamp in stamps)
     answer = await handle_request(data, app=app)
-    assert answer.status_code == (200 if producer is said else 503)
+    assert answer.status_code == (200 if producer is answer_fully else 503)
     await before.log.close()
     await app.log.close()
 

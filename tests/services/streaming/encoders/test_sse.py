@@ -48,12 +48,12 @@ def bytes_of(vector: dict[str, Any]) -> bytes:
     return str(vector["text"]).encode()
 
 
-def expected_of(vector: dict[str, Any]) -> Parsed:
+def expectation(vector: dict[str, Any]) -> Parsed:
     """What a vector says comes of its stream."""
     return vector["events"], vector["lastEventId"], vector["retry"]
 
 
-def parsed(*chunks: bytes) -> Parsed:
+def parse(*chunks: bytes) -> Parsed:
     """What the parser makes of a stream in these cuts."""
     parser = EventStreamParser()
     events = [event for chunk in chunks for event in parser.feed(chunk)]
@@ -70,14 +70,14 @@ def normal(text: str) -> str:
 def test_a_vector_means_the_same_in_any_cuts(vector: dict[str, Any]) -> None:
     """Whole, byte by byte, in threes, with nothing between, and cut in two at every byte."""
     stream = bytes_of(vector)
-    expected = expected_of(vector)
-    assert parsed(stream) == expected
+    expected = expectation(vector)
+    assert parse(stream) == expected
     for size in (1, 2, 3):
         cuts = [stream[start : start + size] for start in range(0, len(stream), size)]
-        assert parsed(*cuts) == expected, f"in pieces of {size}"
-        assert parsed(*(part for cut in cuts for part in (b"", cut))) == expected
+        assert parse(*cuts) == expected, f"in pieces of {size}"
+        assert parse(*(part for cut in cuts for part in (b"", cut))) == expected
     for cut in range(len(stream) + 1):
-        assert parsed(stream[:cut], stream[cut:]) == expected, f"cut at {cut}"
+        assert parse(stream[:cut], stream[cut:]) == expected, f"cut at {cut}"
 
 
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:
@@ -192,8 +192,8 @@ def test_the_bytes_of_a_block() -> None:
 def test_any_bytes_mean_the_same_in_any_cuts(stream: bytes, cuts: list[int]) -> None:
     """Noise is no reason to fail, nor to depend on how it arrived."""
     at = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    assert parsed(*(stream[a:b] for a, b in pairwise(at))) == parsed(stream)
-    assert parsed(*(bytes([byte]) for byte in stream)) == parsed(stream)
+    assert parse(*(stream[a:b] for a, b in pairwise(at))) == parse(stream)
+    assert parse(*(bytes([byte]) for byte in stream)) == parse(stream)
 
 
 fields = st.sampled_from(["data", "event", "id", "retry", "", "da", "Data", " data", "data\0", "x"])
@@ -207,7 +207,7 @@ stream_lines = st.tuples(fields, st.sampled_from([":", ""]), values).map("".join
 def test_the_parser_agrees_with_the_standard_read_literally(lines: list[tuple[str, str]]) -> None:
     """A second parser, the standard's own steps one by one, finds the same in random streams."""
     text = "".join(line + end for line, end in lines)
-    assert parsed(text.encode()) == literally(text)
+    assert parse(text.encode()) == literally(text)
 
 
 def literally(text: str) -> Parsed:

@@ -41,7 +41,7 @@ def request(
     return Request(scope_of(method, target, headers), Exchange(body).receive)
 
 
-async def posted(body: bytes | list[bytes], *headers: tuple[str, str]) -> Question:
+async def post(body: bytes | list[bytes], *headers: tuple[str, str]) -> Question:
     chunks = body if isinstance(body, list) else [body]
     return await read_question(request("POST", headers=(JSON, *headers), body=chunks), Settings())
 
@@ -135,7 +135,7 @@ async def test_anything_that_is_not_json_is_415(headers: dict[str, str]) -> None
 )
 async def test_a_body_that_is_not_a_question_is_refused(body: bytes, code: str) -> None:
     """400 for what cannot be read, 422 for what was read and is not acceptable."""
-    assert await code_of(posted(body)) == code
+    assert await code_of(post(body)) == code
 
 
 @settings(deadline=None)
@@ -149,7 +149,7 @@ def test_any_bytes_are_an_object_or_a_refusal(body: bytes) -> None:
     assert isinstance(data, dict)
 
 
-def sized(size: int) -> bytes:
+def body_of_size(size: int) -> bytes:
     frame = b'{"query":"x","pad":""}'
     return frame[:-2] + b"x" * (size - len(frame)) + frame[-2:]
 
@@ -157,28 +157,28 @@ def sized(size: int) -> bytes:
 @pytest.mark.anyio
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
     """64 KiB and not a byte less."""
-    whole = sized(BODY_LIMIT)
+    whole = body_of_size(BODY_LIMIT)
     length = ("Content-Length", str(BODY_LIMIT))
-    assert (await posted(whole, length)).query == "x"
-    assert (await posted([whole[:1000], b"", whole[1000:]])).query == "x"
+    assert (await post(whole, length)).query == "x"
+    assert (await post([whole[:1000], b"", whole[1000:]])).query == "x"
 
 
 @pytest.mark.anyio
 async def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
     """Declared, in chunks, or with a Content-Length that lies."""
-    whole = sized(BODY_LIMIT + 1)
-    assert await code_of(posted(whole)) == "payload_too_large"
-    assert await code_of(posted([whole[:40_000], whole[40_000:]])) == "payload_too_large"
-    assert await code_of(posted(whole, ("Content-Length", "5"))) == "payload_too_large"
-    assert await code_of(posted(b"{}", ("Content-Length", "65537"))) == "payload_too_large"
-    assert await code_of(posted(b"{}", ("Content-Length", "9" * 5000))) == "payload_too_large"
+    whole = body_of_size(BODY_LIMIT + 1)
+    assert await code_of(post(whole)) == "payload_too_large"
+    assert await code_of(post([whole[:40_000], whole[40_000:]])) == "payload_too_large"
+    assert await code_of(post(whole, ("Content-Length", "5"))) == "payload_too_large"
+    assert await code_of(post(b"{}", ("Content-Length", "65537"))) == "payload_too_large"
+    assert await code_of(post(b"{}", ("Content-Length", "9" * 5000))) == "payload_too_large"
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("length", ["", "-1", "x", "²", "1e9", "0"])
 async def test_a_content_length_that_is_none_is_not_believed(length: str) -> None:
     """Hosts differ in what they let through; the bytes are counted anyway."""
-    assert (await posted(b'{"query":"x"}', ("Content-Length", length))).query == "x"
+    assert (await post(b'{"query":"x"}', ("Content-Length", length))).query == "x"
 
 
 def test_a_url_over_the_limit_is_refused() -> None:
@@ -312,9 +312,9 @@ async def test_the_body_decides_and_accept_decides_the_rest(
     body = json.dumps(data).encode()
     headers = () if accept is None else (("Accept", accept),)
     if streams is None:
-        assert await code_of(posted(body, *headers)) == dialect
+        assert await code_of(post(body, *headers)) == dialect
     else:
-        question = await posted(body, *headers)
+        question = await post(body, *headers)
         assert (question.streaming, question.dialect) == (streams, dialect)
 
 
@@ -322,7 +322,7 @@ async def test_the_body_decides_and_accept_decides_the_rest(
 async def test_accept_over_several_lines_is_one_list() -> None:
     """RFC 9110, section 5.3: lines of one name are joined."""
     split = (("Accept", "application/json"), ("Accept", "text/event-stream"))
-    assert (await posted(b'{"query":"x"}', *split)).streaming is True
+    assert (await post(b'{"query":"x"}', *split)).streaming is True
 
 
 def test_a_reader_of_a_run_gets_the_dialect_it_names() -> None:
@@ -456,14 +456,14 @@ def test_after_is_nothing_else(text: str) -> None:
 )
 async def test_an_idempotency_key_is_printable_ascii(key: str) -> None:
     """Up to 128 characters."""
-    assert (await posted(b'{"query":"x"}', ("Idempotency-Key", key))).idempotency_key == key
+    assert (await post(b'{"query":"x"}', ("Idempotency-Key", key))).idempotency_key == key
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("key", ["", " ", " k", "x" * 129, "é", "a\tb", "a\x7f", "\x00"])
 async def test_any_other_idempotency_key_is_refused(key: str) -> None:
     """A key that is cut or changed on its way would join a stranger's run."""
-    assert await code_of(posted(b'{"query":"x"}', ("Idempotency-Key", key))) == "invalid_request"
+    assert await code_of(post(b'{"query":"x"}', ("Idempotency-Key", key))) == "invalid_request"
 
 
 def test_the_same_question_has_the_same_fingerprint() -> None:
@@ -511,9 +511,7 @@ async def test_who_comes_back_says_so(query: str, said: bool) -> None:
     """In the URL or in the body, in the words of the other booleans."""
     assert (await got(f"query=x{query}")).resume is said
     assert (await got(f"query=x{query}")).reader.resume is said
-    assert (
-        await posted(b'{"query": "x", "resume": %s}' % str(said).lower().encode())
-    ).resume is said
+    assert (await post(b'{"query": "x", "resume": %s}' % str(said).lower().encode())).resume is said
     asked = request(target=f"/api/chat?lastEventId={RUN}-1{query}")
     assert (await read_reader(asked, Settings())).resume is said
 
@@ -522,7 +520,7 @@ async def test_who_comes_back_says_so(query: str, said: bool) -> None:
 @pytest.mark.parametrize("value", [b'"1"', b"1", b'"true"', b"[]"])
 async def test_what_is_no_boolean_is_refused_in_a_question(value: bytes) -> None:
     """As for `streaming`."""
-    assert await code_of(posted(b'{"query": "x", "resume": %s}' % value)) == "validation_error"
+    assert await code_of(post(b'{"query": "x", "resume": %s}' % value)) == "validation_error"
     assert await code_of(got("query=x&resume=yes")) == "validation_error"
     assert await code_of(read_reader(request(target="/api/chat?resume=yes"), Settings())) == (
         "invalid_request"

@@ -61,7 +61,7 @@ def app() -> App:
     return App(Settings())
 
 
-def failing(error: Exception, *before: Output) -> AsyncGenerator[Output, None]:
+def make_failing(error: Exception, *before: Output) -> AsyncGenerator[Output, None]:
     async def produce() -> AsyncGenerator[Output, None]:
         for event in before:
             yield event
@@ -92,7 +92,7 @@ async def test_a_code_has_one_status_before_a_run_and_in_json_mode(
     """And the same error object in both."""
     error = RiverrunError("No.", code=code, retryable=True, retry_after_ms=2500, hint="Wait.")
     before = await call(error_response(error))
-    after = await one_object(failing(error), app)
+    after = await one_object(make_failing(error), app)
     for answer in (before, after):
         assert (answer.status, answer.header("Content-Type")) == (status, "application/json")
         assert answer.header("Cache-Control") == "no-store"
@@ -133,8 +133,8 @@ async def test_no_exception_text_reaches_the_wire(
 ) -> None:
     """Neither in the stream nor in JSON mode; the log has it, with the run's id."""
     with caplog.at_level(logging.INFO, "riverrun"):
-        stream_response = await stream(failing(fault, "Hel", "lo"), app)
-        whole = await one_object(failing(fault), app)
+        stream_response = await stream(make_failing(fault, "Hel", "lo"), app)
+        whole = await one_object(make_failing(fault), app)
     for answer in (stream_response, whole):
         wire = str(answer.headers) + answer.body.decode()
         assert not any(secret in wire for secret in CANARY.split())
@@ -149,7 +149,7 @@ async def test_no_exception_text_reaches_the_wire(
 @pytest.mark.anyio
 async def test_a_stream_has_the_headers_that_keep_it_flowing(app: App) -> None:
     """Every proxy's own reason to hold it back is answered; no length, no encoding."""
-    answer = await stream(failing(RuntimeError(), "x"), app)
+    answer = await stream(make_failing(RuntimeError(), "x"), app)
     run_id = answer.header("X-Run-Id") or ""
     assert answer.status == 200
     assert len(run_id) == 32
@@ -248,7 +248,7 @@ async def test_the_first_status_is_on_its_way_before_retrieval_begins() -> None:
     assert talk.answer.events()[-1]["code"] == "retrieval_failed"
 
 
-class Held:
+class WaitingProducer:
     """A producer that says one word and then waits for ever."""
 
     def __init__(self) -> None:
@@ -265,7 +265,7 @@ class Held:
 @pytest.mark.anyio
 async def test_a_reader_that_leaves_lets_the_producer_clean_up(app: App) -> None:
     """Its `finally` has run by the time the response is over, and the reader is counted out."""
-    held = Held()
+    held = WaitingProducer()
     response = await handle_streaming_request(
         {"query": "x", "streaming": True}, producer=held, app=app
     )
@@ -280,7 +280,7 @@ async def test_a_reader_that_leaves_lets_the_producer_clean_up(app: App) -> None
 @pytest.mark.parametrize("survives", [0, 1])
 async def test_a_host_whose_send_fails_lets_the_producer_clean_up(survives: int, app: App) -> None:
     """ASGI 2.4 hosts say so by an error, at the first byte or later."""
-    held = Held()
+    held = WaitingProducer()
     response = await handle_streaming_request(
         {"query": "x", "streaming": True}, producer=held, app=app
     )
@@ -305,7 +305,7 @@ async def test_a_host_whose_send_fails_lets_the_producer_clean_up(survives: int,
 @pytest.mark.anyio
 async def test_a_response_that_is_never_sent_can_be_closed(app: App) -> None:
     """A host that is cancelled between handler and body leaves nothing behind."""
-    held = Held()
+    held = WaitingProducer()
     response = await handle_streaming_request(
         {"query": "x", "streaming": True}, producer=held, app=app
     )
@@ -328,7 +328,7 @@ async def test_a_full_house_is_429_and_asks_no_producer() -> None:
         asked.append(question)
         yield "x"
 
-    held = Held()
+    held = WaitingProducer()
     first = await handle_streaming_request(
         {"query": "x", "streaming": True}, producer=held, app=app
     )
@@ -363,10 +363,10 @@ async def test_a_log_that_cannot_be_reached_leaves_nothing_open(
     app = App(Settings(max_streams=1))
     given = one_word()
 
-    async def broken(**_known: object) -> object:
+    async def raise_error(**_known: object) -> object:
         raise ConnectionError
 
-    monkeypatch.setattr(app.log, "start", broken)
+    monkeypatch.setattr(app.log, "start", raise_error)
     with pytest.raises(ConnectionError):
         await handle_streaming_request({"query": "x"}, producer=given, app=app)
     with pytest.raises(StopAsyncIteration):

@@ -25,11 +25,11 @@ from tests.services.streaming.invocations import (
     WHOLE,
     Words,
     ask,
+    events_of,
     kinds,
     make_app,
     place,
     resume,
-    told,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -81,7 +81,7 @@ async def signs() -> Signs:
     return Signs()
 
 
-async def begun(app: App) -> Any:
+async def begin(app: App) -> Any:
     """An answer that was asked for, and read so far."""
     asked = Question(query="go", resume=True)
     response: Any = await handle_streaming_request(asked, app=app)
@@ -89,7 +89,7 @@ async def begun(app: App) -> Any:
     return response
 
 
-async def joined(app: App, run: str) -> Any:
+async def join(app: App, run: str) -> Any:
     """The same answer, read from its beginning, through this process."""
     reader = Reader(resume=True, seconds_left=900.0)
     response: Any = await handle_resume(Cursor(run, 0), reader=reader, app=app)
@@ -127,10 +127,10 @@ async def test_a_reader_elsewhere_keeps_the_run(policy: str, signs: Signs, chat:
     """To its end, though its starter has gone and there is no reader where it is produced."""
     one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         await leave(first)
-        assert (await told(second))[-1][1]["result"]["answer"] == WHOLE
+        assert (await events_of(second))[-1][1]["result"]["answer"] == WHOLE
         assert len(chat.asked) == 1
 
 
@@ -143,10 +143,10 @@ async def test_a_reader_elsewhere_keeps_a_run_that_says_nothing(
 
     chat.words, chat.pace = ["said"], 300.0
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         await leave(first)
-        assert (await told(second))[-1][1]["result"]["answer"] == "said"
+        assert (await events_of(second))[-1][1]["result"]["answer"] == "said"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -157,12 +157,12 @@ async def test_a_reader_elsewhere_who_takes_nothing_keeps_the_run(
     one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(99)
         assert chat.open == 1
-        assert (await told(second))[-1][1]["type"] == "final"
+        assert (await events_of(second))[-1][1]["type"] == "final"
 
 
 @pytest.mark.parametrize("after", [0.0, 3.0, 30.0])
@@ -174,9 +174,9 @@ async def test_the_time_without_readers_counts_from_the_last_one_anywhere(
     one, two = (make_app(signs, chat, on_abandoned=policy, abandoned_after=after) for _ in range(2))
     chat.words = ["x "] * 200
     async with idle(one, two):
-        first = await begun(one)
+        first = await begin(one)
         run = first.headers["x-run-id"]
-        second = await joined(two, run)
+        second = await join(two, run)
         await leave(first)
         await asyncio.sleep(19.5)
         await leave(second)
@@ -194,8 +194,8 @@ async def test_the_last_reader_here_counts_when_they_stay_longest(
     one, two = (make_app(signs, chat, on_abandoned="stop", abandoned_after=3.0) for _ in range(2))
     chat.words = ["x "] * 100
     async with idle(one, two):
-        first = await begun(one)
-        await leave(await joined(two, first.headers["x-run-id"]))
+        first = await begin(one)
+        await leave(await join(two, first.headers["x-run-id"]))
         await asyncio.sleep(40)
         await leave(first)
         await asyncio.sleep(2.9)
@@ -211,10 +211,10 @@ async def test_a_reader_that_comes_back_and_leaves_again_is_waited_for_anew(
     """What was begun when they left the first time does not count for the second."""
     app = process(signs, chat, on_abandoned="stop", abandoned_after=10.0)
     async with idle(app):
-        first = await begun(app)
+        first = await begin(app)
         await leave(first)
         await asyncio.sleep(5)
-        again = await joined(app, first.headers["x-run-id"])
+        again = await join(app, first.headers["x-run-id"])
         await asyncio.sleep(4)
         await leave(again)
         await asyncio.sleep(9.9)
@@ -231,7 +231,7 @@ async def test_a_reader_who_is_sent_off_elsewhere_has_a_moment_to_come_back(
     one, two = (make_app(signs, chat, on_abandoned=policy) for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
-        first = await begun(one)
+        first = await begin(one)
         run = first.headers["x-run-id"]
         leaving = asyncio.create_task(resume(two, run, 0, left=20.0))
         await asyncio.sleep(1)
@@ -263,8 +263,8 @@ async def test_a_run_is_signed_for_once_however_many_read_it(signs: Signs, chat:
     """A write every two seconds for a process, not for a reader, and none when all have gone."""
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     async with idle(one, two):
-        first = await begun(one)
-        others = [await joined(two, first.headers["x-run-id"]) for _ in range(5)]
+        first = await begin(one)
+        others = [await join(two, first.headers["x-run-id"]) for _ in range(5)]
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(9)
         assert signs.left == pytest.approx([began + RENEW_INTERVAL * n for n in range(5)])
@@ -280,10 +280,10 @@ async def test_who_reads_where_the_run_is_produced_needs_no_sign(signs: Signs, c
     """Nor is one looked for while they are there, or when the run is at its end."""
     app = make_app(signs, chat, on_abandoned="stop")
     async with idle(app):
-        first = await begun(app)
-        second = await joined(app, first.headers["x-run-id"])
+        first = await begin(app)
+        second = await join(app, first.headers["x-run-id"])
         await leave(second)
-        assert (await told(first))[-1][1]["type"] == "final"
+        assert (await events_of(first))[-1][1]["type"] == "final"
         assert (signs.left, signs.looked) == ([], [])
 
 
@@ -291,8 +291,8 @@ async def test_where_runs_are_finished_the_store_is_not_asked(signs: Signs, chat
     """The default costs nothing more: no sign, no look, no task."""
     one, two = (make_app(signs, chat, abandoned_after=3.0) for _ in range(2))
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         assert (one.live.presence_tasks, two.live.presence_tasks) == ({}, {})
         await leave(first)
         await asyncio.sleep(5)
@@ -309,12 +309,12 @@ async def test_a_memory_of_this_process_is_not_asked_either(
     """No other process can read it."""
     app = alone(signs, chat, on_abandoned="stop", abandoned_after=after)
     async with idle(app):
-        first = await begun(app)
-        await leave(await joined(app, first.headers["x-run-id"]))
+        first = await begin(app)
+        await leave(await join(app, first.headers["x-run-id"]))
         await leave(first)
         await asyncio.sleep(after + 0.1)
         assert chat.open == 0
-        again = await joined(app, first.headers["x-run-id"])
+        again = await join(app, first.headers["x-run-id"])
         await asyncio.sleep(5)
         await leave(again)
     assert (signs.left, signs.looked) == ([], [])
@@ -327,14 +327,14 @@ async def test_a_reader_whose_sign_cannot_be_kept_reads_on(
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
-        first = await begun(one)
+        first = await begin(one)
         signs.broken = True
-        second = await joined(two, first.headers["x-run-id"])
+        second = await join(two, first.headers["x-run-id"])
         await asyncio.sleep(20)
         signs.broken = False
         await asyncio.sleep(RENEW_INTERVAL)
         await leave(first)
-        assert (await told(second))[-1][1]["type"] == "final"
+        assert (await events_of(second))[-1][1]["type"] == "final"
     warned = [record for record in caplog.records if "are not seen" in record.message]
     assert [record.levelname for record in warned] == ["WARNING"]
 
@@ -344,8 +344,8 @@ async def test_a_store_that_fails_for_a_moment_loses_no_reader(signs: Signs, cha
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
     chat.words = ["x "] * 60
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(1)
         real = signs.mark_read
@@ -356,7 +356,7 @@ async def test_a_store_that_fails_for_a_moment_loses_no_reader(signs: Signs, cha
         signs.mark_read = mark_read  # type: ignore[method-assign]  # on one side only
         await asyncio.sleep(RECONNECT_GRACE - 1.5)
         signs.mark_read = real  # type: ignore[method-assign]
-        assert (await told(second))[-1][1]["type"] == "final"
+        assert (await events_of(second))[-1][1]["type"] == "final"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -367,7 +367,7 @@ async def test_a_producer_who_cannot_look_gives_nothing_up(
     app = make_app(signs, chat, on_abandoned=policy)
     chat.words = ["x "] * 100
     async with idle(app):
-        first = await begun(app)
+        first = await begin(app)
         signs.broken = True
         left = asyncio.get_running_loop().time()
         await leave(first)
@@ -387,19 +387,19 @@ async def test_a_run_that_is_gone_is_not_waited_for(
     """Neither its reader nor its producer is kept by it, and no warning is logged."""
     one, two = (make_app(signs, chat, on_abandoned="stop") for _ in range(2))
 
-    async def unknown(*_: Any) -> None:
+    async def raise_unknown(*_: Any) -> None:
         raise UnknownRunError
 
     async with idle(one, two):
-        first = await begun(one)
+        first = await begin(one)
         for method in ("mark_read", "seconds_unread"):
-            monkeypatch.setattr(signs, method, unknown)
-        second = await joined(two, first.headers["x-run-id"])
+            monkeypatch.setattr(signs, method, raise_unknown)
+        second = await join(two, first.headers["x-run-id"])
         await asyncio.sleep(1)
         assert two.live.presence_tasks == {}
         await leave(first)
         assert chat.open == 0
-        last = (await told(second))[-1][1]
+        last = (await events_of(second))[-1][1]
         assert (last["type"], last["code"]) == ("error", "cancelled")
     assert not caplog.records
 
@@ -417,13 +417,13 @@ async def test_a_reader_who_comes_while_it_is_looked_keeps_the_run(
 
     signs.seconds_unread = seconds_unread  # type: ignore[method-assign]  # slow
     async with idle(app):
-        first = await begun(app)
+        first = await begin(app)
         leaving = asyncio.create_task(leave(first))
         await asyncio.sleep(1)
-        again = await joined(app, first.headers["x-run-id"])
+        again = await join(app, first.headers["x-run-id"])
         await leaving
         assert chat.open == 1
-        assert (await told(again))[-1][1]["result"]["answer"] == WHOLE
+        assert (await events_of(again))[-1][1]["result"]["answer"] == WHOLE
 
 
 async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
@@ -432,13 +432,13 @@ async def test_a_process_that_is_ended_does_not_wait_for_readers_elsewhere(
     """It lets the run go, and who reads it elsewhere has it go on there."""
     one, two = (make_app(signs, chat, on_abandoned="stop", abandoned_after=5.0) for _ in range(2))
     async with idle(one, two):
-        first = await begun(one)
-        second = await joined(two, first.headers["x-run-id"])
+        first = await begin(one)
+        second = await join(two, first.headers["x-run-id"])
         await leave(first)
         await asyncio.sleep(2)
         assert one.live.presence_tasks
         shut_down(one)
         await asyncio.sleep(0.3)
         assert (one.live.tasks, one.live.presence_tasks) == ({}, {})
-        events = await told(second)
+        events = await events_of(second)
         assert events[-1][1]["result"]["answer"] == WHOLE

@@ -26,11 +26,11 @@ from tests.services.streaming.invocations import (
     Documents,
     Words,
     ask,
+    events_of,
     kinds,
     make_app,
     place,
     resume,
-    told,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -161,7 +161,7 @@ async def test_a_reader_that_takes_nothing_holds_up_no_run(
     await asyncio.sleep(11)
     assert app.live.find_task(run) is None
     assert (await kinds(log, run))[-1] == "final"
-    assert (await told(response))[-1][1]["type"] == "final"
+    assert (await events_of(response))[-1][1]["type"] == "final"
 
 
 async def test_the_front_of_a_run_that_cannot_be_resumed_is_no_end_either(
@@ -175,7 +175,7 @@ async def test_the_front_of_a_run_that_cannot_be_resumed_is_no_end_either(
 
     asked = Question(query="go", resume=True, response_seconds_left=6.0)
     response = await handle_streaming_request(asked, producer=producer, app=app)
-    first = await told(response)
+    first = await events_of(response)
     assert [event["type"] for _, event in first] == ["paused"]
     assert first[0][1]["resumeAfterMs"] == 1000
     run = response.headers["x-run-id"]
@@ -228,7 +228,7 @@ async def test_what_there_was_is_what_that_reader_has_seen(app: App) -> None:
     for _ in range(7):
         await anext(response.body_iterator)
     await asyncio.sleep(60)
-    ((id_, error),) = await told(response)
+    ((id_, error),) = await events_of(response)
     assert (id_, error["cursor"]) == ("", f"{run}-7")
     entries = await app.log.read(run, 0, 7)
     said = [json.loads(entry.payload).get("text", "") for entry in entries]
@@ -265,7 +265,7 @@ async def test_a_reader_that_takes_nothing_delays_no_pause(app: App, chat: Words
     await asyncio.sleep(0.3)
     assert production.task.done()
     assert app.live.find_task(run) is None
-    assert (await told(response))[-1][1]["reason"] == "shutdown"
+    assert (await events_of(response))[-1][1]["reason"] == "shutdown"
 
 
 async def test_a_producer_cannot_say_that_it_is_paused(app: App) -> None:
@@ -276,4 +276,4 @@ async def test_a_producer_cannot_say_that_it_is_paused(app: App) -> None:
         yield Paused(reason="deadline", cursor="x-1")
 
     response = await handle_streaming_request(Question(query="go"), producer=producer, app=app)
-    assert [event["type"] for _, event in await told(response)] == ["token", "error"]
+    assert [event["type"] for _, event in await events_of(response)] == ["token", "error"]

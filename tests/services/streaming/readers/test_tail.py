@@ -14,7 +14,7 @@ from services.streaming import App, Cursor, Question, handle_resume, handle_stop
 from services.streaming.events import Status
 from services.streaming.handlers import handle_streaming_request
 from tests.services.streaming.instant import instant
-from tests.services.streaming.invocations import told
+from tests.services.streaming.invocations import events_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 
@@ -50,7 +50,7 @@ class Producer:
             self.closed_at = now()
 
 
-class Blocked:
+class BlockedClient:
     """A client whose buffers are full: of what it is sent, only the head and a chunk go out."""
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ class Blocked:
         raise AssertionError
 
 
-async def serve(response: Any, client: Blocked) -> None:
+async def serve(response: Any, client: BlockedClient) -> None:
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {}}
     await response(scope, client.receive, client.send)
 
 
-def said_at(event: dict[str, Any]) -> float:
+def time_of(event: dict[str, Any]) -> float:
     text = event["status"]["description"] if event["type"] == "status" else event["text"]
     return float(text.split()[0])
 
@@ -84,7 +84,7 @@ async def measure_lateness(app: App, run: str) -> list[float]:
     async for chunk in response.body_iterator:
         event = json.loads(chunk.partition(b"data: ")[2])
         if event["type"] in ("status", "token"):
-            late.append(now() - said_at(event))
+            late.append(now() - time_of(event))
     return late
 
 
@@ -93,7 +93,7 @@ async def test_a_starter_that_reads_nothing_for_a_minute_delays_neither_readers_
     app: App, elsewhere: App, log: MemoryLog, reads_elsewhere: bool
 ) -> None:
     """The second reader is never late by more than 100 ms, and the stop is heard within 1 s."""
-    producer, client = Producer(size=4000), Blocked()
+    producer, client = Producer(size=4000), BlockedClient()
     response = await handle_streaming_request({"query": "go"}, producer=producer, app=app)
     run = response.headers["x-run-id"]
     starting = asyncio.create_task(serve(response, client))
@@ -124,7 +124,7 @@ async def test_a_starter_that_reads_nothing_for_a_minute_delays_neither_readers_
 async def test_a_run_whose_log_is_memory_waits_for_the_fastest_of_its_readers() -> None:
     """One that keeps up is never late; when all lag, memory is not filled, and a stop is heard."""
     app = App()
-    producer, client = Producer(size=7_000), Blocked()
+    producer, client = Producer(size=7_000), BlockedClient()
     response = await handle_streaming_request({"query": "go"}, producer=producer, app=app)
     run = response.headers["x-run-id"]
     starting = asyncio.create_task(serve(response, client))
@@ -144,7 +144,7 @@ async def test_a_run_whose_readers_all_lag_hears_its_stop_and_its_deadline() -> 
     """Where the log is memory: it does not wait for a reader any longer."""
     for seconds_left in (900.0, 30.0):
         app = App()
-        producer, client = Producer(size=7_000), Blocked()
+        producer, client = Producer(size=7_000), BlockedClient()
         question = Question(query="go", seconds_left=seconds_left)
         response = await handle_streaming_request(question, producer=producer, app=app)
         run = response.headers["x-run-id"]
@@ -170,7 +170,7 @@ async def test_a_reader_that_lagged_gets_every_entry_once(app: App) -> None:
     chunks += [await anext(body) for _ in range(250)]
     await handle_stop(run, app=app)
     chunks += [chunk async for chunk in body]
-    assert await told(await handle_resume(Cursor(run, 0), app=app)) == [
+    assert await events_of(await handle_resume(Cursor(run, 0), app=app)) == [
         (chunk.partition(b"id: ")[2].partition(b"\n")[0].decode(), json.loads(data))
         for chunk in chunks
         if (data := chunk.partition(b"data: ")[2])

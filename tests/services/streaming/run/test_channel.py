@@ -177,12 +177,12 @@ async def test_pumped_brings_a_generator_to_its_reader() -> None:
 async def test_an_exception_is_raised_where_the_channel_is_read() -> None:
     """After everything that came before it."""
 
-    async def failing() -> AsyncGenerator[int, None]:
+    async def fail() -> AsyncGenerator[int, None]:
         yield 1
         raise KeyError("here")
 
     channel: Channel[int] = Channel()
-    async with run_pump(failing(), channel):
+    async with run_pump(fail(), channel):
         assert await channel.take() == [1]
         with pytest.raises(KeyError, match="here"):
             await channel.take()
@@ -260,7 +260,7 @@ async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
     """Retry loops that catch too much are common; twice is enough for most."""
     ended: list[bool] = []
 
-    async def retrying() -> AsyncGenerator[int, None]:
+    async def retry() -> AsyncGenerator[int, None]:
         try:
             for _ in range(2):
                 try:
@@ -273,7 +273,7 @@ async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
             ended.append(True)
 
     channel: Channel[int] = Channel()
-    async with run_pump(retrying(), channel) as task:
+    async with run_pump(retry(), channel) as task:
         await channel.take(timeout=1)
     assert ended == [True]
     assert task.done()
@@ -343,12 +343,12 @@ async def test_one_that_cancels_itself_or_exits_was_interrupted(
 ) -> None:
     """It ends its own answer, with a code, and no other."""
 
-    async def gone() -> AsyncGenerator[int, None]:
+    async def leave() -> AsyncGenerator[int, None]:
         yield 1
         raise leaving
 
     channel: Channel[int] = Channel()
-    async with run_pump(gone(), channel):
+    async with run_pump(leave(), channel):
         assert await channel.take() == [1]
         with pytest.raises(RiverrunError) as told:
             await channel.take()

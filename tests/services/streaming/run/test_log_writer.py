@@ -65,7 +65,7 @@ async def batches(*given: list[Event], closed: list[bool] | None = None) -> Any:
             closed.append(True)
 
 
-async def begun(log: MemoryLog) -> tuple[Run, Transcript]:
+async def begin(log: MemoryLog) -> tuple[Run, Transcript]:
     """A new run and its transcript."""
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
     return run, Transcript(run_id=run.id, started=0.0)
@@ -85,7 +85,7 @@ async def flat(recorded: EntryBatches) -> Entries:
 async def test_an_entry_is_in_the_log_before_anybody_sees_it() -> None:
     """Each of them, at the moment it is shown."""
     log = MemoryLog()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     said = batches([Token("a"), Token("b")], [], [FINAL])
     async with aclosing(flat(record(said, run, log, transcript))) as entries:
         shown = []
@@ -103,9 +103,9 @@ async def test_an_entry_is_in_the_log_before_anybody_sees_it() -> None:
 async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> None:
     """At any event; its readers are told, and what was said is kept."""
     log, closed = MemoryLog(), list[bool]()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
 
-    async def said() -> AsyncGenerator[list[Event], None]:
+    async def produce() -> AsyncGenerator[list[Event], None]:
         working = Status(step=1, description="d", status="executing", timestamp=1)
         async with aclosing(batches([working], [Token("a")], [Token("b")], closed=closed)) as given:
             async for batch in given:
@@ -114,7 +114,7 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
                 yield batch
             await asyncio.sleep(1e6)
 
-    async with aclosing(flat(record(said(), run, log, transcript, now=lambda: 7.0))) as e:
+    async with aclosing(flat(record(produce(), run, log, transcript, now=lambda: 7.0))) as e:
         for _ in range(leave_after):
             await anext(e)
     kept = await log.read(run.id, 0)
@@ -138,7 +138,7 @@ async def test_a_log_that_fails_ends_the_stream_with_an_error_that_has_no_place(
 ) -> None:
     """What was not kept is not shown; the reader is told, and the producer closed."""
     log, closed = FailingLog(after), list[bool]()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     said = batches([Token("a")], [Token("b")], [FINAL], closed=closed)
     entries = flat(record(said, run, log, transcript))
     *shown, last = await readers_view(entries, app)
@@ -166,7 +166,7 @@ async def test_a_log_that_fails_once_is_ended_with_that_error(
                 raise
 
     log = Flaky(1)
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     said = batches([Token("a")], [Token("b")])
     await readers_view(flat(record(said, run, log, transcript)), app)
     assert [entry.kind for entry in await log.read(run.id, 0)] == ["token", "error"]
@@ -176,15 +176,15 @@ async def test_a_log_that_fails_once_is_ended_with_that_error(
 async def test_a_run_that_is_dropped_under_its_reader_is_told_as_such(app: App) -> None:
     """A typed error of the log keeps its code."""
     log = MemoryLog()
-    run, _ = await begun(log)
+    run, _ = await begin(log)
     await log.append(run.id, [Entry(1, "token", b'{"type":"token","text":"a"}')])
 
-    async def dropped() -> Entries:
+    async def drop() -> Entries:
         async with aclosing(follow(log, run.id)) as entries:
             yield await anext(entries)
         raise ExpiredRunError
 
-    first, last = await readers_view(dropped(), app)
+    first, last = await readers_view(drop(), app)
     assert first is not None
     assert last is not None
     assert (first.seq, last.seq, last.terminal) == (1, 0, True)
@@ -206,7 +206,7 @@ async def test_nothing_follows_a_terminal_entry(app: App, caplog: pytest.LogCapt
 async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
     """A response may be dropped before its first byte."""
     log = MemoryLog()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     inner = flat(record(batches([FINAL]), run, log, transcript))
     entries = await prime(serve_reader(inner, app, run, Reader()))
     assert (app.live.streams, list(app.live.readers)) == (1, [run.id])
@@ -217,7 +217,7 @@ async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
 async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
     """A store that must reach a disk is asked tens of times an answer, not once a token."""
     log = MemoryLog()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     told = Status(step=1, description="d", status="executing", timestamp=1)
     said = batches([Token("a"), Token("b"), told, Token("c")], [Token("d"), FINAL])
     async with aclosing(flat(record(said, run, log, transcript, join=True))) as entries:
@@ -231,7 +231,7 @@ async def test_the_process_that_writes_an_entry_first_decides() -> None:
     cases: list[list[Event]] = [[], [Token("b")]]
     for quiet in cases:
         log, closed = MemoryLog(), list[bool]()
-        run, transcript = await begun(log)
+        run, transcript = await begin(log)
         recorded = record(batches([Token("a")], quiet, closed=closed), run, log, transcript)
         async with aclosing(recorded):
             await anext(recorded)
@@ -246,14 +246,14 @@ async def test_the_process_that_writes_an_entry_first_decides() -> None:
 async def test_a_cancelled_reader_still_ends_its_run() -> None:
     """The last entry is written though the reader's task is being ended."""
     log = MemoryLog()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
 
-    async def said() -> Any:
+    async def produce() -> Any:
         yield [Token("a")]
         await asyncio.sleep(1e6)
 
     async def read() -> None:
-        async with aclosing(flat(record(said(), run, log, transcript))) as entries:
+        async with aclosing(flat(record(produce(), run, log, transcript))) as entries:
             async for _ in entries:
                 pass
 
@@ -267,7 +267,7 @@ async def test_a_cancelled_reader_still_ends_its_run() -> None:
 async def test_what_is_recorded_is_not_held_as_events_too() -> None:
     """The list that came is empty by the time its entries are shown."""
     log = MemoryLog()
-    run, transcript = await begun(log)
+    run, transcript = await begin(log)
     came: list[Event] = [Token("a"), FINAL]
     async with aclosing(record(batches(came), run, log, transcript)) as recorded:
         assert [entry.kind for entry in await anext(recorded)] == ["token", "final"]

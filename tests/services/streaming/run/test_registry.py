@@ -27,10 +27,10 @@ from tests.services.streaming.invocations import (
     Told,
     Words,
     ask,
+    events_of,
     place,
     resume,
     to_the_end,
-    told,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -80,12 +80,12 @@ async def test_a_process_that_is_ended_lets_its_runs_go(
     await asyncio.sleep(60)
 
 
-async def paused(app: App) -> Told:
+async def pause_run(app: App) -> Told:
     """An answer that was let go in the middle: what a reader has of it."""
     return await ask(app, left=8.0)
 
 
-async def begun(app: App, told_so_far: Told | None) -> Any:
+async def begin(app: App, told_so_far: Told | None) -> Any:
     """A new run, or an old one that is gone on with: its response."""
     if told_so_far is None:
         question = Question(query="go", resume=True, idempotency_key="k")
@@ -103,15 +103,15 @@ async def test_what_is_about_to_begin_is_let_go_before_it_is_paid_for(
 ) -> None:
     """Notice comes while a run is started or taken over: its reader is told, its lease is over."""
     name, resumable = moment
-    first = await paused(elsewhere) if resumable else None
+    first = await pause_run(elsewhere) if resumable else None
     asked = len(chat.asked)
     once(app.log, name, lambda: shut_down(app))
-    response = await begun(app, first)
-    last = (await told(response))[-1][1]
+    response = await begin(app, first)
+    last = (await events_of(response))[-1][1]
     assert (last["type"], last["reason"]) == ("paused", "shutdown")
     assert len(chat.asked) == asked
     assert is_claimable(await app.log.find(response.headers["x-run-id"], None))
-    rest = await told(await begun(elsewhere, first))
+    rest = await events_of(await begin(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
@@ -121,7 +121,7 @@ async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
 ) -> None:
     """The host loses patience between the lease and the producer."""
     name, resumable = moment
-    first = await paused(elsewhere) if resumable else None
+    first = await pause_run(elsewhere) if resumable else None
     asked = len(chat.asked)
 
     async def lose_patience() -> None:
@@ -130,26 +130,26 @@ async def test_who_is_cut_short_at_the_beginning_leaves_no_lease_behind(
         await asyncio.sleep(0.05)
 
     once(app.log, name, lose_patience)
-    beginning = asyncio.create_task(begun(app, first))
+    beginning = asyncio.create_task(begin(app, first))
     with pytest.raises(asyncio.CancelledError):
         await beginning
     await wait_closed(1.0, app)
     assert len(chat.asked) == asked
     (summary,) = await app.log.list_recent()
     assert is_claimable(summary.run)
-    rest = await told(await begun(elsewhere, first))
+    rest = await events_of(await begin(elsewhere, first))
     assert rest[-1][1]["result"]["answer"] == WHOLE
 
 
 async def test_a_run_that_could_not_be_taken_over_is_free_again(app: App, log: MemoryLog) -> None:
     """The log fails after the claim: no process has to wait for the lease of one that gave up."""
-    first = await paused(app)
+    first = await pause_run(app)
 
     def fail() -> None:
         raise RunLogError("The log is busy.")
 
     once(log, "claim", lambda: once(log, "read", fail))
-    assert (await begun(app, first)).status_code == 503
+    assert (await begin(app, first)).status_code == 503
     assert is_claimable(await log.find(place(first)[0], None))
     whole = await to_the_end(app, first, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
@@ -189,7 +189,7 @@ async def test_who_is_let_in_at_the_last_moment_is_told_too(
     app.live.is_closing = False
     once(log, "find", lambda: once(log, "find", lambda: shut_down(app)))
     response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
-    assert (await told(response))[-1][1]["reason"] == "shutdown"
+    assert (await events_of(response))[-1][1]["reason"] == "shutdown"
     assert (await reading)[-1][1]["result"]["answer"] == WHOLE
 
 
@@ -225,7 +225,7 @@ async def test_a_run_without_readers_is_paused_before_the_process_is_gone(
     app: App, elsewhere: App, log: MemoryLog
 ) -> None:
     """The host waits for it before it ends the loop."""
-    response: Any = await begun(app, None)
+    response: Any = await begin(app, None)
     await response.body_iterator.aclose()
     await response._entries.aclose()
     assert app.live.tasks
@@ -233,7 +233,7 @@ async def test_a_run_without_readers_is_paused_before_the_process_is_gone(
     await wait_closed(1.0, app)
     assert not app.live.tasks
     assert is_claimable(await log.find(response.headers["x-run-id"], None))
-    assert (await told(await begun(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
+    assert (await events_of(await begin(elsewhere, None)))[-1][1]["result"]["answer"] == WHOLE
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -33,6 +33,7 @@ from tests.services.streaming.invocations import (
     Documents,
     Words,
     ask,
+    events_of,
     ids,
     kinds,
     make_app,
@@ -40,7 +41,6 @@ from tests.services.streaming.invocations import (
     place,
     resume,
     to_the_end,
-    told,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -95,7 +95,7 @@ async def _entries(log: MemoryLog, run: str) -> AsyncIterator[dict[str, Any]]:
 async def test_what_it_cost_adds_up(log: MemoryLog) -> None:
     """Also where the first invocation had paid already; the time counts from its beginning."""
 
-    class Paying(Words):
+    class PaidProvider(Words):
         async def stream(self, prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
             yield Usage(input_tokens=10, output_tokens=1, cost_usd=0.25)
             yield Text("b" if prompt.so_far else "a")
@@ -103,7 +103,7 @@ async def test_what_it_cost_adds_up(log: MemoryLog) -> None:
                 await asyncio.sleep(1e6)
             yield Stop("stop")
 
-    app = make_app(log, Paying())
+    app = make_app(log, PaidProvider())
     began = time.time()
     whole = await to_the_end(app, await ask(app))
     result = whole[-1][1]["result"]
@@ -191,7 +191,7 @@ async def test_what_a_run_was_asked_not_to_say_is_not_lost(
     assert said == {"status", "final"} | {{"tokens": "token"}.get(one, one) for one in include}
 
 
-async def counting(question: Question) -> AsyncIterator[str]:
+async def count_up(question: Question) -> AsyncIterator[str]:
     """A producer that can go on."""
     said = 0
     for word in WORDS:
@@ -204,8 +204,8 @@ async def counting(question: Question) -> AsyncIterator[str]:
 async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(app: App) -> None:
     """Its run ends as it always did, with what there was."""
     asked = Question(query="go", resume=True, seconds_left=8.0)
-    response = await handle_streaming_request(asked, producer=counting, app=app)
-    events = await told(response)
+    response = await handle_streaming_request(asked, producer=count_up, app=app)
+    events = await events_of(response)
     assert events[-1][0] != ""
     assert events[-1][1]["code"] == "deadline"
 
@@ -213,13 +213,13 @@ async def test_a_producer_that_did_not_say_so_is_not_gone_on_with(app: App) -> N
 async def test_a_producer_that_says_so_is_gone_on_with(app: App, chat: Words) -> None:
     """By the producer that knows it; the pipeline does not answer in its place."""
     asked = Question(query="go", resume=True, seconds_left=8.0)
-    response = await handle_streaming_request(asked, producer=counting, resumable=True, app=app)
-    first = await told(response)
+    response = await handle_streaming_request(asked, producer=count_up, resumable=True, app=app)
+    first = await events_of(response)
     assert first[-1][1]["type"] == "paused"
     other = await resume(app, *place(first))
     assert [event["type"] for _, event in other] == ["error"]
     assert chat.asked == []
-    whole = await to_the_end(app, first, producer=counting)
+    whole = await to_the_end(app, first, producer=count_up)
     assert whole[-1][1]["result"]["answer"] == WHOLE
     assert ids(whole) == [f"{place(first)[0]}-{n + 1}" for n in range(len(whole))]
 
@@ -326,7 +326,7 @@ async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
 ) -> None:
     """The fence does not fit, so what came is read; nothing was paid for yet."""
 
-    class Haunted(MemoryLog):
+    class HauntedLog(MemoryLog):
         haunts = 2
 
         async def append(self, run_id: str, entries: Any) -> None:
@@ -337,7 +337,7 @@ async def test_an_entry_that_came_after_the_claim_is_read_before_going_on(
                 await super().append(run_id, [late])
             await super().append(run_id, entries)
 
-    log = Haunted(is_durable=True)
+    log = HauntedLog(is_durable=True)
     app = make_app(log, chat)
     run = await _dead(log, SAID)
     rest = await resume(app, run.id, 0, left=60.0)
@@ -351,13 +351,13 @@ async def test_a_run_that_says_nothing_more_is_not_paid_for_for_ever(
     """It ends in the log, with what there was."""
     chat.words = [WORDS[0], "never"]
 
-    async def stuck(prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
+    async def hang(prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
         chat.asked.append(prompt)
         if not prompt.so_far:
             yield Text(WORDS[0])
         await asyncio.sleep(1e6)
 
-    chat.stream = stuck  # type: ignore[method-assign]  # one that never goes on
+    chat.stream = hang  # type: ignore[method-assign]  # one that never goes on
     whole = await to_the_end(app, await ask(app))
     id_, error = whole[-1]
     assert error["code"] == "deadline"
@@ -435,7 +435,7 @@ async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
 ) -> None:
     """Between the look and the last entry another process resumed it."""
 
-    class Racing(MemoryLog):
+    class RacingLog(MemoryLog):
         raced = False
 
         async def append(self, run_id: str, entries: Any) -> None:
@@ -447,7 +447,7 @@ async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
                 await super().append(run_id, [fence])
             await super().append(run_id, entries)
 
-    log = Racing(is_durable=True)
+    log = RacingLog(is_durable=True)
     app = make_app(log, chat)
     run = await _dead(log, SAID)
     reading = asyncio.create_task(resume(app, run.id, 0, resume=False, left=900.0))

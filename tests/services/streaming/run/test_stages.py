@@ -225,12 +225,12 @@ async def test_a_typed_error_in_a_task_group_is_told_as_it_is(
 ) -> None:
     """A group of one failure is that failure, however deep; of two it is ours to mend."""
 
-    async def grouped() -> Producer:
+    async def group() -> Producer:
         yield "x"
         async with anyio.create_task_group(), anyio.create_task_group():
             raise RiverrunError("Refused.", code="content_filtered")
 
-    assert make_error_event(await run(grouped())).code == "content_filtered"
+    assert make_error_event(await run(group())).code == "content_filtered"
     two = ExceptionGroup("two", [RiverrunError("a", code="deadline"), ValueError("b")])
     assert make_error_event(await run(play(error=two))).code == "internal"
     caplog.clear()
@@ -280,7 +280,7 @@ async def test_nothing_follows_a_terminal_event(terminal: Event, late: Output) -
     went_on: list[bool] = []
     closed: list[bool] = []
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         try:
             yield terminal
             went_on.append(True)
@@ -288,7 +288,7 @@ async def test_nothing_follows_a_terminal_event(terminal: Event, late: Output) -
         finally:
             closed.append(True)
 
-    events = await run(said())
+    events = await run(say())
     assert sum(isinstance(event, Final | ErrorEvent) for event in events) == 1
     assert type(events[-1]) is type(terminal)
     assert late not in events
@@ -434,7 +434,7 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_whatever_is_said_exactly_one_terminal_event_ends_it(script: list[Any]) -> None:
     """And the tokens after the last reset are the answer."""
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         for item in script:
             if isinstance(item, BaseException):
                 raise item
@@ -442,7 +442,7 @@ async def test_whatever_is_said_exactly_one_terminal_event_ends_it(script: list[
 
     logging.getLogger("riverrun.run").disabled = True
     try:
-        events = await run(said())
+        events = await run(say())
     finally:
         logging.getLogger("riverrun.run").disabled = False
     last = events[-1]
@@ -487,14 +487,14 @@ async def test_a_status_is_with_the_reader_before_its_work_begins() -> None:
     """By order, not by luck: the work waits until the reader asks for more."""
     order: list[str] = []
 
-    async def working() -> Producer:
+    async def work() -> Producer:
         yield "a"
         order.append("announces")
         yield step(1)
         order.append("works")
         yield "b"
 
-    async with aclosing(stages(working())) as batches:
+    async with aclosing(stages(work())) as batches:
         async for batch in batches:
             for event in batch:
                 await asyncio.sleep(5)  # a slow socket
@@ -513,12 +513,12 @@ async def test_a_status_that_says_how_far_work_is_keeps_it_from_nothing() -> Non
     """It announces nothing: with a durable log, waiting for it would be a flush for no one."""
     order: list[str] = []
 
-    async def working() -> Producer:
+    async def work() -> Producer:
         yield Status(step=1, description="d", status="executing", progress=0.5, elapsed_ms=3)
         order.append("works on")
         yield "b"
 
-    async with aclosing(stages(working())) as batches:
+    async with aclosing(stages(work())) as batches:
         async for batch in batches:
             await asyncio.sleep(5)  # a slow socket
             order += [f"sent {type(event).__name__}" for event in batch]
@@ -554,7 +554,7 @@ async def test_a_reader_who_leaves_closes_the_producer_and_what_it_holds() -> No
             await asyncio.sleep(0.5)
             closed.append("provider")
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         try:
             async with aclosing(provider()) as words:
                 async for word in words:
@@ -564,7 +564,7 @@ async def test_a_reader_who_leaves_closes_the_producer_and_what_it_holds() -> No
 
     for leave_after in range(8):
         closed.clear()
-        async with aclosing(stages(said())) as batches:
+        async with aclosing(stages(say())) as batches:
             for _ in range(leave_after):
                 await anext(batches)
         assert closed == (["provider", "producer"] if leave_after else [])
@@ -577,7 +577,7 @@ def stop_after(seconds: float) -> "asyncio.Future[None]":
     return stop
 
 
-async def blocked(*before: Any, closed: list[float] | None = None) -> Producer:
+async def hang(*before: Any, closed: list[float] | None = None) -> Producer:
     """A producer whose provider never answers."""
     try:
         for event in before:
@@ -591,7 +591,7 @@ async def blocked(*before: Any, closed: list[float] | None = None) -> Producer:
 async def test_a_stop_keeps_what_was_said() -> None:
     """The provider is closed at that moment, though it says nothing."""
     closed: list[float] = []
-    result = final_of(await run(blocked(step(1), "so far", closed=closed), stop=stop_after(3)))
+    result = final_of(await run(hang(step(1), "so far", closed=closed), stop=stop_after(3)))
     assert (result.answer, result.finish_reason) == ("so far", "cancelled")
     assert closed == [3]
 
@@ -600,7 +600,7 @@ async def test_a_stop_lets_the_producer_tidy_up_in_peace() -> None:
     """It is told to end once; a `finally` that waits is not told again."""
     tidied: list[bool] = []
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         try:
             yield "so far"
             await asyncio.sleep(1e6)
@@ -608,27 +608,27 @@ async def test_a_stop_lets_the_producer_tidy_up_in_peace() -> None:
             await asyncio.sleep(1)
             tidied.append(True)
 
-    assert final_of(await run(said(), stop=stop_after(3))).answer == "so far"
+    assert final_of(await run(say(), stop=stop_after(3))).answer == "so far"
     assert tidied == [True]
 
 
 async def test_a_stop_before_any_word_is_an_error_with_its_code() -> None:
     """There is no answer that a `final` could hold."""
-    assert make_error_event(await run(blocked(step(1)), stop=stop_after(3))).code == "cancelled"
+    assert make_error_event(await run(hang(step(1)), stop=stop_after(3))).code == "cancelled"
 
 
 async def test_a_run_that_is_stopped_before_it_began_never_begins() -> None:
     """No model is paid for it."""
     begun: list[bool] = []
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         begun.append(True)
         yield "x"
 
     stop = asyncio.get_running_loop().create_future()
     stop.set_result(None)
-    assert make_error_event(await run(said(), stop=stop)).code == "cancelled"
-    assert make_error_event(await run(said(), seconds_left=PRODUCER_MARGIN)).code == "deadline"
+    assert make_error_event(await run(say(), stop=stop)).code == "cancelled"
+    assert make_error_event(await run(say(), seconds_left=PRODUCER_MARGIN)).code == "deadline"
     assert begun == []
 
 
@@ -679,7 +679,7 @@ async def test_the_stop_is_let_go_at_the_end() -> None:
 async def test_the_deadline_is_told_a_second_before_the_platform_ends_us() -> None:
     """With a provider that is blocked, and one that will not hear of it."""
     closed: list[float] = []
-    failure = make_error_event(await run(blocked("so far", closed=closed), seconds_left=30.0))
+    failure = make_error_event(await run(hang("so far", closed=closed), seconds_left=30.0))
     assert (failure.code, failure.retryable) == ("deadline", True)
     assert failure.partial is not None
     assert failure.partial.answer == "so far"
@@ -746,7 +746,7 @@ async def test_a_producer_may_hold_scopes_and_context_variables() -> None:
     """It runs in one task from first to last, which the language asks for."""
     who: ContextVar[str] = ContextVar("who")
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         token = who.set("me")
         try:
             with anyio.fail_after(60):
@@ -756,19 +756,19 @@ async def test_a_producer_may_hold_scopes_and_context_variables() -> None:
         finally:
             who.reset(token)
 
-    assert final_of(await run(said())).answer == "meme"
+    assert final_of(await run(say())).answer == "meme"
 
 
 async def test_a_producers_own_timeout_is_its_own() -> None:
     """A cancel scope inside ends what it holds, and nothing else."""
 
-    async def said() -> Producer:
+    async def say() -> Producer:
         with anyio.move_on_after(5):
             yield "a"
             await asyncio.sleep(1e6)
         yield "b"
 
-    assert final_of(await run(said())).answer == "ab"
+    assert final_of(await run(say())).answer == "ab"
 
 
 # Observers, and what a run was asked not to say.
@@ -796,10 +796,10 @@ async def test_an_observer_that_raises_is_only_logged(caplog: pytest.LogCaptureF
     """The run and the other observers do not hear of it."""
     seen: list[Event] = []
 
-    def broken(_event: Event) -> None:
+    def raise_error(_event: Event) -> None:
         raise ValueError("observer")
 
-    async with aclosing(observe(stages(play("a", "b")), broken, seen.append)) as batches:
+    async with aclosing(observe(stages(play("a", "b")), raise_error, seen.append)) as batches:
         told = [event async for batch in batches for event in batch]
     assert seen == told
     assert final_of(told).answer == "ab"
@@ -821,14 +821,14 @@ async def test_what_was_not_asked_for_is_left_out_and_the_result_keeps_it() -> N
 async def test_a_reader_of_a_long_answer_without_tokens_hears_a_heartbeat() -> None:
     """What is left out breaks no silence."""
 
-    async def talking() -> Producer:
+    async def talk() -> Producer:
         for _ in range(60):
             await asyncio.sleep(1)
             yield "x"
 
     seen = []
     quiet = drop_kinds(
-        stages(talking(), heartbeat=10.0), frozenset({Token}), heartbeat=10.0, clock=now
+        stages(talk(), heartbeat=10.0), frozenset({Token}), heartbeat=10.0, clock=now
     )
     async with aclosing(quiet) as batches:
         async for batch in batches:

@@ -26,7 +26,7 @@ from services.streaming import (
     handle_streaming_request,
 )
 from services.streaming.http.requests import parse_cursor
-from tests.services.runs.tables import Kept, moto_client, new_table
+from tests.services.runs.tables import SharedClient, moto_client, new_table
 
 pytestmark = pytest.mark.anyio
 
@@ -179,14 +179,14 @@ async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             client = stack.enter_context(moto_client())
             table = new_table(client)
 
-        def opened() -> RunLog:
+        def open_app() -> RunLog:
             log: RunLog = SQLiteLog(tmp_path / "runs.sqlite")
             if request.param == "dynamodb":
-                log = DynamoLog(Table(table, client=Kept(client)))
+                log = DynamoLog(Table(table, client=SharedClient(client)))
             stack.push_async_callback(log.close)
             return log
 
-        yield opened
+        yield open_app
 
 
 async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:

@@ -32,7 +32,7 @@ def test_lines_are_joined_and_hyphens_mended(make_pdf: MakePdf) -> None:
     )
 
 
-def encrypted(data: bytes, password: str, algorithm: str) -> bytes:
+def encrypt_pdf(data: bytes, password: str, algorithm: str) -> bytes:
     """Return the PDF, encrypted for readers."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(data)))
     writer.encrypt(user_password=password, owner_password="owner", algorithm=algorithm)
@@ -47,9 +47,9 @@ def test_an_encrypted_file_is_refused_unless_anyone_may_read_it(
 ) -> None:
     """Many "protected" files have an empty password for readers."""
     with pytest.raises(UnreadableError, match="is encrypted"):
-        read_pdf(encrypted(make_pdf("Secret."), "word", algorithm), "m")
+        read_pdf(encrypt_pdf(make_pdf("Secret."), "word", algorithm), "m")
     if algorithm.startswith("RC4"):
-        (section,) = read_pdf(encrypted(make_pdf("Open."), "", algorithm), "m").sections
+        (section,) = read_pdf(encrypt_pdf(make_pdf("Open."), "", algorithm), "m").sections
         assert section.blocks == ("Open.",)
 
 
