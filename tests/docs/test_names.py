@@ -47,10 +47,7 @@ ALLOWED_HOMONYMS = split_words(
 
 LONGEST_MODULE = 300
 ALLOWED_LONG = {
-    "clients/javascript/src/stream.js",
-    "clients/python/riverrun_client/events.py",
     "netlify/site/app.js",
-    "netlify/site/client/stream.js",
     "netlify/site/words.js",
     "services/runs/dynamodb/log.py",
     "services/runs/sqlite/log.py",

@@ -6,20 +6,17 @@ The one object that an iteration and its stream share. Knows nothing of connecti
 from dataclasses import dataclass, field
 
 from riverrun_client.errors import Partial, RiverrunError, build_run_error
+from riverrun_client.event_json import InvalidEventError, read_event, read_json, read_number
 from riverrun_client.events import (
     JSON,
     Event,
     Final,
-    InvalidEventError,
     Reset,
     Result,
     Source,
     Sources,
     Status,
     Token,
-    read_event,
-    read_json,
-    read_number,
 )
 from riverrun_client.requests import read_cursor
 from riverrun_client.retry_policy import LostError

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from riverrun_client.events import Source, Status, read_number, read_sources, read_steps
+from riverrun_client.event_json import read_number, read_sources, read_steps
+from riverrun_client.events import Source, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
