@@ -1,7 +1,7 @@
 """Who is compared: how each runtime is started, and what is missing where it cannot be.
 
 Peers that no requirements file installs are looked for in `.oracles`: `tests/oracles/install`
-puts AWS's clients there, `cargo install lambda_web_adapter --root .oracles/cargo` the adapter.
+puts AWS's clients there, and the adapter where cargo is.
 """
 
 import importlib.util
@@ -75,7 +75,7 @@ def _stock() -> Contender:
 def _adapter() -> Contender:
     kept = ADAPTER_PROGRAM.is_file()
     program = str(ADAPTER_PROGRAM) if kept else shutil.which("lambda-adapter")
-    absent = "lambda-adapter is not there: cargo install lambda_web_adapter --root .oracles/cargo"
+    absent = "lambda-adapter is not in .oracles: run tests/oracles/install"
     server = shlex.join((sys.executable, *_UVICORN, "benchmarks.apps.web:app"))
     return Contender(
         name="Lambda Web Adapter + uvicorn + Starlette",

@@ -39,13 +39,40 @@ def targets(effort: Effort, found: Figures) -> Table:
             ratio("first at api", of.LOOP, of.NODE),
         ),
         check_target(
-            "yield to client, median us", middle("paced", of.BARE), -150, middle("paced", of.RELAY)
+            "first byte, against the emulator with ready-made bytes",
+            ratio("first", of.BARE, of.CEILING),
+            -1.25,
         ),
         check_target(
-            "yield to client, p99 us",
-            middle("paced p99", of.BARE),
-            -400,
-            middle("paced p99", of.RELAY),
+            "first byte at the Runtime API, against asyncio with ready-made bytes",
+            ratio("first at api", of.BARE, of.LOOP),
+            -1.25,
+        ),
+        check_target(
+            "yield to client, against two processes that copy bytes, median",
+            ratio("paced", of.BARE, of.RELAY),
+            -1.25,
+        ),
+        check_target("... p99", ratio("paced p99", of.BARE, of.RELAY), -1.25),
+        check_target(
+            "yield to client, against the Lambda Web Adapter",
+            ratio("paced", of.BARE, of.ADAPTER),
+            -1.0,
+        ),
+        check_target(
+            "events/s, Starlette, against the Lambda Web Adapter",
+            ratio("events", of.STARLETTE, of.ADAPTER),
+            4.0,
+        ),
+        check_target(
+            "first byte, Starlette, against the Lambda Web Adapter",
+            ratio("first", of.STARLETTE, of.ADAPTER),
+            -0.8,
+        ),
+        check_target(
+            "cold start, Starlette, against the Lambda Web Adapter",
+            ratio("cold", of.STARLETTE, of.ADAPTER),
+            -0.9,
         ),
         check_target(
             "64 KiB chunks, CPU per byte against Node", ratio("chunk cpu", of.BARE, of.NODE), -1.0
@@ -70,16 +97,12 @@ def targets(effort: Effort, found: Figures) -> Table:
         check_target("... late by, p99 ms", middle("crowd lag", of.BARE), -50),
         check_target("... KB each", middle("crowd memory", of.BARE), -60),
         check_target(
-            "invocations a second, minimal ASGI app",
-            middle("invocations", of.BARE),
-            3000,
-            middle("invocations", of.LOOP),
+            "time of an invocation, minimal ASGI app, against asyncio with ready-made bytes",
+            ratio("invocations", of.LOOP, of.BARE),
+            -1.25,
         ),
         check_target(
-            "... with RIVERRUN_KEEP_ALIVE=1",
-            middle("invocations", of.KEPT),
-            3000,
-            middle("invocations", of.LOOP_KEPT),
+            "... with RIVERRUN_KEEP_ALIVE=1", ratio("invocations", of.LOOP_KEPT, of.KEPT), -1.25
         ),
     ]
     return Table(

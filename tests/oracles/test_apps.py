@@ -5,6 +5,7 @@ application begins in one request and another request meets is visited with seve
 """
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 from tests.emulator import support
 from tests.emulator.support import Got
 from tests.oracles.hosts import APPS, APPS_PYTHON, HOSTS, needs_apps, serve
+from tests.oracles.programs import ROOT
 
 pytestmark = needs_apps
 
@@ -187,3 +189,14 @@ def test_an_application_answers_as_under_uvicorn(program: str, tmp_path: Path) -
         seen = dict(zip(hosts, threads.map(run, hosts), strict=True))
     for host in hosts[1:]:
         assert seen[host] == seen["uvicorn"], host
+
+
+def test_the_manual_says_which_versions_are_tried() -> None:
+    """Its table holds what the lock file installs."""
+    manual = (ROOT / "docs" / "lambda-runtime.md").read_text("utf-8")
+    rows = re.findall(r"\| `([a-z0-9-]+)` ([0-9][^|]*) \|", manual)
+    locked = (APPS / "requirements.txt").read_text("utf-8")
+    assert len(rows) >= 14
+    for name, versions in rows:
+        found = re.findall(rf"(?m)^{name}==([^ ;]+)", locked)
+        assert versions == " or ".join(found), name
