@@ -6,7 +6,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import cold, dev_server, durability, events, log, models, retrieval, runtimes
+from benchmarks import (
+    cold,
+    dev_server,
+    durability,
+    events,
+    log,
+    models,
+    recovery,
+    retrieval,
+    runtimes,
+)
 from benchmarks.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -21,6 +31,7 @@ def main() -> int:
         events.tables,
         log.tables,
         durability.tables,
+        recovery.tables,
         models.tables,
         runtimes.tables,
         cold.tables,

@@ -38,6 +38,8 @@ async def end_dead_lease(log: RunLog, run: Run, last: int, *, lease: float = LEA
             logger.info("Run %s: its producer is gone.", run.id)
             return True
         await log.doubt(run)
+        # Its time to answer begins now, not with the next look.
+        log.watch.measure_age(run.id, (run.epoch, run.renewals, True, last))
     except SequenceConflictError:
         pass  # it lives, or another process was faster
     except RunLogError:

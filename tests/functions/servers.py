@@ -201,6 +201,8 @@ class Troubles:
         finally:
             for server in self.servers:
                 server.limit_files(resource.RLIM_INFINITY)
+        # A lease that had to be let go meanwhile could not be.
+        self.orphans |= set(await _list_held(self.log))
 
     async def _lock(self, seconds: float) -> None:
         assert self.locked is not None
