@@ -10,9 +10,6 @@ import { useEffect, useInsertionEffect, useState, useSyncExternalStore } from "r
 
 import { createAnswer, emptyAnswer } from "./answer.js";
 
-export * from "./events.js";
-export * from "./types.js";
-
 /** @typedef {ReturnType<typeof createAnswer>} Store */
 
 /** @type {Map<string, Store>} */

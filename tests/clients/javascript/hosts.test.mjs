@@ -178,4 +178,5 @@ test("a server that renders keeps nothing of a rendering", async () => {
 test("the hook is a client component", () => {
   const source = readFileSync(new URL("../../../clients/javascript/src/react.js", import.meta.url), "utf8");
   assert.match(source, /^"use client";\n/);
+  assert.doesNotMatch(source, /export \*/, "Next.js refuses it in a client component");
 });
