@@ -157,7 +157,7 @@ export function createAnswer() {
     const question = Object.fromEntries(QUESTION.map((key) => [key, settings[key]]));
     const name = JSON.stringify([query, question]);
     if (run && !run.done && run.name === name) return;
-    void stop();
+    if (run) void stop(run);
     begin({ ...EMPTY, query }, name, { ...more, ...question }, (live) => stream(query, live));
   }
 
@@ -173,11 +173,11 @@ export function createAnswer() {
     begin({ error: null, retrying: null }, name, last.more, (live) => (found ? join(found, live) : stream(latest.query, live)));
   }
 
-  async function stop() {
-    const mine = run;
+  /** What is read, or what was read last: its reading may have ended before its run. */
+  async function stop(mine = run ?? last) {
     if (!mine) return false;
     mine.done = true;
-    change({ isStopping: true });
+    if (mine === run) change({ isStopping: true });
     return mine.stream.stop();
   }
 
@@ -192,7 +192,7 @@ export function createAnswer() {
 
   return {
     start,
-    stop,
+    stop: () => stop(),
     resume,
     setOptions,
     getSnapshot: () => shown,

@@ -90,6 +90,27 @@ test("stop shows that it is being told, until it is", async () => {
   );
 });
 
+test("what could not be stopped can be told to stop again", async () => {
+  const accept = (response) => response.writeHead(202).end();
+  await serve(
+    [stoppable],
+    async ({ endpoint, stops }) => {
+      const view = stage({ endpoint });
+      await view.mount();
+      assert.equal(await view.shown.stop(), false);
+      await act(() => view.shown.start("Why?"));
+      await view.until((now) => now.answer === "a");
+      await act(() => view.shown.stop());
+      const { error, isStopping } = await view.until((now) => now.error);
+      assert.deepEqual([error.code, isStopping, stops.length], ["not_stopped", false, 1]);
+      assert.equal(await view.shown.stop(), true);
+      assert.equal(stops.length, 2);
+      await view.unmount();
+    },
+    [reply(403, { error: "No.", code: "forbidden" }), accept],
+  );
+});
+
 test("start from onComplete and from onError is heard", async () => {
   const refused = reply(422, { error: "No.", code: "validation_error" });
   await serve([streamed(whole), refused, streamed(whole)], async ({ endpoint, seen }) => {
