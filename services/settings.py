@@ -37,7 +37,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high")
 # How long a prompt cache keeps what every question repeats; "" is no cache.
 CHAT_CACHES = {"off": "", "on": "5m", "5m": "5m", "1h": "1h"}
 CITATIONS = ("text", "native")
-EMBEDDING_PROVIDERS = ("local", "bedrock", "openai")
+EMBEDDING_PROVIDERS = ("local", "multilingual", "bedrock", "openai")
 INDEX_SCHEMES = ("s3://", "s3vectors://")
 LOG_SCHEMES = ("memory://", "sqlite://", "dynamodb://")
 ON_ABANDONED = ("finish", "pause", "stop")
@@ -60,6 +60,7 @@ class Settings:
     chat_models: tuple[str, ...] = ()
     chat_gguf: Path | None = None
     chat_tokens: int = 1024
+    chat_pace: float = 0.0
     chat_temperature: float | None = None
     chat_timeout: float = 60.0
     chat_instructions: Path | None = None
@@ -159,6 +160,7 @@ def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]
     return {
         "chat_models": read_list(environ, "RIVERRUN_CHAT_MODEL"),
         "chat_gguf": Path(gguf) if gguf else None,
+        "chat_pace": read_seconds(environ, "RIVERRUN_CHAT_PACE", default.chat_pace),
         "chat_tokens": read_integer(environ, "RIVERRUN_CHAT_TOKENS", default.chat_tokens, low=1),
         "chat_temperature": read_number(environ, "RIVERRUN_CHAT_TEMPERATURE", high=2.0),
         "chat_timeout": read_seconds(environ, "RIVERRUN_CHAT_TIMEOUT", default.chat_timeout),

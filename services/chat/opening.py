@@ -21,10 +21,10 @@ BEDROCK_MODEL = "global.amazon.nova-2-lite-v1:0"
 OPENAI_MODEL = "gpt-5.6-luna"
 
 
-def _open_extractive(_settings: Settings) -> ChatProvider:
+def _open_extractive(settings: Settings) -> ChatProvider:
     from .providers.extractive import ExtractiveProvider
 
-    return ExtractiveProvider()
+    return ExtractiveProvider(settings.chat_pace)
 
 
 def _open_scripted(settings: Settings) -> ChatProvider:

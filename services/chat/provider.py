@@ -138,6 +138,7 @@ class Prompt:
     so_far: str = ""
     until: float | None = None
     spent: Usage = ZERO_USAGE
+    is_watched: bool = False
     unbilled_calls: tuple[UnbilledCall, ...] = ()
     max_output_tokens: int | None = None
 

@@ -298,7 +298,7 @@ def test_the_emulator_serves_what_aws_would(tmp_path: Path) -> None:
     assert {(r.path, r.function, r.streaming) for r in emulated.rest_routes} == {
         ("/api/chat", "chat", True),
         ("/api/chat/runs/{proxy+}", "runs", True),
-        ("/api/sources/{proxy+}", "runs", True),
+        ("/api/sources/{proxy+}", "chat", True),
         ("/api/health", "health", True),
         ("/api/agui", "dialects", True),
         ("/api/agui/{proxy+}", "dialects", True),

@@ -39,6 +39,9 @@ DANGLING = 0.1
 NUMBER = 0.06
 """What a unit gains that has a number or a date where one is asked for."""
 
+LONGEST_PACED = 20.0
+"""Seconds that an answer is spread over at most."""
+
 _LEANING = re.compile(
     r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
     r"|moreover|therefore|also|then|but|and|so|or)\b",
@@ -54,7 +57,13 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveProvider:
-    """Answers from the passages alone; many streams share nothing."""
+    """Answers from the passages alone; many streams share nothing.
+
+    `pace` is how many words a second a reader who watches gets: an answer is ready at once, and
+    would be over before it was seen to stream. 0 sends them as they are ready.
+    """
+
+    pace: float = 0.0
 
     @property
     def model(self) -> str:
@@ -80,12 +89,22 @@ class ExtractiveProvider:
             so_far = ""
             yield Restart("The documents have changed.")
         rest = list(split_into_pieces(answer[len(so_far) :]))
+        pause = self._compute_pause(prompt, len(rest))
         for piece in rest:
             # Other streams run between two pieces of this one.
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(pause) if pause else await anyio.lowlevel.checkpoint()
             yield Text(piece)
         yield Usage(input_tokens=_count_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
+
+    def _compute_pause(self, prompt: Prompt, pieces: int) -> float:
+        """Compute the seconds between two pieces: the whole answer is there in good time."""
+        if not self.pace or not prompt.is_watched or not pieces:
+            return 0.0
+        longest = LONGEST_PACED
+        if prompt.until is not None:
+            longest = min(longest, (prompt.until - anyio.current_time()) / 2)
+        return max(0.0, min(1 / self.pace, longest / pieces))
 
 
 def write_answer(prompt: Prompt) -> tuple[str, str]:

@@ -111,6 +111,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         until=_answer_deadline(question),
         spent=collector.spent,
         unbilled_calls=_list_unbilled_calls(question),
+        is_watched=bool(question.streaming),
     )
     async with aclosing(answer(app.chat, prompt, report=report)) as pieces:
         async for piece in pieces:

@@ -322,3 +322,19 @@ async def test_an_answer_that_has_become_another_is_told_from_its_beginning() ->
     first, *rest = await collect(ExtractiveProvider(), replace(TOKYO, so_far="Something else."))
     assert first == Restart("The documents have changed.")
     assert text_of(rest) == text_of(await collect(ExtractiveProvider(), TOKYO))
+
+
+@pytest.mark.anyio
+async def test_words_come_at_a_readers_pace_only_where_they_are_watched() -> None:
+    """Never longer than the answer has time; at once in JSON and by default."""
+    provider = ExtractiveProvider(pace=25.0)
+    watched = replace(TOKYO, is_watched=True)
+    now = anyio.current_time()
+    assert provider._compute_pause(TOKYO, 50) == 0.0
+    assert ExtractiveProvider()._compute_pause(watched, 50) == 0.0
+    assert provider._compute_pause(watched, 50) == 1 / 25
+    assert provider._compute_pause(watched, 50_000) * 50_000 <= 20.1
+    assert provider._compute_pause(replace(watched, until=now + 1), 50) <= 0.01
+    assert provider._compute_pause(replace(watched, until=now - 1), 50) == 0.0
+    fast = ExtractiveProvider(pace=10_000.0)
+    assert text_of(await collect(fast, watched)) == await say(TOKYO)
