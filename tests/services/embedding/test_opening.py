@@ -15,5 +15,5 @@ def test_the_default_is_the_embedded_model() -> None:
 
 def test_an_unknown_provider_is_an_error_that_lists_the_known_ones() -> None:
     """The person who set it learns what to write instead."""
-    with pytest.raises(SetupError, match="Use one of: bedrock, local, openai"):
+    with pytest.raises(SetupError, match="Use one of: bedrock, local, multilingual, openai"):
         open_embedder(Settings(embedding="llama"))
