@@ -17,7 +17,7 @@ from ..errors import RiverrunError
 from ..runs import Entry, Run, UnknownRunError
 from .app import App, default_app
 from .encoders import find_dialect
-from .handlers import handle_request, handle_resume, handle_streaming_request, make_reading
+from .handlers import handle_request, handle_resume, handle_streaming_request, make_run_info
 from .http.body import RequestError
 from .http.requests import Cursor
 from .http.responses import JSONAnswer, error_response, terminal_response
@@ -58,14 +58,14 @@ async def handle_response(
     try:
         run = await app.log.find(run_id, owner)
         last = await app.log.read_last(run.id)
-        reading = make_reading(run, {})
+        run_info = make_run_info(run, {})
         if last is None or not last.terminal:
             assert spoken.describe_progress is not None, f"{dialect} has no object for a run"
-            return JSONAnswer(spoken.describe_progress(reading), headers={"X-Run-Id": run.id})
+            return JSONAnswer(spoken.describe_progress(run_info), headers={"X-Run-Id": run.id})
         if last.kind == "error" and spoken.describe_progress is not None:
             failure = from_json(last.payload)
-            return JSONAnswer(spoken.describe_progress(reading, failure))
-        return terminal_response(last, reading, dialect)
+            return JSONAnswer(spoken.describe_progress(run_info, failure))
+        return terminal_response(last, run_info, dialect)
     except RiverrunError as error:
         return error_response(error, dialect=dialect)
 

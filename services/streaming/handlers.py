@@ -24,7 +24,7 @@ from ..runs import Entry, Run
 from .answering.producer import Producer
 from .app import App, default_app
 from .deadlines import LEASE_RELEASE_SECONDS
-from .encoders import Reading, find_dialect
+from .encoders import RunInfo, find_dialect
 from .http.body import RequestError
 from .http.requests import Cursor, make_fingerprint, parse_question
 from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
@@ -94,7 +94,7 @@ async def handle_request(
                 if entry.seq == 0:
                     with anyio.move_on_after(LEASE_RELEASE_SECONDS):
                         await app.live.wait_finished(run.id)
-                return terminal_response(entry, make_reading(run, {}), dialect)
+                return terminal_response(entry, make_run_info(run, {}), dialect)
     raise AssertionError("a run always ends with a terminal entry")
 
 
@@ -238,17 +238,17 @@ def _stream(
     return stream_response(
         entries,
         dialect,
-        make_reading(run, options or {}),
+        make_run_info(run, options or {}),
         after=after,
         afterwards=partial(app.live.wait_finished, run.id),
     )
 
 
-def make_reading(run: Run, options: Mapping[str, Any]) -> Reading:
+def make_run_info(run: Run, options: Mapping[str, Any]) -> RunInfo:
     """Return what an encoder may know of a run besides its entries."""
     names = read_names(run.question)
     model = names.pop("model", "")
-    return Reading(run_id=run.id, created=run.created, model=model, names=names, options=options)
+    return RunInfo(run_id=run.id, created=run.created, model=model, names=names, options=options)
 
 
 def _add_to_state(state: dict[str, Any], answer: list[str], entry: Entry) -> None:

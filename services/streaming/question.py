@@ -71,7 +71,7 @@ class Question:
     that goes on with it says only what comes after it. `earlier` is all that is known of them.
     `history` is the conversation as the client tells it, (question, answer) pairs, oldest first;
     `names` are the ids and the model by which the client knows the run, `options` what this reader
-    wants of its dialect (`encoders.Reading`).
+    wants of its dialect (`encoders.RunInfo`).
     """
 
     query: str

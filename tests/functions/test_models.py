@@ -277,7 +277,7 @@ def test_documents_are_fenced_and_instructions_are_apart(house: tuple[Service, S
     service.fake.play_by(service.kind.answering)
     server.stream(QUESTION)
     body = service.fake.calls[0].body
-    last = service.kind.asked(service.fake.calls[0])
+    last = service.kind.question_of(service.fake.calls[0])
     key = last.split("The key is ")[1].split(".")[0]
     assert f"<passage {key} 1>" in last
     assert last.index("Mona Lisa") < last.index(f"</passage {key}>")

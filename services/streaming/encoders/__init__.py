@@ -1,7 +1,7 @@
 """Dialects: the entries of a run as the bytes that one family of clients understands.
 
 A dialect is one module with a content type, an encoder and what it says in silence. Encoders are
-deterministic: from the same reading and the same entries come the same bytes, for any reader and
+deterministic: from the same info and the same entries come the same bytes, for any reader and
 whenever. One that has state builds it from the entries alone, so a reader who resumes is given the
 run from its beginning and is sent what follows the cursor. docs/adding-a-dialect.md shows how.
 """
@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any
 
 from ...runs import Entry
-from .reading import Reading
+from .run_info import RunInfo
 
-__all__ = ["MODULES", "NEGOTIABLE", "Dialect", "Encoder", "Reading", "find_dialect", "frames"]
+__all__ = ["MODULES", "NEGOTIABLE", "Dialect", "Encoder", "RunInfo", "find_dialect", "frames"]
 
 Encoder = Callable[[Entry], bytes]
 """The frames of the next entry of a run; none where the dialect does not say such a thing."""
@@ -39,22 +39,22 @@ NEGOTIABLE = ("native", "ndjson")
 class Dialect:
     """How one family of clients is spoken to.
 
-    `encoder` takes a reading and gives the function that frames the entries of its run. `silence`
+    `encoder` takes a `RunInfo` and gives the function that frames the entries of its run. `silence`
     is sent when nothing was said for a while; it is no event to any client of the dialect.
-    `has_state`: its frames depend on the entries before, so a reading begins with the first.
+    `has_state`: its frames depend on the entries before, so a reader is given the first one too.
     `describe_refusal` gives the JSON body (or the text) of an error before the first byte, and
     `describe_answer` the one of an answer that is not streamed; None: as the contract has them.
-    `describe_progress` gives the object of a run without an answer, from its reading and its error.
+    `describe_progress` gives the object of a run that has no answer (yet).
     `parse_request` gives the fields of a question from a body, where its own URL has one.
     """
 
     content_type: str
-    encoder: Callable[[Reading], Encoder]
+    encoder: Callable[[RunInfo], Encoder]
     silence: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     has_state: bool = True
     describe_refusal: Callable[[Mapping[str, Any]], Mapping[str, Any] | str] | None = None
-    describe_answer: Callable[[Reading, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    describe_answer: Callable[[RunInfo, Mapping[str, Any]], Mapping[str, Any]] | None = None
     describe_progress: Callable[..., Mapping[str, Any]] | None = None
     parse_request: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
@@ -79,7 +79,7 @@ def find_dialect(name: str) -> Dialect:
 async def frames(
     entries: AsyncGenerator[Entry | None, None],
     dialect: Dialect,
-    reading: Reading,
+    run_info: RunInfo,
     *,
     after: int = 0,
 ) -> AsyncGenerator[bytes, None]:
@@ -88,7 +88,7 @@ async def frames(
     `entries` begin with the first entry of the run where the dialect has state; those up to `after`
     are given to the encoder and not sent.
     """
-    encode = dialect.encoder(reading)
+    encode = dialect.encoder(run_info)
     async with aclosing(entries):
         async for entry in entries:
             if entry is None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ...runs import Entry
 from . import sse
-from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
+from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
 from .frames import frame, read_payload, read_token
-from .reading import Reading
+from .run_info import RunInfo
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
@@ -36,10 +36,10 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
         for message in read_messages(document, "messages")
         if message.get("role") != "tool"
     ]
-    asked = read_asked(messages, "messages")
+    conversation = read_conversation(messages, "messages")
     return {
-        "query": asked.query,
-        "history": asked.history,
+        "query": conversation.query,
+        "history": conversation.history,
         "streaming": True,
         "names": names,
         "options": {},
@@ -52,18 +52,18 @@ def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "RUN_ERROR", "message": message, "code": failure["code"]}
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run, from its first."""
-    return _RunEncoder(reading).encode
+    return _RunEncoder(run_info).encode
 
 
 class _RunEncoder:
     """The events of one run: the steps and the message that are open."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._thread = reading.names.get("threadId") or reading.run_id
-        self._run = reading.names.get("runId") or reading.run_id
+    def __init__(self, run_info: RunInfo) -> None:
+        self._run_info = run_info
+        self._thread = run_info.names.get("threadId") or run_info.run_id
+        self._run = run_info.names.get("runId") or run_info.run_id
         self._begun = False
         self._steps: dict[int, str] = {}
         self._message = 1
@@ -92,19 +92,19 @@ class _RunEncoder:
             return events
         before, _, last = events.removesuffix(b"\n\n").rpartition(b"\n\n")
         lead = before + b"\n\n" if before else b""
-        identified = b"id: %b-%d\n%b\n\n" % (self._reading.run_id.encode(), entry.seq, last)
+        identified = b"id: %b-%d\n%b\n\n" % (self._run_info.run_id.encode(), entry.seq, last)
         return lead + identified
 
     def _begin(self) -> bytes:
         started = {"type": "RUN_STARTED", "threadId": self._thread, "runId": self._run}
-        state = {"riverrunId": self._reading.run_id, "sources": [], "steps": {}}
+        state = {"riverrunId": self._run_info.run_id, "sources": [], "steps": {}}
         return frame({**started, "protocolVersion": "1.0"}) + frame(
             {"type": "STATE_SNAPSHOT", "snapshot": state}
         )
 
     @property
     def _message_id(self) -> str:
-        return f"{self._reading.run_id}-message-{self._message}"
+        return f"{self._run_info.run_id}-message-{self._message}"
 
     def _open(self) -> bytes:
         if self._is_open:

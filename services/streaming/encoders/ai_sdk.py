@@ -13,9 +13,9 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import sse
-from .conversation import ChatMessage, read_asked, read_messages, refuse
+from .conversation import ChatMessage, read_conversation, read_messages, refuse
 from .frames import frame, is_web_address, read_payload, read_token
-from .reading import Reading
+from .run_info import RunInfo
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
@@ -43,13 +43,13 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
         raise refuse("id", "must be a string of 1 to 128 characters")
     items = read_messages(document, "messages")
     messages = [_read_message(item, is_last=item is items[-1]) for item in items]
-    asked = read_asked(messages, "messages")
+    conversation = read_conversation(messages, "messages")
     # An answer that is asked for again replaces the message of that id.
     replaced = document.get("messageId") if document.get("trigger") == "regenerate-message" else ""
     names = {"messageId": replaced} if isinstance(replaced, str) and replaced else {}
     return {
-        "query": asked.query,
-        "history": asked.history,
+        "query": conversation.query,
+        "history": conversation.history,
         "streaming": True,
         "names": names,
         "options": {},
@@ -69,16 +69,16 @@ def _read_message(item: Mapping[str, Any], *, is_last: bool) -> ChatMessage:
     return ChatMessage(str(item.get("role")), "\n".join(map(str, texts)))
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run, from its first."""
-    return _MessageEncoder(reading).encode
+    return _MessageEncoder(run_info).encode
 
 
 class _MessageEncoder:
     """The parts of one message. Its state is which text part is open."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self, run_info: RunInfo) -> None:
+        self._run_info = run_info
         self._begun = False
         self._part = 1
         self._is_open = False
@@ -102,8 +102,8 @@ class _MessageEncoder:
         return begin + (handle(read_payload(entry)) if handle is not None else b"")
 
     def _start(self) -> dict[str, Any]:
-        metadata = {"runId": self._reading.run_id}
-        message = self._reading.names.get("messageId") or self._reading.run_id
+        metadata = {"runId": self._run_info.run_id}
+        message = self._run_info.names.get("messageId") or self._run_info.run_id
         return {"type": "start", "messageId": message, "messageMetadata": metadata}
 
     def _open(self) -> bytes:

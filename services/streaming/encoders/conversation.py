@@ -26,7 +26,7 @@ class ChatMessage(NamedTuple):
     text: str
 
 
-class Asked(NamedTuple):
+class Conversation(NamedTuple):
     """What a client asks: the question, and the (question, answer) turns before it."""
 
     query: str
@@ -69,7 +69,7 @@ def read_parts(content: Any, field: str) -> str:
     return "\n".join(texts)
 
 
-def read_asked(messages: Iterable[ChatMessage], field: str) -> Asked:
+def read_conversation(messages: Iterable[ChatMessage], field: str) -> Conversation:
     """Return the last message as the question, what is before it as turns, the oldest first.
 
     Raises `InvalidQuestionError` when the last one is not the user's.
@@ -88,4 +88,4 @@ def read_asked(messages: Iterable[ChatMessage], field: str) -> Asked:
         elif question:
             turns.append((question, message.text[:ANSWER_LIMIT]))
             question = ""
-    return Asked(said[-1].text, tuple(turns[-TURNS_LIMIT:]))
+    return Conversation(said[-1].text, tuple(turns[-TURNS_LIMIT:]))

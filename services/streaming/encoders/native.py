@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ...runs import Entry
 from . import sse
 from .lines import one_line
-from .reading import Reading
+from .run_info import RunInfo
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
@@ -18,11 +18,11 @@ HAS_STATE = False
 RETRY_MS = 3000
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run. Ids are ``<run>-<seq>``."""
     # Checked once here, so that the frames can be put together as bytes: a payload is JSON,
     # which has no raw line ends, and a sequence number is digits.
-    head = sse.encode("", id=reading.run_id).split(b"\n", 1)[0]
+    head = sse.encode("", id=run_info.run_id).split(b"\n", 1)[0]
 
     def encode(entry: Entry) -> bytes:
         data = one_line(entry.payload)

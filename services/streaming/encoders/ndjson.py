@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 from ...runs import Entry
 from .lines import one_line
-from .reading import Reading
+from .run_info import RunInfo
 
 CONTENT_TYPE = "application/x-ndjson"
 SILENCE = b'{"type":"ping"}\n'
 HAS_STATE = False
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run."""
-    head = b'{"id":"%b-' % reading.run_id.encode("ascii")
+    head = b'{"id":"%b-' % run_info.run_id.encode("ascii")
 
     def encode(entry: Entry) -> bytes:
         data = one_line(entry.payload)

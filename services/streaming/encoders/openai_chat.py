@@ -13,9 +13,9 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import sse
-from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
+from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
 from .frames import frame, read_payload, read_token
-from .reading import Reading
+from .run_info import RunInfo
 
 CONTENT_TYPE = sse.CONTENT_TYPE
 SILENCE = sse.PING
@@ -47,12 +47,12 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
         ChatMessage(str(message.get("role")), read_parts(message.get("content"), "messages"))
         for message in read_messages(document, "messages")
     ]
-    asked = read_asked(messages, "messages")
+    conversation = read_conversation(messages, "messages")
     wanted = document.get("stream_options")
     include_usage = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
     return {
-        "query": asked.query,
-        "history": asked.history,
+        "query": conversation.query,
+        "history": conversation.history,
         "streaming": document.get("stream") is True,
         "names": {"model": read_model_name(document)},
         "options": {"include_usage": include_usage},
@@ -78,23 +78,23 @@ def refuse_foreign(document: Mapping[str, Any]) -> None:
             raise refuse("response_format", "must be text: answers are prose with citations")
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run, from its first. `include_usage` asks for the usage chunk."""
-    encode = _ChatEncoder(reading)
+    encode = _ChatEncoder(run_info)
     return encode.encode
 
 
 class _ChatEncoder:
     """The chunks of one run. Its state is whether it has begun, and the usage so far."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, run_info: RunInfo) -> None:
         self._base = {
-            "id": completion_id(reading.run_id),
+            "id": completion_id(run_info.run_id),
             "object": "chat.completion.chunk",
-            "created": int(reading.created),
-            "model": reading.model,
+            "created": int(run_info.created),
+            "model": run_info.model,
         }
-        self._include_usage = bool(reading.options.get("include_usage"))
+        self._include_usage = bool(run_info.options.get("include_usage"))
         self._begun = False
         self._has_text = False
         self._usage: dict[str, Any] | None = None
@@ -169,16 +169,16 @@ def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": describe_error(failure)}
 
 
-def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
+def describe_answer(run_info: RunInfo, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `chat.completion` object of an answer that is not streamed."""
     message = {"role": "assistant", "content": result["answer"], "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None}
     finish = FINISH_REASONS.get(result["finishReason"], "stop")
     return {
-        "id": completion_id(reading.run_id),
+        "id": completion_id(run_info.run_id),
         "object": "chat.completion",
-        "created": int(reading.created),
-        "model": reading.model,
+        "created": int(run_info.created),
+        "model": run_info.model,
         "choices": [{**choice, "finish_reason": finish}],
         "usage": describe_usage(result.get("usage")) or describe_usage({}),
         "sources": [describe_source(source) for source in result.get("sources", ())],

@@ -15,10 +15,9 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import openai_chat, sse
-from .conversation import ChatMessage, read_asked, read_messages, read_parts, refuse
+from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
 from .frames import frame, read_payload, read_token, read_token_text
 from .lines import one_line
-from .reading import Reading
 from .response_objects import (
     describe_answer,
     describe_failure,
@@ -26,6 +25,7 @@ from .response_objects import (
     describe_response,
     make_part,
 )
+from .run_info import RunInfo
 
 __all__ = [
     "CONTENT_TYPE",
@@ -62,10 +62,10 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
             ChatMessage(str(item.get("role")), read_parts(item.get("content"), "input"))
             for item in items
         ]
-    asked = read_asked(messages, "input")
+    conversation = read_conversation(messages, "input")
     return {
-        "query": asked.query,
-        "history": asked.history,
+        "query": conversation.query,
+        "history": conversation.history,
         "streaming": document.get("stream") is True,
         "names": {"model": openai_chat.read_model_name(document)},
         "options": {},
@@ -83,9 +83,9 @@ def read_previous(value: Any) -> str:
     return found[1]
 
 
-def encoder(reading: Reading) -> Callable[[Entry], bytes]:
+def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:
     """Frame the entries of one run, from its first; `starting_after` is the last number known."""
-    return _ResponsesEncoder(reading).encode
+    return _ResponsesEncoder(run_info).encode
 
 
 def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +96,9 @@ def describe_refusal(failure: Mapping[str, Any]) -> dict[str, Any]:
 class _ResponsesEncoder:
     """The events of one run: how many there were, and the message that is being written."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._after = int(reading.options.get("starting_after", -1))
+    def __init__(self, run_info: RunInfo) -> None:
+        self._run_info = run_info
+        self._after = int(run_info.options.get("starting_after", -1))
         self._number = 0
         self._message = 0  # a reset begins another; only the last is in the final output
         self._text: list[str] = []
@@ -128,14 +128,14 @@ class _ResponsesEncoder:
         return frame({"type": kind, "sequence_number": number, **known}, event=kind)
 
     def _begin(self) -> bytes:
-        response = describe_response(self._reading, "in_progress")
+        response = describe_response(self._run_info, "in_progress")
         return self._emit("response.created", response=response) + self._emit(
             "response.in_progress", response=response
         )
 
     @property
     def _item_id(self) -> str:
-        return f"msg_{self._reading.run_id}_{self._message}"
+        return f"msg_{self._run_info.run_id}_{self._message}"
 
     def _place(self) -> dict[str, Any]:
         return {"item_id": self._item_id, "output_index": self._message, "content_index": 0}
@@ -198,7 +198,7 @@ class _ResponsesEncoder:
         )
 
     def _progress(self, status: Mapping[str, Any]) -> bytes:
-        response = describe_response(self._reading, "in_progress")
+        response = describe_response(self._run_info, "in_progress")
         return self._emit("response.in_progress", response=response, status=status)
 
     def _on_status(self, document: dict[str, Any]) -> bytes:
@@ -226,7 +226,7 @@ class _ResponsesEncoder:
             written = self._open() + self._delta(one_line(to_json(answer)), answer)
         text = "".join(self._text)
         sources = result.get("sources") or self._sources
-        response = describe_answer(self._reading, {**result, "answer": text, "sources": sources})
+        response = describe_answer(self._run_info, {**result, "answer": text, "sources": sources})
         (item,) = response["output"]
         item["id"] = self._item_id
         closed = self._close(item["status"], item["content"][0]["annotations"])
@@ -238,5 +238,5 @@ class _ResponsesEncoder:
         output = [self._item("incomplete", [part])] if self._is_open else []
         closed = self._close("incomplete", [])
         error = describe_failure(document)
-        response = describe_response(self._reading, "failed", output=output, error=error)
+        response = describe_response(self._run_info, "failed", output=output, error=error)
         return closed + self._emit("response.failed", response=response)

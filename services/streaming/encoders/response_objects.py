@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .frames import is_web_address
-from .reading import Reading
+from .run_info import RunInfo
 
 _CITATION = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
 _INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "budget": "max_output_tokens"}
@@ -16,20 +16,20 @@ def response_id(run_id: str) -> str:
     return f"resp_{run_id}"
 
 
-def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, Any]:
+def describe_response(run_info: RunInfo, status: str, **known: Any) -> dict[str, Any]:
     """Return the response object, with every field that OpenAI's clients may look for."""
     return {
-        "id": response_id(reading.run_id),
+        "id": response_id(run_info.run_id),
         "object": "response",
-        "created_at": int(reading.created),
+        "created_at": int(run_info.created),
         "status": status,
         "background": False,
         "error": None,
         "incomplete_details": None,
         "instructions": None,
         "max_output_tokens": None,
-        "metadata": dict(reading.names),
-        "model": reading.model,
+        "metadata": dict(run_info.names),
+        "model": run_info.model,
         "output": [],
         "parallel_tool_calls": True,
         "previous_response_id": None,
@@ -47,13 +47,13 @@ def describe_response(reading: Reading, status: str, **known: Any) -> dict[str, 
     }
 
 
-def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, Any]:
+def describe_answer(run_info: RunInfo, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the response object of an answer that is not streamed, or is over."""
     answer, reason = result["answer"], result["finishReason"]
     is_whole = reason not in ("length", "budget", "cancelled")
     annotations = annotate(answer, result.get("sources") or [])
     item = {
-        "id": f"msg_{reading.run_id}_0",
+        "id": f"msg_{run_info.run_id}_0",
         "type": "message",
         "status": "completed" if is_whole else "incomplete",
         "role": "assistant",
@@ -61,10 +61,10 @@ def describe_answer(reading: Reading, result: Mapping[str, Any]) -> dict[str, An
     }
     known: dict[str, Any] = {"output": [item], "usage": describe_usage(result.get("usage"))}
     if is_whole:
-        return describe_response(reading, "completed", **known)
+        return describe_response(run_info, "completed", **known)
     known["incomplete_details"] = {"reason": _INCOMPLETE.get(reason, reason)}
     return describe_response(
-        reading, "cancelled" if reason == "cancelled" else "incomplete", **known
+        run_info, "cancelled" if reason == "cancelled" else "incomplete", **known
     )
 
 
@@ -72,11 +72,13 @@ def make_part(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
 
 
-def describe_progress(reading: Reading, failure: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def describe_progress(
+    run_info: RunInfo, failure: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the response object of a run that is being answered, or whose `failure` ended it."""
     if failure is None:
-        return describe_response(reading, "in_progress")
-    return describe_response(reading, "failed", error=describe_failure(failure))
+        return describe_response(run_info, "in_progress")
+    return describe_response(run_info, "failed", error=describe_failure(failure))
 
 
 def annotate(text: str, sources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"[0-9a-f.:]{2,45}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
-async def identify(request: Request, settings: Settings | None = None) -> Principal:
+async def identify_caller(request: Request, settings: Settings | None = None) -> Principal:
     """Tell who asks. Raises `AccessError` without a good credential, where one is asked for.
 
     `settings` are this process's own unless others are given.
@@ -25,7 +25,7 @@ async def identify(request: Request, settings: Settings | None = None) -> Princi
 
 async def read_owner(request: Request, settings: Settings | None = None) -> str | None:
     """Tell whose runs may be read and started: None where no credential is asked for."""
-    return (await identify(request, settings)).owner
+    return (await identify_caller(request, settings)).owner
 
 
 async def read_run_owner(

@@ -22,7 +22,7 @@ from ..encoders import NEGOTIABLE, find_dialect
 from ..question import Question, Reader
 from .accept import explicit_quality, quality
 from .body import RequestError, read_object
-from .credentials import identify, knows_session, read_address
+from .credentials import identify_caller, knows_session, read_address
 from .intent import check_intended
 
 URL_LIMIT = 8 * 1024
@@ -88,7 +88,7 @@ async def read_dialect_question(
 
 async def _read_circumstances(request: Request, settings: Settings | None) -> dict[str, Any]:
     """Read what a request says of a question beside its body: who asks, and for how long."""
-    principal = await identify(request, settings)
+    principal = await identify_caller(request, settings)
     settings = settings or default_app().settings
     return {
         "owner": principal.owner,

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ...errors import RiverrunError
 from ...runs import Entry
 from ..deadlines import CLOSE_SECONDS
-from ..encoders import Dialect, Reading, find_dialect, frames
+from ..encoders import Dialect, RunInfo, find_dialect, frames
 from ..event_json import payload
 from ..run.log_writer import Entries
 from ..run.transcript import make_error_event
@@ -118,7 +118,7 @@ class JSONAnswer(Response):
 def stream_response(
     entries: Entries,
     dialect: str,
-    reading: Reading,
+    run_info: RunInfo,
     *,
     after: int = 0,
     afterwards: Callable[[], Awaitable[None]] | None = None,
@@ -128,21 +128,21 @@ def stream_response(
     `afterwards` is awaited where the process does not outlive the response.
     """
     spoken = find_dialect(dialect)
-    body = frames(entries, spoken, reading, after=after)
-    return StreamingAnswer(body, entries, spoken, reading.run_id, afterwards)
+    body = frames(entries, spoken, run_info, after=after)
+    return StreamingAnswer(body, entries, spoken, run_info.run_id, afterwards)
 
 
-def terminal_response(entry: Entry, reading: Reading, dialect: str = "native") -> Response:
+def terminal_response(entry: Entry, run_info: RunInfo, dialect: str = "native") -> Response:
     """Return the end of a run in JSON mode: the bare `ChatResponse`, or the error with its status.
 
     Made of the entry's own bytes, so that JSON mode says what the stream says.
     """
     spoken = find_dialect(dialect)
-    headers = {"X-Run-Id": reading.run_id}
+    headers = {"X-Run-Id": run_info.run_id}
     if entry.kind == "final":
         if spoken.describe_answer is not None:
             result = from_json(entry.payload)["result"]
-            return JSONAnswer(spoken.describe_answer(reading, result), headers=headers)
+            return JSONAnswer(spoken.describe_answer(run_info, result), headers=headers)
         return JSONAnswer(entry.payload.removeprefix(_FINAL).removesuffix(b"}"), headers=headers)
     failure = from_json(entry.payload)
     code = failure["code"]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from services.runs import Entry
-from services.streaming.encoders import Reading, find_dialect
+from services.streaming.encoders import RunInfo, find_dialect
 
 PATH = Path(__file__).parents[3] / "corpus" / "dialects.json"
 DIALECTS = ("openai_chat", "openai_responses", "ai_sdk", "ag_ui")
-READING = Reading(
+RUN_INFO = RunInfo(
     run_id="0123456789abcdef0123456789abcdef",
     created=1767225600.25,
     model="riverrun",
@@ -35,9 +35,9 @@ def entries_of(run: dict[str, Any]) -> list[Entry]:
     return entries
 
 
-def encode(dialect: str, run: dict[str, Any], reading: Reading = READING) -> list[bytes]:
+def encode(dialect: str, run: dict[str, Any], run_info: RunInfo = RUN_INFO) -> list[bytes]:
     """The frames of each entry of a run."""
-    encoder = find_dialect(dialect).encoder(reading)
+    encoder = find_dialect(dialect).encoder(run_info)
     return [encoder(entry) for entry in entries_of(run)]
 
 

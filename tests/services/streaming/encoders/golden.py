@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from services.runs import Entry
-from services.streaming.encoders import Reading
+from services.streaming.encoders import RunInfo
 
 _FRAMES: dict[str, Any] = json.loads(
     (Path(__file__).parents[3] / "corpus" / "frames.json").read_text(encoding="utf-8")
 )
 RUN: str = _FRAMES["run"]
-READING = Reading(run_id=RUN)
+RUN_INFO = RunInfo(run_id=RUN)
 SILENCE: dict[str, str] = _FRAMES["silence"]
 CASES: list[dict[str, Any]] = _FRAMES["cases"]
 NAMES = [case["name"] for case in CASES]

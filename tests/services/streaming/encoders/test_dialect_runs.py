@@ -19,7 +19,7 @@ from tests.event_stream import EventStreamParser
 from tests.services.streaming.encoders.dialect_runs import (
     DIALECTS,
     NAMES,
-    READING,
+    RUN_INFO,
     RUNS,
     encode,
     entries_of,
@@ -93,7 +93,7 @@ async def test_a_reader_who_resumes_anywhere_reads_the_same_bytes(
     spoken = find_dialect(dialect)
     whole = encode(dialect, run)
     for after in range(len(whole) + 1):
-        async with aclosing(frames(live(run), spoken, READING, after=after)) as chunks:
+        async with aclosing(frames(live(run), spoken, RUN_INFO, after=after)) as chunks:
             said = [chunk async for chunk in chunks if chunk != spoken.silence]
         numbers = [entry.seq for entry in entries_of(run)]
         wanted = [
@@ -109,8 +109,8 @@ def test_responses_resume_after_any_number(run: dict[str, Any]) -> None:
     numbers = [json.loads(frame.split(b"data: ", 1)[1])["sequence_number"] for frame in whole]
     assert numbers == list(range(len(whole)))
     for last in numbers:
-        reading = replace(READING, options={"starting_after": last})
-        rest = b"".join(encode("openai_responses", run, reading)).split(b"\n\n")[:-1]
+        run_info = replace(RUN_INFO, options={"starting_after": last})
+        rest = b"".join(encode("openai_responses", run, run_info)).split(b"\n\n")[:-1]
         assert rest == whole[last + 1 :]
 
 

@@ -11,13 +11,13 @@ from services.runs import Entry
 from services.streaming.encoders import ndjson
 from services.streaming.event_json import clean, payload
 from services.streaming.events import Token
-from tests.services.streaming.encoders.golden import CASES, NAMES, READING, RUN, SILENCE, entry_of
+from tests.services.streaming.encoders.golden import CASES, NAMES, RUN, RUN_INFO, SILENCE, entry_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_a_line_has_the_bytes_of_the_corpus(case: dict[str, Any]) -> None:
     """It is the event's own object with its id in front."""
-    line = ndjson.encoder(READING)(entry_of(case))
+    line = ndjson.encoder(RUN_INFO)(entry_of(case))
     assert line == case["ndjson"].encode()
     assert json.loads(line) == {"id": f"{RUN}-{case['seq']}", **case["event"]}
 
@@ -30,14 +30,14 @@ def test_silence_is_an_object_too() -> None:
 
 def test_what_could_not_be_kept_has_no_id() -> None:
     """There is no place to resume from."""
-    line = ndjson.encoder(READING)(Entry(0, "error", b'{"type":"error"}', terminal=True))
+    line = ndjson.encoder(RUN_INFO)(Entry(0, "error", b'{"type":"error"}', terminal=True))
     assert json.loads(line) == {"type": "error"}
 
 
 @given(st.lists(st.text(alphabet=st.characters()), min_size=1, max_size=5))
 def test_any_way_to_split_lines_finds_the_same_ones(texts: list[str]) -> None:
     """Python's `splitlines` on text, on bytes, and a split at LF."""
-    encode = ndjson.encoder(READING)
+    encode = ndjson.encoder(RUN_INFO)
     stream = b"".join(
         encode(Entry(seq, "token", payload(Token(clean(text)))))
         for seq, text in enumerate(texts, 1)

@@ -9,7 +9,7 @@ from services.access import AccessError
 from services.settings import Settings
 from services.streaming.app import App, set_default_app
 from services.streaming.http.credentials import (
-    identify,
+    identify_caller,
     knows_session,
     read_address,
     read_owner,
@@ -106,7 +106,7 @@ async def test_a_link_reads_its_run_and_nothing_else() -> None:
     app = App(KEYS)
     set_default_app(app)
     try:
-        owner = (await identify(request(headers={"Authorization": "Bearer alpha"}))).owner
+        owner = (await identify_caller(request(headers={"Authorization": "Bearer alpha"}))).owner
         token, _ = await app.access.make_link("r1", owner)
         asked = request(target=f"/api/chat?token={token}")
         assert await read_run_owner(asked, "r1") == owner

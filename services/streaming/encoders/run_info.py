@@ -6,12 +6,12 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One reading of one run.
+class RunInfo:
+    """What is known of one run besides its entries.
 
     `created` is epoch seconds, `model` the name that the client asked for. `names` are the ids
     under which the client knows the run (a chat, a thread); `options` are the reader's own wishes,
-    such as where to continue. From the same reading and the same entries come the same bytes.
+    such as where to continue. From the same info and the same entries come the same bytes.
     """
 
     run_id: str
