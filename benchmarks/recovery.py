@@ -41,8 +41,8 @@ def tables() -> list[Table]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stores = {"SQLite": {"RIVERRUN_LOG": f"sqlite://{folder}/runs.sqlite"}}
         costs: list[list[object]] = []
-        if dynamodb_local.missing() is None:
-            address = stack.enter_context(dynamodb_local.running())
+        if dynamodb_local.missing_reason() is None:
+            address = stack.enter_context(dynamodb_local.run_server())
             client = client_for(address)
             stores["DynamoDB Local"] = environ_for(address, new_table(client))
             costs = asyncio.run(_measure_costs(client))
@@ -114,15 +114,15 @@ async def _watch(
         "streaming": True,
         "resume": who == "reader",
     }
-    run, last = "", 0
+    last = 0
+    other: asyncio.Task[float] | None = None
     with suppress(CutError):
         async with Response(first.port, post(question, Idempotency_Key=name)) as response:
-            run = response.run
             if who == "reader":
-                other = asyncio.create_task(_first_after_the_gap(second, run))
+                other = asyncio.create_task(_first_after_the_gap(second, response.run))
             while events := await response.events():
                 last = max(last, *(event.seq for event in events))
-    if who == "reader":
+    if other is not None:
         return who, await other
     await asyncio.sleep(0.5)
     async with Response(second.port, post(question, Idempotency_Key=name)) as response:
