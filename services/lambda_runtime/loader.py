@@ -28,6 +28,8 @@ ORIGINAL_HANDLERS = (
     "CX_ORIGINAL_HANDLER",  # Coralogix
     "INSTANA_LAMBDA_HANDLER",
     "ELASTIC_APM_LAMBDA_HANDLER",
+    "EPSAGON_HANDLER",
+    "THUNDRA_AGENT_LAMBDA_HANDLER",
 )
 """Where monitoring tools keep the function's own handler when they point `_HANDLER` at theirs."""
 
@@ -116,6 +118,11 @@ def recognise(target: Any, name: str = "handler") -> Application:
         return Application(target, "function")
     if not callable(target):
         raise LoadError("Runtime.HandlerNotFound", f"{name!r} cannot be called.")
+    if _is_wsgi(target):
+        raise LoadError(
+            "Runtime.HandlerNotFound",
+            f"{name!r} is a WSGI application. Wrap it: app = a2wsgi.WSGIMiddleware(app).",
+        )
     kind = _kind_of(target)
     if kind is None:
         raise LoadError(
@@ -126,6 +133,15 @@ def recognise(target: Any, name: str = "handler") -> Application:
     if kind == "asgi 2":
         return Application(partial(_run_asgi_2, target), "asgi")
     return Application(target, kind)
+
+
+def _is_wsgi(target: Any) -> bool:
+    """By the usual name of the second argument: two arguments would fit a function as well."""
+    try:
+        names = [*inspect.signature(target).parameters]
+    except (TypeError, ValueError):
+        return False
+    return names[1:2] == ["start_response"]
 
 
 def _kind_of(target: Any) -> Literal["asgi", "asgi 2", "function"] | None:

@@ -5,9 +5,8 @@ bytes as the whole result are sent as they are. Standard library only.
 """
 
 import json
+import os
 import re
-import secrets
-from decimal import Decimal
 from typing import Any
 
 from . import wire
@@ -24,7 +23,7 @@ def encode_result(result: object) -> tuple[bytes, str]:
     if isinstance(result, bytes):
         return result, BYTES
     # json has no number of arbitrary digits: decimals travel as marked strings.
-    mark = secrets.token_hex(8)
+    mark = os.urandom(8).hex()
     try:
         text = json.dumps(_convert(result, mark), ensure_ascii=False)
         if mark in text:
@@ -46,6 +45,8 @@ def _convert(value: Any, mark: str) -> Any:
         return [_convert(item, mark) for item in value]
     if isinstance(value, bytes):
         return value.decode()
+    from decimal import Decimal  # rare, and no part of a cold start
+
     if isinstance(value, Decimal):
         return float("nan") if value.is_nan() else f"{mark}{value}"
     return value  # a subclass of a plain type; json refuses everything else

@@ -245,7 +245,14 @@ def loop() -> Iterator[None]:
     made.close()
 
 
-@pytest.mark.parametrize("target", [None, 5, "text", object(), nothing, single, four])
+class Wsgi:
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return [b"hello"]
+
+
+@pytest.mark.parametrize(
+    "target", [None, 5, "text", object(), nothing, single, four, Wsgi(), Wsgi().__call__]
+)
 def test_what_cannot_be_called_is_not_found(target: Any) -> None:
     """With the type Lambda knows."""
     with pytest.raises(LoadError) as raised:
