@@ -247,7 +247,8 @@ def loop() -> Iterator[None]:
 
 class Wsgi:
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        return [b"hello"]
+        start_response("200 OK", [])
+        return environ
 
 
 @pytest.mark.parametrize(
