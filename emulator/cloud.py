@@ -16,6 +16,7 @@ from emulator.faults import Fault, Faults
 from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
+from emulator.hosts import for_this_machine, is_loopback
 from emulator.http_api import http_api
 from emulator.invoke_api import invoke_api
 from emulator.netlify import Netlify
@@ -72,8 +73,11 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
     cloud = Cloud(template, site, faults, functions, notes=[*template.notes, *site.notes])
     front_options = FrontOptions(faults=faults, log=log, throttled=plan.throttled)
     async with AsyncExitStack() as stack:
-        for name, handler, first in _fronts(cloud, front_options):
+        for name, front, first in _fronts(cloud, front_options):
+            handler = front
             host = plan.host if name == "netlify" else "127.0.0.1"
+            if is_loopback(host):
+                handler = for_this_machine(handler)
             if name == "netlify":
                 server = await _exactly(handler, host, plan.port)
             else:

@@ -399,7 +399,7 @@ def test_requests_that_are_not_http_are_refused(cloud: RunningCloud) -> None:
 
 def test_connections_are_kept_alive_and_pipelined(cloud: RunningCloud) -> None:
     """Two requests written at once are answered in order on one connection."""
-    two = "/main.mjs HTTP/1.1\r\nHost: x\r\n\r\nGET /about"
+    two = "/main.mjs HTTP/1.1\r\nHost: localhost\r\n\r\nGET /about"
     sock = raw(cloud.url("netlify"), two)
     with sock:
         text = read_until(sock, b"about</p>\n")
