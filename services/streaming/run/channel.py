@@ -19,6 +19,10 @@ from ..deadlines import CLEANUP_SECONDS, SECOND_CANCEL_SECONDS
 
 logger = logging.getLogger("riverrun.run")
 
+# Producers that were cancelled and have not ended. Each still holds what it held, so it takes the
+# place of a stream (`LiveRuns.admit`) for as long.
+lingering_tasks: "set[asyncio.Task[None]]" = set()
+
 T = TypeVar("T")
 
 
@@ -176,7 +180,13 @@ async def _wait_ended(task: "asyncio.Task[None]", until: float | None) -> None:
         task.cancel()
         await asyncio.wait({task}, timeout=SECOND_CANCEL_SECONDS)
     if not task.done():
-        logger.warning("A producer has not ended %.1f s after it was cancelled.", left)
+        lingering_tasks.add(task)
+        task.add_done_callback(lingering_tasks.discard)
+        logger.warning(
+            "A producer has not ended %.1f s after it was cancelled; %d linger now.",
+            left,
+            len(lingering_tasks),
+        )
     elif not task.cancelled():
         task.exception()  # read, so that asyncio does not report it a second time
 

@@ -11,7 +11,7 @@ from ...errors import RiverrunError
 from ...runs import Entry, Run
 from ..deadlines import PAUSE_NOTICE_SECONDS, SHUTDOWN_NOTICE_SECONDS
 from ..events import Partial
-from .channel import Channel
+from .channel import Channel, lingering_tasks
 from .errors import PausedError
 
 
@@ -83,7 +83,8 @@ class LiveRuns:
         """Count a reader in. Raises `BusyError` when there is no room, or the process is ending.
 
         A reader that `starts_run` finds no room either where as many runs are at work as readers
-        may be: a reader who leaves ends no run.
+        may be: a reader who leaves ends no run. A producer that was cancelled and has not ended
+        is at work.
         """
         if self.is_closing:
             raise BusyError(
@@ -92,7 +93,7 @@ class LiveRuns:
                 retry_after_ms=1000,
                 hint="Ask again in a moment.",
             )
-        at_work = len(self.tasks) if starts_run else 0
+        at_work = len(self.tasks) + len(lingering_tasks) if starts_run else 0
         if max(self.streams, at_work) >= self._max_streams:
             raise BusyError(
                 "Too many answers are being streamed at the moment.",

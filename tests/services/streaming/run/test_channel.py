@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.errors import RiverrunError
 from services.streaming.deadlines import CLEANUP_SECONDS, SECOND_CANCEL_SECONDS
-from services.streaming.run.channel import Channel, run_pump
+from services.streaming.run.channel import Channel, lingering_tasks, run_pump
+from services.streaming.run.registry import BusyError, LiveRuns
 from tests.services.streaming.instant import instant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -249,11 +250,18 @@ async def test_one_that_will_not_end_is_left_with_a_warning(
             await channel.take()
             await channel.take(timeout=1)
     ended = now()
+    # It is counted for as long: a process full of them starts no run.
+    assert lingering_tasks == {task}
+    live = LiveRuns(max_streams=1)
+    with pytest.raises(BusyError):
+        live.admit(starts_run=True)
+    live.admit()
     released.set()
     task.cancel()
     await asyncio.wait({task})
     assert ended - began == pytest.approx(1 + CLEANUP_SECONDS + SECOND_CANCEL_SECONDS)
     assert "has not ended" in caplog.text
+    assert not lingering_tasks
 
 
 async def test_one_that_swallows_one_cancellation_is_told_once_more() -> None:
