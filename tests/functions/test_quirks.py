@@ -20,7 +20,7 @@ from fakes import openai
 from fakes.steps import Call, Reply
 from services.runs.opening import open_log
 from services.settings import ROOT, Settings
-from tests.emulator.support import Running, ask, running
+from tests.emulator.support import RunningCloud, ask, run_cloud
 from tests.services.chat.providers.quirks import Quirk
 from tests.services.chat.providers.quirks_of_answers import ENDS, KEEP_ALIVES, THOUGHTS
 from tests.services.chat.providers.quirks_of_refusals import ERRORS, PARAMETERS, SMALL, USAGE
@@ -61,7 +61,7 @@ class Endpoint:
         return self.cases[number].answer(call)
 
 
-def ask_case(cloud: Running, number: int) -> list[dict[str, Any]]:
+def ask_case(cloud: RunningCloud, number: int) -> list[dict[str, Any]]:
     """The events of one question, in a new session."""
     query = {"query": f"What is case {number}?", "streaming": True, "sessionId": ""}
     got = ask(
@@ -132,7 +132,7 @@ def test_quirks_over_the_emulator(
         "RIVERRUN_LOG": log,
     }
     sessions: dict[str, str] = {}
-    with running(ROOT / "template.yaml", environ=environ) as cloud:
+    with run_cloud(ROOT / "template.yaml", environ=environ) as cloud:
         for number, case in enumerate(model.cases):
             events = ask_case(cloud, number)
             check_case(case, events)
