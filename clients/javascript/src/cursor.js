@@ -34,7 +34,7 @@ export function createCursor(runId, after) {
       const [, run, number] = /^(.+)-([0-9]+)$/.exec(id ?? "") ?? [];
       if (run) {
         const seq = +number;
-        if (cursor.known && run !== cursor.runId) throw new LostError("Another run answered.");
+        if (cursor.known && run !== cursor.runId) throw new LostError("Another run.");
         cursor.runId = run;
         cursor.known = true;
         if (seq <= cursor.seq) return null;
@@ -66,5 +66,5 @@ function parse(data) {
   } catch {
     // Said below, as of what is JSON but no event.
   }
-  throw new LostError("This is no event.");
+  throw new LostError("No event.");
 }

@@ -138,7 +138,9 @@ function readRun(cursor, body, key, options) {
     } catch (problem) {
       endReading();
       await stopTask;
-      const error = problem instanceof LostError && stopping ? stopped() : problem;
+      let error = problem instanceof LostError && stopping ? stopped() : problem;
+      // What a transport throws is told as any other end; an aborted signal has its own reason.
+      if (!(error instanceof RiverrunError || signal?.aborted)) error = failed(String(error), "internal");
       if (error instanceof RiverrunError) {
         const { answer, steps } = error.partial;
         error.runId ||= cursor.runId;
@@ -214,7 +216,7 @@ function readRun(cursor, body, key, options) {
   const failed = (message, code) => new RiverrunError(message, { code });
 
   /** `cancelled` is only said where it is so. */
-  const stopped = () => (accepted || !sent ? failed("Stopped.", "cancelled") : failed("The run may not have stopped.", "not_stopped"));
+  const stopped = () => (accepted || !sent ? failed("Stopped.", "cancelled") : failed("It may not have stopped.", "not_stopped"));
 
   async function stop() {
     if (accepted || cursor.ended) return accepted;

@@ -57,7 +57,7 @@ export async function send({ headers, ...rest }, { fetch, signal, headers: given
   if (status < 400) {
     const [code, message] =
       status === 204
-        ? ["ended", "Nothing is left to read."]
+        ? ["ended", "Nothing is left."]
         : status > 199 && status < 300
           ? ["not_a_stream", `No event stream, but ${kind}.`]
           : // A browser hides a redirect: its status is 0 there.

@@ -288,6 +288,30 @@ test("a hook without an id closes its connection when it unmounts, and stops not
   });
 });
 
+test("a hidden part of a page closes its connection, and reads on when it is shown again", { timeout: 10_000 }, async () => {
+  let left;
+  const gone = new Promise((resolve) => (left = resolve));
+  const lingering = (response) => {
+    response.on("close", left);
+    response.writeHead(200, TYPE).write(frame(1, token("a")));
+  };
+  await serve([lingering, streamed(frame(2, token("b")) + frame(3, final))], async ({ endpoint, seen }) => {
+    let mode = "visible";
+    const view = stage({ endpoint }, { wrap: (tree) => React.createElement(React.Activity, { mode }, tree) });
+    await view.mount();
+    await act(() => view.shown.start("Why?"));
+    await view.until((now) => now.answer === "a");
+    mode = "hidden";
+    await view.mount();
+    await gone;
+    mode = "visible";
+    await view.mount();
+    assert.equal((await view.until((now) => now.result)).answer, "ab");
+    assert.equal(seen[1].url, "/api/chat/runs/run/events?after=1&resume=1");
+    await view.unmount();
+  });
+});
+
 test("what was replaced calls no callback, and its error is not shown", async () => {
   const slow = (response, server) => {
     response.writeHead(200, { ...TYPE, "X-Run-Id": "old" }).write(frame(1, token("old"), "old"));

@@ -78,6 +78,14 @@ test("a signal that has no reason still ends the reading with an error", async (
   });
 });
 
+test("what a transport throws is an error of the client's, and onError is told", async () => {
+  const transport = async function* () {
+    throw new ReferenceError("EventSource is not defined");
+  };
+  const error = await new Promise((resolve) => stream("Why?", { transport, onError: resolve }));
+  assert.deepEqual([error instanceof RiverrunError, error.code, error.message], [true, "internal", "ReferenceError: EventSource is not defined"]);
+});
+
 test("headers that never come are silence, and an error in the end", { timeout: 10_000 }, async () => {
   await serve([streamed(whole)], async ({ endpoint, seen }) => {
     const headers = () => new Promise(() => {});

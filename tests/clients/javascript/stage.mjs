@@ -19,7 +19,7 @@ const { createElement: h, StrictMode } = React;
  * Render the hook; `shown` is what it gave last, `mount` and `unmount` do as they say. `options` may
  * be a function, asked at each rendering; `use` is called in the component.
  */
-export function stage(options, { strict = true, use = () => {} } = {}) {
+export function stage(options, { strict = true, use = () => {}, wrap = (tree) => tree } = {}) {
   const root = createRoot(document.createElement("div"));
   const it = { shown: null, renders: 0 };
   function Component() {
@@ -28,7 +28,7 @@ export function stage(options, { strict = true, use = () => {} } = {}) {
     it.renders += 1;
     return null;
   }
-  const tree = () => (strict ? h(StrictMode, null, h(Component)) : h(Component));
+  const tree = () => wrap(strict ? h(StrictMode, null, h(Component)) : h(Component));
   it.render = () => root.render(tree());
   it.mount = () => act(() => root.render(tree()));
   it.hide = () => act(() => root.render(null));
