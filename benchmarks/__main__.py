@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import (
+    answers,
     cold,
     dev_server,
     durability,
     events,
     log,
     models,
+    reading,
     recovery,
     retrieval,
     runtimes,
@@ -27,6 +29,8 @@ def main() -> int:
     tables: list[Table] = []
     for measure in (
         retrieval.tables,
+        answers.tables,
+        reading.tables,
         dev_server.tables,
         events.tables,
         log.tables,

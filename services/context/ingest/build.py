@@ -7,10 +7,9 @@ and the rest goes on. It knows nothing of terminals.
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -28,19 +27,16 @@ from ..index.writer import (
     setup_errors,
     work_folder,
 )
-from .chunks import RECIPE, Chunk, chunk
+from .chunks import RECIPE, Chunk
 from .discover import (
-    LARGEST,
     DocumentFile,
     DocumentRefused,
-    Entry,
     FileSkipped,
-    discover,
     printable,
 )
-from .documents import Document, UnreadableError, title_from_name
-from .furniture import Furniture, find_furniture, remove_furniture, sample
-from .readers import READERS
+from .documents import UnreadableError
+from .furniture import Furniture
+from .passages import find_entries, find_folder_furniture, read_chunks, read_file
 
 BATCH = 32
 """Texts embedded between two steps of a progress bar."""
@@ -108,7 +104,7 @@ async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[
     work folder stays locked until its end.
     """
     index = _check_target(index)
-    entries = _find_entries(docs, index)
+    entries = find_entries(docs, index)
     sources = [entry.source for entry in entries if isinstance(entry, DocumentFile)]
     yield DocumentCount(len(sources))
     for entry in entries:
@@ -122,7 +118,7 @@ async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[
         _open_reusable(index, embedder) as old,
         IndexWriter(folder, embedder.model, embedder.dimension, RECIPE) as writer,
     ):
-        run = _IngestRun(embedder, old, folder, writer, _find_furniture(docs, sources))
+        run = _IngestRun(embedder, old, folder, writer, find_folder_furniture(docs, sources))
         for source in sources:
             async for step in _add(docs, source, run):
                 yield step
@@ -161,24 +157,18 @@ def _check_target(index: Path) -> Path:
     return index
 
 
-def _find_entries(docs: Path, index: Path) -> list[Entry]:
-    if not docs.is_dir():
-        raise SetupError(f"{docs} is not a folder. Name the folder that holds your documents.")
-    return list(discover(docs, leave_out=index))
-
-
 async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[Step, None]:
     """Put one document into the new index: from the old one, from what was kept, or afresh."""
     embedder, old, folder, writer = run.embedder, run.old, run.folder, run.writer
     try:
-        data = _read_file(docs / source)
+        data = read_file(docs / source)
         digest = hashlib.sha256(data).hexdigest()
         if old is not None and _has_current(old, source, digest):
             document = _reuse(old, source)
             writer.add(source, digest, document)
             yield DocumentRead(source, len(document.chunks), reused=True)
             return
-        chunks, doubts = _read_chunks(source, data, run.furniture)
+        chunks, doubts = read_chunks(source, data, run.furniture)
     except UnreadableError as error:
         yield DocumentRefused(source, error.message)
         return
@@ -199,51 +189,6 @@ async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[Step,
             kept = done
     writer.add(source, digest, document)
     yield DocumentRead(source, len(chunks), reused=reused)
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise UnreadableError(f"is larger than {LARGEST >> 20} MB; split it")
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"cannot be opened ({error.strerror})") from error
-
-
-def _find_furniture(docs: Path, sources: Sequence[str]) -> Furniture:
-    """Look at some pages of the folder for what they all repeat."""
-    documents = []
-    for source in sample([source for source in sources if not source.lower().endswith(".pdf")]):
-        with suppress(UnreadableError):
-            documents.append(_read_document(source, _read_file(docs / source)))
-    return find_furniture(documents)
-
-
-def _read_document(source: str, data: bytes) -> Document:
-    if not data.strip():
-        raise UnreadableError("is empty")
-    path = Path(source)
-    read = READERS[path.suffix.lower()]
-    try:
-        return read(data, title_from_name(path.stem))
-    except UnreadableError:
-        raise
-    except Exception as error:
-        raise UnreadableError(f"could not be parsed ({type(error).__name__})") from error
-
-
-def _read_chunks(source: str, data: bytes, furniture: Furniture) -> tuple[list[Chunk], list[str]]:
-    """Return the passages of a document, and what is doubtful about them."""
-    document = _read_document(source, data)
-    document = remove_furniture(document, furniture, title_from_name(Path(source).stem))
-    chunks = chunk(document, quote(source, safe="/"))
-    if not chunks:
-        raise UnreadableError("holds no text")
-    lost = sum(chunk.text.count("\ufffd") for chunk in chunks)
-    doubts = list(document.doubts)
-    if lost:
-        doubts.append(f"holds {lost:,} characters that were lost before it came here")
-    return chunks, doubts
 
 
 def _allocate(chunks: Sequence[Chunk], dimension: int) -> tuple[np.ndarray, np.ndarray]:

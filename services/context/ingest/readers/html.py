@@ -128,6 +128,8 @@ class _PageReader:
 
     def _leave(self, node: "LexborNode") -> None:
         tag = node.tag or ""
+        if tag not in INLINE and node.attributes.get("id") == self._passed_id:
+            self._passed_id = ""  # it is over, and was not empty as an anchor is
         if tag == "pre":
             self._end_listing()
             self._preformatted -= 1

@@ -76,6 +76,8 @@ def test_any_page_can_be_read(page: str) -> None:
         "<a name=here></a><h2>Head</h2>x",
         "<h2><span id=here>Head</span></h2>x",
         "<h2>Head<a href='#here'>#</a></h2>x",
+        "<div id=menu><input><select></select></div><h2 id=here>Head</h2>x",
+        "<div id=here><div id=menu><select></select></div></div><h2><a name=here></a>Head</h2>x",
     ],
 )
 def test_an_anchor_is_an_id_that_the_page_has_beside_its_heading(page: str) -> None:
