@@ -19,6 +19,7 @@ _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 _NEEDED = frozenset(
     {
         "bedrock:ApplyGuardrail",
+        "bedrock:CountTokens",
         "bedrock:InvokeModel",
         "bedrock:InvokeModelWithResponseStream",
         "dynamodb:BatchWriteItem",

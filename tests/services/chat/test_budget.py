@@ -11,6 +11,7 @@ from services.chat import Piece, Prompt, Stop, Text, UnbilledCall, Usage
 from services.chat.budget import Budget, BudgetedProvider, BudgetError
 from services.chat.prices import SHIPPED_PRICES, Price, read_prices
 from services.chat.prompt import estimate_prompt_tokens, estimate_tokens
+from services.chat.provider import ThoughtText
 from services.chat.provider_errors import make_chat_error
 from services.errors import SetupError
 from tests.services.chat.conformance import collect, outcome
@@ -250,3 +251,49 @@ def test_a_missing_table_is_refused(tmp_path: Path) -> None:
     """With its path."""
     with pytest.raises(SetupError, match="cannot be read"):
         read_prices(tmp_path / "none.json")
+
+
+THOUGHT = ThoughtText("hm, " * 200)  # 229 tokens, by the estimate
+
+
+async def test_thoughts_are_reported_while_they_come_and_billed_once() -> None:
+    """A process that ends leaves their cost behind; the service's own count replaces it."""
+    tape: list[Piece | Exception] = [
+        THOUGHT,
+        THOUGHT,
+        Text("a"),
+        Usage(500, 460, None),
+        Stop("stop"),
+    ]
+    bills = [
+        piece
+        for piece in await collect(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
+        if isinstance(piece, Usage)
+    ]
+    assert [(bill.input_tokens, bill.output_tokens) for bill in bills] == [
+        (0, 229), (0, 457), (500, 460),
+    ]  # fmt: skip
+    assert bills[1].reasoning_tokens == 457
+    assert bills[1].cost_usd == PRICE.compute_cost(Usage(0, 457, None))
+
+
+async def test_a_call_that_broke_while_it_thought_is_billed_for_it() -> None:
+    """Its words and its thoughts, by the estimate."""
+    tape: list[Piece | Exception] = [THOUGHT, make_chat_error("provider_error")]
+    seen, error = await outcome(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
+    assert error is not None
+    bill = seen[-1]
+    assert isinstance(bill, Usage)
+    assert bill.input_tokens == estimate_prompt_tokens(PROMPT)
+    assert bill.output_tokens == bill.reasoning_tokens == 229
+
+
+async def test_a_budget_that_thoughts_have_used_up_is_the_cause_of_the_end() -> None:
+    """Few words were said; what the model was allowed in all is what was left."""
+    tape: list[Piece | Exception] = [THOUGHT, Text("a"), Usage(500, 9000, None), Stop("length")]
+    model = Takes("m", [tape])
+    budget = Budget(tokens=estimate_prompt_tokens(PROMPT) + 9000)
+    pieces = await collect(BudgetedProvider(model, PRICE, budget), PROMPT)
+    assert pieces[-1] == Stop("budget")
+    assert model.prompts[0].max_output_tokens == 9000
+    assert model.prompts[0].limit_output(100_000) == 9000

@@ -61,6 +61,13 @@ def test_the_models_of_the_settings_are_tried_in_their_order() -> None:
     ("wrong", "says"),
     [
         ({"chat": "openai"}, "OPENAI_API_KEY"),
+        ({"chat": "openai", "openai_api_key": "sk-1\nsk-2"}, "OPENAI_API_KEY holds"),
+        ({"chat": "openai", "openai_api_key": "sk-é"}, "OPENAI_API_KEY holds"),
+        ({"chat": "openai", "openai_base_url": "localhost:11434/v1"}, "begins with http"),
+        ({"chat": "openai", "openai_base_url": "http://"}, "is no address"),
+        ({"chat": "openai", "openai_base_url": "http://a:99999/v1"}, "is no address"),
+        ({"chat": "openai", "openai_base_url": "http://[::1/v1"}, "is no address"),
+        ({"chat": "openai", "openai_base_url": "https://a b/v1"}, "is no address"),
         ({"chat": "bedrock", "guardrail": "abc"}, "RIVERRUN_GUARDRAIL"),
         ({"chat": "bedrock", "guardrail": "arn:aws:bedrock:x:1:guardrail/abc"}, "abc:DRAFT|abc123"),
         ({"chat": "bedrock", "chat_models": ("x",), "budget_usd": 1.0}, "price of x"),
@@ -130,3 +137,28 @@ def test_importing_chat_imports_no_engine() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
     assert done.stdout.strip() == "False"
+
+
+def test_settings_of_thinking_citations_and_the_cache_reach_the_model() -> None:
+    """And an hour of cache has a price of its own."""
+    settings = Settings(
+        chat="bedrock",
+        chat_models=("eu.anthropic.claude-sonnet-4-5-20250929-v1:0",),
+        chat_effort="low",
+        chat_thinking_tokens=2000,
+        chat_thinking_timeout=99.0,
+        chat_citations="native",
+        chat_cache="1h",
+    )
+    provider = open_chat(settings)
+    assert isinstance(provider, RetryingProvider)
+    budgeted = provider.models[0]
+    assert isinstance(budgeted, BudgetedProvider)
+    assert budgeted.price is not None
+    assert budgeted.price.stored == 6.6
+    model = budgeted.provider
+    assert isinstance(model, BedrockProvider)
+    assert (model.thinking.effort, model.thinking.tokens, model.thinking.timeout) == (
+        "low", 2000, 99.0,
+    )  # fmt: skip
+    assert (model.cache, model.has_native_citations) == ("1h", True)

@@ -20,6 +20,7 @@ from services.chat import (
 )
 from services.chat.breaker import MAX_FAILURES, REST_SECONDS, Breaker
 from services.chat.budget import BudgetError
+from services.chat.provider import ThoughtText
 from services.chat.provider_errors import make_chat_error
 from services.chat.retry import RetryingProvider
 from services.errors import SetupError
@@ -299,3 +300,50 @@ def test_a_breaker_lets_one_call_through_after_its_rest() -> None:
     breaker.record_success()
     assert breaker.try_enter()
     assert breaker.try_enter()
+
+
+def ask_later(seconds: float) -> list[Piece | Exception]:
+    """A model that says when to come back."""
+    return [make_chat_error("provider_throttled", retry_after_ms=round(seconds * 1000))]
+
+
+async def test_a_model_that_asks_for_a_minute_is_not_waited_for() -> None:
+    """The reader is told at once, and so is the next one: that model is left alone so long."""
+    clock = Clock()
+    model = Takes("a", [ask_later(60), WELL])
+    provider = RetryingProvider([model], jitter=lambda: 0.0, sleep=clock.sleep)
+    for calls in (1, 1):
+        _, error = await outcome(provider, PROMPT)
+        assert isinstance(error, ChatError)
+        assert error.code == "provider_throttled"
+        assert 55_000 < (error.retry_after_ms or 0) <= 60_000
+        assert len(model.prompts) == calls
+    assert clock.slept == []
+
+
+async def test_another_model_that_stands_by_is_asked_instead_of_waiting() -> None:
+    """Two seconds are too long where it can answer now; alone they are waited for."""
+    clock = Clock()
+    busy, free = Takes("busy", [ask_later(2)]), Takes("free", [WELL])
+    pair = RetryingProvider([busy, free], jitter=lambda: 0.0, sleep=clock.sleep)
+    assert text_of(await collect(pair, PROMPT)) == "a"
+    assert (len(busy.prompts), clock.slept) == (1, [])
+    alone = RetryingProvider(
+        [Takes("busy", [ask_later(2), WELL])], jitter=lambda: 0.0, sleep=clock.sleep
+    )
+    assert text_of(await collect(alone, PROMPT)) == "a"
+    assert clock.slept == [2.0]
+
+
+async def test_an_empty_answer_is_not_paid_for_again_but_another_model_is_asked() -> None:
+    """It would come out the same; what thought its limit away says what to change."""
+    empty: list[Piece | Exception] = [Text(" "), Stop("stop")]
+    first, second = Takes("first", [empty]), Takes("second", [WELL])
+    _, error = await outcome(make_provider(first), PROMPT)
+    assert (getattr(error, "code", ""), len(first.prompts)) == ("provider_truncated", 1)
+    thought: list[Piece | Exception] = [ThoughtText("Hm"), Stop("length")]
+    first = Takes("first", [thought])
+    assert text_of(await collect(make_provider(first, second), PROMPT)) == "a"
+    _, error = await outcome(make_provider(Takes("first", [thought])), PROMPT)
+    assert error is not None
+    assert "RIVERRUN_CHAT_EFFORT" in (error.hint or "")
