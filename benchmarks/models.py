@@ -5,19 +5,19 @@ here says anything about a real one, all say what our side adds.
 """
 
 import asyncio
-import json
 import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import token_cost
 from benchmarks.table import Table
 from fakes import bedrock, openai
 from fakes.aws_account import ACCOUNT
@@ -25,10 +25,7 @@ from fakes.steps import Step
 from services import aws
 from services.chat import ChatProvider, Piece, Prompt, Text, answer
 from services.chat.providers.bedrock import BedrockProvider
-from services.chat.providers.completion_stream import CompletionStream
-from services.chat.providers.event_stream import EventStreamDecoder
 from services.chat.providers.openai import OpenAIProvider
-from services.chat.providers.thoughts import ThinkingSplitter
 from services.settings import ROOT
 
 TOKENS = 300
@@ -42,7 +39,7 @@ PROMPT = Prompt("Why?", ())
 def tables() -> list[Table]:
     """Streams at once, stops, cold starts, what it takes to read a token."""
     os.environ.update(ACCOUNT)
-    return [_crowds(), _stops(), _starts(), _reading()]
+    return [_crowds(), _stops(), _starts(), token_cost.make_table()]
 
 
 def _serve(name: str, hangs: bool, pipe: Connection) -> None:
@@ -274,37 +271,3 @@ def _starts() -> Table:
 if __name__ == "__main__":
     for table in tables():
         print(table.markdown())
-
-
-def _reading() -> Table:
-    chunk = openai.text("word ")
-    text = chunk[len(b"data: ") :].strip()
-    decoder = EventStreamDecoder()
-    stream = CompletionStream(60.0, 60.0, is_thinker=False)
-    splitter, thinker = ThinkingSplitter(), ThinkingSplitter()
-    splitter.feed("word ")
-    thinker.feed("<think>")
-    rows = [
-        ["JSON alone, which nothing can do without", _time_calls(lambda: json.loads(text))],
-        ["the decoder of server-sent events", _time_calls(lambda: decoder.feed(chunk))],
-        ["a chunk to its text: both, errors and ends", _time_calls(lambda: [*stream.feed(chunk)])],
-        ["the split of thoughts, in an answer", _time_calls(lambda: splitter.feed("word "))],
-        ["the split of thoughts, in a thought", _time_calls(lambda: thinker.feed("word "))],
-    ]
-    return Table(
-        "Models: reading a token of a compatible endpoint",
-        "The middle of seven runs of 5,000 calls. The first token of a plain answer passes each of "
-        "them once.",
-        ("what", "us a token"),
-        rows,
-    )
-
-
-def _time_calls(call: Callable[[], object]) -> str:
-    took = []
-    for _ in range(7):
-        began = time.thread_time()
-        for _ in range(5000):
-            call()
-        took.append((time.thread_time() - began) / 5000)
-    return f"{statistics.median(took) * 1e6:.1f}"

@@ -160,7 +160,7 @@ _ADVICE: dict[ChatCode, str] = {
 }
 
 
-def classify(error: ServiceError) -> ErrorMeaning:
+def find_meaning(error: ServiceError) -> ErrorMeaning:
     """Return the meaning of what a service reported: by name, then by text, then by status.
 
     An error that says nothing is a ``provider_error``, worth retrying only from status 500 on:
@@ -229,7 +229,7 @@ def make_chat_error(name: str, *, retry_after_ms: int | None = None) -> ChatErro
 
 def translate_service_error(error: ServiceError) -> ChatError:
     """Make the `ChatError` for what a service reported; `error` is its cause."""
-    made = _translate(classify(error), error.retry_after_ms)
+    made = _translate(find_meaning(error), error.retry_after_ms)
     made.__cause__ = error
     return made
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chat.provider_errors import classify
+from services.chat.provider_errors import find_meaning
 from services.chat.providers.chat_completions import read_chunk
 from services.chat.providers.completion_stream import BrokenStreamError, CompletionStream
 from services.chat.providers.error_bodies import find_error, read_error_body, read_retry_after
@@ -37,7 +37,7 @@ def test_any_object_is_an_error_or_none(value: dict[str, Any], status: int) -> N
     """And a chunk, if it is none; its text is for the logger: on one line, and short."""
     found = find_error(value)
     error = found or read_error_body(status, {}, json.dumps(value).encode())
-    assert classify(error).code
+    assert find_meaning(error).code
     assert len(str(error)) < 800
     assert str(error).isprintable()
     if found is None:
