@@ -15,28 +15,28 @@ const keys = new Set();
 /** @type {import("./types.js").Transport} */
 export async function* eventSourceTransport({ url, body, headers }, { signal }) {
   /** @type {WireItem[]} */
-  const heard = [];
+  const received = [];
   let news = () => {};
-  let over = /** @type {Error | null} */ (null);
+  let failure = /** @type {Error | null} */ (null);
   let opened = false;
   let last = "";
   const key = headers["Idempotency-Key"];
   // It cannot send the key, so the same question again would be another run, and another bill.
   if (key && keys.has(key)) throw new RiverrunError("The connection was lost before the first event.", { code: "interrupted", retryable: true });
   if (key) keys.add(key);
-  const source = new EventSource(body ? asked(url, body) : url);
+  const source = new EventSource(body ? toUrl(url, body) : url);
   const end = (/** @type {Error} */ why) => {
-    over ??= why;
+    failure ??= why;
     source.close(); // it would come back by itself, and ask the question again
     news();
   };
   source.onopen = () => {
     opened = true;
-    heard.push({ runId: "" });
+    received.push({ runId: "" });
     news();
   };
   source.onmessage = ({ data, lastEventId }) => {
-    heard.push({ data, id: lastEventId === last && isLoose(data) ? null : lastEventId });
+    received.push({ data, id: lastEventId === last && isLoose(data) ? null : lastEventId });
     last = lastEventId;
     news();
   };
@@ -50,15 +50,15 @@ export async function* eventSourceTransport({ url, body, headers }, { signal }) 
   let any = false;
   try {
     for (;;) {
-      while (heard.length > 0) {
-        const next = /** @type {WireItem} */ (heard.shift());
+      while (received.length > 0) {
+        const next = /** @type {WireItem} */ (received.shift());
         any ||= next.data !== undefined;
         yield next;
       }
-      if (over && body && !any && over instanceof LostError && !signal.aborted) {
+      if (failure && body && !any && failure instanceof LostError && !signal.aborted) {
         throw new RiverrunError("The connection was lost before the first event.", { code: "interrupted", retryable: true });
       }
-      if (over) throw over;
+      if (failure) throw failure;
       await new Promise((resolve) => {
         news = () => resolve(null);
       });
@@ -84,7 +84,7 @@ function isLoose(data) {
 }
 
 /** @type {(url: string, body: string) => string} */
-function asked(endpoint, body) {
+function toUrl(endpoint, body) {
   const url = endpoint.replace(/#.*/, "");
   const { metadata, ...rest } = JSON.parse(body);
   const given = Object.entries({ ...rest, resume: 1, metadata: metadata && JSON.stringify(metadata) });

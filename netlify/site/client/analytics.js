@@ -46,14 +46,14 @@ export function createAnalytics({ now = () => performance.now(), keep = 1_000 } 
   function watch() {
     const since = now();
     started += 1;
-    let heard = 0;
+    let count = 0;
     let token = false;
     let ended = false;
     return {
       event({ type }) {
         if (ended) return;
         events += 1;
-        if ((heard += 1) === 1) note("firstEvent", since);
+        if ((count += 1) === 1) note("firstEvent", since);
         if (type === "token" && !token) {
           token = true;
           note("firstToken", since);
