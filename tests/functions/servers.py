@@ -168,7 +168,7 @@ class Troubles:
         """Stop all of them, as when a laptop is closed; the clocks have gone on when they wake."""
         await self._freeze(self.servers)
         for server in self.servers:
-            server.set_clock(3600.0)
+            server.set_clock(900.0)
 
     async def step_clock(self) -> None:
         """Set the clock of one by minutes, in either direction."""
