@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.support import Running, ask, running
+from tests.emulator.support import RunningCloud, ask, run_cloud
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Running]:
-    with running() as one:
+def cloud() -> Iterator[RunningCloud]:
+    with run_cloud() as one:
         yield one
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example:80", "localhost.evil", "a b"]
 )
-def test_a_rebound_page_is_answered_by_no_front(cloud: Running, host: str) -> None:
+def test_a_rebound_page_is_answered_by_no_front(cloud: RunningCloud, host: str) -> None:
     """Its name leads here, and is not ours."""
     for name, url in cloud.cloud.urls.items():
         got = ask(url + "/api/chat", headers=[("Host", host)])
@@ -24,7 +24,7 @@ def test_a_rebound_page_is_answered_by_no_front(cloud: Running, host: str) -> No
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:8888", "192.0.2.1"])
-def test_a_name_that_leads_here_is_served(cloud: Running, host: str) -> None:
+def test_a_name_that_leads_here_is_served(cloud: RunningCloud, host: str) -> None:
     """localhost and addresses: no one can have them lead elsewhere."""
     got = ask(cloud.url("netlify") + "/api/nothing", headers=[("Host", host)])
     assert b"does not answer" not in got.body
@@ -34,7 +34,7 @@ def test_a_name_that_leads_here_is_served(cloud: Running, host: str) -> None:
     "header",
     [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Mode", "no-cors")],
 )
-def test_a_page_cannot_invoke_a_function(cloud: Running, header: tuple[str, str]) -> None:
+def test_a_page_cannot_invoke_a_function(cloud: RunningCloud, header: tuple[str, str]) -> None:
     """AWS would want a signature, which no page can make."""
     path = "/2015-03-31/functions/Plain/invocations"
     headers = [("Content-Type", "text/plain"), header]
