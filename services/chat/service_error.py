@@ -34,7 +34,7 @@ class ServiceError(Exception):
         self.text = text
         self.param = param
         self.retry_after_ms = retry_after_ms
-        parts = [str(status) if status else "", name, clean_for_log(text)]
+        parts = [str(status) if status else "", clean_for_log(name), clean_for_log(text)]
         super().__init__(": ".join(part for part in parts if part) or "no reason given")
 
 
