@@ -4,7 +4,9 @@ The official client sends and reads; what it raises is put in our words here.
 """
 
 import asyncio
+import logging
 import re
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from openai import AsyncOpenAI
+    from openai import APIStatusError, AsyncOpenAI
 
 DEFAULT_MODEL = "text-embedding-3-small"
 
@@ -26,6 +28,18 @@ CALLS = 4
 """Calls at once."""
 
 OWN_URL = "https://api.openai.com/v1"
+
+logger = logging.getLogger(__name__)
+
+# Characters. A text is cut no further: a model that refuses that too is at fault otherwise.
+SHORTEST = 200
+
+_TOO_LONG = re.compile(
+    r"(?:maximum|max) (?:context|input|sequence)|context (?:length|window|size)|too (?:long|large)"
+    r"|too many tokens|exceeds? the (?:model|maximum|context|available)|less than \d+ tokens"
+    r"|must have less than|maximum allowed (?:number|length)|input length",
+    re.IGNORECASE,
+)
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 2.0, 20.0  # seconds
 
@@ -105,6 +119,7 @@ class OpenAIEmbedder:
         self._client: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots = asyncio.Semaphore(CALLS)
+        self._longest = sys.maxsize
 
     async def embed(self, texts: Sequence[str], kind: Kind = "passage") -> "NDArray[np.float32]":
         """Return unit rows of shape ``(len(texts), dimension)``, float32.
@@ -133,6 +148,29 @@ class OpenAIEmbedder:
         self._client = None
 
     async def _request(
+        self, client: "AsyncOpenAI", texts: Sequence[str], kind: Kind
+    ) -> "NDArray[np.float32]":
+        """Embed `texts`, cut as far as the model makes it necessary.
+
+        Some models read 512 tokens. How many characters these are depends on the text: the limit is
+        halved as often as the endpoint refuses, and remembered.
+        """
+        while True:
+            cut = [text[: self._longest] for text in texts]
+            try:
+                return await self._request_once(client, cut, kind)
+            except EmbeddingError as error:
+                longest = max(map(len, cut), default=0)
+                if error.code != "context_too_long" or longest <= SHORTEST:
+                    raise
+                self._longest = min(self._longest, max(SHORTEST, longest // 2))
+                logger.warning(
+                    "%s reads no longer texts: they are cut at %d characters from now on.",
+                    self.model,
+                    self._longest,
+                )
+
+    async def _request_once(
         self, client: "AsyncOpenAI", texts: Sequence[str], kind: Kind
     ) -> "NDArray[np.float32]":
         front = next((words[kind] for name, words in _IN_FRONT if name.search(self.model)), "")
@@ -197,15 +235,26 @@ def _translate_error(error: Exception, model: str) -> RiverrunError:
         return EmbeddingError(
             "The embedding service does not answer.", code="provider_timeout", hint=LATER
         )
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+    if isinstance(error, openai.APIStatusError) and error.status_code < 500:
+        return _translate_refusal(error, model)
+    return EmbeddingError(SEARCHING_FAILED, code="provider_error", hint=LATER)
+
+
+def _translate_refusal(error: "APIStatusError", model: str) -> RiverrunError:
+    if error.status_code in (401, 403):
         return SetupError("The embedding service refuses the key. Set OPENAI_API_KEY to one of it.")
-    if isinstance(error, openai.RateLimitError):
+    if error.status_code == 429:
         return EmbeddingError(
             "The embedding service is busy.", code="provider_throttled", hint=LATER
         )
-    if isinstance(error, openai.APIStatusError) and error.status_code < 500:
-        return SetupError(
-            f"The embedding service refuses to embed with {model} ({error.status_code}). Check"
-            " OPENAI_BASE_URL, RIVERRUN_EMBEDDING_MODEL and RIVERRUN_EMBEDDING_DIMENSION."
+    if _TOO_LONG.search(str(error)):
+        return EmbeddingError(
+            "The question or passage is too long for the embedding model.",
+            code="context_too_long",
+            retryable=False,
+            hint="Shorten the question, or ingest with shorter chunks.",
         )
-    return EmbeddingError(SEARCHING_FAILED, code="provider_error", hint=LATER)
+    return SetupError(
+        f"The embedding service refuses to embed with {model} ({error.status_code}). Check"
+        " OPENAI_BASE_URL, RIVERRUN_EMBEDDING_MODEL and RIVERRUN_EMBEDDING_DIMENSION."
+    )

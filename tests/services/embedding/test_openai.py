@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fakes.openai import openai, refusal
-from fakes.steps import Fake, Refusal
+from fakes.openai import answering, openai, refusal
+from fakes.steps import Call, Fake, Refusal, Reply
 from services.embedding import EmbeddingError
 from services.embedding import openai as module
 from services.embedding.openai import OpenAIEmbedder, open_openai
@@ -125,3 +125,41 @@ async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPENAI_BASE_URL", "")
     async with OpenAIEmbedder("m", 3)._connect() as client:
         assert client.base_url.host == "api.openai.com"
+
+
+LIMITS = [
+    "This model's maximum context length is 512 tokens, however you requested 900 tokens",
+    "the input length exceeds the context length",
+    "Input validation error: `inputs` must have less than 512 tokens. Given: 900",
+    "input is too large to process. increase the physical batch size",
+]
+
+
+@pytest.mark.parametrize("message", LIMITS)
+async def test_a_text_too_long_for_the_model_is_cut(
+    fake: Fake, opened: OpenIndex, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As far as it takes; the limit is remembered, and the log says so."""
+
+    def short_sighted(call: Call) -> Reply:
+        if max(map(len, call.body["input"])) > 1500:
+            return refusal(400, message=message)
+        return answering(call)
+
+    fake.play_by(short_sighted)
+    embedder = opened()
+    for calls in (3, 1):
+        fake.calls.clear()
+        assert (await embedder.embed(["word " * 1000], "question")).shape == (1, 1536)
+        assert len(fake.calls) == calls
+    assert "cut at 1250 characters" in caplog.text
+
+
+async def test_a_model_that_refuses_any_length_has_a_code_of_its_own(
+    fake: Fake, opened: OpenIndex
+) -> None:
+    """No setting is at fault that could be named."""
+    fake.play(refusal(400, message=LIMITS[0]))
+    with pytest.raises(EmbeddingError) as caught:
+        await opened().embed(["word " * 1000], "question")
+    assert (caught.value.code, caught.value.retryable) == ("context_too_long", False)
