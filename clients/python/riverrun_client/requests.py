@@ -54,9 +54,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the server is, and the requests it takes there."""
+    """Where the server is, and the requests it takes there; `query` goes with each of them."""
 
     url: str
+    query: str = ""
 
     @classmethod
     def parse(cls, url: str) -> "Endpoint":
@@ -70,11 +71,11 @@ class Endpoint:
             _ = parts.port
         except ValueError:
             raise ValueError(complaint) from None
-        odd = parts.query or any(not one.isprintable() or one == " " for one in url)
+        odd = any(not one.isprintable() or one == " " for one in url)
         if parts.scheme not in ("http", "https") or not parts.hostname or odd:
             raise ValueError(complaint)
         path = parts.path.rstrip("/") or PATH
-        return cls(f"{parts.scheme}://{parts.netloc}{path}")
+        return cls(f"{parts.scheme}://{parts.netloc}{path}", parts.query)
 
     def start(self, question: Question) -> Request:
         """Ask, or join the run that the same question started."""
@@ -83,22 +84,28 @@ class Endpoint:
             "Content-Type": "application/json",
             "Idempotency-Key": question.idempotency_key,
         }
-        return Request("POST", self.url, headers, question.to_json())
+        return Request("POST", self._add_query(self.url), headers, question.to_json())
 
     def read(self, run_id: str, after: int) -> Request:
         """Read a run after its event number `after`."""
-        url = f"{self._run_url(run_id)}/events?after={after}&resume=1"
+        query = f"&{self.query}" if self.query else ""
+        url = f"{self._run_url(run_id)}/events?after={after}&resume=1{query}"
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         return Request("GET", url, headers)
 
     def stop(self, run_id: str) -> Request:
         """End a run on the server."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        return Request("POST", f"{self._run_url(run_id)}/stop", headers, b"{}")
+        url = self._add_query(f"{self._run_url(run_id)}/stop")
+        return Request("POST", url, headers, b"{}")
 
     def get_state(self, run_id: str) -> Request:
         """What is known of a run."""
-        return Request("GET", self._run_url(run_id), {"Accept": "application/json"})
+        url = self._add_query(self._run_url(run_id))
+        return Request("GET", url, {"Accept": "application/json"})
+
+    def _add_query(self, url: str) -> str:
+        return f"{url}?{self.query}" if self.query else url
 
     def _run_url(self, run_id: str) -> str:
         return f"{self.url}/runs/{quote(run_id, safe='')}"

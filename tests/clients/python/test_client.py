@@ -77,7 +77,7 @@ def test_every_name_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://x", "http://", "http://x?y=1", "http://x:port", "http://a b", "http://[::1"]
+    "url", ["", "ftp://x", "http://", "http://x:port", "http://a b", "http://[::1"]
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     """Before anything is sent."""
@@ -108,6 +108,25 @@ def test_what_is_asked_is_sent_by_the_contracts_names(both: Both) -> None:
     assert asked.headers["authorization"] == "Bearer k"
     assert asked.headers["accept"] == "text/event-stream"
     assert asked.headers["accept-encoding"] == "identity"
+
+
+def test_a_query_of_the_address_goes_with_every_request() -> None:
+    """As a gateway asks for it; a slash at the end of the path is none of it."""
+    last = frame(2, {"type": "final", "result": {"answer": "", "finishReason": "cancelled"}})
+    accepted = Answer([b"{}"], 202, {"Content-Type": "application/json"})
+    with scripted(Answer([status(1)]), accepted, Answer([last])) as server:
+        address = f"{server.url}/api/chat/?tenant=a&x=1"
+        with Client(address, sleep=lambda _: None) as client:
+            stream = client.stream("x")
+            next(iter(stream))
+            stream.stop()
+            list(stream)
+        lines = server.lines()
+    assert lines == [
+        "POST /api/chat?tenant=a&x=1",
+        f"POST /api/chat/runs/{RUN}/stop?tenant=a&x=1",
+        f"GET /api/chat/runs/{RUN}/events?after=1&resume=1&tenant=a&x=1",
+    ]
 
 
 def test_an_unknown_option_is_a_mistake() -> None:
