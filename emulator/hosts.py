@@ -40,7 +40,7 @@ def for_this_machine(handler: Handler) -> Handler:
         if answers_to(request):
             await handler(request, reply)
         else:
-            await refuse(reply, "This server does not answer to that name.")
+            await refuse_request(reply, "This server does not answer to that name.")
 
     return answer
 
@@ -50,7 +50,7 @@ def is_from_page(request: Request) -> bool:
     return bool(request.header("origin") or request.header("sec-fetch-mode"))
 
 
-async def refuse(reply: Reply, why: str) -> None:
+async def refuse_request(reply: Reply, why: str) -> None:
     """Answer 403 with one line."""
     text = f"{why}\n".encode()
     await reply.send(403, [("Content-Type", "text/plain")], text)

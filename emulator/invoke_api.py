@@ -20,7 +20,7 @@ from emulator.eventstream import CONTENT_TYPE, invoke_complete, payload_chunk
 from emulator.faults import Fault
 from emulator.fronts import FrontOptions, refuse_by_fault
 from emulator.function import Answer, Call, Function, ThrottledError
-from emulator.hosts import is_from_page, refuse
+from emulator.hosts import is_from_page, refuse_request
 from emulator.http1 import Reply, Request
 from emulator.invocation import PAYLOAD_LIMIT, BrokenResponseError, FunctionError, new_trace_id
 from emulator.json_input import parse_json
@@ -50,7 +50,7 @@ def invoke_api(functions: Mapping[str, Function], front_options: FrontOptions) -
 
     async def handle(request: Request, reply: Reply) -> None:
         if is_from_page(request):
-            await refuse(reply, "A call of AWS's own is signed, and no page can sign one.")
+            await refuse_request(reply, "A call of AWS's own is signed, and no page can sign one.")
             return
         try:
             function, carry = _operation(known, request)

@@ -13,6 +13,7 @@ from deploy.policy.violation import Said, as_list, functions, is_about, variable
 from deploy.template import Stack, mapping
 
 _RUNTIMES = re.compile(r"python3\.(1[1-9])")
+_LIMITS = ("RIVERRUN_VISITOR_RUNS", "RIVERRUN_VISITOR_USD", "RIVERRUN_TOTAL")
 _LOCAL_VECTORS = 384
 _OPENAI_VECTORS = "1536"
 _SMALL_WAF = 10
@@ -66,6 +67,9 @@ def unfit_permissions(stack: Stack) -> Said:
             "dynamodb" not in allowed.get(role, ())
         ):
             yield where, "keeps runs in a table that its role may not use."
+        limited = any(name.startswith(_LIMITS) for name in said)
+        if limited and str(said.get("RIVERRUN_LOG")).startswith("memory:"):
+            yield where, "has limits, which each sandbox would count for itself in memory."
     asks = [p for _, p in functions(stack) if variables(p).get("RIVERRUN_CHAT") == "bedrock"]
     if asks and not any("bedrock" in services for services in allowed.values()):
         yield "chat", "asks bedrock, and no role may."
