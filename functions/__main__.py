@@ -14,13 +14,15 @@ import sys
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.web import FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
-from services.streaming import default_app, shut_down, wait_closed
+from services.streaming import default_app, read_owner, shut_down, wait_closed
 from services.streaming.http.hosts import KnownHosts, is_loopback
 from services.streaming.http.page import PageFiles
 from services.streaming.http.responses import error_response
@@ -174,6 +176,8 @@ class _Site:
             task.cancel()
 
     def _find(self, scope: Scope) -> ASGIApp:
+        if scope["path"] == "/metrics" and default_app().settings.telemetry.metrics == "prometheus":
+            return _metrics
         if (found := self._functions.find(scope)) is not None:
             return found
         path = scope["path"]
@@ -194,6 +198,21 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(LAST_ANSWER, self._site.refuse)
         await super().shutdown(sockets)
         await wait_closed(GRACE)
+
+
+async def _metrics(scope: Scope, receive: Receive, send: Send) -> None:
+    """Give the counts of this process in Prometheus's words, to the holder of a key."""
+    try:
+        await read_owner(Request(scope))
+    except RiverrunError as error:
+        await error_response(error)(scope, receive, send)
+        return
+    app = default_app()
+    app.reporter.metrics.set("runs_live", len(app.live.tasks))
+    app.reporter.metrics.set("readers_live", app.live.streams)
+    text = app.reporter.metrics.render()
+    answer = PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+    await answer(scope, receive, send)
 
 
 def _ended_error() -> RiverrunError:
