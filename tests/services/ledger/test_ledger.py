@@ -173,6 +173,8 @@ async def test_a_store_out_of_reach_says_so(tmp_path: Path) -> None:
 )
 def test_the_ledger_is_beside_the_log(log: str, kind: type, tmp_path: Path) -> None:
     """In the table of the log, or a file beside its own."""
-    assert isinstance(open_ledger(Settings(log=log, data_dir=tmp_path)), kind)
-    open_ledger(Settings(log=f"sqlite://{tmp_path}/runs.sqlite"))
+    ledger = open_ledger(Settings(log=log, data_dir=tmp_path))
+    assert isinstance(ledger, kind)
+    asyncio.run(ledger.close())
+    asyncio.run(open_ledger(Settings(log=f"sqlite://{tmp_path}/runs.sqlite")).close())
     assert (tmp_path / "runs.ledger.sqlite").exists()
