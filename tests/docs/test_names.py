@@ -39,7 +39,7 @@ SAME_BY_DESIGN = split_words(
 # Homonyms that are left, until their owner has renamed one.
 ALLOWED_HOMONYMS = split_words(
     """
-    AGAIN DAY DEADLINE identify Entry FORMAT FRESH KEEP_TURNS LARGEST LONGEST PACKAGE
+    AGAIN DAY DEADLINE identify refuse Entry FORMAT FRESH KEEP_TURNS LARGEST LONGEST PACKAGE
     Record SCHEMA SILENCE Source Step Usage batches chunk find_weights forget read_after
     read_choice run_of state_of words write
     """
