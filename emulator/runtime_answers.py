@@ -70,7 +70,7 @@ async def accept(reply: Reply) -> None:
     await reply.send(202, [("Content-Type", "application/json")], b'{"status":"OK"}\n')
 
 
-async def refuse(reply: Reply, status: int, error_type: str, message: str) -> None:
+async def send_refusal(reply: Reply, status: int, error_type: str, message: str) -> None:
     """Any other status, with its error document."""
     document = {"errorMessage": message, "errorType": error_type}
     body = json.dumps(document, separators=(",", ":")).encode() + b"\n"

@@ -26,7 +26,7 @@ from emulator.runtime_answers import (
     accept,
     deliver,
     read_error_report,
-    refuse,
+    send_refusal,
 )
 from emulator.runtime_posts import Posts
 from emulator.server import Server, listen
@@ -183,7 +183,7 @@ class RuntimeApi:
                 return
         elif self.polls >= self._concurrency:
             message = f"More than {self._concurrency} idle polls"
-            await refuse(reply, 403, "Runtime.TooManyIdleRuntimes", message)
+            await send_refusal(reply, 403, "Runtime.TooManyIdleRuntimes", message)
             return
         self.ready.set()
         invocation = await self._polls.take(reply)
@@ -236,9 +236,9 @@ class RuntimeApi:
             if nonce in ("", invocation.nonce):
                 return invocation
         if candidates or name in self._expired:
-            await refuse(reply, 410, "InvokeTimeout", "Invoke timeout")
+            await send_refusal(reply, 410, "InvokeTimeout", "Invoke timeout")
         else:
-            await refuse(reply, 400, "InvalidRequestID", "Invalid request ID")
+            await send_refusal(reply, 400, "InvalidRequestID", "Invalid request ID")
         return None
 
     def _mark_sent(self, invocation: Invocation) -> None:
@@ -289,7 +289,7 @@ class RuntimeApi:
         if refusal == 0:
             await reply.cut(reset=True)
         else:
-            await refuse(reply, refusal, *REFUSALS.get(refusal, REFUSALS[500]))
+            await send_refusal(reply, refusal, *REFUSALS.get(refusal, REFUSALS[500]))
         return True
 
     async def _refuse_state(self, reply: Reply, wanted: str, state: str = "") -> None:
@@ -297,4 +297,4 @@ class RuntimeApi:
             f"State transition from {state or self.state} to {wanted} failed for runtime. "
             "Error: State transition is not allowed"
         )
-        await refuse(reply, 403, "InvalidStateTransition", message)
+        await send_refusal(reply, 403, "InvalidStateTransition", message)

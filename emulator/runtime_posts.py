@@ -24,7 +24,7 @@ from emulator.runtime_answers import (
     TOO_LARGE,
     accept,
     read_error_report,
-    refuse,
+    send_refusal,
     too_large,
 )
 
@@ -63,7 +63,7 @@ class Posts:
                 self.wedged = True  # its state allows nothing now; only a reset helps
             else:
                 self._on_sent(invocation)
-            await refuse(
+            await send_refusal(
                 reply, 400, "InvalidFunctionResponseMode", "Invalid function response mode"
             )
             return
@@ -78,7 +78,7 @@ class Posts:
         except TooLargeError:
             invocation.fail(too_large())
             self._on_sent(invocation)
-            await refuse(reply, 413, "RequestEntityTooLarge", TOO_LARGE)
+            await send_refusal(reply, 413, "RequestEntityTooLarge", TOO_LARGE)
             return
         except (TruncatedBodyError, MalformedBodyError):
             await self._refuse_truncated(reply, invocation, None)
@@ -132,7 +132,9 @@ class Posts:
             invocation.fail(self.exit_error or TRUNCATED)
         self._on_sent(invocation)
         with contextlib.suppress(ConnectionError):
-            await refuse(reply, 400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            await send_refusal(
+                reply, 400, "TruncatedHTTPRequest", "HTTP request detected as truncated"
+            )
 
     async def take_error(self, request: Request, reply: Reply, invocation: Invocation) -> None:
         """Take an error report, and answer the runtime."""
