@@ -235,10 +235,9 @@ class DynamoLog:
 
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
-        if self._monotonic() - self._checked_at < CHECK_INTERVAL:
-            return
-        await self._table.call("put_item", Item=items.check_item(self._now()))
-        self._checked_at = self._monotonic()
+        if self._monotonic() - self._checked_at >= CHECK_INTERVAL:
+            await self._table.call("put_item", Item=items.check_item(self._now()))
+            self._checked_at = self._monotonic()
 
     async def close(self) -> None:
         """See `RunLog.close`."""

@@ -4,6 +4,7 @@ A waiting reader checks the producer of its run: a run that has none any more it
 or ends. Knows nothing of HTTP and starts no producer.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
@@ -144,9 +145,9 @@ async def _check_producer(
     """Take `run` over, end it, or raise `PausedError`, when it has no producer any more."""
     if live.find_task(run.id) is not None:
         return
-    known = await log.find(run.id, run.owner)
+    known, is_dead = await _look_at_producer(run, after, log, live)
     reason = pause_reason(known)
-    if reason is None and not await end_dead_lease(log, known, after, lease=LEASE_SECONDS):
+    if reason is None and not is_dead:
         return
     last = await log.read_last(run.id)
     if last is not None and last.seq > after:
@@ -159,6 +160,22 @@ async def _check_producer(
     if will_resume:
         raise PausedError("interrupted")
     await end_run(known, log, _end_interrupted, orphan=True)
+
+
+async def _look_at_producer(run: Run, after: int, log: RunLog, live: LiveRuns) -> tuple[Run, bool]:
+    """Return the run as it is now, and whether its producer is dead.
+
+    Readers of one run here look once for all: a hundred of them cost no more than one.
+    """
+    now = asyncio.get_running_loop().time()
+    if (seen := live.looks.get(run.id)) is not None:
+        looked_at, known, is_dead = seen
+        if now - looked_at < PRODUCER_CHECK_INTERVAL * 0.8:
+            return known, is_dead
+    known = await log.find(run.id, run.owner)
+    is_dead = await end_dead_lease(log, known, after, lease=LEASE_SECONDS)
+    live.looks[run.id] = (now, known, is_dead)
+    return known, is_dead
 
 
 def _end_interrupted(transcript: Transcript, now: float) -> tuple[Event, ...]:

@@ -68,7 +68,8 @@ class LiveRuns:
     """The register: `streams` counts the readers, `readers` has them by run, `tasks` the runs.
 
     `presence_tasks` has, for each run, the task that tells other processes of readers here, or
-    looks for readers there. Once `is_closing`, no reader is admitted.
+    looks for readers there; `looks` has when a waiting reader here last looked at its producer, and
+    what it saw. Once `is_closing`, no reader is admitted.
     """
 
     def __init__(self, max_streams: int) -> None:
@@ -77,6 +78,7 @@ class LiveRuns:
         self.readers: dict[str, set[LiveReader]] = {}
         self.tasks: dict[str, LiveTask] = {}
         self.presence_tasks: dict[str, asyncio.Task[None]] = {}
+        self.looks: dict[str, tuple[float, Run, bool]] = {}
         self._max_streams = max_streams
 
     def admit(self, *, starts_run: bool = False) -> None:
@@ -140,6 +142,7 @@ class LiveRuns:
         if readers:
             return False
         del self.readers[run_id]
+        self.looks.pop(run_id, None)
         return True
 
     def disconnect_readers(self, run_id: str, reason: PausedError) -> None:

@@ -4,15 +4,20 @@ import asyncio
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 from starlette.types import Message
 
+from services.runs import Run
 from services.runs.memory import MemoryLog
 from services.streaming import App, Cursor, Question, handle_resume, handle_stop
 from services.streaming.events import Status
 from services.streaming.handlers import handle_streaming_request
+from services.streaming.readers.tail import PRODUCER_CHECK_INTERVAL, read_run
+from services.streaming.run.errors import PausedError
+from services.streaming.run.registry import LiveRuns
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import events_of
 
@@ -180,3 +185,42 @@ async def test_a_reader_that_lagged_gets_every_entry_once(app: App) -> None:
 async def kinds_of(app: App, run: str) -> list[str]:
     """The kinds of a run's entries."""
     return [entry.kind for entry in await app.log.read(run, 0, 10_000)]
+
+
+class Counting(MemoryLog):
+    """A log that another process writes into, and that counts the looks at its runs."""
+
+    def __init__(self) -> None:
+        super().__init__(is_durable=True, monotonic=asyncio.get_running_loop().time)
+        self.finds = 0
+
+    async def find(self, run_id: str, owner: str | None) -> Run:
+        self.finds += 1
+        return await super().find(run_id, owner)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+async def test_many_readers_that_wait_look_once_for_all(lives: bool) -> None:
+    """And all of them hear of it when its producer elsewhere is dead."""
+    log = Counting()
+    live = LiveRuns(100)
+    run, _ = await log.start(owner=None, key=None, fingerprint="f")
+
+    async def wait() -> None:
+        reading = read_run(run, 0, log, live, heartbeat=10.0, will_resume=True)
+        async with aclosing(reading) as entries:
+            async for _ in entries:
+                pass
+
+    readers = [asyncio.create_task(wait()) for _ in range(30)]
+    for _ in range(10):
+        await asyncio.sleep(1.0)
+        if lives:
+            await log.renew(run)
+    looks = log.finds
+    for reader in readers:
+        reader.cancel()
+    ended = await asyncio.gather(*readers, return_exceptions=True)
+    died = [error for error in ended if isinstance(error, PausedError)]
+    assert len(died) == (0 if lives else 30)
+    assert looks <= 10.0 / (PRODUCER_CHECK_INTERVAL * 0.8) + 2
