@@ -114,7 +114,7 @@ def test_a_query_of_the_address_goes_with_every_request() -> None:
     """As a gateway asks for it; a slash at the end of the path is none of it."""
     last = frame(2, {"type": "final", "result": {"answer": "", "finishReason": "cancelled"}})
     accepted = Answer([b"{}"], 202, {"Content-Type": "application/json"})
-    with scripted(Answer([status(1)]), accepted, Answer([last])) as server:
+    with run_script(Answer([status(1)]), accepted, Answer([last])) as server:
         address = f"{server.url}/api/chat/?tenant=a&x=1"
         with Client(address, sleep=lambda _: None) as client:
             stream = client.stream("x")
