@@ -38,6 +38,7 @@ _OTHER_METHODS = (  # asked with another method they are 405, as AWS's own route
     "/2018-06-01/ping",
 )
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
+_MAY_POLL = ("Running", "Ready", "RuntimeResponseSentState", "Started", "Restoring")
 _REMEMBERED = 1000
 _LAST_WORDS = 1.0
 
@@ -167,13 +168,7 @@ class RuntimeApi:
         if await self._refuse_by_fault("next", reply):
             return
         if self._concurrency is None:
-            if self.state in (
-                "Running",
-                "Ready",
-                "RuntimeResponseSentState",
-                "Started",
-                "Restoring",
-            ):
+            if self.state in _MAY_POLL:
                 self._become_ready()
             else:
                 await self._refuse_state(reply, "Ready")
