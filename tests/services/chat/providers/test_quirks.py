@@ -1,6 +1,7 @@
 """What compatible services sent is read for what it is: never half an answer for a whole one."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from services.chat.provider import Piece
 from services.chat.providers.openai import OpenAIProvider
 from services.chat.providers.thoughts import ThinkingPolicy
 from services.chat.retry import RetryingProvider
+from services.settings import ROOT
 from tests.services.chat.conformance import outcome
 from tests.services.chat.providers.bag import passage
 from tests.services.chat.providers.quirks import Quirk
@@ -76,3 +78,11 @@ async def test_a_quirk_is_read_for_what_it_is(
     assert quirk.log in caplog.text
     if error is not None:
         assert "sk-" not in f"{error.message}{error.hint}{caplog.text}"
+
+
+def test_the_manual_names_the_report_of_every_quirk() -> None:
+    """The table of services in docs/models.md is complete."""
+    manual = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    named = {report for quirk in QUIRKS for report in re.findall(r"[\w/-]+#\d+", quirk.source)}
+    assert len(named) > 30
+    assert sorted(report for report in named if report not in manual) == []
