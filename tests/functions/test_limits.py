@@ -70,7 +70,7 @@ def test_a_days_tokens_are_reserved_before_they_are_used(
     with limited(environ, tmp_path, total_tokens_per_day="50") as server:
         first = server.ask(data=QUICK)
         assert first.status == 200
-        with server.reading("hang") as reader:
+        with server.open_stream("hang") as reader:
             reader.until("sources")
             refused = server.ask(data=QUICK)
             assert (refused.status, json.loads(refused.body)["code"]) == (429, "budget_exceeded")
