@@ -19,7 +19,7 @@ _GONE = object()
 _PARAMETER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
 
 # What a text parameter is tried with, as far as its AllowedPattern takes it. The last three are
-# what nobody should be able to choose: a parameter that takes them says so by its stack.
+# what no deployment should be able to choose: a parameter that takes them says so by its stack.
 _WORDS = (
     "said",
     "1",

@@ -1,4 +1,4 @@
-"""What a fake model says when nobody scripted it: it quotes the first passage, and cites it.
+"""What a fake model says without a script: it quotes the first passage, and cites it.
 
 It reads the prompt as a model would: passages stand between fences, each with its number.
 """

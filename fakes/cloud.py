@@ -4,7 +4,7 @@
 
 Starts the fakes, makes table and bucket, ingests the city guide into the bucket, and runs the
 emulator with the settings of a deployed Bedrock profile. Everything in between is real: boto3,
-signatures, sockets. It says what is not: nobody thinks here.
+signatures, sockets. It says what is not: there is no model behind it.
 """
 
 import argparse

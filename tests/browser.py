@@ -98,7 +98,7 @@ class Browser:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log,
-            start_new_session=True,  # its renderers are stopped with it, and nobody else's
+            start_new_session=True,  # its renderers are stopped with it, and no others
         )
         os.close(to_browser)
         os.close(from_browser)

@@ -36,7 +36,7 @@ ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/nowhere/config",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
-    # Nobody listens at port 1; a test that means a fake sets its endpoint instead.
+    # Nothing listens at port 1; a test that means a fake sets its endpoint instead.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
 }
@@ -59,7 +59,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give boto3 an account that nobody has, and endpoints that nobody answers at.
+    """Give boto3 an account that does not exist, and endpoints where nothing answers.
 
     Programs that a test starts inherit it; Python ones are ended when they leave this machine.
     """

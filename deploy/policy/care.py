@@ -12,7 +12,7 @@ _SECRET = re.compile(r"KEYS?$|SECRET|TOKEN$|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _LEAKED = re.compile(r"AKIA[0-9A-Z]{16}|\bsk-[A-Za-z0-9_-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY")
 _EXPIRES = "expires"  # the attribute that services/runs writes
 
-# What a deploy that says nothing may cost; whoever deploys may choose more.
+# What a deployment without parameters may cost; a parameter may raise it.
 _DEFAULTS = (("Timeout", 300), ("MemorySize", 3008), ("ReservedConcurrentExecutions", 100))
 _THROTTLE = 1000
 _KEPT_DAYS = 731
@@ -60,7 +60,7 @@ def _dear_defaults(stack: Stack) -> Said:
     for where, properties in functions(stack):
         for name, most in _DEFAULTS:
             if (number(properties.get(name)) or 0) > most:
-                yield where, f"{name} is over {most} by default; let whoever deploys choose it."
+                yield where, f"{name} is over {most} by default; make it a parameter."
 
 
 def logs_for_ever(stack: Stack) -> Said:
@@ -95,7 +95,7 @@ def plain_secrets(stack: Stack) -> Said:
 
 
 def watched_visitors(stack: Stack) -> Said:
-    """Find what would keep questions and answers where nobody looks for them."""
+    """Find what would keep questions and answers where no person looks for them."""
     for where, properties in stack.of("AWS::Serverless::Api", "AWS::ApiGateway::Stage"):
         settings = [mapping(one) for one in properties.get("MethodSettings") or []]
         if any(str(one.get("DataTraceEnabled")).lower() == "true" for one in settings):
@@ -121,7 +121,7 @@ def careless_tables(stack: Stack) -> Said:
 
 
 def open_buckets(stack: Stack) -> Said:
-    """A bucket is closed to the public four times over, and to whoever would read in the clear."""
+    """A bucket is closed to the public four times over, and to requests without TLS."""
     private = [
         properties.get("Bucket")
         for _, properties in stack.of("AWS::S3::BucketPolicy")

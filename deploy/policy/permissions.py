@@ -7,7 +7,7 @@ from typing import Any
 from deploy.policy.violation import Said, as_list, functions
 from deploy.template import Stack, mapping
 
-# `table/*` and `log-group:*` are everybody's tables and logs; `log-group:name:*` is one's own.
+# `table/*` and `log-group:*` are all of the account; `log-group:name:*` is the function's own.
 _ALL_OF_A_KIND = re.compile(r"(\*.*|[A-Za-z0-9-]*[/:]?\*|[*/:]+)")
 _PART_OF_ONE = re.compile(r"x(?:/[\w.-]+)+/\*")
 _ALL_OF_ONE_LOG = re.compile(r"\$\{\w+\.Arn\}:\*")
@@ -64,7 +64,7 @@ def wildcards(stack: Stack) -> Said:
             if _is_broad(resource):
                 yield where, f"allows it on {_text(resource)}; name the resource."
     for where, name in _find_managed(stack):
-        yield where, f"takes on {name}, which nobody here reads; write the statements."
+        yield where, f"takes on {name}, whose statements this policy cannot read; write them out."
 
 
 def shared_roles(stack: Stack) -> Said:

@@ -88,7 +88,7 @@ def foreign_code(stack: Stack) -> Said:
 
 
 def idle_parameters(stack: Stack) -> Said:
-    """Find parameters that reach nothing: whoever sets one believes that it does."""
+    """Find parameters that reach nothing: a person who sets one believes that it does."""
     if not stack.by_default:
         return
     conditions = mapping(stack.document.get("Conditions"))

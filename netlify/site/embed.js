@@ -1,5 +1,5 @@
 /*
- * `<riverrun-chat>`: this page in somebody else's, with one tag.
+ * `<riverrun-chat>`: this page inside another page, with one tag.
  *
  *     <script src="https://chat.example.org/embed.js" defer></script>
  *     <riverrun-chat style="height: 36rem"></riverrun-chat>

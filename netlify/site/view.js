@@ -133,7 +133,7 @@ function hintWords({ hint, retryAfterMs }) {
 
 function waitWords(turn, now, leftMs) {
   const time = duration(now - turn.askedAt);
-  // Under two seconds nobody plans with it, and it would only flicker.
+  // Under two seconds it is no help, and it would only flicker.
   const left = leftMs !== null && leftMs >= 2_000 ? say("expected", duration(Math.round(leftMs / 1_000) * 1_000)) : "";
   return [say(turn.phase === "asking" ? "asking" : "soFar", time), left].filter(Boolean).join(" · ");
 }

@@ -51,7 +51,7 @@ globalThis.riverrunWords = {
     thanks: "Thank you.",
     notKept: "The server does not keep feedback.",
     shareTitle: "Read this answer elsewhere",
-    shareLead: "Whoever opens this address reads the answer, also while it is written.",
+    shareLead: "Everyone with this address can read the answer, also while it is written.",
     shareLocal: "This address leads to this machine: it works in another tab, but not on another device. Start with HOST=0.0.0.0 and keys to reach it from your network.",
     shareKey: "The server asks for a key: who opens the address needs the same one.",
     qr: "The address as a picture for a phone's camera",

@@ -1,6 +1,6 @@
 """The protocol of the ledger and its rules, the same for every store.
 
-- A record is a small JSON object under a key; whoever writes it names the version that was read,
+- A record is a small JSON object under a key; its writer names the version that was read,
   so of two writers one is refused and reads again.
 - Counters are whole numbers. `add` is one step: all of its amounts are added, or none because one
   counter has reached its limit. There is no moment at which two callers both see room for one.

@@ -56,7 +56,7 @@ def test_the_gateway_needs_nothing_from_a_registry() -> None:
 
 
 def test_the_headers_of_the_page_are_said_in_one_place() -> None:
-    """A second list here would win or lose by rules that nobody remembers."""
+    """A second list here would win or lose by rules that are easily forgotten."""
     assert "headers" not in CONFIG
     policy = (BASE / CONFIG["build"]["publish"] / "_headers").read_text()
     assert "Content-Security-Policy: default-src 'self';" in policy

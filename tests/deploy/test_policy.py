@@ -79,22 +79,22 @@ MISTAKES = {
         ASK,
         ASK + "            Auth: {Authorizer: NONE}\n",
     ),
-    "everybody may invoke, always": (
+    "every caller may invoke, always": (
         "open-door",
         SECOND,
         SECOND.replace("    Condition: Open\n", ""),
     ),
-    "everybody may invoke, by any way": (
+    "every caller may invoke, by any way": (
         "open-door",
         SECOND,
         SECOND.replace("      InvokedViaFunctionUrl: true\n", ""),
     ),
-    "everybody may change the function": (
+    "every caller may change the function": (
         "open-door",
         SECOND,
         SECOND.replace("lambda:InvokeFunction", "lambda:UpdateFunctionCode"),
     ),
-    "anybody may take the role": (
+    "every caller may take the role": (
         "open-door",
         "Principal: {Service: lambda.amazonaws.com}",
         "Principal: {AWS: '*'}",
@@ -276,7 +276,7 @@ MISTAKES = {
         "-runs', RetentionInDays: !Ref LogRetentionDays}",
         "-runs'}",
     ),
-    "a function that nobody watches": (
+    "a function without an alarm": (
         "alarms",
         WATCHED,
         WATCHED.replace("!Ref runs", "!Ref chat"),

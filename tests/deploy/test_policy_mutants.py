@@ -274,7 +274,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
 }
 
-# What somebody may well change, and nothing is wrong with.
+# What a person may well change, and nothing is wrong with.
 HARMLESS: dict[str, Change] = {
     "a longest answer": variable("RIVERRUN_CHAT_TOKENS", 2048),
     "a budget of tokens": variable("RIVERRUN_BUDGET_TOKENS", "5000"),

@@ -38,7 +38,7 @@ def test_every_setting_is_in_the_template_or_has_its_reason_there() -> None:
 
 
 def test_what_the_template_sets_is_something_the_code_reads() -> None:
-    """A misspelt variable is ignored by everybody."""
+    """A misspelt variable is ignored everywhere."""
     code = "".join(path.read_text("utf-8") for path in (ROOT / "services").rglob("*.py"))
     for parameters in choices(DOCUMENT):
         for _, properties in functions(resolve(DOCUMENT, parameters)):
@@ -73,7 +73,7 @@ def test_a_deploy_that_says_nothing_is_one_that_the_code_accepts() -> None:
 
 
 def test_the_embedded_profile_makes_no_store() -> None:
-    """Nothing is kept and nothing is paid for that nobody asked for."""
+    """Nothing is kept and nothing is paid for that was not asked for."""
     stores = {name for name, one in STACK.resources.items() if "S3" in str(one["Type"])}
     assert stores == set()
 

@@ -82,7 +82,7 @@ class Exchange:
     def wait(self, gate: str) -> None:
         """Go on when the test opens `gate`."""
         if not self.server.gate(gate).wait(PATIENCE):
-            raise TimeoutError(f"nobody opened the gate {gate!r}")
+            raise TimeoutError(f"nothing opened the gate {gate!r}")
 
 
 @dataclass(slots=True)

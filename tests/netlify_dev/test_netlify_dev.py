@@ -114,10 +114,10 @@ def test_a_shell_loop_reads_the_stream_line_by_line(dev: Server, base: str) -> N
 
 def test_a_refusal_runs_a_function_once(dev: Server, cloud: RunningCloud) -> None:
     """`netlify dev` repeats a POST that was answered 403 or 404, up to five times."""
-    nobody = "/api/chat/runs/00000000000000000000000000000000/stop"
-    answer = dev.ask(nobody, {})
+    unknown = "/api/chat/runs/00000000000000000000000000000000/stop"
+    answer = dev.ask(unknown, {})
     assert (answer.status, answer.json()["code"]) == (404, "not_found")
-    assert len(cloud.log_lines(f"POST {nobody} 404")) == 1
+    assert len(cloud.log_lines(f"POST {unknown} 404")) == 1
     foreign = {"Origin": "https://elsewhere.example"}
     before = len(cloud.log_lines("POST /api/chat 403"))
     answers = [dev.ask(base, {"query": "a"}, headers=foreign) for base in BASES]

@@ -84,7 +84,7 @@ def test_a_missing_region_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_missing_profile_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for a profile that is not there."""
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_PROFILE", "absent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(SetupError, match="AWS_PROFILE"):
         aws.client("s3")

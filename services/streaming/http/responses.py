@@ -167,7 +167,7 @@ def error_response(
     status = STATUS_OF_CODE.get(error.code, 500)
     advice = _make_retry_headers(error.code, error.retry_after_ms)
     answer = _refusal(payload(failure), status, {**advice, **(headers or {})}, dialect)
-    # For whoever counts refusals; a response has no place of its own for it.
+    # For the code that counts refusals; a response has no place of its own for it.
     answer.refusal = (error.code, getattr(error, "scope", ""))  # type: ignore[attr-defined]
     return answer
 

@@ -113,7 +113,7 @@ CLIENT = {"openai", "rivertest_wire"}
 def test_a_profile_leaves_out_what_it_is_not_for_with_all_that_only_that_needs(
     plan: Plan, profile: str, inside: set[str]
 ) -> None:
-    """What somebody else needs as well stays."""
+    """What another library needs as well stays."""
     built = build(replace(plan, profile=profile))
     tops = {name.partition("/")[0] for name in names(built.path)}
     assert {"rivertest_pure", "rivertest_native", "rivertest_both"} <= tops
@@ -177,7 +177,7 @@ def test_one_own_index_takes_the_place_of_the_shipped_one(plan: Plan, tmp_path: 
 
 @pytest.mark.parametrize("missing", ["LICENSE", "bootstrap", "functions", "knowledge/index"])
 def test_what_is_missing_is_named_before_anything_is_fetched(plan: Plan, missing: str) -> None:
-    """A package without its wrapper would answer in one piece, and nobody would know why."""
+    """A package without its wrapper would answer in one piece, and nothing would say why."""
     (plan.root / missing).rename(plan.root / "gone")
     (plan.root / "requirements.txt").unlink()
     with pytest.raises(SetupError, match=missing):
@@ -208,7 +208,7 @@ def test_a_bootstrap_that_lambda_cannot_run_is_refused(plan: Plan, script: bytes
 
 
 def test_a_wheel_with_another_hash_is_refused_and_the_old_package_stays(plan: Plan) -> None:
-    """The lock file decides what runs in the cloud, not whoever answers for the index."""
+    """The lock file decides what runs in the cloud, not the server of the index."""
     before = build(plan).path.read_bytes()
     lock = plan.root / "requirements.txt"
     text = lock.read_text()

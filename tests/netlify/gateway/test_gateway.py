@@ -86,7 +86,7 @@ def test_the_answer_comes_as_it_was_said(name: str, tmp_path: Path) -> None:
             ("Connection", "keep-alive"),
             ("Keep-Alive", "timeout=5"),
             ("Date", "Thu, 01 Jan 1970 00:00:00 GMT"),
-            ("Server", "somebody"),
+            ("Server", "another"),
             ("Set-Cookie", "a=1; Path=/"),
             ("Set-Cookie", "b=2"),
             ("Transfer-Encoding", "chunked"),
@@ -372,7 +372,7 @@ def test_a_gateway_that_is_not_set_up_says_so_to_its_owner(
 def test_an_upstream_that_is_not_there_is_a_503(name: str, tmp_path: Path) -> None:
     """After which the same question may be asked again."""
     with functions(lambda to: to.whole(200, b"{}")) as upstream:
-        pass  # nobody listens there any more
+        pass  # nothing listens there any more
     with run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway:
         got = gateway.ask()
     assert got.status == 503
@@ -427,7 +427,7 @@ def test_a_stream_that_outlasts_the_limit_of_the_head_goes_on(name: str, tmp_pat
 
 
 def test_a_reader_who_leaves_ends_the_upstreams_stream(name: str, tmp_path: Path) -> None:
-    """Nothing is read for nobody."""
+    """Nothing is read without a reader."""
 
     def answer(to: Answering) -> None:
         to.head(200, ("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"))

@@ -70,7 +70,7 @@ def test_any_request_is_signed_as_botocore_signs_it(seed: int) -> None:
 
 
 def test_respelling_a_query_changes_no_parameter() -> None:
-    """Whoever decodes it finds the same names and values in the same order, byte for byte."""
+    """A server that decodes it finds the same names and values in the same order, byte for byte."""
     asked = list(requests(3))
     for request, ours in zip(asked, sign_requests(asked), strict=True):
         before, after = (urlsplit(url).query for url in (request["address"], ours["url"]))

@@ -52,7 +52,7 @@ def refusal(path: Path, busy: float = 5.0) -> str:
 
 @contextmanager
 def drop_privileges(path: Path) -> Iterator[None]:
-    """Run as the user `nobody` for a while, if we are root: root may write what is read-only."""
+    """Run as an unprivileged user for a while, if we are root: root may write what is read-only."""
     if os.geteuid() == 0:
         os.seteuid(65534)
         try:
