@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from services.runs import Run
+from services.runs import Entry, Run
 from services.runs.memory import MemoryLog
 from services.streaming import App, Cursor, Question, handle_resume, handle_stop
 from services.streaming.events import Status
@@ -224,3 +224,45 @@ async def test_many_readers_that_wait_look_once_for_all(lives: bool) -> None:
     died = [error for error in ended if isinstance(error, PausedError)]
     assert len(died) == (0 if lives else 30)
     assert looks <= 10.0 / (PRODUCER_CHECK_INTERVAL * 0.8) + 2
+
+
+class CountedLog(MemoryLog):
+    """A log that other processes share, as far as its app knows, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(is_durable=True)
+        self.reads: list[str] = []
+
+    async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
+        self.reads.append("read")
+        return await super().read(run_id, after, limit)
+
+    async def read_last(self, run_id: str) -> Entry | None:
+        self.reads.append("read_last")
+        return await super().read_last(run_id)
+
+    async def wait(self, run_id: str, after: int, timeout: float) -> bool:
+        self.reads.append("wait")
+        return await super().wait(run_id, after, timeout)
+
+
+async def test_a_reader_that_keeps_up_with_a_run_here_asks_the_store_for_nothing() -> None:
+    """Nor does a second one, once it has read what was there before it."""
+    log = CountedLog()
+    app = App(log=log)
+    response: Any = await handle_streaming_request(
+        {"query": "go"}, producer=Producer(), resumable=True, app=app
+    )
+    run = response.headers["x-run-id"]
+    starting = asyncio.create_task(events_of(response))
+    await asyncio.sleep(5)
+    # The writer looks for another process's end where the run is silent, which it never is here.
+    assert log.reads == []
+    joining = asyncio.create_task(events_of(await handle_resume(Cursor(run, 0), app=app)))
+    await asyncio.sleep(5)
+    asked = len(log.reads)
+    assert asked < 10
+    await asyncio.sleep(20)
+    assert len(log.reads) == asked
+    await handle_stop(run, app=app)
+    assert await starting == await joining
