@@ -39,7 +39,8 @@ class Passage:
     weighted by their rarity (IDF), that the passage contains, 0 to 1. `rarity` has the weight
     of each of the question's words over the whole index, 0 (every passage says it) to 1 (none
     does); the passages of one search share it. `has_document` says that the library can read the
-    whole document of the passage.
+    whole document of the passage. `shares_words` is False where the question is in another
+    language than the documents: then only meaning tells.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Passage:
     sentences: tuple[Sentence, ...]
     rarity: Mapping[str, float] = field(default_factory=dict)
     has_document: bool = False
+    shares_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ never computes and a burst of questions waits in line.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..embedding import Embedder
@@ -18,6 +19,7 @@ from ..small_talk import SmallTalk, find_small_talk
 from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
+from .words import is_english
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +113,8 @@ class Library:
             raise RetrievalError(
                 "The documents could not be searched. Please ask again in a moment."
             ) from error
+        if getattr(self._embedder, "is_multilingual", False) and not is_english(question):
+            found = [replace(passage, shares_words=False) for passage in found]
         documents = len({passage.uri.partition("#")[0] for passage in found})
         report(
             Progress(

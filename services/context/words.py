@@ -33,6 +33,9 @@ COMMON = word_set(
     would wouldn yes yet you your yours yourself yourselves"""
 )
 
+ENGLISH_SHARE = 0.2
+"""Questions in English have a share of 0.3 to 0.7, those in its neighbours up to 0.15."""
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -46,6 +49,12 @@ def singular(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         return word[:-3] + "y" if word.endswith("ies") else word[:-1]
     return word
+
+
+def is_english(text: str) -> bool:
+    """Tell whether `text` has as many of the common English words as English has, or is short."""
+    found = words(text)
+    return len(found) < 3 or sum(word in COMMON for word in found) >= ENGLISH_SHARE * len(found)
 
 
 def content_words(text: str) -> list[str]:

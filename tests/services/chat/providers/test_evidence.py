@@ -141,3 +141,12 @@ def test_a_question_of_the_longest_kind_is_weighed_in_bounded_time() -> None:
     for question in ("zz Qqqq " * 1000, "in abc" + " " * 7900 + "1", ". " * 2000 + "A. " * 1300):
         enough(question, *found)
     assert time.perf_counter() - began < 2  # some 30 ms; without bounds, minutes
+
+
+def test_across_languages_only_meaning_tells() -> None:
+    """There are no words that could be said."""
+    found = replace(at(TOKYO, 0.5, 0.4), shares_words=False)
+    assert enough("Wo isst man in Tokio gut Sushi?", found)
+    assert not enough(
+        "Wo isst man in Tokio gut Sushi?", replace(at(TOKYO, 0.2, 0.4), shares_words=False)
+    )
