@@ -69,10 +69,10 @@ def _open_bedrock(settings: Settings) -> ChatProvider:
 def _open_openai(settings: Settings) -> ChatProvider:
     from .providers.openai import OpenAIProvider
 
-    if importlib.util.find_spec("openai") is None:
+    if importlib.util.find_spec("httpx2") is None:
         raise SetupError(
-            "RIVERRUN_CHAT=openai needs the client. Install it with: pip install openai; for "
-            "Lambda, make the package with PROFILE=openai or embedded."
+            "RIVERRUN_CHAT=openai needs httpx2. Install it with: pip install openai, which brings "
+            "it; for Lambda, make the package with PROFILE=openai or embedded."
         )
     if settings.openai_base_url is None and settings.openai_api_key is None:
         raise SetupError(

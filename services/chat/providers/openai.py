@@ -219,7 +219,7 @@ class OpenAIProvider:
             import httpx2
         except ImportError as error:
             raise SetupError(
-                "RIVERRUN_CHAT=openai needs its client. Install it with: pip install openai"
+                "RIVERRUN_CHAT=openai needs httpx2. Install it with: pip install openai"
             ) from error
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if self.api_key:

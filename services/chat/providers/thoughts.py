@@ -89,14 +89,15 @@ class ThinkingSplitter:
         self._is_answer = False
         self._held = ""
         self._searched = 0
-        self._said: list[str] = []
+        # In UTF-8: kept as the strings it came in, an answer takes four times the room.
+        self._said = bytearray()
 
     def feed(self, text: str) -> tuple[str, str]:
         """Return what of `text` is thought, and what of it is said."""
         if self._is_answer and "<" not in text and not self._held:
             # The straight path of every answer.
             if not self._has_tags:
-                self._said.append(text)
+                self._said += text.encode(errors="replace")
             return "", text
         thought, said = "", ""
         self._held += text
@@ -163,9 +164,10 @@ class ThinkingSplitter:
         if not self._has_tags:
             found = _UNOPENED_TAG.search(self._held)
             if found is not None and self._is_real(found):
-                thought = "".join(self._said) + self._held[: found.start()]
+                thought = self._said.decode() + self._held[: found.start()]
                 self._held = self._held[found.end() :]
-                self._said, self._has_tags, self._is_answer = [], True, False
+                self._said = bytearray()
+                self._has_tags, self._is_answer = True, False
                 self.has_restarted = True
                 return thought, ""
             keep = len(self._held) if found else self._find_partial(len("</seed:think>"))
@@ -173,12 +175,12 @@ class ThinkingSplitter:
             keep = len(self._held)
         said, self._held = self._held[:keep], self._held[keep:]
         if not self._has_tags:
-            self._said.append(said)
+            self._said += said.encode(errors="replace")
         return "", said
 
     def _is_real(self, found: re.Match[str]) -> bool:
         # An answer about such tags quotes them, or has both.
-        before = "".join(self._said) + self._held[: found.start()]
+        before = self._said.decode() + self._held[: found.start()]
         has_opening = found[0].lower().replace("/", "") in before.lower()
         is_quoted = before[-1:] in ("'", '"', "“", "«") or before.count("`") % 2 == 1
         return not has_opening and not is_quoted
