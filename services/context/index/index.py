@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import SetupError
 from ...json_input import parse_json
-from ..ingest.chunks import ARROW, Chunk
+from ..chunk import ARROW, Chunk
 from .manifest import (
     AGAIN,
     CHUNKS,

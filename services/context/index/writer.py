@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Self
 import numpy as np
 
 from ...errors import SetupError
-from ..ingest.chunks import Chunk
+from ..chunk import Chunk
 from .index import SCHEMA
 from .manifest import (
     CHUNKS,

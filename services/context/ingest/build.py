@@ -15,6 +15,7 @@ import numpy as np
 
 from ...embedding import Embedder
 from ...errors import SetupError
+from ..chunk import Chunk
 from ..index.index import Index, open_index
 from ..index.manifest import INDEX_FILES, Manifest, check_hashes, check_model, current_path
 from ..index.writer import (
@@ -27,7 +28,7 @@ from ..index.writer import (
     setup_errors,
     work_folder,
 )
-from .chunks import RECIPE, Chunk
+from .chunks import RECIPE
 from .discover import (
     DocumentFile,
     DocumentRefused,

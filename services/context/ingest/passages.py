@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...errors import SetupError
-from .chunks import Chunk, chunk
+from ..chunk import Chunk
+from .chunks import chunk
 from .discover import LARGEST, DocumentFile, Entry, discover
 from .documents import Document, UnreadableError, title_from_name
 from .furniture import Furniture, find_furniture, remove_furniture, sample
