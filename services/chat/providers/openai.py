@@ -21,6 +21,7 @@ from ...errors import SetupError
 from ...progress import Report, no_report
 from ..prompt import render_prompt
 from ..provider import Piece, Prompt
+from ..provider_errors import is_question_too_long
 from ..service_error import ServiceError
 from ..stop_reasons import end_answer
 from . import read_pacing
@@ -164,6 +165,11 @@ class OpenAIProvider:
                 if response.status_code < 300:
                     return response
                 error = await _read_error(response)
+            if is_thinker and is_question_too_long(error.text):
+                # The window of a small model holds the question, but not all it might think too.
+                logger.warning("%s is asked without room for thoughts: %s.", self.model, error)
+                is_thinker = False
+                continue
             change = self._changes.learn(request, error) if number < MAX_CHANGES else ""
             if not change:
                 raise error

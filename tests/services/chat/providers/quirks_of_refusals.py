@@ -71,6 +71,12 @@ PARAMETERS = [
           reply=lambda call: refuse(400, says(
               "max_tokens is too large: 1024. This model supports at most 512 completion tokens."))
           if call.body.get("max_tokens", 0) > 512 else whole()),
+    Quirk(name="no room for thoughts", source="vLLM, fast-agent#621", calls=2,
+          settings={"effort": "low"}, log="without room for thoughts",
+          reply=lambda call: refuse(400, says(
+              "This model's maximum context length is 4096 tokens. However, you requested 9916 tokens "
+              "(700 in the messages, 9216 in the completion)."))
+          if call.body["max_tokens"] > 3396 else whole()),
     Quirk(name="no system prompt", source="Gemma, o1-mini", calls=2, log="first question",
           reply=lambda call: refuse(400, says(
               "Unsupported value: 'messages[0].role' does not support 'system' with this model."))
