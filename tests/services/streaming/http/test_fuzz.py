@@ -19,7 +19,7 @@ from services.telemetry.lines import escape_line
 from tests.services.streaming.http.test_requests import JSON, request
 
 # A share with every test; RIVERRUN_FUZZ=1000000 for a long run of this file.
-EXAMPLES = int(os.environ.get("RIVERRUN_FUZZ", "150"))
+EXAMPLES = int(os.environ.get("RIVERRUN_FUZZ", "80"))
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
     lambda inner: (
