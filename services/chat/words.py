@@ -30,7 +30,7 @@ STOP_WORDS = frozenset(
     will with within without would yes you your i'm i've i'd i'll it's that's there's what's where's
     who's how's don't doesn't didn't can't couldn't isn't aren't won't wouldn't shouldn't
     hello hi hey thanks know compare comparison difference between thing things plan list recommend
-    suggest anything something anyone someone way kind sort lot
+    suggest anything something anyone someone way kind sort lot time times
     best better famous go good great nice see top visit
     """)
 )

@@ -192,7 +192,7 @@ def find_unsaid(question: str, passages: Sequence[Passage]) -> tuple[list[str], 
         for part in {stem(one) for one in split_words(word)} & set(subject.words):
             if part in names and part in titles:
                 said.append(word)
-            elif not is_said(part, everything):
+            elif not is_said(part, everything) and not part.isdecimal():
                 unsaid.append(word)
     return list(dict.fromkeys(said)), list(dict.fromkeys(unsaid))
 

@@ -18,7 +18,7 @@ from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
 from ..word_pieces import split_into_pieces
 from .evidence import Evidence, is_sufficient, weigh
 from .kinds import Wish, read_wish
-from .layout import compose
+from .layout import compose, says_side
 from .replies import explain_refusal, reply_to
 
 LIKENESS = 0.2
@@ -29,6 +29,9 @@ SAME = 0.92
 
 FAINTEST = {1: 0.85, 2: 0.85, 3: 0.75, 4: 0.65, 5: 0.65}
 """By the number of units wanted: the share of the best score under which one is padding."""
+
+PER_SIDE = 4
+"""Units of each of two things that are compared."""
 
 COMPANY = 0.05
 """What a unit gains by standing in the passage the answer begins with."""
@@ -131,16 +134,39 @@ def choose(prompt: Prompt) -> list[Evidence]:
     if not is_sufficient(prompt.question, prompt.passages, evidence):
         return []
     left = [Evidence(item.unit, item.score + _count_number(item, wish)) for item in evidence]
-    best = max(item.score for item in left)
-    faintest = FAINTEST[min(wish.units, max(FAINTEST))]
-    left = [item for item in left if item.score >= faintest * best]
-    chosen: list[Evidence] = []
-    while left and len(chosen) < wish.units:
-        pick = max(left, key=lambda item: _compute_gain(item, chosen))
-        chosen.append(pick)
-        left = [item for item in left if item is not pick and not _is_same(item, pick)]
+    if wish.sides is None:
+        chosen = _pick(left, wish.units)
+    else:
+        # As much of one side as of the other, if there is as much.
+        sides = [_find_side(left, prompt, *pair) for pair in (wish.sides, wish.sides[::-1])]
+        chosen = [item for side in sides for item in _pick(side, PER_SIDE)]
+        chosen = chosen if all(sides) else _pick(left, wish.units)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
+
+
+def _pick(left: Sequence[Evidence], wanted: int) -> list[Evidence]:
+    """Pick the best units, each less its likeness to those already picked."""
+    best = max((item.score for item in left), default=0.0)
+    faintest = FAINTEST[min(wanted, max(FAINTEST))]
+    rest = [item for item in left if item.score >= faintest * best]
+    chosen: list[Evidence] = []
+    while rest and len(chosen) < wanted:
+        pick = max(rest, key=lambda item: _compute_gain(item, chosen))
+        chosen.append(pick)
+        rest = [item for item in rest if item is not pick and not _is_same(item, pick)]
+    return chosen
+
+
+def _find_side(left: Sequence[Evidence], prompt: Prompt, side: str, other: str) -> list[Evidence]:
+    """Find the units about one thing that is compared, and not about the other."""
+    titles = [passage.title for passage in prompt.passages]
+    return [
+        item
+        for item in left
+        if says_side(side, item.unit.text, titles[item.unit.rank - 1])
+        and not says_side(other, item.unit.text, titles[item.unit.rank - 1])
+    ]
 
 
 def _count_number(item: Evidence, wish: Wish) -> float:

@@ -103,7 +103,7 @@ def _lay_out_columns(chosen: Sequence[Evidence], passages: Sequence[Passage], wi
     columns: list[list[str]] = [[], []]
     for item in chosen:
         title = passages[item.unit.rank - 1].title
-        sides = [_says(side, item.unit.text, title) for side in wish.sides]
+        sides = [says_side(side, item.unit.text, title) for side in wish.sides]
         part = " ".join(cite(item.unit).split()).replace("|", "\\|")
         if sides[0] != sides[1]:
             columns[sides.index(True)].append(part)
@@ -115,7 +115,8 @@ def _lay_out_columns(chosen: Sequence[Evidence], passages: Sequence[Passage], wi
     return head + "\n".join(f"| {one} | {other} |" for one, other in zip(left, right, strict=True))
 
 
-def _says(side: str, text: str, title: str) -> bool:
+def says_side(side: str, text: str, title: str) -> bool:
+    """Tell whether a unit is about one of two things that are compared."""
     words = collect_stems(side)
     return bool(words) and words <= collect_stems(f"{title} {text}")
 

@@ -338,3 +338,20 @@ async def test_words_come_at_a_readers_pace_only_where_they_are_watched() -> Non
     assert provider._compute_pause(replace(watched, until=now - 1), 50) == 0.0
     fast = ExtractiveProvider(pace=10_000.0)
     assert text_of(await collect(fast, watched)) == await say(TOKYO)
+
+
+def test_a_comparison_has_as_much_of_one_side_as_of_the_other() -> None:
+    """However many passages retrieval has of one of them."""
+    asked = "Compare Tokyo and Paris"
+    tokyo = [
+        f"Tokyo has garden number {word}." for word in ("alpha", "beta", "gamma", "delta", "eta")
+    ]
+    found = (
+        passage(asked, "Tokyo › Parks", *tokyo),
+        passage(asked, "Tokyo › Food", "Tokyo has sushi.", "Tokyo has ramen.", "Tokyo has eel."),
+        passage(asked, "Paris › Parks", "Paris has the Tuileries.", "Paris has the Luxembourg."),
+    )
+    head, _, *rows = write_answer(Prompt(asked, found))[0].split("\n")
+    assert head == "| Tokyo | Paris |"
+    assert len(rows) <= 4
+    assert sum("Paris has" in row for row in rows) == 2
