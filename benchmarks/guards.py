@@ -73,9 +73,7 @@ def main() -> None:
             times = sorted(asyncio.run(measure(open_ledger)))
             print(f"{name:8} p50 {times[RUNS // 2]:.3f} ms, p99 {times[RUNS * 99 // 100]:.3f} ms")
     print(f"import   {measure_import():.1f} ms")
-    print(
-        "dynamodb 3 write units and 2 read units a run where a visitor and all are limited by day"
-    )
+    print("dynamodb 4 write units and 2 read units a run, with limits for each and for all")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..ledger import Ledger
 from ..public_settings import AccessSettings
-from .challenge import is_passed
 from .key_list import KeyList
 from .keys import match_key, read_plain_keys
-from .oidc import Issuer
 from .principal import OPEN, AccessError, Principal, name_owner
 from .signature import sign, verify
+
+if TYPE_CHECKING:
+    from .oidc import Issuer
 
 VISITOR = "rv1"
 LINK = "rl1"
@@ -76,6 +78,8 @@ class Access:
 
         Raises `AccessError` where no stranger is let in, or `answer` does not pass.
         """
+        from .challenge import is_passed
+
         settings = self._settings
         if not settings.anonymous or not await is_passed(settings, answer, address):
             raise AccessError
@@ -115,7 +119,9 @@ class Access:
         return isinstance(expires, int | float) and self._clock() < expires
 
     @cached_property
-    def _issuer(self) -> Issuer:
+    def _issuer(self) -> "Issuer":
+        from .oidc import Issuer
+
         return Issuer(self._settings, clock=self._clock)
 
     async def _signing_secrets(self) -> tuple[str, ...]:
