@@ -502,7 +502,7 @@ def test_the_whole_chat_function_answers_through_it(
         got = gateway.ask(f"{base}?query={query}&streaming=true")
         events = list(EventStreamParser().feed(got.body))
         for answer in (asked, got):
-            assert answer.header("content-type") == "text/event-stream"
+            assert answer.header("content-type") == "text/event-stream; charset=utf-8"
             final = json.loads(list(EventStreamParser().feed(answer.body))[-1].data)
             assert final["result"]["answer"] == "The Louvre, é\U0001f5fc."
             assert f"id: {answer.header('x-run-id')}-1\n".encode() in answer.body
