@@ -40,7 +40,7 @@ class Runtime:
         self._ledger = TaskLedger()
         self._watchdog: Watchdog | None = None
         self._pollers: set[asyncio.Task[None]] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], asyncio.Future[Outcome]] = {}
         self._stopping = False
 
     async def run(self) -> None:
@@ -76,8 +76,12 @@ class Runtime:
                 logger.exception("The application's shutdown hook failed.")
 
     def _cancel_running(self) -> None:
-        for task in self._running:
+        """Cancel what runs; what swallows that is left behind after its grace."""
+        loop = asyncio.get_running_loop()
+        for task, ended in self._running.items():
             task.cancel()
+            outcome = Outcome(stopped_by="shutdown")
+            loop.call_later(CANCEL_GRACE, _set_outcome, ended, outcome)
 
     async def _poll(self) -> None:
         environment = self._config.environment
@@ -134,7 +138,7 @@ class Runtime:
         timer = loop.call_later(
             max(seconds, 0), _set_outcome, ended, Outcome(stopped_by="deadline")
         )
-        self._running.add(task)
+        self._running[task] = ended
         watchdog = self._watchdog
         if takeover is not None and watchdog is not None:
             watchdog.watch(takeover)
@@ -142,13 +146,14 @@ class Runtime:
             outcome = await ended
             if outcome.stopped_by:
                 task.cancel()
-                _, stubborn = await asyncio.wait({task}, timeout=CANCEL_GRACE)
+                grace = CANCEL_GRACE if outcome.stopped_by == "deadline" else 0  # it had its own
+                _, stubborn = await asyncio.wait({task}, timeout=grace)
                 if stubborn:
                     invocation_scope.add_task(task)
                     logger.error("The application does not stop when cancelled.")
         finally:
             timer.cancel()
-            self._running.discard(task)
+            self._running.pop(task, None)
             if takeover is not None and watchdog is not None:
                 watchdog.leave(takeover)
         if self._stopping and isinstance(outcome.error, asyncio.CancelledError):

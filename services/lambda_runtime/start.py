@@ -26,6 +26,7 @@ from .threads import HandlerThreads, InvocationThreads, MainThread
 logger = logging.getLogger(__package__)
 
 LIFESPAN_SHUTDOWN_SECONDS = 0.25  # seconds; Lambda kills after 0.3
+LAST_TASKS_SECONDS = 0.02  # for tasks that are left when all else has ended
 
 
 class StartFailedError(LambdaRuntimeError):
@@ -150,7 +151,21 @@ async def serve(
         loop.add_signal_handler(signal.SIGTERM, runtime.stop)
     await runtime.run()
     await lifespan.shutdown(LIFESPAN_SHUTDOWN_SECONDS)
+    await end_tasks()
     return 0
+
+
+async def end_tasks() -> None:
+    """Cancel every other task, and end the process where one does not end: none is waited for."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    _, left = await asyncio.wait(tasks, timeout=LAST_TASKS_SECONDS)
+    if left:
+        logger.error("%d tasks do not stop when cancelled. The process ends.", len(left))
+        end_process(0)
 
 
 async def sleep_and_restore(api: RuntimeAPI) -> None:

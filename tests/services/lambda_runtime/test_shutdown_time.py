@@ -86,3 +86,42 @@ async def test_the_last_byte_leaves_before_lambda_kills(start: Start) -> None:
         box.process.kill()
         assert b'"type":"paused","reason":"shutdown"' in call.content
     assert min(took) < LAST_BYTE_SECONDS
+
+
+SWALLOWING = """
+    import asyncio
+    from services.lambda_runtime import export_handler
+
+    async def application(scope, receive, send):
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"word", "more_body": True})
+        while True:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                pass
+
+    app = export_handler(application)
+"""
+
+
+@pytest.mark.parametrize("deadline_passed", [False, True])
+async def test_an_application_that_swallows_its_cancellation_holds_no_process(
+    start: Start, deadline_passed: bool
+) -> None:
+    """Cancelled by the shutdown itself, or long before, at a deadline."""
+    box = await start(SWALLOWING)
+    seconds = 3.0 if deadline_passed else 60.0
+    box.api.waiting.put_nowait(invocation(http("/x"), seconds=seconds))
+    call = await box.api.call("/response", complete=False)
+    await box.api.until(lambda: b"word" in call.content)
+    if deadline_passed:
+        await box.api.until(lambda: call.complete)
+    began = time.perf_counter()
+    box.process.send_signal(signal.SIGTERM)
+    status, output, errors = await box.wait_end()
+    assert time.perf_counter() - began < 3.0
+    assert status == 0
+    assert "do not stop when cancelled" in output + errors
