@@ -37,14 +37,14 @@ def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:
         usage = read_usage(choice)
     delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or choice
     text, thought = _read_content(delta.get("content", delta.get("text")))
-    end = choice.get("finish_reason")
+    end = _read_end(choice)
     native = choice.get("native_finish_reason")
     if isinstance(native, str) and native.lower() in _FAILED_NATIVELY:
         end = native
     return CompletionChunk(
         text,
         thought or _read_thought(delta),
-        end if isinstance(end, str) else "",
+        end,
         is_refusal=bool(delta.get("refusal")),
         usage=usage,
     )
@@ -128,6 +128,14 @@ class SurrogateJoiner:
 def as_object(value: object) -> dict[str, Any]:
     """Return `value` where it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def _read_end(choice: dict[str, Any]) -> str:
+    end = choice.get("finish_reason") or choice.get("finish_details")
+    if isinstance(end, dict):
+        end = end.get("type")
+    # Some gateways write the word for nothing.
+    return end if isinstance(end, str) and end.lower() not in ("null", "none") else ""
 
 
 def _choose(choices: list[Any]) -> dict[str, Any]:

@@ -58,6 +58,13 @@ ENDS = [
           text="", code="provider_truncated"),
     Quirk(name="an empty answer", source="litellm#24462", reply=stream(lines(STOP, DONE)), text="",
           code="provider_truncated"),
+    Quirk(name="null in words", source="gateways",
+          reply=stream(lines(delta("Half an ", "null"), delta("answer.", "None"), STOP, DONE))),
+    Quirk(name="an end with details", source="OpenAI's vision preview",
+          reply=stream(lines(*WHOLE, {"choices": [{"index": 0, "delta": {}, "finish_reason": None,
+                       "finish_details": {"type": "stop"}}]}))),
+    Quirk(name="COMPLETE", source="Cohere", reply=ends("COMPLETE")),
+    Quirk(name="ERROR_TOXIC", source="Cohere", reply=ends("ERROR_TOXIC"), code="content_filtered"),
     Quirk(name="a refusal of its own", source="OpenAI API reference", text="",
           code="content_filtered", reply=stream(lines(delta(refusal="I cannot."), STOP, DONE))),
 ]  # fmt: skip

@@ -154,6 +154,14 @@ ERRORS = [
           reply=stream(lines(HALF, {"error": "CUDA out of memory", "error_type": "generation"}))),
     Quirk(name="FastAPI's detail in the stream", source="home-made servers", text="Half an ",
           code="provider_error", log="boom", reply=stream(lines(HALF, {"detail": "boom"}))),
+    Quirk(name="a message and no success", source="gateways", text="Half an ",
+          code="provider_throttled", log="rate limit",
+          reply=stream(lines(HALF, {"success": False, "code": 1302, "msg": "rate limit reached"}))),
+    Quirk(name="a greeting is no error", source="gateways",
+          reply=stream(lines({"code": 0, "message": "success"}, *WHOLE, STOP, DONE))),
+    Quirk(name="a redirect to a page", source="identity proxies", text="", code="provider_error",
+          log="a page of HTML", reply=lambda call: refuse(307, b"", Location="/login")
+          if call.path.endswith("completions") else refuse(200, PAGE, Content_Type="text/html")),
     Quirk(name="an error after the end", source="the kind",
           reply=stream(lines(*WHOLE, STOP, {"error": {"message": "too late"}}))),
     Quirk(name="line by line", source="NDJSON gateways", reply=stream(
