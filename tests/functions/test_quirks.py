@@ -37,14 +37,16 @@ def choose(cases: list[Quirk]) -> list[Quirk]:
     """The cases in an order that one process can live through.
 
     Between two that fail and may pass stands one that does not: a model that failed five times in
-    a row is left alone.
+    a row is left alone. Questions that are too long stand first: a model that was seen to think is
+    asked once more without room for it.
     """
     lasting = [case for name in LASTING for case in cases if case.name == name]
     usual = [case for case in cases if case not in lasting and case not in PARAMETERS]
+    long = [case for case in usual if case.code == "context_too_long"]
     good = [case for case in usual if not case.code]
-    bad = [case for case in usual if case.code]
+    bad = [case for case in usual if case.code and case not in long]
     mixed = [case for pair in zip(bad, good, strict=False) for case in pair]
-    return [*mixed, *good[len(bad) :], *bad[len(good) :], *lasting]
+    return [*long, *mixed, *good[len(bad) :], *bad[len(good) :], *lasting]
 
 
 class Endpoint:
