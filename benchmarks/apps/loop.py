@@ -23,8 +23,8 @@ async def answer_forever(host: str, *, keep: bool) -> None:
         kept = api_connection.borrow() if keep else None
         connection = kept or await api.connect()
         head = wire.stream_head(invocation.id, host=host, attempt_id=None)
-        connection.write(head + wire.chunk(PRELUDE))
-        connection.write(wire.chunk(EVENT))
+        connection.write(head + wire.frame_chunk(PRELUDE))
+        connection.write(wire.frame_chunk(EVENT))
         connection.write(wire.last_chunk())
         await connection.reply()
         if kept is None:

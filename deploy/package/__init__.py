@@ -101,7 +101,7 @@ def build(plan: Plan) -> Package:
                 f"{UNZIPPED_LIMIT / 1e6:.0f} MB. Use another profile, or a smaller index."
             )
         fresh = Path(folder, "package.zip")
-        archive.write(stage, fresh)
+        archive.write_archive(stage, fresh)
         zipped = fresh.stat().st_size
         if profile.zipped_limit is not None and zipped > profile.zipped_limit:
             raise SetupError(
@@ -112,7 +112,7 @@ def build(plan: Plan) -> Package:
         bill_path = plan.output.with_suffix(".cdx.json")
         plan.output.parent.mkdir(parents=True, exist_ok=True)
         archive.put(fresh, plan.output)
-        bill_path.write_text(bill.write(plan.output.name, sha256, libraries), "utf-8")
+        bill_path.write_text(bill.write_bill(plan.output.name, sha256, libraries), "utf-8")
     return Package(
         path=plan.output,
         bill=bill_path,

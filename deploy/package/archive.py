@@ -15,7 +15,7 @@ _UNIX = 3
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
 
 
-def write(folder: Path, target: Path) -> None:
+def write_archive(folder: Path, target: Path) -> None:
     """Write every file below `folder` to the zip `target`."""
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:

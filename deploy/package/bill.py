@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from deploy.package.requirements import Requirement
 
 
-def write(package: str, sha256: str, libraries: Iterable[Requirement]) -> str:
+def write_bill(package: str, sha256: str, libraries: Iterable[Requirement]) -> str:
     """The bill of one package: its own hash, and every library with its version."""
     components = [
         {

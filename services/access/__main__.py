@@ -19,7 +19,7 @@ from ..errors import RiverrunError, SetupError
 from ..ledger import open_ledger
 from ..settings import read_settings
 from .key_list import change_keys, read_keys
-from .keys import DAY, Key, make_key
+from .keys import DAY_SECONDS, Key, make_key
 
 
 async def run(arguments: Sequence[str]) -> int:
@@ -33,7 +33,7 @@ async def run(arguments: Sequence[str]) -> int:
         case ["add", name]:
             await _add(place, opened, name, None)
         case ["add", name, days] if days.isdigit() and int(days) > 0:
-            await _add(place, opened, name, time.time() + int(days) * DAY)
+            await _add(place, opened, name, time.time() + int(days) * DAY_SECONDS)
         case ["list"]:
             for key in await read_keys(place, opened):
                 print(_describe(key))

@@ -10,7 +10,7 @@ from ..errors import RiverrunError
 from ..json_input import parse_json
 
 TIMEOUT = 3.0
-LARGEST = 256 * 1024
+LARGEST_RESPONSE = 256 * 1024
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -43,8 +43,8 @@ def fetch_json(url: str, form: Mapping[str, str] | None = None) -> Any:
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=TIMEOUT) as response:
-            body = response.read(LARGEST + 1)
-        if len(body) > LARGEST:
+            body = response.read(LARGEST_RESPONSE + 1)
+        if len(body) > LARGEST_RESPONSE:
             raise FetchError
         return parse_json(body)
     except (OSError, ValueError) as error:

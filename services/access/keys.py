@@ -16,7 +16,7 @@ from ..json_input import parse_json
 from .principal import Principal, name_owner
 
 PREFIX = "rk_"
-DAY = 24 * 3600.0
+DAY_SECONDS = 24 * 3600.0
 
 # In RIVERRUN_API_KEYS a key may stand behind its name: `alice=…`. What follows has to be as long
 # as a key, or the sign is one of base64's.

@@ -19,9 +19,9 @@ from .fetch import FetchError, fetch_json
 from .principal import Principal, name_owner
 
 # Times in seconds.
-FRESH = 600.0
+FRESH_SECONDS = 600.0
 STALE = 24 * 3600.0
-AGAIN = 60.0
+REFETCH_SECONDS = 60.0
 LEEWAY = 30.0
 
 LONGEST = 8 * 1024
@@ -70,10 +70,10 @@ class Issuer:
 
     async def _keys_for(self, kid: object) -> list[Any]:
         now = self._clock()
-        if now - self._fetched_at > FRESH:
+        if now - self._fetched_at > FRESH_SECONDS:
             await self._fetch()
         found = self._find_keys(kid)
-        if not found and now - self._tried_at > AGAIN:
+        if not found and now - self._tried_at > REFETCH_SECONDS:
             await self._fetch()
             found = self._find_keys(kid)
         return found
@@ -86,7 +86,7 @@ class Issuer:
     async def _fetch(self) -> None:
         async with self._fetching:
             now = self._clock()
-            if now - self._tried_at < AGAIN and self._keys:
+            if now - self._tried_at < REFETCH_SECONDS and self._keys:
                 return  # another request has fetched them, or has failed to
             self._tried_at = now
             try:

@@ -101,14 +101,14 @@ def _open_local(settings: Settings) -> ChatProvider:
     from .prices import FREE
     from .providers.gguf import read_model
     from .providers.local import LocalProvider
-    from .providers.weights import INSTALL, MODEL, find_weights
+    from .providers.weights import INSTALL, MODEL, find_chat_weights
 
     if importlib.util.find_spec("xllamacpp") is None:
         raise SetupError(
             "RIVERRUN_CHAT=local needs the runtime of the local model, an optional extra. "
             f"Install it with: {INSTALL}"
         )
-    weights = find_weights(settings.chat_gguf)
+    weights = find_chat_weights(settings.chat_gguf)
     read_model(weights)
     local = LocalProvider(
         model=weights.stem if settings.chat_gguf else MODEL,

@@ -32,7 +32,7 @@ from .ingest.build import (
     IndexWritten,
 )
 from .ingest.discover import DocumentRefused, FileSkipped
-from .ingest.publish import IndexPublished, IndexUpload, Step, ingest_to
+from .ingest.publish import IndexPublished, IndexUpload, PublishStep, ingest_to
 
 MOST_NAMES = 10
 """Files passed over are named up to here, then counted."""
@@ -118,7 +118,7 @@ class _Tally:
     def done(self) -> int:
         return self.read + len(self.refused)
 
-    def count(self, step: Step) -> None:
+    def count(self, step: PublishStep) -> None:
         match step:
             case DocumentRead(_, _, reused):
                 self.read += 1

@@ -16,7 +16,7 @@ from ..errors import RiverrunError, SetupError
 from ..json_input import parse_json
 from .bedrock_models import DEFAULT_MODEL, Family, canonical, family_of
 from .provider import EmbeddingError, Kind
-from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
+from .rows import LATER, SEARCHING_FAILED, invalid_answer, split_batches, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ class BedrockEmbedder:
         """
         calls = [
             asyncio.ensure_future(self._request(part, kind))
-            for part in batches(texts, self._family.batch)
+            for part in split_batches(texts, self._family.batch)
         ]
         try:
             parts = await asyncio.gather(*calls)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RiverrunError, SetupError
 from .provider import EmbeddingError, Kind
-from .rows import LATER, SEARCHING_FAILED, batches, invalid_answer, unit_rows
+from .rows import LATER, SEARCHING_FAILED, invalid_answer, split_batches, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,7 @@ class OpenAIEmbedder:
         client = await self._ensure_client()
         calls = [
             asyncio.ensure_future(self._request(client, part, kind))
-            for part in batches(texts, BATCH)
+            for part in split_batches(texts, BATCH)
         ]
         try:
             parts = await asyncio.gather(*calls)

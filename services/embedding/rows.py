@@ -44,6 +44,6 @@ def invalid_answer(what: str) -> EmbeddingError:
     return error
 
 
-def batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+def split_batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
     """Cut `texts` into runs of at most `size`."""
     return [texts[start : start + size] for start in range(0, len(texts), size)]

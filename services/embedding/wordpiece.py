@@ -73,7 +73,7 @@ def open_tokenizer(vocabulary: dict[str, int]) -> Callable[[str, int], list[int]
 
     def encode(text: str, limit: int) -> list[int]:
         ids = [START]
-        for word in words(text):
+        for word in split_into_words(text):
             ids.extend(pieces(word))
             if len(ids) >= limit:
                 break
@@ -82,7 +82,7 @@ def open_tokenizer(vocabulary: dict[str, int]) -> Callable[[str, int], list[int]
     return encode
 
 
-def words(text: str) -> Iterator[str]:
+def split_into_words(text: str) -> Iterator[str]:
     """Yield the words of `text`: lower case, without accents, punctuation standing alone."""
     for run in "".join(map(_clean, text)).split():
         # Per character, as the reference does: str.lower() on a whole word knows the final sigma.

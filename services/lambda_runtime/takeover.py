@@ -64,5 +64,5 @@ def stream_whole(
 ) -> bytes:
     """A whole streamed response, as one request to the Runtime API."""
     prelude = to_prelude(head, empty=not body, multi_value=False)
-    parts = (wire.chunk(prelude), wire.chunk(body), wire.last_chunk(failure))
+    parts = (wire.frame_chunk(prelude), wire.frame_chunk(body), wire.last_chunk(failure))
     return delivery.head(wire.HTTP_INTEGRATION) + b"".join(parts)

@@ -151,7 +151,7 @@ def prelude(
     return data
 
 
-def chunk(data: bytes) -> bytes:
+def frame_chunk(data: bytes) -> bytes:
     """One HTTP chunk. A zero-length one would end the body, so nothing stays nothing."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 

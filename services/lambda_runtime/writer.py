@@ -69,7 +69,7 @@ class StreamWriter:
     def begin(self, prelude: bytes = b"") -> None:
         """Send the head and the prelude, by themselves."""
         head, self._head = self._head, b""
-        self._connection.write(head + wire.chunk(prelude))
+        self._connection.write(head + wire.frame_chunk(prelude))
 
     def add(self, frame: bytes) -> bool:
         """Take a frame that is not empty; True means `drain` before adding more."""
@@ -80,7 +80,7 @@ class StreamWriter:
                 self._last = now
                 if self.position is not None:
                     self.position.feed(frame)
-                self._connection.write(wire.chunk(frame))
+                self._connection.write(wire.frame_chunk(frame))
                 return self._connection.is_blocked
             self._scheduled = True
             self._loop.call_soon(self._flush_turn)

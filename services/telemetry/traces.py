@@ -20,7 +20,7 @@ _NANOS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """A step of a run: its name, and from when to when it took, in epoch milliseconds."""
 
     name: str
@@ -32,7 +32,9 @@ class Step:
 class Tracer(Protocol):
     """Makes the spans of a run that has ended."""
 
-    def trace_run(self, record: RunRecord, start: int, steps: Sequence[Step], parent: str) -> str:
+    def trace_run(
+        self, record: RunRecord, start: int, steps: Sequence[TraceStep], parent: str
+    ) -> str:
         """Make them, below the span that the header `parent` names. Returns the trace's id."""
 
     def close(self) -> None:
@@ -73,7 +75,9 @@ class _OpenTelemetry:
         self._provider = provider
         self._tracer = provider.get_tracer("riverrun")
 
-    def trace_run(self, record: RunRecord, start: int, steps: Sequence[Step], parent: str) -> str:
+    def trace_run(
+        self, record: RunRecord, start: int, steps: Sequence[TraceStep], parent: str
+    ) -> str:
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

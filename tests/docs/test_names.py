@@ -31,17 +31,11 @@ AS_WORDS = {"services/context/words.py", "tests/services/context/ingest/test_sen
 SAME_BY_DESIGN = split_words(
     """
     CONTENT_TYPE T app describe_answer describe_progress describe_refusal encoder handler logger
-    main parse_json parse_request run translate_error
+    main SILENCE parse_json parse_request run translate_error
     """
 )
 # Homonyms that are left, until their owner has renamed one.
-ALLOWED_HOMONYMS = split_words(
-    """
-    AGAIN DAY DEADLINE identify refuse Entry FORMAT FRESH KEEP_TURNS LARGEST LONGEST PACKAGE
-    Record SCHEMA SILENCE Source Step Usage batches chunk find_weights forget read_after
-    read_choice run_of state_of words write
-    """
-)
+ALLOWED_HOMONYMS = split_words("Usage KEEP_TURNS")
 
 LONGEST_MODULE = 300
 ALLOWED_LONG = {

@@ -49,24 +49,24 @@ class SpendStep:
     usage: Usage
 
 
-Step = SayStep | WaitStep | FailStep | HangStep | BreakOffStep | SpendStep | Stop
+ScriptStep = SayStep | WaitStep | FailStep | HangStep | BreakOffStep | SpendStep | Stop
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ScriptEntry:
     """The steps played for a question that contains `when`; ``*`` is every question."""
 
     when: str
-    steps: tuple[Step, ...]
+    steps: tuple[ScriptStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """Entries in the order of the file."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ScriptEntry, ...]
 
-    def find_steps(self, question: str) -> tuple[Step, ...] | None:
+    def find_steps(self, question: str) -> tuple[ScriptStep, ...] | None:
         """Return the steps of the first entry that matches in any case; None if none does."""
         question = _fold(question)
         for entry in self.entries:

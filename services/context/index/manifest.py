@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ...errors import SetupError
 from ...json_input import parse_json
 
-FORMAT = 1
+INDEX_FORMAT = 1
 """The version of the files below. An index of another version is refused, never guessed at."""
 
 MANIFEST = "manifest.json"
@@ -25,7 +25,7 @@ CHUNKS = "chunks.sqlite"  # texts, metadata, full-text search
 DATA_FILES = (VECTORS, SENTENCES, CHUNKS)
 INDEX_FILES = frozenset({MANIFEST, *DATA_FILES})
 
-AGAIN = "Make it again: make ingest DOCS=<your documents> INDEX={path}"
+INGEST_AGAIN = "Make it again: make ingest DOCS=<your documents> INDEX={path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class IndexedDocument:
     """One document of the index: the hash of its bytes, and how many passages it gave."""
 
     sha256: str
@@ -52,7 +52,7 @@ class Manifest:
     embedder; `sources` is keyed by the path below the documents' folder, "/" between parts.
     """
 
-    format: int = FORMAT
+    format: int = INDEX_FORMAT
     recipe: int
     model: str
     dimension: int
@@ -60,7 +60,7 @@ class Manifest:
     sentences: int
     created_by: str = "riverrun"
     files: Mapping[str, DataFile]
-    sources: Mapping[str, Source]
+    sources: Mapping[str, IndexedDocument]
 
     def to_json(self) -> str:
         """Return the manifest as JSON, the same text for the same index."""
@@ -72,7 +72,7 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises `SetupError` when there is none, when it is damaged or of another format.
     """
-    again = AGAIN.format(path=path)
+    again = INGEST_AGAIN.format(path=path)
     try:
         data = (path / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -87,15 +87,16 @@ def parse_manifest(text: bytes, place: Path | str) -> Manifest:
 
     Raises `SetupError` when it is damaged or of another format.
     """
-    again = AGAIN.format(path=place)
+    again = INGEST_AGAIN.format(path=place)
     try:
         data = parse_json(text)
     except ValueError as error:
         raise SetupError(f"The manifest of the index in {place} is damaged. {again}") from error
     version = data.get("format") if isinstance(data, dict) else None
-    if version != FORMAT:
+    if version != INDEX_FORMAT:
         raise SetupError(
-            f"The index in {place} has format {version!r}; this version reads {FORMAT}. {again}"
+            f"The index in {place} has format {version!r}; "
+            f"this version reads {INDEX_FORMAT}. {again}"
         )
     try:
         return _manifest(data)
@@ -112,7 +113,7 @@ def _manifest(data: dict[str, Any]) -> Manifest:
         model=str(data["model"]),
         created_by=str(data["created_by"]),
         files={name: DataFile(**data["files"][name]) for name in DATA_FILES},
-        sources={name: Source(**source) for name, source in data["sources"].items()},
+        sources={name: IndexedDocument(**source) for name, source in data["sources"].items()},
     )
     if sum(source.passages for source in manifest.sources.values()) != manifest.passages:
         raise ValueError("the sources do not add up")
@@ -121,7 +122,7 @@ def _manifest(data: dict[str, Any]) -> Manifest:
 
 def check_sizes(path: Path, manifest: Manifest) -> None:
     """Raise `SetupError` when a data file is missing or truncated. Costs three `stat` calls."""
-    again = AGAIN.format(path=path)
+    again = INGEST_AGAIN.format(path=path)
     for name, expected in manifest.files.items():
         try:
             size = (path / name).stat().st_size
@@ -138,7 +139,7 @@ def check_hashes(path: Path, manifest: Manifest) -> None:
     check_sizes(path, manifest)
     for name, expected in manifest.files.items():
         if hash_file(path / name) != expected.sha256:
-            again = AGAIN.format(path=path)
+            again = INGEST_AGAIN.format(path=path)
             raise SetupError(f"{path / name} is damaged: its hash differs. {again}")
 
 
@@ -162,7 +163,7 @@ def check_model(place: Path | str, made: ModelFacts, model: str, dimension: int)
         raise SetupError(
             f"The index in {place} was made with {made.model} ({made.dimension} numbers a"
             f" vector), but the embedder is {model} ({dimension}). Set RIVERRUN_EMBEDDING and"
-            f" RIVERRUN_EMBEDDING_MODEL to what made it. {AGAIN.format(path=place)}"
+            f" RIVERRUN_EMBEDDING_MODEL to what made it. {INGEST_AGAIN.format(path=place)}"
         )
 
 

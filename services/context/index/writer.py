@@ -20,7 +20,7 @@ import numpy as np
 
 from ...errors import SetupError
 from ..chunk import Chunk
-from .index import SCHEMA
+from .index import INDEX_SCHEMA
 from .manifest import (
     CHUNKS,
     DATA_FILES,
@@ -28,8 +28,8 @@ from .manifest import (
     SENTENCES,
     VECTORS,
     DataFile,
+    IndexedDocument,
     Manifest,
-    Source,
     hash_file,
     previous_path,
 )
@@ -93,7 +93,7 @@ class IndexWriter:
     def __init__(self, folder: Path, model: str, dimension: int, recipe: int) -> None:
         self._new = folder / "new"
         self._model, self._dimension, self._recipe = model, dimension, recipe
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, IndexedDocument] = {}
         self._first_of: dict[bytes, int] = {}
         self.passages = 0
         self._sentences = 0
@@ -107,7 +107,7 @@ class IndexWriter:
         self._sql = sqlite3.connect(self._new / CHUNKS)
         self._open.callback(self._sql.close)
         # A crash throws this file away, so it needs no journal.
-        self._sql.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + SCHEMA)
+        self._sql.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + INDEX_SCHEMA)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +140,7 @@ class IndexWriter:
         self._vector_file.write(document.vectors.astype("<f4").tobytes())
         self._sentence_file.write(document.sentences.astype("<f2").tobytes())
         self._sentences += len(document.sentences)
-        self._sources[source] = Source(sha256, len(document.chunks))
+        self._sources[source] = IndexedDocument(sha256, len(document.chunks))
 
     def finish(self, index: Path) -> Manifest:
         """Complete the new index and put it where `index` is. Returns its manifest."""
@@ -235,7 +235,7 @@ def load_kept(
     return None
 
 
-def forget(folder: Path) -> None:
+def remove_work_folder(folder: Path) -> None:
     """Remove the work folder: the index has it all now."""
     shutil.rmtree(folder, ignore_errors=True)
 

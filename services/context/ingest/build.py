@@ -21,10 +21,10 @@ from ..index.manifest import INDEX_FILES, Manifest, check_hashes, check_model, c
 from ..index.writer import (
     EmbeddedDocument,
     IndexWriter,
-    forget,
     keep,
     key_of,
     load_kept,
+    remove_work_folder,
     setup_errors,
     work_folder,
 )
@@ -86,7 +86,7 @@ class IndexWritten:
     manifest: Manifest
 
 
-Step = (
+IngestStep = (
     DocumentCount
     | FileSkipped
     | DocumentRefused
@@ -97,7 +97,7 @@ Step = (
 )
 
 
-async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[Step, None]:
+async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[IngestStep, None]:
     """Make `index` from the documents below `docs`, and yield what happens.
 
     Ends with `IndexWritten`; when no document could be read it ends without, and nothing changed.
@@ -126,7 +126,7 @@ async def ingest(docs: Path, index: Path, embedder: Embedder) -> AsyncGenerator[
         if not writer.passages:
             return
         manifest = writer.finish(index)
-        forget(folder)
+        remove_work_folder(folder)
     yield IndexWritten(index, manifest)
 
 
@@ -158,7 +158,7 @@ def _check_target(index: Path) -> Path:
     return index
 
 
-async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[Step, None]:
+async def _add(docs: Path, source: str, run: _IngestRun) -> AsyncGenerator[IngestStep, None]:
     """Put one document into the new index: from the old one, from what was kept, or afresh."""
     embedder, old, folder, writer = run.embedder, run.old, run.folder, run.writer
     try:

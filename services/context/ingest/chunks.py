@@ -17,7 +17,7 @@ from .sentences import split_sentences
 RECIPE = 2
 """The version of reading and chunking, recorded in the index."""
 
-LONGEST = 180
+LONGEST_CHUNK = 180
 """Words in a passage. With its headings that is what the model reads (256 word pieces)."""
 
 LETTERS_PER_WORD = 7
@@ -102,12 +102,12 @@ def _weight(text: str) -> int:
 def _pack(sentences: list[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
     """Cut into as few pieces as fit, of about the same size: no crumb at the end."""
     total = sum(_weight(sentence) for sentence, _ in sentences)
-    target = total / ceil(total / LONGEST) if total else 0
+    target = total / ceil(total / LONGEST_CHUNK) if total else 0
     piece: list[tuple[str, bool]] = []
     weight = 0
     for sentence in sentences:
         more = _weight(sentence[0])
-        if piece and (weight >= target or weight + more > LONGEST):
+        if piece and (weight >= target or weight + more > LONGEST_CHUNK):
             yield piece
             piece, weight = [], 0
         piece.append(sentence)

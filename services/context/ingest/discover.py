@@ -40,10 +40,10 @@ class DocumentRefused:
     reason: str
 
 
-Entry = DocumentFile | FileSkipped | DocumentRefused
+FoundEntry = DocumentFile | FileSkipped | DocumentRefused
 
 
-def discover(docs: Path, leave_out: Path) -> Iterator[Entry]:
+def discover(docs: Path, leave_out: Path) -> Iterator[FoundEntry]:
     """Yield what is below the folder `docs`, in the order of paths, the same order always.
 
     Hidden files and folders, indexes, and the folder `leave_out` are left out without a word.
@@ -70,7 +70,7 @@ def discover(docs: Path, leave_out: Path) -> Iterator[Entry]:
         yield _entry(root, path, source, kind)
 
 
-def _entry(root: Path, path: Path, source: str, kind: int) -> Entry:
+def _entry(root: Path, path: Path, source: str, kind: int) -> FoundEntry:
     name, suffix = printable(source), path.suffix.lower()
     if stat.S_ISLNK(kind):
         return _link(root, path, name)
@@ -85,7 +85,7 @@ def _entry(root: Path, path: Path, source: str, kind: int) -> Entry:
     return DocumentFile(source)
 
 
-def _link(root: Path, path: Path, name: str) -> Entry:
+def _link(root: Path, path: Path, name: str) -> FoundEntry:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: how Python 3.11 and 3.12 say "loop"

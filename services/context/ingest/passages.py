@@ -8,13 +8,13 @@ from urllib.parse import quote
 from ...errors import SetupError
 from ..chunk import Chunk
 from .chunks import chunk
-from .discover import LARGEST, DocumentFile, Entry, discover
+from .discover import LARGEST, DocumentFile, FoundEntry, discover
 from .documents import Document, UnreadableError, title_from_name
 from .furniture import Furniture, find_furniture, remove_furniture, sample
 from .readers import READERS
 
 
-def find_entries(docs: Path, index: Path) -> list[Entry]:
+def find_entries(docs: Path, index: Path) -> list[FoundEntry]:
     if not docs.is_dir():
         raise SetupError(f"{docs} is not a folder. Name the folder that holds your documents.")
     return list(discover(docs, leave_out=index))

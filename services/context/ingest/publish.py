@@ -39,7 +39,7 @@ class IndexPublished:
     changed: bool
 
 
-Step = ingesting.Step | IndexUpload | IndexPublished
+PublishStep = ingesting.IngestStep | IndexUpload | IndexPublished
 
 
 async def ingest_to(
@@ -49,7 +49,7 @@ async def ingest_to(
     *,
     work: Path,
     client: Callable[[str], Any] = aws.client,
-) -> AsyncGenerator[Step, None]:
+) -> AsyncGenerator[PublishStep, None]:
     """Make the index that `index` names from the documents below `docs`, and yield what happens.
 
     `index` is a folder, ``s3://bucket/prefix`` or ``s3vectors://bucket/index``; `work` is where

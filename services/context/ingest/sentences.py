@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from ..words import COMMON, word_set
 
-LONGEST = 600
+LONGEST_SENTENCE = 600
 """Characters. Text without full stops is cut at the last clause or word below this."""
 WINDOW = 120
 """Characters looked at on either side of a full stop."""
@@ -107,12 +107,12 @@ def _can_begin_sentence(following: str) -> bool:
 
 def _cut_long(sentence: str) -> Iterator[str]:
     start = 0
-    while len(sentence) - start > LONGEST:
-        window = sentence[start : start + LONGEST]
+    while len(sentence) - start > LONGEST_SENTENCE:
+        window = sentence[start : start + LONGEST_SENTENCE]
         clauses = [match.end() for match in _CLAUSE.finditer(window)]
         # A clause in the first third would leave a crumb; then a word will do, then anything.
-        end = clauses[-1] if clauses and clauses[-1] > LONGEST // 3 else window.rfind(" ")
-        end = end if end > 0 else LONGEST
+        end = clauses[-1] if clauses and clauses[-1] > LONGEST_SENTENCE // 3 else window.rfind(" ")
+        end = end if end > 0 else LONGEST_SENTENCE
         yield window[:end].rstrip()
         start += end
         start += sentence[start] == " "

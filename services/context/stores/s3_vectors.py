@@ -17,7 +17,7 @@ from ..words import content_words
 from .aws_errors import translate_error
 from .store import Facts
 from .vector_format import (
-    Record,
+    IndexRecord,
     VectorLocation,
     generation_filter,
     read_record,
@@ -65,7 +65,7 @@ class S3VectorsStore:
         """Nothing is fetched: questions are asked there."""
         return VectorSearch(self._location, self._client, self._record, self._clock)
 
-    def _record(self) -> Record:
+    def _record(self) -> IndexRecord:
         try:
             record = read_record(self._client("s3vectors"), self._location)
         except Exception as error:
@@ -85,7 +85,7 @@ class VectorSearch:
         self,
         location: VectorLocation,
         client: Callable[[str], Any],
-        record: Callable[[], Record],
+        record: Callable[[], IndexRecord],
         clock: Callable[[], float],
     ) -> None:
         self._location = location
@@ -145,12 +145,12 @@ def _in_memory(found: Sequence[Mapping[str, Any]], dimension: int) -> "Index":
     """Return the passages that were found as an index of their own, in the same order."""
     import numpy as np
 
-    from ..index.index import SCHEMA, Index
+    from ..index.index import INDEX_SCHEMA, Index
     from ..index.manifest import Manifest
 
     spoken = [unpack_rows(one["sentences"], dimension) for one in found]
     sql = sqlite3.connect(":memory:")
-    sql.executescript(SCHEMA)
+    sql.executescript(INDEX_SCHEMA)
     first = 0
     twins: dict[tuple[str, str], int] = {}
     for row, (one, rows) in enumerate(zip(found, spoken, strict=True)):

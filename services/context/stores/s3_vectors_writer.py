@@ -21,10 +21,10 @@ from .aws_errors import is_missing, translate_error
 from .store import read_facts
 from .vector_format import (
     FOR_EVER,
-    FORMAT,
     RECORD,
+    RECORD_FORMAT,
+    IndexRecord,
     PassageKey,
-    Record,
     VectorLocation,
     fingerprint_of,
     pack_rows,
@@ -216,9 +216,9 @@ def _pair_rows(rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
     return unit
 
 
-def _write_record(client: Any, location: VectorLocation, record: Record) -> None:
+def _write_record(client: Any, location: VectorLocation, record: IndexRecord) -> None:
     said = {
-        "format": FORMAT,
+        "format": RECORD_FORMAT,
         "generation": record.generation,
         "recipe": record.recipe,
         "model": record.model,
@@ -242,7 +242,7 @@ def _write_record(client: Any, location: VectorLocation, record: Record) -> None
     )
 
 
-def _record_of(index: Index, generation: int) -> Record:
+def _record_of(index: Index, generation: int) -> IndexRecord:
     from ..followups import title_words
 
     facts = read_facts(index.manifest)
@@ -253,7 +253,7 @@ def _record_of(index: Index, generation: int) -> Record:
         if room < 0:
             break
         titles.append(word)
-    return Record(
+    return IndexRecord(
         generation=generation,
         recipe=index.manifest.recipe,
         model=facts.model,
@@ -271,7 +271,7 @@ def _rows(index: Index) -> Iterator[Row]:
 
 def _fingerprint(index: Index, row: Row) -> str:
     """Return a name for all that is kept of a passage: the same passage, the same name."""
-    digest = hashlib.sha256(f"{FORMAT}\0{index.manifest.model}\0".encode())
+    digest = hashlib.sha256(f"{RECORD_FORMAT}\0{index.manifest.model}\0".encode())
     chunk = row.chunk
     for text in (chunk.id, chunk.uri, chunk.title, chunk.document, chunk.text, str(chunk.spans)):
         data = text.encode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...errors import RiverrunError
 from ...passages import DocumentText, Passage
-from ..index.manifest import FORMAT, Manifest
+from ..index.manifest import INDEX_FORMAT, Manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Facts:
     dimension: int
     passages: int
     documents: int
-    format: int = FORMAT
+    format: int = INDEX_FORMAT
 
 
 class OpenIndex(Protocol):

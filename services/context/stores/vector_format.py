@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = 1
+RECORD_FORMAT = 1
 """The version of what is written below."""
 
 RECORD = "record"
@@ -49,7 +49,7 @@ class VectorLocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class IndexRecord:
     """What the index says of itself. `titles` are telling words of titles, as many as fit."""
 
     generation: int
@@ -63,7 +63,7 @@ class Record:
     @property
     def facts(self) -> Facts:
         """What every index says."""
-        return Facts(self.model, self.dimension, self.passages, self.documents, FORMAT)
+        return Facts(self.model, self.dimension, self.passages, self.documents, RECORD_FORMAT)
 
 
 def read_vectors_url(url: str) -> VectorLocation:
@@ -98,7 +98,7 @@ def fingerprint_of(key: str) -> str:
     return key.rpartition("-")[2]
 
 
-def read_record(client: Any, location: VectorLocation) -> Record | None:
+def read_record(client: Any, location: VectorLocation) -> IndexRecord | None:
     """Return the record, or None when nothing was written yet.
 
     Raises boto3's own errors, and `SetupError` for a record that is not understood.
@@ -108,7 +108,7 @@ def read_record(client: Any, location: VectorLocation) -> Record | None:
         return None
     try:
         said = parse_json(found[0]["metadata"]["text"])
-        known = {FORMAT: Record}[said.pop("format")]
+        known = {RECORD_FORMAT: IndexRecord}[said.pop("format")]
         return known(**{**said, "titles": frozenset(said["titles"])})
     except (KeyError, TypeError, ValueError) as error:
         raise SetupError(

@@ -34,7 +34,7 @@ def query_of(run: Run) -> str:
     return query if isinstance(query, str) else ""
 
 
-def state_of(summary: Summary, last: Entry | None, now: float) -> str:
+def format_state(summary: Summary, last: Entry | None, now: float) -> str:
     """One word for how a run is doing."""
     if last is not None and last.terminal:
         event = _object(last.payload)
@@ -49,7 +49,7 @@ def state_of(summary: Summary, last: Entry | None, now: float) -> str:
 def run_line(summary: Summary, last: Entry | None, now: float) -> str:
     """A run in one line of the list."""
     run = summary.run
-    state = escape(state_of(summary, last, now))
+    state = escape(format_state(summary, last, now))
     words = _cut(" ".join(query_of(run).split()))
     return (
         f"{run.id[:ID_WIDTH]}  {_age(now - run.created):>5}  {state:<24} {summary.last:>6}  {words}"
@@ -66,7 +66,7 @@ def run_lines(summary: Summary, last: Entry | None, now: float) -> list[str]:
     return [
         f"run       {run.id}",
         f"created   {created} ({_age(now - run.created)} ago)",
-        f"state     {escape(state_of(summary, last, now))}, {summary.last} events",
+        f"state     {escape(format_state(summary, last, now))}, {summary.last} events",
         f"question  {escape(query_of(run))}",
         "",
     ]

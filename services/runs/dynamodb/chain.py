@@ -59,7 +59,7 @@ async def put_batch(
         raise SequenceConflictError
 
 
-async def read_after(
+async def read_chain_after(
     table: Table, run_id: str, after: int, limit: int, known_run: KnownRun
 ) -> list[Entry]:
     """Up to `limit` entries after `after`, in order, without a hole."""

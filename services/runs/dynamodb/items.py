@@ -192,7 +192,7 @@ def lease_update(
     }
 
 
-def run_of(item: Item) -> Run:
+def run_of_item(item: Item) -> Run:
     """The run of a meta item."""
     return Run(
         id=item["pk"]["S"].partition("#")[2],

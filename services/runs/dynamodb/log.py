@@ -98,7 +98,7 @@ class DynamoLog:
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
         item = await self._meta(run_id)
-        if item is None or (run := items.run_of(item)).owner != owner:
+        if item is None or (run := items.run_of_item(item)).owner != owner:
             raise UnknownRunError
         if not await self._is_kept(item):
             raise ExpiredRunError
@@ -126,7 +126,7 @@ class DynamoLog:
         known_run = await self._require_kept(run_id)
         if limit < 1:
             return []
-        return await chain.read_after(self._table, run_id, after, limit, known_run)
+        return await chain.read_chain_after(self._table, run_id, after, limit, known_run)
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
@@ -167,7 +167,7 @@ class DynamoLog:
             if there is None or there.get("claimed") != nonce:
                 raise
             item = there
-        return items.run_of(item)
+        return items.run_of_item(item)
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
@@ -249,7 +249,7 @@ class DynamoLog:
             return None
         known_run = self._remember(run_id, float(item["until"]["N"]))
         await chain.look_at_end(self._table, run_id, known_run)
-        return Summary(items.run_of(item), known_run.last or 0, known_run.ended)
+        return Summary(items.run_of_item(item), known_run.last or 0, known_run.ended)
 
     async def _hold(self, run: Run, changes: Mapping[str, Item], condition: str = "") -> Item:
         """Change the item of `run`. In `changes`, "renewals" is added to, the rest is set."""
@@ -288,7 +288,7 @@ class DynamoLog:
         if past < 0 or past >= self._slack:
             return past < 0
         end = KnownRun(0.0)
-        await chain.look_at_end(self._table, items.run_of(item).id, end)
+        await chain.look_at_end(self._table, items.run_of_item(item).id, end)
         return not end.ended
 
     def _remember(self, run_id: str, until: float) -> KnownRun:

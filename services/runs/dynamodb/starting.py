@@ -47,6 +47,6 @@ async def put_run(
             return None
         meta = await table.get(items.run_key(holder), items.META) if holder is not None else None
         if meta is not None and await is_kept(meta):
-            return items.run_of(meta)
+            return items.run_of_item(meta)
         # The run of this key is over; the first process takes the key from it.
         put = items.key_put(name, run.id, listing["expires"], over=holder)

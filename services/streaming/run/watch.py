@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from ...telemetry import RunRecord
-from ...telemetry.traces import Step
+from ...telemetry.traces import TraceStep
 from ..events import ErrorEvent, Event, Final, Sources, Status, Token, Usage
 from ..question import Question
 from .task import RunTask
@@ -30,7 +30,7 @@ class RunWatch:
     ) -> None:
         self.traceparent = traceparent
         self.start = clock()
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self._question = question
         self._before = usage
         self._resumed = resumed
@@ -98,7 +98,7 @@ class RunWatch:
         elif len(self.steps) < _STEPS:
             start = self._begun.pop(name, status.timestamp)
             failed = status.status == "failed"
-            self.steps.append(Step(name, start, max(start, status.timestamp), failed))
+            self.steps.append(TraceStep(name, start, max(start, status.timestamp), failed))
 
     def _elapsed(self) -> int:
         return round((self._clock() - self.start) * 1000)

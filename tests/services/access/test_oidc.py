@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.access import Access, AccessError
 from services.access.fetch import FetchError
-from services.access.oidc import AGAIN, FRESH, STALE, Issuer
+from services.access.oidc import FRESH_SECONDS, REFETCH_SECONDS, STALE, Issuer
 from services.ledger.memory import MemoryLedger
 from services.public_settings import AccessSettings
 
@@ -153,11 +153,11 @@ async def test_the_providers_keys_are_cached_rotated_and_kept_while_it_is_away(
         json.dumps({"keys": [public(OTHER, "new"), {"kty": "oct", "k": "AA", "kid": "o"}]})
     )
     assert await issuer.verify(sign_token(OTHER, kid="new")) is None
-    now += AGAIN + 1
+    now += REFETCH_SECONDS + 1
     assert await issuer.verify(sign_token(OTHER, kid="new"))
     assert await issuer.verify(sign_token()) is None
     jwks.unlink()  # noqa: ASYNC240
-    now += FRESH + 1
+    now += FRESH_SECONDS + 1
     assert await issuer.verify(sign_token(OTHER, kid="new"))
     now += STALE
     with pytest.raises(FetchError):

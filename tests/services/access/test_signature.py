@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.access import Access, AccessError
-from services.access.fetch import LARGEST, FetchError, fetch_json
+from services.access.fetch import LARGEST_RESPONSE, FetchError, fetch_json
 from services.access.signature import sign, verify
 from services.ledger.memory import MemoryLedger
 from services.public_settings import AccessSettings
@@ -134,7 +134,7 @@ def answering(
         (b"[]", 200, False),
         (b"", 200, False),
         (b'{"success": true}', 500, False),
-        (b" " * LARGEST + b'{"success": true}', 200, False),
+        (b" " * LARGEST_RESPONSE + b'{"success": true}', 200, False),
     ],
 )
 async def test_a_challenge_lets_in_who_passes_it(body: bytes, status: int, is_let_in: bool) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.context.ingest.build import Step, ingest
+from services.context.ingest.build import IngestStep, ingest
 from services.embedding import Kind, local
 
 
@@ -85,7 +85,7 @@ def write_docs(folder: Path) -> Path:
     return folder
 
 
-Ingest = Callable[..., Awaitable[list[Step]]]
+Ingest = Callable[..., Awaitable[list[IngestStep]]]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def run(docs: Path, tmp_path: Path, embedder: WordEmbedder) -> Ingest:
 
     async def run_ingest(
         folder: Path = docs, index: Path = tmp_path / "index", using: WordEmbedder = embedder
-    ) -> list[Step]:
+    ) -> list[IngestStep]:
         async with aclosing(ingest(folder, index, using)) as steps:
             return [step async for step in steps]
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.embedding.wordpiece import END, START, open_tokenizer, read_vocabulary, words
+from services.embedding.wordpiece import (
+    END,
+    START,
+    open_tokenizer,
+    read_vocabulary,
+    split_into_words,
+)
 from services.errors import SetupError
 
 GOLDEN = json.loads(Path(__file__).with_name("wordpiece.json").read_text("utf-8"))["cases"]
@@ -48,7 +54,7 @@ def test_no_text_can_write_the_models_own_punctuation(mark: str) -> None:
 def test_capitals_make_no_difference_in_latin(text: str) -> None:
     """The model is uncased; only letters whose capitals are several letters differ."""
     plain = "".join(letter for letter in text if letter.upper().lower() == letter.lower())
-    assert list(words(plain.upper().lower())) == list(words(plain))
+    assert list(split_into_words(plain.upper().lower())) == list(split_into_words(plain))
 
 
 def test_a_changed_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def test_a_streamed_answer_is_golden() -> None:
     )
     sent = (
         wire.stream_head(ID, host=HOST, attempt_id="nonce-1")
-        + wire.chunk(prelude)
-        + wire.chunk(b'data: {"t":"Hi"}\n\n')
+        + wire.frame_chunk(prelude)
+        + wire.frame_chunk(b'data: {"t":"Hi"}\n\n')
         + wire.last_chunk()
     )
     assert sent == (
@@ -155,7 +155,7 @@ def test_h11_reads_every_stream_as_it_was_meant(
     """Any frames and any error message; empty frames are no chunks."""
     failure = None if message is None else wire.Failure("Runtime.StreamError", message)
     data = wire.stream_head(ID, host=HOST, attempt_id="n")
-    data += b"".join(map(wire.chunk, frames)) + wire.last_chunk(failure)
+    data += b"".join(map(wire.frame_chunk, frames)) + wire.last_chunk(failure)
     request, body, trailers = read_by_h11(data, step)
     assert body == b"".join(frames)
     assert request.method == b"POST"

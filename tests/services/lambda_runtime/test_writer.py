@@ -126,9 +126,11 @@ async def test_a_frame_larger_than_every_buffer_arrives_whole(pair: Pair) -> Non
     assert pair.read() == b"HEAD"
     assert pair.writer.add(frame)
     assert bool(pair.connection.is_blocked)
-    reading = asyncio.create_task(asyncio.to_thread(read_exactly, pair, len(wire.chunk(frame))))
+    reading = asyncio.create_task(
+        asyncio.to_thread(read_exactly, pair, len(wire.frame_chunk(frame)))
+    )
     await pair.writer.drain()
-    assert await reading == wire.chunk(frame)
+    assert await reading == wire.frame_chunk(frame)
     assert not pair.connection.is_blocked
     pair.connection.close()
 

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.public_settings import TelemetrySettings
 from services.telemetry import RunRecord
-from services.telemetry.traces import Step, open_tracer
+from services.telemetry.traces import TraceStep, open_tracer
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 START = 1_900_000_000_000
@@ -20,7 +20,10 @@ def test_a_run_is_a_span_with_one_for_each_step() -> None:
     tracer = open_tracer(TelemetrySettings(service="guide"), exporter=exporter)
     assert tracer is not None
     record = RunRecord(run="r1", model="m", code="stop", input_tokens=3, duration_ms=900)
-    steps = [Step("retrieval", START, START + 100), Step("answer", START + 100, START + 900)]
+    steps = [
+        TraceStep("retrieval", START, START + 100),
+        TraceStep("answer", START + 100, START + 900),
+    ]
     assert tracer.trace_run(record, START, steps, PARENT) == PARENT.split("-")[1]
     search, chat, root = exporter.get_finished_spans()
     assert [span.name for span in (root, search, chat)] == [

@@ -8,7 +8,7 @@ import pytest
 
 from services.chat import Prompt, Stop, Text, Usage
 from services.chat.providers.local import LocalProvider
-from services.chat.providers.weights import MODEL, find_weights
+from services.chat.providers.weights import MODEL, find_chat_weights
 from tests.services.chat.conformance import collect, outcome, text_of
 
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.fixture
 async def model() -> AsyncIterator[LocalProvider]:
     """The model as it is installed."""
-    opened = LocalProvider(model=MODEL, weights=find_weights(), threads=1)
+    opened = LocalProvider(model=MODEL, weights=find_chat_weights(), threads=1)
     yield opened
     await opened.close()
 

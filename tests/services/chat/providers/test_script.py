@@ -1,11 +1,11 @@
 """Which entry of a script a question gets."""
 
-from services.chat.providers.script import Entry, SayStep, Script
+from services.chat.providers.script import SayStep, Script, ScriptEntry
 
 
 def script(*whens: str) -> Script:
     """A script whose entries say their own condition."""
-    return Script(tuple(Entry(when, (SayStep(when),)) for when in whens))
+    return Script(tuple(ScriptEntry(when, (SayStep(when),)) for when in whens))
 
 
 def test_the_first_entry_that_occurs_in_the_question_wins() -> None:

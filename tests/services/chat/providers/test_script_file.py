@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from services.chat.provider import Stop, Usage
 from services.chat.providers.script import (
     BreakOffStep,
-    Entry,
     FailStep,
     HangStep,
     SayStep,
     Script,
+    ScriptEntry,
     SpendStep,
     WaitStep,
 )
@@ -49,7 +49,7 @@ def test_a_script_with_every_step_is_read_as_written(tmp_path: Path) -> None:
     )
     assert read_script(path) == Script(
         (
-            Entry(
+            ScriptEntry(
                 "Tokyo",
                 (
                     SayStep("Hello "),
@@ -60,9 +60,9 @@ def test_a_script_with_every_step_is_read_as_written(tmp_path: Path) -> None:
                     Stop("length"),
                 ),
             ),
-            Entry("*", (FailStep("throttlingException", 20),)),
-            Entry("?", (HangStep(), BreakOffStep())),
-            Entry("empty", ()),
+            ScriptEntry("*", (FailStep("throttlingException", 20),)),
+            ScriptEntry("?", (HangStep(), BreakOffStep())),
+            ScriptEntry("empty", ()),
         )
     )
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.context.ingest.chunks import LONGEST, chunk
+from services.context.ingest.chunks import LONGEST_CHUNK, chunk
 from services.context.ingest.documents import Document, Section
 
 TEXTS = st.text(alphabet="abc XYZ.!?,\n日。", max_size=3000)
@@ -47,7 +47,7 @@ def test_no_word_is_lost_and_no_passage_too_long(blocks: list[str]) -> None:
     )
     assert len({piece.id for piece in pieces}) == len(pieces)
     for piece in pieces:
-        assert len(piece.text.split()) <= LONGEST
+        assert len(piece.text.split()) <= LONGEST_CHUNK
         assert "".join(piece.sentences).replace(" ", "") == "".join(piece.text.split())
         assert all(sentence.strip() == sentence != "" for sentence in piece.sentences)
 

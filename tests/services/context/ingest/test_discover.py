@@ -8,14 +8,14 @@ import pytest
 from services.context.ingest.discover import (
     DocumentFile,
     DocumentRefused,
-    Entry,
     FileSkipped,
+    FoundEntry,
     discover,
     printable,
 )
 
 
-def discover_all(folder: Path) -> list[Entry]:
+def discover_all(folder: Path) -> list[FoundEntry]:
     """Everything below `folder`, with the index elsewhere."""
     return list(discover(folder, leave_out=folder / "index"))
 

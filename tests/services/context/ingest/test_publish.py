@@ -15,7 +15,7 @@ from fakes.steps import Fake
 from services import aws as clients
 from services.context import Library
 from services.context.ingest.build import DocumentRead, IndexWritten
-from services.context.ingest.publish import IndexPublished, IndexUpload, Step, ingest_to
+from services.context.ingest.publish import IndexPublished, IndexUpload, PublishStep, ingest_to
 from services.context.opening import open_store
 from services.embedding import open_embedder
 from services.errors import SetupError
@@ -64,7 +64,7 @@ Send = Callable[..., Any]
 def send(cloud: Cloud, docs: Path, tmp_path: Path, embedder: Any) -> Send:
     """Ingest the small folder to the place, and return all steps."""
 
-    async def send(work: Path = tmp_path / "work") -> list[Step]:
+    async def send(work: Path = tmp_path / "work") -> list[PublishStep]:
         async with aclosing(ingest_to(docs, cloud.index, embedder, work=work)) as steps:
             return [step async for step in steps]
 

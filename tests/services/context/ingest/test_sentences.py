@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.context.ingest.sentences import LONGEST, split_sentences
+from services.context.ingest.sentences import LONGEST_SENTENCE, split_sentences
 
 # Written with "|" where a cut belongs.
 CASES = [
@@ -58,7 +58,7 @@ def test_every_sentence_is_stripped_short_and_not_empty(parts: list[str]) -> Non
     """Whatever the text, an answer can quote what comes out."""
     for sentence in split_sentences("".join(parts)):
         assert sentence == sentence.strip()
-        assert 0 < len(sentence) <= LONGEST
+        assert 0 < len(sentence) <= LONGEST_SENTENCE
         assert "\n" not in sentence
 
 

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runs import Entry, Run, Summary
-from services.runs.cli.formatting import entry_line, escape, query_of, run_line, run_lines, state_of
+from services.runs.cli.formatting import (
+    entry_line,
+    escape,
+    format_state,
+    query_of,
+    run_line,
+    run_lines,
+)
 
 
 def run(query: str = "What?", lease_until: float = 0.0) -> Run:
@@ -56,15 +63,15 @@ def test_an_escape_is_spelled_out() -> None:
 def test_the_state_is_one_word() -> None:
     """From the last event, or from the lease where there is no end."""
     held, left = Summary(run(lease_until=1010.0), 3, ended=False), Summary(run(), 3, ended=False)
-    assert state_of(held, None, 1001.0) == "running"
-    assert state_of(left, None, 1001.0) == "paused"
+    assert format_state(held, None, 1001.0) == "running"
+    assert format_state(left, None, 1001.0) == "paused"
     ends: list[tuple[dict[str, object], str]] = [
         ({"type": "final", "result": {"finishReason": "stop"}}, "completed"),
         ({"type": "final", "result": {"finishReason": "cancelled"}}, "stopped"),
         ({"type": "error", "code": "interrupted"}, "failed: interrupted"),
     ]
     for event, state in ends:
-        assert state_of(held, entry(event, terminal=True), 1001.0) == state
+        assert format_state(held, entry(event, terminal=True), 1001.0) == state
 
 
 def test_a_run_is_a_line_with_its_first_words() -> None:

@@ -42,8 +42,8 @@ def test_a_run_comes_back_from_its_item() -> None:
     """With and without an owner; no owner is not the owner called nothing."""
     for owner in ("ann", "", None):
         run = Run(id=RUN.id, owner=owner, created=RUN.created, fingerprint="f")
-        assert items.run_of(items.meta_item(run, 5.0)) == run
-    assert items.run_of(items.meta_item(RUN, 5.0)) == RUN
+        assert items.run_of_item(items.meta_item(run, 5.0)) == run
+    assert items.run_of_item(items.meta_item(RUN, 5.0)) == RUN
 
 
 @given(st.lists(st.tuples(st.none() | st.text(), st.text()), unique=True, max_size=20))
