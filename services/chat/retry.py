@@ -43,6 +43,9 @@ MAX_WAIT = 5.0
 MAX_WAIT_BEFORE_NEXT = 1.0
 MAX_HOLD = 60.0
 
+# What a model's service is at fault for, whatever it was asked.
+_FAULTS_OF_SERVICE = frozenset({"provider_error", "provider_throttled", "provider_timeout"})
+
 
 @dataclass(slots=True)
 class _AnswerState:
@@ -199,7 +202,9 @@ class RetryingProvider:
 
 
 def _record_failure(breaker: Breaker, error: ChatError) -> None:
-    if error.retryable:
+    # Not what a question alone can cause, an empty answer for one: one visitor would close the
+    # model to all.
+    if error.retryable and error.code in _FAULTS_OF_SERVICE:
         breaker.record_failure()
     wait = (error.retry_after_ms or 0) / 1000
     if wait > MAX_WAIT:

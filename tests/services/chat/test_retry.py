@@ -22,7 +22,7 @@ from services.chat.breaker import MAX_FAILURES, REST_SECONDS, Breaker
 from services.chat.budget import BudgetError
 from services.chat.provider import ThoughtText
 from services.chat.provider_errors import make_chat_error
-from services.chat.retry import RetryingProvider
+from services.chat.retry import RetryingProvider, _record_failure
 from services.errors import SetupError
 from services.progress import Report, no_report
 from tests.services.chat.conformance import collect, outcome, text_of
@@ -279,6 +279,18 @@ async def test_what_a_question_did_wrong_is_not_held_against_a_model() -> None:
     for _ in range(2 * MAX_FAILURES):
         await outcome(provider, PROMPT)
     assert len(model.prompts) == 2 * MAX_FAILURES
+
+
+@pytest.mark.parametrize("code", ["provider_truncated", "content_filtered", "context_too_long"])
+def test_what_a_question_can_cause_closes_no_model(code: ChatCode) -> None:
+    """An empty answer for one: a single visitor would close the model to all."""
+    breaker = Breaker(lambda: 0.0)
+    for _ in range(3 * MAX_FAILURES):
+        _record_failure(breaker, ChatError("", code=code, retryable=True))
+    assert breaker.try_enter()
+    for _ in range(MAX_FAILURES):
+        _record_failure(breaker, ChatError("", code="provider_error"))
+    assert not breaker.try_enter()
 
 
 def test_a_breaker_lets_one_call_through_after_its_rest() -> None:
