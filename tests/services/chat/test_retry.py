@@ -289,7 +289,7 @@ def test_what_a_question_can_cause_closes_no_model(code: ChatCode) -> None:
         _record_failure(breaker, ChatError("", code=code, retryable=True))
     assert breaker.try_enter()
     for _ in range(MAX_FAILURES):
-        _record_failure(breaker, ChatError("", code="provider_error"))
+        _record_failure(breaker, ChatError("", code="provider_error", retryable=True))
     assert not breaker.try_enter()
 
 
