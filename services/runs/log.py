@@ -32,6 +32,9 @@ from .watch import StateWatch
 # How long a producer may be silent before another process may take its run, in seconds.
 LEASE_SECONDS = 4.0
 
+# What a lease is set to that its own producer gave back: 0 is one that a reader ended.
+RELEASED = -1.0
+
 # A run that has not ended is kept at least this long after its last sign of life, in seconds: a
 # short retention, or a clock that steps by minutes, takes no live run away.
 LIVE_RETENTION_SECONDS = 3600.0
@@ -65,7 +68,7 @@ class Run:
     """One answer being produced: what was fixed when it was made, and who produces it now.
 
     `owner` is who may read it (None: every caller that knows the id). `created` and `lease_until`
-    are epoch seconds, for people: nothing waits for them, but a lease that is 0 is over, and any
+    are epoch seconds, for people: nothing waits for them, but a lease of 0 or less is over, and any
     process may claim the run. Each claim makes `epoch` grow by one, each sign of life `renewals`;
     it is `is_doubted` from a reader's doubt to the next renewal. `question` is what another
     process needs to go on (JSON), `checkpoint` what the last `release` left behind.
@@ -162,9 +165,10 @@ class RunLog(Protocol):
         """
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
-        """Give a sign of life, and take back a lease that ended meanwhile.
+        """Give a sign of life, and take back a lease that a reader ended meanwhile.
 
-        Raises `SequenceConflictError` when the run was claimed.
+        Raises `SequenceConflictError` when the run was claimed, or released: a renewal may arrive
+        after the release that was sent behind it.
         """
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:

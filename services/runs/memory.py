@@ -24,6 +24,7 @@ from .log import (
     LEASE_SECONDS,
     LIVE_RETENTION_SECONDS,
     MEMORY_RETENTION_SECONDS,
+    RELEASED,
     Entry,
     Run,
     Summary,
@@ -165,11 +166,14 @@ class MemoryLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        self._change(self._require_epoch(run), lease_until=self._now() + lease)
+        record = self._require_epoch(run)
+        if record.run.lease_until == RELEASED:
+            raise SequenceConflictError
+        self._change(record, lease_until=self._now() + lease)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        self._change(self._require_epoch(run), lease_until=0.0, checkpoint=checkpoint)
+        self._change(self._require_epoch(run), lease_until=RELEASED, checkpoint=checkpoint)
 
     async def doubt(self, run: Run) -> None:
         """See `RunLog.doubt`."""

@@ -39,8 +39,10 @@ META, KEY, READ_MARK = "meta", "key", "read_mark"
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
 SLACK = 3600.0
 
-# What each sign of a producer's life changes; and what is true while there was none since.
+# What each sign of a producer's life changes, what the end of its lease does, and what is true
+# while there was no sign since.
 RENEWED: Mapping[str, Item] = {"renewals": {"N": "1"}, "doubted": {"BOOL": False}}
+ENDED: Mapping[str, Item] = {"lease": {"N": "0"}, "doubted": {"BOOL": False}}
 UNRENEWED = "#lease > :zero AND #renewals = :read"
 
 # Before the first batch of a run, and after its last one.

@@ -24,6 +24,7 @@ from ..log import (
     LAST_SEQ,
     LEASE_SECONDS,
     LIVE_RETENTION_SECONDS,
+    RELEASED,
     Entry,
     Run,
     Summary,
@@ -154,11 +155,8 @@ class DynamoLog:
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
         nonce = items.binary(os.urandom(16))
-        changes = {
-            "lease": items.number(self._now() + lease),
-            "epoch": items.number(run.epoch + 1),
-            "claimed": nonce,
-        }
+        epoch = items.number(run.epoch + 1)
+        changes = {"lease": items.number(self._now() + lease), "epoch": epoch, "claimed": nonce}
         try:
             item = await self._hold(run, {**changes, **items.RENEWED}, "#lease <= :zero")
         except SequenceConflictError:
@@ -171,13 +169,14 @@ class DynamoLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        await self._hold(run, {"lease": items.number(self._now() + lease), **items.RENEWED})
+        changes = {"lease": items.number(self._now() + lease), **items.RENEWED}
+        await self._hold(run, changes, "#lease >= :zero")
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         check_size(len(run.question) + len(checkpoint))
-        released = {"lease": items.number(0), "checkpoint": items.binary(checkpoint)}
-        await self._hold(run, {**released, **items.RENEWED})
+        changes = {"lease": items.number(RELEASED), "checkpoint": items.binary(checkpoint)}
+        await self._hold(run, {**changes, **items.RENEWED})
 
     async def doubt(self, run: Run) -> None:
         """See `RunLog.doubt`."""
@@ -185,8 +184,7 @@ class DynamoLog:
 
     async def expire(self, run: Run) -> None:
         """See `RunLog.expire`."""
-        ended = {"lease": items.number(0), "doubted": {"BOOL": False}}
-        await self._hold(run, ended, f"{items.UNRENEWED} AND #doubted = :yes")
+        await self._hold(run, items.ENDED, f"{items.UNRENEWED} AND #doubted = :yes")
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
@@ -228,8 +226,10 @@ class DynamoLog:
             lists = await asyncio.gather(
                 *(self._table.query_newest(key, limit) for key in items.listing_keys(day))
             )
-            keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)
-            ids = [key.partition("#")[2] for key in keys[:limit]]
+            keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)[
+                :limit
+            ]
+            ids = [key.partition("#")[2] for key in keys]
             found += filter(None, await asyncio.gather(*map(self._summary, ids)))
         return found[: max(0, limit)]
 

@@ -20,6 +20,7 @@ from ..log import (
     LAST_SEQ,
     LEASE_SECONDS,
     LIVE_RETENTION_SECONDS,
+    RELEASED,
     Entry,
     Run,
     Summary,
@@ -194,12 +195,14 @@ class SQLiteLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        values = (self._now() + lease,)
-        await self._lease(run, f"{RENEWED}, lease_until = ?", values, flushed=False)
+        change = (f"{RENEWED}, lease_until = ?", (self._now() + lease,), "lease_until >= 0")
+        await self._lease(run, *change, flushed=False)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        await self._lease(run, f"{RENEWED}, lease_until = 0, checkpoint = ?", (checkpoint,))
+        await self._lease(
+            run, f"{RENEWED}, lease_until = ?, checkpoint = ?", (RELEASED, checkpoint)
+        )
 
     async def doubt(self, run: Run) -> None:
         """See `RunLog.doubt`."""
@@ -246,10 +249,9 @@ class SQLiteLog:
 
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
-        if self._monotonic() - self._checked_at < CHECK_INTERVAL:
-            return
-        await self._file.write(keep_filler)
-        self._checked_at = self._monotonic()
+        if self._monotonic() - self._checked_at >= CHECK_INTERVAL:
+            await self._file.write(keep_filler)
+            self._checked_at = self._monotonic()
 
     async def close(self) -> None:
         """See `RunLog.close`. The last process to close leaves one file, without a `-wal`."""

@@ -650,6 +650,18 @@ async def a_store_that_can_keep_something_says_so(log: RunLog, clock: Clock) -> 
 
 
 @rule
+async def a_renewal_that_arrives_late_takes_nothing_back(log: RunLog, clock: Clock) -> None:
+    """Sent before its own producer's release, it would hold a run that no process writes."""
+    run = await start_run(log)
+    await log.release(run, checkpoint=b"left")
+    with pytest.raises(SequenceConflictError):
+        await log.renew(run)
+    found = await log.find(run.id, None)
+    assert (found.is_free, found.checkpoint) == (True, b"left")
+    assert (await log.claim(found)).epoch == 2
+
+
+@rule
 async def a_released_run_is_there_for_the_next_one(log: RunLog, clock: Clock) -> None:
     """At once, with the checkpoint, which stays until another one is left."""
     run = await start_run(log, lease=15.0)
