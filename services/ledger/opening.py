@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..errors import SetupError
 from ..settings import Settings
 from .protocol import Ledger
 
@@ -20,6 +21,8 @@ def open_ledger(settings: Settings) -> Ledger:
 
         path = Path(place).with_suffix(".ledger.sqlite") if place else settings.data_dir / _FILE
         return SQLiteLedger(path)
-    from .memory import MemoryLedger
+    if scheme == "memory":
+        from .memory import MemoryLedger
 
-    return MemoryLedger()
+        return MemoryLedger()
+    raise SetupError(f"There is no ledger beside a run log of {scheme}://: limits would not hold.")

@@ -28,7 +28,7 @@ CHAT_SECONDS = 24 * 3600.0
 
 
 async def handle_question(question: Question, *, app: App | None = None) -> Response:
-    """Return answer a question of any dialect, as a stream or as one object, as it asks for."""
+    """Answer a question of any dialect, as a stream or as one object, as it asks for."""
     if question.streaming:
         return await handle_streaming_request(question, app=app)
     return await handle_request(question, app=app)

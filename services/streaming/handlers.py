@@ -51,7 +51,7 @@ async def handle_streaming_request(
     observers: tuple[Observer, ...] = (),
     app: App | None = None,
 ) -> Response:
-    """Return answer `data` as a stream of events.
+    """Answer `data` as a stream of events.
 
     `data` is a request's JSON object (the contract, section 2) or a checked `Question`.
     `observers` are called with every event before it goes out. A `resumable` producer (a
@@ -78,7 +78,7 @@ async def handle_request(
     observers: tuple[Observer, ...] = (),
     app: App | None = None,
 ) -> Response:
-    """Return answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
+    """Answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
     app = app or default_app()
     source = AnswerSource(producer, resumable, observers)
     dialect = data.dialect if isinstance(data, Question) else "native"
@@ -91,7 +91,7 @@ async def handle_request(
     async with aclosing(entries):
         async for entry in entries:
             if entry is not None and entry.terminal:
-                if entry.seq == 0:
+                if entry.seq == 0:  # it stands in no log: the run goes on or is paused
                     with anyio.move_on_after(LEASE_RELEASE_SECONDS):
                         await app.live.wait_finished(run.id)
                 return terminal_response(entry, make_run_info(run, {}), dialect)
@@ -213,8 +213,10 @@ def _read_question(data: Question | Mapping[str, Any]) -> Question:
 async def _start(
     question: Question, reader: Reader, source: AnswerSource, app: App
 ) -> tuple[Run, Entries]:
-    mark = make_fingerprint(question)
-    return await start_uncancellable(start_run(question, reader, source, app, fingerprint=mark))
+    fingerprint = make_fingerprint(question)
+    return await start_uncancellable(
+        start_run(question, reader, source, app, fingerprint=fingerprint)
+    )
 
 
 async def _refuse(producer: Producer | None, error: BaseException, dialect: str) -> Response:

@@ -39,7 +39,7 @@ ANSWER_STEP = "answer"
 
 
 def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]:
-    """Return answer `question` from the indexed documents, or go on with an answer begun `earlier`.
+    """Answer `question` from the indexed documents, or go on with an answer begun `earlier`.
 
     Then nothing is said again that was said: no step that is done, no sources, no text. Raises
     what the services raise: `RiverrunError` with a code of the contract.

@@ -21,7 +21,7 @@ class PageFiles(StaticFiles):
         self._headers = read_headers(directory / _HEADERS)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return answer with a file, or 404 for a file that is an instruction to the host."""
+        """Answer with a file, or 404 for a file that is an instruction to the host."""
         if path.rsplit("/", 1)[-1].startswith("_"):
             raise HTTPException(404)
         response = await super().get_response(path, scope)

@@ -37,7 +37,7 @@ def on_first_reader(app: App, run_id: str) -> None:
 
 
 async def on_last_reader_left(app: App, run_id: str, *, will_return: bool, is_over: bool) -> None:
-    """Return abandon the run, now or later, if that was the last reader of a run produced here.
+    """Abandon the run, now or later, if that was the last reader of a run produced here.
 
     A reader that `will_return` has a moment to do so; a run that `is_over` is let finish.
     """

@@ -8,7 +8,7 @@ to observers; `record` is in log_writer.py.
 A stage closes the generator that it was handed. Nothing here knows about HTTP, logs or encoders.
 
 Errors come in three phases. Before the first byte: a real HTTP status. After it: one `error`
-event, made here. After the end: only the log.
+event, made here. After the end: only the logger is told.
 """
 
 import logging
