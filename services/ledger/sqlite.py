@@ -137,11 +137,11 @@ class SQLiteLedger:
                 self._db.execute(f"DELETE FROM {table} WHERE expires <= ?", (self._clock(),))  # noqa: S608 - two known names
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
-        def locked() -> T:
+        def run_locked() -> T:
             with self._lock:
                 return call(*arguments)
 
         try:
-            return await asyncio.to_thread(locked)
+            return await asyncio.to_thread(run_locked)
         except (sqlite3.Error, OSError) as error:
             raise LedgerError from error

@@ -22,7 +22,7 @@ QUICK = {"query": "count to a hundred"}
 
 
 @contextmanager
-def limited(environ: Mapping[str, str], folder: Path, **limits: str) -> Iterator[Server]:
+def limited_server(environ: Mapping[str, str], folder: Path, **limits: str) -> Iterator[Server]:
     """A server with a log on disk, and limits."""
     named = {f"RIVERRUN_{name.upper()}": value for name, value in limits.items()}
     with run_server(
@@ -35,7 +35,7 @@ def test_one_visitors_flood_leaves_the_others_served(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """429 with when to come back; the other one's question is answered."""
-    with limited(environ | KEYS, tmp_path, visitor_runs_per_minute="3") as server:
+    with limited_server(environ | KEYS, tmp_path, visitor_runs_per_minute="3") as server:
         flood = [server.ask(data=QUICK, headers=ALICE) for _ in range(12)]
         assert sorted({reply.status for reply in flood}) == [200, 429]
         assert sum(reply.status == 200 for reply in flood) in (3, 6)  # a minute may begin between
@@ -49,7 +49,9 @@ def test_runs_at_once_are_counted_and_not_their_readers(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Sixty times "ask and hang up" is no sixty runs; neither for one visitor nor for all."""
-    with limited(environ | KEYS, tmp_path, visitor_runs_at_once="2", max_streams="3") as server:
+    with limited_server(
+        environ | KEYS, tmp_path, visitor_runs_at_once="2", max_streams="3"
+    ) as server:
         for headers, most in ((ALICE, 2), (BOB, 3)):
             for _ in range(20):
                 asked = json.dumps({"query": "hang", "streaming": True}).encode()
@@ -67,7 +69,7 @@ def test_a_days_tokens_are_reserved_before_they_are_used(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """A second question at the same moment does not see a budget with room for one."""
-    with limited(environ, tmp_path, total_tokens_per_day="50") as server:
+    with limited_server(environ, tmp_path, total_tokens_per_day="50") as server:
         first = server.ask(data=QUICK)
         assert first.status == 200
         with server.open_stream("hang") as reader:
@@ -88,7 +90,7 @@ def test_the_switch_is_turned_while_it_runs(environ: dict[str, str], tmp_path: P
         subprocess.run(command, cwd=ROOT, env=clean(log), check=True, capture_output=True)
 
     turn("off")
-    with limited(environ, tmp_path, total_runs_per_minute="100") as server:
+    with limited_server(environ, tmp_path, total_runs_per_minute="100") as server:
         refused = server.ask(data=QUICK)
         assert (refused.status, json.loads(refused.body)["code"]) == (503, "overloaded")
         assert server.ask("/api/health").status == 200
@@ -98,7 +100,7 @@ def test_a_ledger_that_is_away_refuses_questions_and_no_reader(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """A limit that cannot be checked is none."""
-    with limited(environ, tmp_path, visitor_runs_per_minute="100") as server:
+    with limited_server(environ, tmp_path, visitor_runs_per_minute="100") as server:
         asked = server.ask(data=QUICK)
         run = json.loads(asked.body)["runId"]
         with ExitStack() as stack:
@@ -116,7 +118,7 @@ def test_strangers_do_not_share_what_they_can_guess(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """A session that we did not give out is a new one, and its id comes back."""
-    with limited(environ, tmp_path) as server:
+    with limited_server(environ, tmp_path) as server:
         first = json.loads(server.ask(data={**QUICK, "sessionId": "alice"}).body)
         second = json.loads(server.ask(data={**QUICK, "sessionId": "alice"}).body)
         assert len({"alice", first["sessionId"], second["sessionId"]}) == 3
@@ -126,7 +128,7 @@ def test_strangers_do_not_share_what_they_can_guess(
 
 def test_a_link_is_read_by_who_has_no_header(environ: dict[str, str], tmp_path: Path) -> None:
     """Its run alone; a key has no place in a URL."""
-    with limited(environ | KEYS, tmp_path) as server:
+    with limited_server(environ | KEYS, tmp_path) as server:
         run = json.loads(server.ask(data=QUICK, headers=ALICE).body)["runId"]
         other = json.loads(server.ask(data=QUICK, headers=ALICE).body)["runId"]
         path = f"/api/chat/runs/{run}/token"
@@ -140,7 +142,7 @@ def test_a_link_is_read_by_who_has_no_header(environ: dict[str, str], tmp_path: 
 
 def test_a_run_is_said_in_one_line_and_in_metrics(environ: dict[str, str], tmp_path: Path) -> None:
     """Figures and codes; no question, no answer, no key."""
-    with limited(environ | KEYS, tmp_path, metrics="prometheus") as server:
+    with limited_server(environ | KEYS, tmp_path, metrics="prometheus") as server:
         assert server.ask(data=QUICK, headers=ALICE).status == 200
         assert server.ask(data=QUICK).status == 401
         assert server.ask("/metrics").status == 401
@@ -169,7 +171,7 @@ def test_a_door_opens_to_who_has_what_it_asks_for(
     """The gateway's secret and the visitor's key are two things, and each is needed."""
     gateway = {"X-Riverrun-Gateway": "between-us"}
     secrets = {"gateway_secrets": "between-us"} if "secret" in door else {}
-    with limited(environ | KEYS, tmp_path, **secrets) as server:
+    with limited_server(environ | KEYS, tmp_path, **secrets) as server:
         tried = {
             "nothing": {},
             "key": ALICE,

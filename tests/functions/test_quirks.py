@@ -77,7 +77,7 @@ def ask_case(cloud: RunningCloud, number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def shown(events: list[dict[str, Any]]) -> str:
+def show(events: list[dict[str, Any]]) -> str:
     """The text that a reader has in the end."""
     text = ""
     for event in events:
@@ -92,7 +92,7 @@ def check_case(case: Quirk, events: list[dict[str, Any]]) -> None:
     """The end that the reader saw, and the text before it."""
     last = events[-1]
     assert last.get("code", "") == case.code, (case.name, last)
-    assert shown(events) == case.text, case.name
+    assert show(events) == case.text, case.name
     if case.code:
         assert last.get("partial", {}).get("answer", "") in (case.text, ""), case.name
     else:

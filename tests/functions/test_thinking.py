@@ -20,7 +20,7 @@ HM = "hm, " * 200  # 229 tokens of thought, by the estimate
 BEGINNING, REST = "The Louvre ", "holds the Mona Lisa."
 
 
-def sent(call: Call) -> int:
+def read_sent(call: Call) -> int:
     """The tokens that a call sends a model, by the estimate."""
     return estimate_tokens(*(message["content"] for message in call.body["messages"]))
 
@@ -73,7 +73,7 @@ def check(answer: Answer, calls: list[Call], thoughts: int) -> None:
     first, second, _last = calls
     thought = round(len(HM) / 3.5 * thoughts) + round(len(HM) / 3.5 * 2)
     # The fake counts ten tokens in and one a piece.
-    tokens_in = sent(first) + sent(second) + 10
+    tokens_in = read_sent(first) + read_sent(second) + 10
     tokens_out = thought + estimate_tokens(BEGINNING) + 2
     usage = answer.last["result"]["usage"]
     assert (usage["inputTokens"], usage["outputTokens"]) == (tokens_in, tokens_out)

@@ -90,7 +90,7 @@ def says(message: str, **more: object) -> dict[str, object]:
     return {"error": {"message": message, "type": "invalid_request_error", **more}}
 
 
-def thought(*parts: object) -> Stream:
+def make_thought(*parts: object) -> Stream:
     """Thoughts before an answer, with the usage that has them."""
     usage = {"prompt_tokens": 10, "completion_tokens": 24,
              "completion_tokens_details": {"reasoning_tokens": 20}}  # fmt: skip

@@ -12,8 +12,8 @@ from tests.services.chat.providers.quirks import (
     delta,
     ends,
     lines,
+    make_thought,
     stream,
-    thought,
 )
 
 ENDS = [
@@ -107,38 +107,38 @@ KEEP_ALIVES = [
 
 THOUGHTS = [
     Quirk(name="think tags", source="DeepSeek-R1 without a parser", usage=(10, 24, 20),
-          reply=thought(delta("<think>\nHm, "), delta("so.\n</think>\n\n"))),
+          reply=make_thought(delta("<think>\nHm, "), delta("so.\n</think>\n\n"))),
     Quirk(name="a tag in three parts", source="OmniRoute#10441",
-          reply=thought(delta("<th"), delta("ink>Hm</th"), delta("ink>"))),
+          reply=make_thought(delta("<th"), delta("ink>Hm</th"), delta("ink>"))),
     Quirk(name="a thought that begins with white space", source="MiniMax; GoModel#1041",
-          reply=thought(delta("\n "), delta("<think>Hm</think>\n"))),
+          reply=make_thought(delta("\n "), delta("<think>Hm</think>\n"))),
     Quirk(name="two thoughts in a row", source="GoModel#1041",
-          reply=thought(delta("<think>Hm</think>\n<think>Again</think>"))),
+          reply=make_thought(delta("<think>Hm</think>\n<think>Again</think>"))),
     Quirk(name="[THINK]", source="Magistral without a parser",
-          reply=thought(delta("[THINK]Hm[/THINK]"))),
-    Quirk(name="◁think▷", source="Kimi-VL", reply=thought(delta("◁think▷Hm◁/think▷"))),
-    Quirk(name="a leaked channel", source="gpt-oss on early llama.cpp", reply=thought(
+          reply=make_thought(delta("[THINK]Hm[/THINK]"))),
+    Quirk(name="◁think▷", source="Kimi-VL", reply=make_thought(delta("◁think▷Hm◁/think▷"))),
+    Quirk(name="a leaked channel", source="gpt-oss on early llama.cpp", reply=make_thought(
         delta("<|channel|>analysis<|message|>Hm<|end|><|start|>assistant"),
         delta("<|channel|>final<|message|>"))),
     Quirk(name="no opening tag", source="sglang#26873, #36285; qwen-code#6033",
-          reply=thought(delta("Let me "), delta("see.</think>"))),
+          reply=make_thought(delta("Let me "), delta("see.</think>"))),
     Quirk(name="no opening tag, in parts", source="LifeOS#568",
-          reply=thought(delta("internal"), delta(" reasoning</thi"), delta("nk>"))),
+          reply=make_thought(delta("internal"), delta(" reasoning</thi"), delta("nk>"))),
     Quirk(name="an answer about such tags", source="LifeOS#568; qwen-code#11188",
           reply=stream(lines(delta("Use `<think>"), delta("x</think>` and `</think>`."), STOP, DONE)),
           text="Use `<think>x</think>` and `</think>`."),
     Quirk(name="a thought, then an answer about such tags", source="qwen-code#11188",
-          reply=thought(delta("<think>Hm</think>Use </think> to close. ")),
+          reply=make_thought(delta("<think>Hm</think>Use </think> to close. ")),
           text="Use </think> to close. Half an answer."),
     Quirk(name="an answer that begins with a bracket", source="the kind",
           reply=stream(lines(delta("<"), delta("b>Half</b> [1"), delta("]."), STOP, DONE)),
           text="<b>Half</b> [1]."),
     Quirk(name="reasoning_content", source="DeepSeek, vLLM", usage=(10, 24, 20),
-          reply=thought(delta(None, reasoning_content="Hm"))),
-    Quirk(name="reasoning", source="OpenRouter, Groq", reply=thought(delta("", reasoning="Hm"))),
-    Quirk(name="reasoning as an object", source="LM Studio", reply=thought(
+          reply=make_thought(delta(None, reasoning_content="Hm"))),
+    Quirk(name="reasoning", source="OpenRouter, Groq", reply=make_thought(delta("", reasoning="Hm"))),
+    Quirk(name="reasoning as an object", source="LM Studio", reply=make_thought(
         delta(reasoning={"content": "Hm"}))),
-    Quirk(name="a list of parts", source="litellm#16272 (Magistral)", reply=thought(
+    Quirk(name="a list of parts", source="litellm#16272 (Magistral)", reply=make_thought(
         delta([{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]),
         delta([{"type": "text", "text": ""}]))),
     Quirk(name="text in a list of parts", source="vercel/ai#8072", reply=stream(lines(

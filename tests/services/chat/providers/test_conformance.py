@@ -40,7 +40,7 @@ def running(wire: Wire) -> Iterator[Fake]:
         yield fake
 
 
-class Opened:
+class OpenProvider:
     """Opens providers of one service, and closes them."""
 
     def __init__(self, wire: Wire, fake: Fake) -> None:
@@ -61,23 +61,23 @@ class Opened:
 @pytest.fixture
 async def model(
     wire: Wire, running: Fake, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Opened]:
+) -> AsyncIterator[OpenProvider]:
     """A provider of that service, by its settings; the fake is as it was started."""
     for name, value in wire.environ(running).items():
         monkeypatch.setenv(name, value)
     running.play_by(wire.kind.answering)
-    opened = Opened(wire, running)
+    opened = OpenProvider(wire, running)
     yield opened
     await opened.close()
 
 
-def begun(wire: Wire) -> list[Step]:
+def begin(wire: Wire) -> list[Step]:
     """The beginning of an answer."""
     return [wire.kind.START, wire.kind.text(HALF)]
 
 
 async def test_it_keeps_every_promise_of_a_provider(
-    model: Opened, wire: Wire, running: Fake, monkeypatch: pytest.MonkeyPatch
+    model: OpenProvider, wire: Wire, running: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two hundred streams at once included."""
     # Two hundred handshakes begin at once, on a machine that may be busy.
@@ -86,7 +86,7 @@ async def test_it_keeps_every_promise_of_a_provider(
     await check_provider(model(), PROMPT)
 
 
-async def test_text_usage_and_end(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_text_usage_and_end(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """What goes in comes out, with the tokens it took."""
     running.play(wire.kind.whole("Light ", "é\U0001f5fc", " [1]."))
     assert await collect(model(), PROMPT) == [
@@ -99,7 +99,7 @@ async def test_text_usage_and_end(model: Opened, wire: Wire, running: Fake) -> N
 
 
 async def test_a_piece_is_shown_before_the_next_is_sent(
-    model: Opened, wire: Wire, running: Fake
+    model: OpenProvider, wire: Wire, running: Fake
 ) -> None:
     """Nothing holds a token back."""
     gate = threading.Event()
@@ -114,14 +114,14 @@ async def test_a_piece_is_shown_before_the_next_is_sent(
     await stream.aclose()
 
 
-async def test_good_ends(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_good_ends(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """As the contract calls them."""
     for word, reason in wire.good.items():
         running.play(wire.kind.whole("text", reason=word))
         assert (await collect(model(), PROMPT))[-1] == Stop(reason), word  # type: ignore[arg-type]
 
 
-async def test_bad_ends(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_bad_ends(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """A failing model is an error, and so is an unknown word; its usage is reported too."""
     for word, (code, retryable) in wire.bad.items():
         running.play(wire.kind.whole("text", reason=word))
@@ -140,10 +140,10 @@ COMMON: dict[str, tuple[list[Step], str]] = {
 }
 
 
-async def test_streams_that_break(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_streams_that_break(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """Truncation is never taken for an end; all of these may be asked again; one call each."""
     for name, (steps, code) in {**COMMON, **wire.broken}.items():
-        running.play(wire.kind.stream(*begun(wire), *steps))
+        running.play(wire.kind.stream(*begin(wire), *steps))
         # Only silence is waited for; everything else comes by itself, on a busy machine too.
         patience = 0.3 if code == "provider_timeout" else 20.0
         seen, error = await outcome(model(**short_of_patience(patience)), PROMPT)
@@ -155,7 +155,7 @@ async def test_streams_that_break(model: Opened, wire: Wire, running: Fake) -> N
 
 
 async def test_silence_before_the_head_is_a_timeout(
-    model: Opened, wire: Wire, running: Fake
+    model: OpenProvider, wire: Wire, running: Fake
 ) -> None:
     """And nothing at all is an answer that broke off."""
     for reply, code in (
@@ -168,7 +168,7 @@ async def test_silence_before_the_head_is_a_timeout(
         assert (seen, error.code if error else "") == ([], code)
 
 
-async def test_refusals_before_the_stream(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_refusals_before_the_stream(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """Their codes, and one request: no client tries again by itself."""
     for name, (reply, code, retryable, wait) in wire.refusals.items():
         running.play(reply)
@@ -183,7 +183,7 @@ async def test_refusals_before_the_stream(model: Opened, wire: Wire, running: Fa
 
 @pytest.mark.parametrize("ending", ["cut", "hang", "end"])
 async def test_a_whole_answer_does_not_need_its_usage(
-    model: Opened, ending: Any, monkeypatch: pytest.MonkeyPatch
+    model: OpenProvider, ending: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What breaks after the end is for the logger, and is not waited for long."""
     model.wire.shorten_patience(monkeypatch)
@@ -194,7 +194,7 @@ async def test_a_whole_answer_does_not_need_its_usage(
 
 @pytest.mark.parametrize("seen", [0, 1, 500])
 async def test_leaving_closes_the_connection_at_once(
-    model: Opened, wire: Wire, running: Fake, seen: int
+    model: OpenProvider, wire: Wire, running: Fake, seen: int
 ) -> None:
     """While the first byte is awaited, at the first token, and in the middle."""
     kind = wire.kind
@@ -224,7 +224,7 @@ async def test_leaving_closes_the_connection_at_once(
     assert len(running.calls) == 1
 
 
-async def test_a_model_is_asked_to_go_on(model: Opened, wire: Wire, running: Fake) -> None:
+async def test_a_model_is_asked_to_go_on(model: OpenProvider, wire: Wire, running: Fake) -> None:
     """It repeats its last words, as asked; they are shown once."""
     running.play(wire.kind.whole("The sky is blue", " because", " of air."))
     prompt = Prompt("Why?", PROMPT.passages, so_far="The sky is blue ")
@@ -233,7 +233,7 @@ async def test_a_model_is_asked_to_go_on(model: Opened, wire: Wire, running: Fak
 
 
 async def test_thoughts_are_counted_reported_and_not_shown(
-    model: Opened, wire: Wire, running: Fake
+    model: OpenProvider, wire: Wire, running: Fake
 ) -> None:
     """The reader has the answer, and a status that the model thinks, with its time."""
     kind = wire.kind

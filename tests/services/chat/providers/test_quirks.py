@@ -48,7 +48,7 @@ async def house(running: Fake, quirk: Quirk) -> AsyncIterator[RetryingProvider]:
     await model.close()
 
 
-def shown(pieces: list[Piece]) -> str:
+def show(pieces: list[Piece]) -> str:
     """The text that a reader has in the end."""
     text = ""
     for piece in pieces:
@@ -67,7 +67,7 @@ async def test_a_quirk_is_read_for_what_it_is(
     with caplog.at_level(logging.INFO):
         pieces, error = await outcome(house, PROMPT)
     assert (error.code if error is not None else "") == quirk.code, error
-    assert shown(pieces) == quirk.text
+    assert show(pieces) == quirk.text
     assert len(running.calls) == quirk.calls
     if not quirk.code:
         assert pieces[-1] == Stop(quirk.reason)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def rows_in(log: SQLiteLog) -> dict[str, int]:
     }
 
 
-async def kept_up(log: SQLiteLog, clock: Clock) -> None:
+async def keep_up(log: SQLiteLog, clock: Clock) -> None:
     """Let the upkeep of a second be done."""
     clock.seconds += 1.0
     await log.list_recent(0)
@@ -78,14 +78,14 @@ async def test_what_is_over_is_dropped_as_fast_as_it_came(tmp_path: Path) -> Non
         await log.add_turn("ann", run.id, "q", "a")
         await log.mark_read(run.id, 1000.0)
     clock.seconds += 101
-    await kept_up(log, clock)  # without a new run
+    await keep_up(log, clock)  # without a new run
     assert rows_in(log) == {**dict.fromkeys(TABLES, 0), "gone": len(runs)}
     with pytest.raises(ExpiredRunError):
         await log.find(runs[0].id, "ann")
     with pytest.raises(UnknownRunError):
         await log.find(runs[0].id, "bob")
     clock.seconds += 200
-    await kept_up(log, clock)
+    await keep_up(log, clock)
     assert rows_in(log)["gone"] == 0
     with pytest.raises(UnknownRunError):
         await log.find(runs[0].id, "ann")
@@ -118,7 +118,7 @@ async def test_live_runs_keep_none_behind_them(tmp_path: Path) -> None:
     await log.append(over.id, [final(1)])
     clock.seconds += 101
     for _ in range(3):
-        await kept_up(log, clock)
+        await keep_up(log, clock)
     assert rows_in(log)["runs"] == SWEEP_WINDOW + 10
     await log.close()
 
@@ -132,8 +132,8 @@ async def test_a_key_of_a_later_run_is_not_dropped_with_the_first(tmp_path: Path
     log._file._kept_up_at = clock() + 100.5
     clock.seconds += 100.5
     second = await start_run(log, "ann", "k")
-    await kept_up(log, clock)
-    await kept_up(log, clock)
+    await keep_up(log, clock)
+    await keep_up(log, clock)
     assert rows_in(log)["gone"] == 1
     assert (await start_run(log, "ann", "k")).id == second.id != first.id
     await log.close()
@@ -145,10 +145,10 @@ async def test_a_short_retention_takes_no_live_run_away(tmp_path: Path) -> None:
     log = SQLiteLog(tmp_path / "runs.sqlite", retention=0.05, now=clock, monotonic=clock)
     run = await start_run(log)
     clock.seconds += 600.0
-    await kept_up(log, clock)
+    await keep_up(log, clock)
     await log.append(run.id, [token(1)])
     clock.seconds += 600.0
-    await kept_up(log, clock)
+    await keep_up(log, clock)
     await log.append(run.id, [final(2)])
     clock.seconds += 0.1
     with pytest.raises(ExpiredRunError):

@@ -68,7 +68,7 @@ async def test_two_credentials_are_none() -> None:
         await read_owner(Request(twice.scope), KEYS)
 
 
-def signed_by(**context: Any) -> dict[str, Any]:
+def sign_as(**context: Any) -> dict[str, Any]:
     return {"requestContext": context}
 
 
@@ -77,10 +77,10 @@ def signed_by(**context: Any) -> dict[str, Any]:
     [
         (Settings(), None, "192.0.2.7"),
         (Settings(gateway_secrets=("s",)), None, "203.0.113.9"),
-        (Settings(), signed_by(authorizer={"iam": {"userArn": "a"}}), "203.0.113.9"),
-        (Settings(), signed_by(identity={"userArn": "a"}), "203.0.113.9"),
-        (Settings(), signed_by(identity={"userArn": None}), "192.0.2.7"),
-        (Settings(), signed_by(authorizer=None, identity=[]), "192.0.2.7"),
+        (Settings(), sign_as(authorizer={"iam": {"userArn": "a"}}), "203.0.113.9"),
+        (Settings(), sign_as(identity={"userArn": "a"}), "203.0.113.9"),
+        (Settings(), sign_as(identity={"userArn": None}), "192.0.2.7"),
+        (Settings(), sign_as(authorizer=None, identity=[]), "192.0.2.7"),
         (Settings(), "a string", "192.0.2.7"),
     ],
 )

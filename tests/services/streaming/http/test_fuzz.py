@@ -57,7 +57,7 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("it waits for something")
 
 
-def asked(body: bytes) -> Any:
+def make_question(body: bytes) -> Any:
     async def ask() -> Any:
         return await read_question(request("POST", headers=(JSON,), body=[body]), Settings())
 
@@ -68,7 +68,7 @@ def asked(body: bytes) -> Any:
 @given(st.binary(max_size=300) | st.builds(lambda o: json.dumps(o).encode(), OBJECTS))
 def test_a_body_is_a_question_or_is_refused(body: bytes) -> None:
     """Whatever its bytes."""
-    question = asked(body)
+    question = make_question(body)
     if not isinstance(question, RiverrunError):
         assert 1 <= len(question.query) <= 8000
         assert "\x00" not in question.query

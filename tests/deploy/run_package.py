@@ -1,6 +1,6 @@
 """Build the package for one Python, unpack it and run it there: the same answers as the tree's.
 
-    python -m tests.deploy.packaged --interpreter /usr/bin/python3.14
+    python -m tests.deploy.run_package --interpreter /usr/bin/python3.14
 
 The interpreter makes the bytecode and runs it: `bootstrap` under the emulator, a folder that
 cannot be written, no other package on the path. The libraries come from the registry, so `.ci/run`
@@ -40,7 +40,7 @@ VOLATILE = {"runId", "executionTimeMs", "timestamp", "elapsedMs", "etaMs", "id"}
 
 def main() -> int:
     """Say in lines what was run; the status is 1 where an answer differs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.deploy.packaged", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.deploy.run_package", description=__doc__)
     parser.add_argument("--interpreter", default=sys.executable)
     parser.add_argument("--profile", default="embedded")
     chosen = parser.parse_args()
