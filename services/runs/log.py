@@ -48,6 +48,9 @@ MEMORY_RETENTION_SECONDS = 3600.0
 # A run's numbers stay below this in every store, so that a cursor has a width.
 LAST_SEQ = 999_999_999
 
+# A session keeps its last turns, in every store.
+KEEP_TURNS = 20
+
 
 class Entry(NamedTuple):
     """One event of a run as the log keeps it: `payload` is the JSON object of the event.

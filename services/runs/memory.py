@@ -21,6 +21,7 @@ from .errors import (
     UnknownRunError,
 )
 from .log import (
+    KEEP_TURNS,
     LEASE_SECONDS,
     LIVE_RETENTION_SECONDS,
     MEMORY_RETENTION_SECONDS,
@@ -37,7 +38,6 @@ from .watch import StateWatch
 KEEP_RUNS = 1000
 KEEP_BYTES = 256 * 1024 * 1024
 KEEP_SESSIONS = 1000
-KEEP_TURNS = 20
 
 # What an entry takes besides its payload, in bytes.
 _OVERHEAD = 200

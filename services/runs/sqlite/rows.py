@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ExpiredRunError, UnknownRunError
-from ..log import Entry, Run, Summary
+from ..log import KEEP_TURNS, Entry, Run, Summary
 from ..packing import to_bytes, to_text
 
 # `number` is the order in which runs were made. `gone` remembers for a while which runs there
@@ -43,8 +43,6 @@ CREATE TABLE IF NOT EXISTS gone (
 RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint, renewals, doubted"
 
 _RUN_FIELDS = (*RUN.split(", ")[:-1], "is_doubted")
-
-KEEP_TURNS = 20
 
 # What a store that can keep something is asked to keep, in bytes: a few pages.
 CHECK_BYTES = 16 * 1024

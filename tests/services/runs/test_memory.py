@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.runs import ExpiredRunError, RunLog, UnknownRunError, memory
-from services.runs.log import MEMORY_RETENTION_SECONDS
+from services.runs.log import KEEP_TURNS, MEMORY_RETENTION_SECONDS
 from services.runs.memory import (
     KEEP_RUNS,
     KEEP_SESSIONS,
-    KEEP_TURNS,
     MemoryLog,
 )
 from tests.services.runs.conformance import Clock, conformance, final, start_run, token

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.runs import ExpiredRunError, RunLog, UnknownRunError
+from services.runs.log import KEEP_TURNS
 from services.runs.sqlite.log import SQLiteLog
 from services.runs.sqlite.retention import SWEEP_ENTRIES, SWEEP_RUNS, SWEEP_WINDOW
-from services.runs.sqlite.rows import KEEP_TURNS
 from tests.services.runs.conformance import (
     Again,
     Clock,
