@@ -47,5 +47,8 @@ def fetch_json(url: str, form: Mapping[str, str] | None = None) -> Any:
         if len(body) > LARGEST_RESPONSE:
             raise FetchError
         return parse_json(body)
+    except urllib.error.HTTPError as error:
+        error.close()  # it is the response, and open
+        raise FetchError from error
     except (OSError, ValueError) as error:
         raise FetchError from error

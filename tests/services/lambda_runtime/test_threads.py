@@ -59,7 +59,7 @@ async def test_each_thread_has_an_event_loop() -> None:
         return threading.current_thread().name
 
     def function(event: Any, context: Any) -> Any:
-        first = asyncio.get_event_loop_policy().get_event_loop().run_until_complete(work())
+        first = asyncio.get_event_loop().run_until_complete(work())
         return [first, asyncio.run(work())]
 
     async with run_runtime(function, concurrency=2) as h:
