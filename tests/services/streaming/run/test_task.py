@@ -180,9 +180,11 @@ async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             table = new_table(client)
 
         def open_app() -> RunLog:
-            log: RunLog = SQLiteLog(tmp_path / "runs.sqlite")
+            log: RunLog
             if request.param == "dynamodb":
                 log = DynamoLog(Table(table, client=SharedClient(client)))
+            else:
+                log = SQLiteLog(tmp_path / "runs.sqlite")
             stack.push_async_callback(log.close)
             return log
 
