@@ -1,12 +1,14 @@
 """docs/your-own-function.md, step by step, as it stands."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from services.context import open_context
 from services.settings import ROOT, Settings
 from services.streaming import App, set_default_app
 from tests.emulator.support import ask, run_cloud
@@ -19,9 +21,11 @@ STANZA = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)[0]
 @pytest.fixture
 def clean_app() -> Any:
     """An app of its own for a step, with its log in memory."""
-    set_default_app(App(Settings(log="memory://")))
-    yield
-    set_default_app(None)
+    settings = Settings(log="memory://")
+    with closing(open_context(settings)) as library:
+        set_default_app(App(settings, context=library))
+        yield
+        set_default_app(None)
 
 
 @pytest.mark.usefixtures("clean_app")
