@@ -21,6 +21,10 @@ class InstantLoop(asyncio.SelectorEventLoop):
         """Seconds since the loop was made, none of which was waited for."""
         return self._now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Join the threads without a limit: from Python 3.12 it is 300 s of this clock, no time."""
+        await super().shutdown_default_executor()
+
     def _run_once(self) -> None:
         loop: Any = self  # the two lists below are the standard loop's own
         timers = loop._scheduled
