@@ -80,7 +80,10 @@ def translate(auth: str) -> dict[str, Any]:
 def test_sam_streams_every_route(auth: str) -> None:
     """Its word in the template is not API Gateway's in the result: what counts is the result."""
     body = translate(auth)["api"]["Properties"]["Body"]
-    assert set(body["paths"]) == {"/api/chat", "/api/chat/runs/{proxy+}", "/api/health"}
+    assert set(body["paths"]) == {
+        *("/api/chat", "/api/chat/runs/{proxy+}", "/api/health", "/api/sources/{proxy+}"),
+        *("/v1/{proxy+}", "/api/ui/{proxy+}", "/api/agui", "/api/agui/{proxy+}"),
+    }
     for methods in body["paths"].values():
         (operation,) = methods.values()
         integration = operation["x-amazon-apigateway-integration"]
@@ -103,5 +106,5 @@ def test_sam_adds_no_permission_and_no_role_that_we_did_not_write(auth: str) -> 
     }
     assert permissions == {"chatUrlIsOpen": "Open", "chatMayBeInvokedByItsUrl": "Open"}
     roles = {name for name, resource in made.items() if resource["Type"] == "AWS::IAM::Role"}
-    assert roles == {"chatRole", "runsRole", "healthRole"}
+    assert roles == {"chatRole", "runsRole", "healthRole", "dialectsRole"}
     assert made["chatUrl"]["Properties"]["InvokeMode"] == "RESPONSE_STREAM"

@@ -71,7 +71,7 @@ test("a stop that the server never answers is told again after the silence", { t
   await serve(
     [stoppable],
     async ({ endpoint, stops }) => {
-      const { stopped } = await readAndStop(endpoint, { retryPolicy: { silence: 60, grace: 20 }, environment: hasty(60) });
+      const { stopped } = await readAndStop(endpoint, { retryPolicy: { silence: 600, grace: 20 }, environment: hasty(600) });
       assert.deepEqual([stopped, stops.length], [true, 2]);
     },
     [() => {}, accept],
