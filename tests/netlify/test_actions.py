@@ -1,5 +1,6 @@
 """What one does with an answer: copy, ask again, edit, share, rate, unlock, embed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_an_answer_is_read_elsewhere_by_its_address(page: Page) -> None:
     assert page.complaints == []
 
 
-def test_feedback_goes_to_the_run_and_can_say_why(page: Page) -> None:
+def test_feedback_goes_to_the_run_and_can_say_why(page: Page, tmp_path: Path) -> None:
     """A thumb is kept at once, a word with it; a server without feedback loses its buttons."""
     given: list[tuple[str, dict[str, str]]] = []
 
@@ -93,7 +94,12 @@ def test_feedback_goes_to_the_run_and_can_say_why(page: Page) -> None:
         exchange.open()
         exchange.send(1, final("a"))
 
-    with serve(answer) as server:
+    site = tmp_path / "site"
+    shutil.copytree(SITE, site)
+    brand = (site / "brand.js").read_text()
+    assert "feedback: false" in brand
+    (site / "brand.js").write_text(brand.replace("feedback: false", "feedback: true"))
+    with serve(answer, site) as server:
         page.open(server.url)
         ask(page, "Why?")
         becomes(page, "done")
