@@ -163,6 +163,8 @@ def _inspect(path: Path, busy: float) -> None:
     unclean = _size(_side_file(path, "-wal")) > 0
     address = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, timeout=busy, uri=True)) as file:
+        # One moment of the file: another process may be making it.
+        file.execute("BEGIN")
         _check_format(file, path)
         if unclean and file.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise SetupError(_damage_message(path))
