@@ -62,5 +62,6 @@ test("with a fetch that reads on, a cut connection is not noticed", async () => 
     return new Response(response.body.pipeThrough(cut), response);
   };
   const { text, errors } = await run(HttpAgent, "What?", { fetch: resumableFetch(breaking) });
-  assert.deepEqual([text, errors, cuts], ["Four crowns [1].", [], 2]);
+  // How often depends on how the network cuts what is left.
+  assert.deepEqual([text, errors, cuts > 0], ["Four crowns [1].", [], true]);
 });
