@@ -38,7 +38,7 @@ def test_a_stream_arrives_while_it_is_being_written(dev: Server, base: str, meth
         assert b'"type":"final"' not in seen
         lower = seen.lower()
         assert lower.startswith(b"http/1.1 200")
-        assert b"content-type: text/event-stream\r\n" in lower
+        assert b"content-type: text/event-stream; charset=utf-8\r\n" in lower
         assert b"cache-control: no-cache, no-transform\r\n" in lower
         assert b"transfer-encoding: chunked\r\n" in lower
         assert b"content-encoding" not in lower
@@ -173,5 +173,6 @@ def test_netlify_builds_it_without_a_warning(tmp_path: Path) -> None:
     routes = json.loads(built.read_text())["routes"]
     assert {(route["path"], route["function"]) for route in routes} == {
         ("/api/*", "gateway"),
+        ("/v1/*", "gateway"),
         ("/.netlify/functions/*", "gateway"),
     }
