@@ -7,13 +7,12 @@ import { join, stream } from "./stream.js";
 
 /**
  * @typedef {import("./errors.js").RiverrunError} RiverrunError
- * @typedef {import("./events.js").ChatStatus} ChatStatus
  * @typedef {import("./types.js").StreamOptions} StreamOptions
  *
  * @typedef {import("./types.js").Answer} Answer
  *
  * @typedef {{
- *   name: string, more: StreamOptions & {after?: number}, done: boolean,
+ *   name: string, more: StreamOptions & {after?: number}, done?: boolean,
  *   stream: import("./types.js").Stream, controller: AbortController,
  * }} Run `name`: its question; `more`: the options that it was started with; `done`: it is stopping, or over
  */
@@ -36,9 +35,6 @@ const EMPTY = {
 
 /** Milliseconds between two looks at a changing answer: a frame. */
 const FRAME = 16;
-
-/** The options that are part of a question: a run keeps those that it was started with. */
-const QUESTION = /** @type {const} */ (["sessionId", "topK", "include", "metadata", "idempotencyKey"]);
 
 /**
  * A place for one answer at a time.
@@ -91,10 +87,11 @@ export function createAnswer() {
   /** @type {(state: Partial<Answer>, name: string, more: Run["more"], open: (options: any) => import("./types.js").Stream) => void} */
   function begin(state, name, more, open) {
     const controller = new AbortController();
-    const mine = /** @type {Run} */ ({ name, more, controller, done: false });
+    const mine = /** @type {Run} */ ({ name, more, controller });
     /** An answer that was replaced may not write into the next one. @type {(change: Partial<Answer>) => void} */
     const tell = (news) => {
-      if (run === mine) change({ runId: mine.stream.runId, cursor: mine.stream.cursor, retrying: null, ...news });
+      const { runId, cursor } = mine.stream;
+      if (run === mine) change({ runId, cursor, retrying: null, ...news });
     };
     /** @type {Record<string, (value: any) => void>} */
     const own = {
@@ -117,7 +114,7 @@ export function createAnswer() {
     /** @type {AbortSignal | undefined} */
     const signal = given("signal");
     const abort = () => controller.abort(signal?.reason);
-    signal?.addEventListener("abort", abort, { signal: controller.signal });
+    signal?.addEventListener("abort", abort, controller); // until `controller.signal`
     // A signal that ended the reading before does not forbid to resume it.
     if (signal?.aborted && last?.more !== more) abort();
 
@@ -133,18 +130,22 @@ export function createAnswer() {
     const end = { isStreaming: false, isStopping: false };
     try {
       for await (const event of mine.stream) {
-        if (event.type === "status") tell({ status: event.status, steps: placeStep(latest.steps, event.status) });
-        else if (event.type === "token") tell({ answer: latest.answer + event.text });
-        else if (event.type === "reset") tell({ answer: "" });
-        else if (event.type === "sources") tell({ sources: event.sources });
-        else if (event.type === "final") {
+        if (event.type === "status") {
+          const { status } = event;
+          const others = latest.steps.filter(({ step }) => step !== status.step);
+          tell({ status, steps: [...others, status].sort((a, b) => a.step - b.step) });
+        }
+        if (event.type === "token") tell({ answer: latest.answer + event.text });
+        if (event.type === "reset") tell({ answer: "" });
+        if (event.type === "sources") tell({ sources: event.sources });
+        if (event.type === "final") {
           const { answer, sources } = event.result;
-          tell({ ...end, result: event.result, answer, sources: sources?.length > 0 ? sources : latest.sources });
+          tell({ ...end, result: event.result, answer, sources: sources?.[0] ? sources : latest.sources });
         }
       }
     } catch (problem) {
       const error = /** @type {RiverrunError} */ (problem);
-      tell(mine.controller.signal.aborted ? end : { ...end, error }); // a caller that left knows it
+      tell({ ...end, ...(!mine.controller.signal.aborted && { error }) }); // a caller that left knows it
     } finally {
       mine.controller.abort();
       if (run === mine) run = null;
@@ -153,8 +154,8 @@ export function createAnswer() {
 
   /** @type {(query: string, more?: StreamOptions) => void} */
   function start(query, more) {
-    const settings = { ...options, ...more };
-    const question = Object.fromEntries(QUESTION.map((key) => [key, settings[key]]));
+    const { sessionId, topK, include, metadata, idempotencyKey } = { ...options, ...more };
+    const question = { sessionId, topK, include, metadata, idempotencyKey }; // which a run keeps
     const name = JSON.stringify([query, question]);
     if (run && !run.done && run.name === name) return;
     if (run) void stop(run);
@@ -166,11 +167,10 @@ export function createAnswer() {
     if (run && !run.done) return;
     if (runId) return begin(EMPTY, "", { ...more }, (live) => join(runId, live));
     if (!last || latest.result) return; // there is nothing to read on
-    // Of the cursor, or by the key: it joins the run, if there is one.
-    const { name, stream: left } = last;
-    const [, found, seq] = /^(.*)-([0-9]+)$/.exec(left.cursor) ?? [];
-    Object.assign(last.more, more, { idempotencyKey: left.idempotencyKey, after: Number(seq) });
-    begin({ error: null, retrying: null }, name, last.more, (live) => (found ? join(found, live) : stream(latest.query, live)));
+    // From the cursor, or by the key: it joins the run, if there is one.
+    const { runId: found, cursor, idempotencyKey } = last.stream;
+    Object.assign(last.more, more, { idempotencyKey, after: +cursor.slice(found.length + 1) });
+    begin({ error: null }, last.name, last.more, (live) => (cursor ? join(found, live) : stream(latest.query, live)));
   }
 
   /** What is read, or what was read last: its reading may have ended before its run. */
@@ -229,9 +229,3 @@ export function createAnswer() {
 
 /** The empty answer, for a server that renders. */
 export const emptyAnswer = () => EMPTY;
-
-/** @type {(steps: ChatStatus[], status: ChatStatus) => ChatStatus[]} */
-function placeStep(steps, status) {
-  const others = steps.filter(({ step }) => step !== status.step);
-  return [...others, status].sort((a, b) => a.step - b.step);
-}

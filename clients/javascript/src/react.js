@@ -49,6 +49,6 @@ export function forget(id) {
 function shared(id) {
   const store = stores.get(id) ?? createAnswer();
   // A server renders for many people, and keeps nothing for them.
-  if (typeof window !== "undefined") stores.set(id, store);
+  if (globalThis.window) stores.set(id, store);
   return store;
 }
