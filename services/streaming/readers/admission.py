@@ -10,8 +10,8 @@ from ...limits import Estimate, Ticket
 from ...settings import Settings
 from ..app import App
 from ..question import Question
+from ..run.meter import RunMeter
 from ..run.task import RunTask
-from ..run.watch import RunWatch
 
 logger = logging.getLogger("riverrun.run")
 
@@ -37,20 +37,20 @@ def estimate_run(question: Question, settings: Settings) -> Estimate:
 
 
 def when_ended(
-    app: App, watch: RunWatch, ticket: Ticket | None
+    app: App, meter: RunMeter, ticket: Ticket | None
 ) -> Callable[[RunTask], Awaitable[None]]:
     """Make what is called when a task has ended: it settles `ticket` and reports what it saw."""
 
     async def settle(task: RunTask) -> None:
-        record = watch.record(task)
+        record = meter.make_record(task)
         try:
             if app.tracer is not None:
-                start = round(watch.start * 1000)
-                record.trace = app.tracer.trace_run(record, start, watch.steps, watch.traceparent)
+                start = round(meter.start * 1000)
+                record.trace = app.tracer.trace_run(record, start, meter.steps, meter.traceparent)
             app.reporter.report_run(record)
         except Exception:
             logger.exception("Run %s could not be reported.", task.run.id)
-        tokens_in, tokens_out, usd = watch.used(task)
+        tokens_in, tokens_out, usd = meter.count_usage(task)
         with anyio.move_on_after(SETTLE_SECONDS, shield=True):
             try:
                 await app.limiter.settle(ticket, tokens=tokens_in + tokens_out, usd=usd)

@@ -19,10 +19,10 @@ from ..app import App
 from ..deadlines import TAKE_OVER_SECONDS
 from ..question import Question, Reader, dump_question
 from ..run.log_writer import Entries
+from ..run.meter import RunMeter
 from ..run.resume import can_resume, take_over
 from ..run.stages import Observer
 from ..run.start import start_run_task
-from ..run.watch import RunWatch
 from .admission import estimate_run, when_ended
 from .session import prime, serve_reader
 from .tail import TakeOver, read_run
@@ -83,17 +83,17 @@ async def start_run(
         # A client that repeats its request wants the answer, so a run without a producer goes on.
         return await _read_existing(run, 0, reader, source, app, may_take_over=True)
     can_pause = app.log.is_durable and source.name is not None
-    watch = RunWatch(question, traceparent=question.traceparent)
+    meter = RunMeter(question, traceparent=question.traceparent)
     start_run_task(
         run,
         question,
         output,
         app.log,
         app.live,
-        observers=(watch, *source.observers),
+        observers=(meter, *source.observers),
         can_pause=can_pause,
         join_tokens=_joins_tokens(app),
-        on_end=when_ended(app, watch, ticket),
+        on_end=when_ended(app, meter, ticket),
     )
     return run, await _serve(
         run,
@@ -156,19 +156,19 @@ async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> N
     resumed = await take_over(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
         return  # another process produces it, or it is over: it is only read
-    watch = RunWatch(resumed.question, usage=resumed.transcript.usage, resumed=True)
+    meter = RunMeter(resumed.question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(
         resumed.run,
         resumed.question,
         open_producer(source.producer, resumed.question, app),
         app.log,
         app.live,
-        observers=(watch, *source.observers),
+        observers=(meter, *source.observers),
         can_pause=True,
         join_tokens=_joins_tokens(app),
         transcript=resumed.transcript,
         after=resumed.after,
-        on_end=when_ended(app, watch, None),
+        on_end=when_ended(app, meter, None),
     )
 
 

@@ -1,6 +1,6 @@
 """Append, then show: the stage that puts a run's events into its log.
 
-After it there are only entries. An entry that comes out of `record` has been acknowledged by
+After it there are only entries. An entry that comes out of `append_to_log` has been acknowledged by
 the store, so no reader ever sees what a resumed reader would not. Knows nothing of dialects.
 """
 
@@ -38,7 +38,7 @@ EntryBatches = AsyncGenerator[list[Entry], None]
 """Entries as they were appended, never an empty list. Taken as `Batches` are."""
 
 
-async def record(
+async def append_to_log(
     batches: Batches,
     run: Run,
     log: RunLog,

@@ -1,10 +1,10 @@
 """The stages every run passes: generator in, generator out.
 
-    producer -> make_interruptible -> terminate -> drop_kinds -> observe -> record -> the log
+    producer -> make_interruptible -> terminate -> drop_kinds -> observe -> append_to_log -> the log
 
 `make_interruptible` (interruption.py) notices a stop, the deadline and silence while the producer
 waits; `terminate` makes exactly one terminal event, whatever happens; `observe` shows every event
-to observers; `record` is in log_writer.py.
+to observers; `append_to_log` is in log_writer.py.
 A stage closes the generator that it was handed. Nothing here knows about HTTP, logs or encoders.
 
 Errors come in three phases. Before the first byte: a real HTTP status. After it: one `error`

@@ -14,7 +14,7 @@ from ..events import Notice, Reset, Sources, Token, UsageEvent
 from ..question import Question
 from .checkpoint import make_checkpoint
 from .interruption import make_interruptible
-from .log_writer import record
+from .log_writer import append_to_log
 from .registry import LiveRuns
 from .stages import Observer, Output, drop_kinds, observe, terminate
 from .task import RunTask
@@ -76,7 +76,7 @@ def start_run_task(
 
     leave = partial(make_checkpoint, run, transcript, unwanted) if can_pause else None
     task.start(
-        record(
+        append_to_log(
             events,
             run,
             log,

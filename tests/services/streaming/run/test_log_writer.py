@@ -16,7 +16,7 @@ from services.streaming.event_json import payload
 from services.streaming.events import Event, Final, Result, Status, Token
 from services.streaming.question import Reader
 from services.streaming.readers.session import prime, serve_reader
-from services.streaming.run.log_writer import Entries, EntryBatches, record
+from services.streaming.run.log_writer import Entries, EntryBatches, append_to_log
 from services.streaming.run.transcript import Transcript
 from tests.services.streaming.instant import instant
 
@@ -87,7 +87,7 @@ async def test_an_entry_is_in_the_log_before_anybody_sees_it() -> None:
     log = MemoryLog()
     run, transcript = await begin(log)
     said = batches([Token("a"), Token("b")], [], [FINAL])
-    async with aclosing(flat(record(said, run, log, transcript))) as entries:
+    async with aclosing(flat(append_to_log(said, run, log, transcript))) as entries:
         shown = []
         async for entry in entries:
             kept = await log.read(run.id, 0)
@@ -114,7 +114,7 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
                 yield batch
             await asyncio.sleep(1e6)
 
-    async with aclosing(flat(record(produce(), run, log, transcript, now=lambda: 7.0))) as e:
+    async with aclosing(flat(append_to_log(produce(), run, log, transcript, now=lambda: 7.0))) as e:
         for _ in range(leave_after):
             await anext(e)
     kept = await log.read(run.id, 0)
@@ -140,7 +140,7 @@ async def test_a_log_that_fails_ends_the_stream_with_an_error_that_has_no_place(
     log, closed = FailingLog(after), list[bool]()
     run, transcript = await begin(log)
     said = batches([Token("a")], [Token("b")], [FINAL], closed=closed)
-    entries = flat(record(said, run, log, transcript))
+    entries = flat(append_to_log(said, run, log, transcript))
     *shown, last = await readers_view(entries, app)
     assert shown == await log.read(run.id, 0)
     assert last is not None
@@ -168,7 +168,7 @@ async def test_a_log_that_fails_once_is_ended_with_that_error(
     log = Flaky(1)
     run, transcript = await begin(log)
     said = batches([Token("a")], [Token("b")])
-    await readers_view(flat(record(said, run, log, transcript)), app)
+    await readers_view(flat(append_to_log(said, run, log, transcript)), app)
     assert [entry.kind for entry in await log.read(run.id, 0)] == ["token", "error"]
     caplog.clear()
 
@@ -207,7 +207,7 @@ async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
     """A response may be dropped before its first byte."""
     log = MemoryLog()
     run, transcript = await begin(log)
-    inner = flat(record(batches([FINAL]), run, log, transcript))
+    inner = flat(append_to_log(batches([FINAL]), run, log, transcript))
     entries = await prime(serve_reader(inner, app, run, Reader()))
     assert (app.live.streams, list(app.live.readers)) == (1, [run.id])
     await entries.aclose()
@@ -220,7 +220,7 @@ async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
     run, transcript = await begin(log)
     told = Status(step=1, description="d", status="executing", timestamp=1)
     said = batches([Token("a"), Token("b"), told, Token("c")], [Token("d"), FINAL])
-    async with aclosing(flat(record(said, run, log, transcript, join=True))) as entries:
+    async with aclosing(flat(append_to_log(said, run, log, transcript, join=True))) as entries:
         kinds = [entry.kind async for entry in entries if entry is not None]
     assert kinds == ["token", "status", "token", "token", "final"]
     assert (await log.read(run.id, 0))[0].payload == payload(Token("ab"))
@@ -232,7 +232,7 @@ async def test_the_process_that_writes_an_entry_first_decides() -> None:
     for quiet in cases:
         log, closed = MemoryLog(), list[bool]()
         run, transcript = await begin(log)
-        recorded = record(batches([Token("a")], quiet, closed=closed), run, log, transcript)
+        recorded = append_to_log(batches([Token("a")], quiet, closed=closed), run, log, transcript)
         async with aclosing(recorded):
             await anext(recorded)
             ending = Entry(2, "final", payload(FINAL), terminal=True)
@@ -253,7 +253,7 @@ async def test_a_cancelled_reader_still_ends_its_run() -> None:
         await asyncio.sleep(1e6)
 
     async def read() -> None:
-        async with aclosing(flat(record(produce(), run, log, transcript))) as entries:
+        async with aclosing(flat(append_to_log(produce(), run, log, transcript))) as entries:
             async for _ in entries:
                 pass
 
@@ -269,6 +269,6 @@ async def test_what_is_recorded_is_not_held_as_events_too() -> None:
     log = MemoryLog()
     run, transcript = await begin(log)
     came: list[Event] = [Token("a"), FINAL]
-    async with aclosing(record(batches(came), run, log, transcript)) as recorded:
+    async with aclosing(append_to_log(batches(came), run, log, transcript)) as recorded:
         assert [entry.kind for entry in await anext(recorded)] == ["token", "final"]
         assert came == []

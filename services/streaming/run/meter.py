@@ -1,4 +1,4 @@
-"""Watch one run while this process produces it: when what came, and how it ended.
+"""Measure one run while this process produces it: when what came, and how it ended.
 
 Sees every event before it goes out, and keeps figures, never texts.
 """
@@ -16,8 +16,8 @@ from .task import RunTask
 _STEPS = 50
 
 
-class RunWatch:
-    """What is seen of one run from `start` on, in epoch seconds. `traceparent` is the caller's."""
+class RunMeter:
+    """The figures of one run from `start` on, in epoch seconds. `traceparent` is the caller's."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class RunWatch:
         elif isinstance(event, ErrorEvent):
             self._code = event.code
 
-    def record(self, task: RunTask) -> RunRecord:
+    def make_record(self, task: RunTask) -> RunRecord:
         """Make the record of the run that `task` has produced here."""
-        tokens_in, tokens_out, usd = self.used(task)
+        tokens_in, tokens_out, usd = self.count_usage(task)
         outcome = "paused" if task.pause is not None else self._code or "interrupted"
         return RunRecord(
             run=task.run.id,
@@ -80,8 +80,8 @@ class RunWatch:
             steps={step.name: step.end - step.start for step in self.steps},
         )
 
-    def used(self, task: RunTask) -> tuple[int, int, float]:
-        """Tell the tokens in and out, and the dollars, that this process used for the run."""
+    def count_usage(self, task: RunTask) -> tuple[int, int, float]:
+        """Count the tokens in and out, and the dollars, that this process used for the run."""
         now, before = task.transcript.usage, self._before or Usage()
         if now is None:
             return 0, 0, 0.0
