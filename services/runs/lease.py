@@ -29,7 +29,7 @@ async def end_dead_lease(log: RunLog, run: Run, last: int, *, lease: float = LEA
     if run.is_free:
         return True
     state = (run.epoch, run.renewals, run.is_doubted, last)
-    age = log.watch.measure_age(run.id, state, max_gap=lease / RENEWALS_PER_LEASE)
+    age = log.state_ages.measure_age(run.id, state, max_gap=lease / RENEWALS_PER_LEASE)
     if age < lease / 2:
         return False
     try:
@@ -39,10 +39,10 @@ async def end_dead_lease(log: RunLog, run: Run, last: int, *, lease: float = LEA
             return True
         await log.doubt(run)
         # Its time to answer begins now, not with the next look.
-        log.watch.measure_age(run.id, (run.epoch, run.renewals, True, last))
+        log.state_ages.measure_age(run.id, (run.epoch, run.renewals, True, last))
     except SequenceConflictError:
         pass  # it lives, or another process was faster
     except RunLogError:
         # While nothing can be written here, its producer cannot give a sign of life either.
-        log.watch.forget(run.id)
+        log.state_ages.forget(run.id)
     return False

@@ -27,7 +27,7 @@ from typing import NamedTuple, Protocol
 
 from ..errors import RiverrunError
 from .errors import SequenceConflictError
-from .watch import StateWatch
+from .state_ages import StateAges
 
 # How long a producer may be silent before another process may take its run, in seconds.
 LEASE_SECONDS = 4.0
@@ -109,12 +109,12 @@ class RunLog(Protocol):
     Methods that take a run raise `UnknownRunError` when it is not there, and `ExpiredRunError` when
     it is not any more. Every method raises `RunLogError` when the store is busy or out of reach,
     and `SetupError` when the installation is at fault: a full disk, a missing table, refused
-    credentials. `watch` is what this process has seen of leases, by its own clock.
+    credentials. `state_ages` is what this process has seen of leases, by its own clock.
     """
 
     # Whether runs outlive this process, and other processes can read them.
     is_durable: bool
-    watch: StateWatch
+    state_ages: StateAges
 
     async def start(
         self,

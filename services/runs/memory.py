@@ -33,7 +33,7 @@ from .log import (
     new_run,
 )
 from .notify import Notifier
-from .watch import StateWatch
+from .state_ages import StateAges
 
 KEEP_RUNS = 1000
 KEEP_BYTES = 256 * 1024 * 1024
@@ -76,7 +76,7 @@ class MemoryLog:
         is_durable: bool = False,
     ) -> None:
         self.is_durable = is_durable
-        self.watch = StateWatch(monotonic)
+        self.state_ages = StateAges(monotonic)
         self._retention = retention
         self._now = now
         self._notifier = Notifier()
@@ -198,7 +198,7 @@ class MemoryLog:
         record = self._record(run_id)
         if not record.read_marks:
             return math.inf
-        age = self.watch.measure_age(("read", run_id), record.read_marks)
+        age = self.state_ages.measure_age(("read", run_id), record.read_marks)
         return age - record.read_seconds
 
     async def read_turns(

@@ -32,7 +32,7 @@ from ..log import (
     new_run,
 )
 from ..notify import Notifier
-from ..watch import StateWatch
+from ..state_ages import StateAges
 from . import chain, items, sessions, starting
 from .chain import KnownRun, check_size
 from .faults import Item, RefusedError
@@ -64,7 +64,7 @@ class DynamoLog:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.watch = StateWatch(monotonic)
+        self.state_ages = StateAges(monotonic)
         self._table = table
         self._retention = retention
         self._slack = max(0.0, LIVE_RETENTION_SECONDS - retention)
@@ -198,7 +198,7 @@ class DynamoLog:
         mark = await self._table.get(items.run_key(run_id), items.READ_MARK)
         if mark is None:
             return math.inf
-        age = self.watch.measure_age(("read", run_id), bytes(mark["nonce"]["B"]))
+        age = self.state_ages.measure_age(("read", run_id), bytes(mark["nonce"]["B"]))
         return age - float(mark["seconds"]["N"])
 
     async def read_turns(

@@ -28,7 +28,7 @@ from ..log import (
     new_run,
 )
 from ..notify import Notifier
-from ..watch import StateWatch
+from ..state_ages import StateAges
 from .file import File
 from .retention import Sweeper, copy_live_runs
 from .rows import (
@@ -78,7 +78,7 @@ class SQLiteLog:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.watch = StateWatch(monotonic)
+        self.state_ages = StateAges(monotonic)
         self._file = File(
             Path(path),
             SCHEMA,
@@ -225,7 +225,7 @@ class SQLiteLog:
         mark = await self._file.read(lambda file: read_mark_of(file, run_id, now))
         if mark is None:
             return math.inf
-        return self.watch.measure_age(("read", run_id), mark[0]) - mark[1]
+        return self.state_ages.measure_age(("read", run_id), mark[0]) - mark[1]
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int

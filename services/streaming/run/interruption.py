@@ -74,7 +74,7 @@ async def make_interruptible(
         run_pump(
             events, channel, handshake=_is_milestone, until=lambda: cleanup.until, context=context
         ) as task,
-        _watch(channel, task, stop, seconds_left, cleanup),
+        _cancel_when_over(channel, task, stop, seconds_left, cleanup),
     ):
         while (batch := await channel.take(heartbeat)) is not None:
             joins = pace and batch and type(batch[-1]) is not Status
@@ -84,7 +84,7 @@ async def make_interruptible(
 
 
 @asynccontextmanager
-async def _watch(
+async def _cancel_when_over(
     channel: Channel[Output],
     task: "asyncio.Task[None]",
     stop: "asyncio.Future[RiverrunError | None] | None",

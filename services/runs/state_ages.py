@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable
 REMEMBERED = 10_000
 
 
-class StateWatch:
-    """Watches named things. `monotonic` gives seconds that only grow."""
+class StateAges:
+    """How long named things have kept their state. `monotonic` gives seconds that only grow."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
