@@ -20,12 +20,12 @@ from ..deadlines import TAKE_OVER_SECONDS
 from ..question import Question, Reader, dump_question
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
-from ..run.resume import can_resume, take_over
+from ..run.resume import can_resume, take_over_run
 from ..run.stages import Observer
 from ..run.start import start_run_task
 from .admission import estimate_run, when_ended
 from .session import prime, serve_reader
-from .tail import TakeOver, read_run
+from .tail import ResumeHere, read_run
 
 logger = logging.getLogger("riverrun.run")
 
@@ -101,7 +101,7 @@ async def start_run(
         reader,
         app,
         will_resume=reader.resume and can_pause,
-        take_over=_make_take_over(run, reader, source, app) if can_pause else None,
+        resume_here=_make_resume_here(run, reader, source, app) if can_pause else None,
     )
 
 
@@ -123,37 +123,39 @@ async def _read_existing(
     """Read a run for a reader that was admitted, and release it when that fails."""
     is_able = app.log.is_durable and can_resume(run, source.name)
     will_resume = reader.resume and is_able
-    take_over = None
+    resume_here = None
     try:
         if may_take_over and is_able:
-            take_over = _make_take_over(run, reader, source, app)
-            await _resume(run, reader, source, app)
+            resume_here = _make_resume_here(run, reader, source, app)
+            await _resume_run(run, reader, source, app)
     except BaseException:
         app.live.release()
         raise
-    return run, await _serve(run, after, reader, app, will_resume=will_resume, take_over=take_over)
+    return run, await _serve(
+        run, after, reader, app, will_resume=will_resume, resume_here=resume_here
+    )
 
 
-def _make_take_over(run: Run, reader: Reader, source: AnswerSource, app: App) -> TakeOver:
+def _make_resume_here(run: Run, reader: Reader, source: AnswerSource, app: App) -> ResumeHere:
     """Make what takes the run over the moment it has no producer, while its reader has time."""
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    async def take_over_now() -> bool:
+    async def resume_here() -> bool:
         passed = loop.time() - began
         left = reader.seconds_left
         if app.live.is_closing or (left is not None and left - passed < TAKE_OVER_SECONDS):
             return False
         reader_now = reader if left is None else replace(reader, seconds_left=left - passed)
-        await _resume(run, reader_now, source, app)
+        await _resume_run(run, reader_now, source, app)
         return True
 
-    return take_over_now
+    return resume_here
 
 
-async def _resume(run: Run, reader: Reader, source: AnswerSource, app: App) -> None:
+async def _resume_run(run: Run, reader: Reader, source: AnswerSource, app: App) -> None:
     max_seconds = app.settings.max_run_seconds
-    resumed = await take_over(run, app.log, app.live, reader, max_seconds=max_seconds)
+    resumed = await take_over_run(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
         return  # another process produces it, or it is over: it is only read
     meter = RunMeter(resumed.question, usage=resumed.transcript.usage, resumed=True)
@@ -179,7 +181,7 @@ async def _serve(
     app: App,
     *,
     will_resume: bool,
-    take_over: TakeOver | None,
+    resume_here: ResumeHere | None,
 ) -> Entries:
     entries = await prime(
         read_run(
@@ -189,7 +191,7 @@ async def _serve(
             app.live,
             heartbeat=app.settings.heartbeat,
             will_resume=will_resume,
-            take_over=take_over,
+            resume_here=resume_here,
         )
     )
     return await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))

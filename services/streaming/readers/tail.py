@@ -22,7 +22,7 @@ from ..run.transcript import Transcript
 # How often a waiting reader checks whether the producer still lives, in seconds.
 PRODUCER_CHECK_INTERVAL = 0.5
 
-TakeOver = Callable[[], Awaitable[bool]]
+ResumeHere = Callable[[], Awaitable[bool]]
 """Makes a run go on here that has no producer, where it may. Returns whether it was tried."""
 
 
@@ -34,13 +34,13 @@ async def read_run(
     *,
     heartbeat: float,
     will_resume: bool = False,
-    take_over: TakeOver | None = None,
+    resume_here: ResumeHere | None = None,
 ) -> Entries:
     """Yield every entry of `run` after `after`, as they come; None after a heartbeat of silence.
 
     The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
-    over, goes on here where the reader can `take_over`. Where it cannot, such a run is one that
+    over, goes on here where there is a `resume_here`. Where there is none, such a run is one that
     waits for a reader that `will_resume`; for any other it is ended as `interrupted`, so that no
     reader waits for the rest.
     """
@@ -52,7 +52,13 @@ async def read_run(
     async def check(after: int) -> None:
         # A run that was paused here is not resumed here at once: this process, or its time, ends.
         await _check_producer(
-            run, after, log, live, will_resume=will_resume, take_over=(take_over, was_here)
+            run,
+            after,
+            log,
+            live,
+            will_resume=will_resume,
+            resume_here=resume_here,
+            was_here=was_here,
         )
 
     channel = task.subscribe(reader, after) if task is not None else None
@@ -140,9 +146,10 @@ async def _check_producer(
     live: LiveRuns,
     *,
     will_resume: bool,
-    take_over: tuple[TakeOver | None, bool],
+    resume_here: ResumeHere | None,
+    was_here: bool,
 ) -> None:
-    """Take `run` over, end it, or raise `PausedError`, when it has no producer any more."""
+    """Have `run` go on here, end it, or raise `PausedError`, when it has no producer any more."""
     if live.find_task(run.id) is not None:
         return
     known, is_dead = await _look_at_producer(run, after, log, live)
@@ -152,8 +159,7 @@ async def _check_producer(
     last = await log.read_last(run.id)
     if last is not None and last.seq > after:
         return  # there is more to read
-    take, was_here = take_over
-    if take is not None and not (reason and was_here) and await take():
+    if resume_here is not None and not (reason and was_here) and await resume_here():
         return
     if reason is not None:
         raise PausedError(reason)

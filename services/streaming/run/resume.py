@@ -49,7 +49,7 @@ def can_resume(run: Run, producer: str | None) -> bool:
     return producer is not None and read_producer_name(run.question) == producer
 
 
-async def take_over(
+async def take_over_run(
     run: Run, log: RunLog, live: LiveRuns, reader: Reader, *, max_seconds: float
 ) -> ResumedRun | None:
     """Become the producer of `run`, if it has none.

@@ -25,7 +25,7 @@ from services.streaming.event_json import payload
 from services.streaming.events import Sources, Status, Token
 from services.streaming.http.requests import make_fingerprint
 from services.streaming.question import dump_question
-from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over
+from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over_run
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -403,7 +403,7 @@ async def test_a_stop_elsewhere_reaches_who_goes_on(app: App, elsewhere: App, ch
 
 
 async def _take(run: Run, app: App) -> ResumedRun | None:
-    return await take_over(run, app.log, app.live, Reader(resume=True), max_seconds=3600.0)
+    return await take_over_run(run, app.log, app.live, Reader(resume=True), max_seconds=3600.0)
 
 
 async def test_a_run_that_is_produced_cannot_be_taken(app: App, elsewhere: App) -> None:
