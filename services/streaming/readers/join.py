@@ -20,7 +20,7 @@ from ..deadlines import TAKE_OVER_SECONDS
 from ..question import Question, Reader, dump_question
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
-from ..run.resume import can_resume, take_over_run
+from ..run.resume import is_producer_of, take_over_run
 from ..run.stages import Observer
 from ..run.start import start_run_task
 from .admission import estimate_run, when_ended
@@ -81,7 +81,7 @@ async def start_run(
     if not is_new:
         await output.aclose()
         # A client that repeats its request wants the answer, so a run without a producer goes on.
-        return await _read_existing(run, 0, reader, source, app, may_take_over=True)
+        return await _read_existing(run, 0, reader, source, app, may_resume=True)
     can_pause = app.log.is_durable and source.name is not None
     meter = RunMeter(question, traceparent=question.traceparent)
     start_run_task(
@@ -114,18 +114,22 @@ async def join_run(
     reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
     app.live.admit()
-    return await _read_existing(run, after, reader, source, app, may_take_over=reader.resume)
+    return await _read_existing(run, after, reader, source, app, may_resume=reader.resume)
 
 
 async def _read_existing(
-    run: Run, after: int, reader: Reader, source: AnswerSource, app: App, *, may_take_over: bool
+    run: Run, after: int, reader: Reader, source: AnswerSource, app: App, *, may_resume: bool
 ) -> tuple[Run, Entries]:
-    """Read a run for a reader that was admitted, and release it when that fails."""
-    is_able = app.log.is_durable and can_resume(run, source.name)
-    will_resume = reader.resume and is_able
+    """Read a run for a reader that was admitted, and release that reader when it fails.
+
+    Where the run `can_pause`, a reader that `may_resume` has it go on here, and one that
+    `will_resume` is told `paused` and comes back.
+    """
+    can_pause = app.log.is_durable and is_producer_of(run, source.name)
+    will_resume = reader.resume and can_pause
     resume_here = None
     try:
-        if may_take_over and is_able:
+        if may_resume and can_pause:
             resume_here = _make_resume_here(run, reader, source, app)
             await _resume_run(run, reader, source, app)
     except BaseException:

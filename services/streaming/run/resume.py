@@ -44,9 +44,9 @@ class ResumedRun:
     after: int
 
 
-def can_resume(run: Run, producer: str | None) -> bool:
-    """Return whether the producer of that name can go on with `run`; None names no producer."""
-    return producer is not None and read_producer_name(run.question) == producer
+def is_producer_of(run: Run, name: str | None) -> bool:
+    """Return whether the producer of that `name` can go on with `run`; None names no producer."""
+    return name is not None and read_producer_name(run.question) == name
 
 
 async def take_over_run(

@@ -60,15 +60,15 @@ async def terminate(
     batches: AsyncGenerator[list[Output], None],
     transcript: Transcript,
     *,
-    pausable: bool = False,
+    can_pause: bool = False,
     now: Callable[[], float] = time.time,
 ) -> Batches:
     """Pass events on and end them with exactly one terminal event, whatever happens.
 
     Strings become tokens. A producer that ends without a word about how gets a `Final` of its
     tokens; one that raises gets a `ErrorEvent` with what there was; one that says more than
-    `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds. What
-    is `pausable` has no end when its producer has to go: `PausedError` is raised on.
+    `RUN_LIMIT` is cut there. Nothing follows a terminal event. `now` gives epoch seconds. A
+    run that `can_pause` has no end when its producer has to go: `PausedError` is raised on.
     """
     last: Terminal | Exception = Final(Result())
     try:
@@ -84,7 +84,7 @@ async def terminate(
                     break
     except Exception as error:
         # Whatever a producer raises becomes an event.
-        if pausable and isinstance(error, PausedError):
+        if can_pause and isinstance(error, PausedError):
             raise
         last = error
     # Half a character that nothing completed is said as what it is: none.

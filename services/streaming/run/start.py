@@ -61,7 +61,7 @@ def start_run_task(
         heartbeat=LOG_CHECK_INTERVAL,
         pace=GATHER_SECONDS if join_tokens else 0.0,
     )
-    events = terminate(batches, transcript, pausable=can_pause)
+    events = terminate(batches, transcript, can_pause=can_pause)
     unwanted = _unwanted_kinds(question)
     if unwanted:
         events = drop_kinds(events, unwanted, heartbeat=LOG_CHECK_INTERVAL)
