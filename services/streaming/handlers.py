@@ -29,7 +29,7 @@ from .http.body import RequestError
 from .http.requests import Cursor, make_fingerprint, parse_question
 from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
 from .question import Question, Reader, read_names
-from .readers.join import AnswerSource, join_run, start_run
+from .readers.join import ProducerSpec, join_run, start_run
 from .readers.session import start_uncancellable
 from .run.checkpoint import pause_reason
 from .run.log_writer import Entries
@@ -60,11 +60,11 @@ async def handle_streaming_request(
     contract's error object with its HTTP status.
     """
     app = app or default_app()
-    source = AnswerSource(producer, resumable, observers)
+    spec = ProducerSpec(producer, resumable, observers)
     dialect = data.dialect if isinstance(data, Question) else "native"
     try:
         question = _read_question(data)
-        run, entries = await _start(question, question.reader, source, app)
+        run, entries = await _start(question, question.reader, spec, app)
     except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
         return await _refuse(producer, error, dialect)
     return _stream(run, entries, dialect, app, options=question.options)
@@ -80,12 +80,12 @@ async def handle_request(
 ) -> Response:
     """Answer `data` as one JSON object, of the same run. See `handle_streaming_request`."""
     app = app or default_app()
-    source = AnswerSource(producer, resumable, observers)
+    spec = ProducerSpec(producer, resumable, observers)
     dialect = data.dialect if isinstance(data, Question) else "native"
     try:
         question = _read_question(data)
         # A JSON answer cannot be read on from a cursor, so its reader is one that does not resume.
-        run, entries = await _start(question, replace(question.reader, resume=False), source, app)
+        run, entries = await _start(question, replace(question.reader, resume=False), spec, app)
     except BaseException as error:  # noqa: BLE001 - what is no refusal is raised again
         return await _refuse(producer, error, dialect)
     async with aclosing(entries):
@@ -125,10 +125,10 @@ async def handle_resume(
             raise RequestError("The cursor is ahead of its run.")
         if last is not None and last.terminal and cursor.seq == written:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
-        source = AnswerSource(producer, resumable=True)
+        spec = ProducerSpec(producer, resumable=True)
         # What a dialect says of an entry may depend on those before it.
         first = 0 if find_dialect(dialect).has_state else cursor.seq
-        _, entries = await start_uncancellable(join_run(run, first, reader, source, app))
+        _, entries = await start_uncancellable(join_run(run, first, reader, spec, app))
     except RiverrunError as error:
         return error_response(error, dialect=dialect)
     return _stream(run, entries, dialect, app, after=cursor.seq, options=options)
@@ -211,11 +211,11 @@ def _read_question(data: Question | Mapping[str, Any]) -> Question:
 
 
 async def _start(
-    question: Question, reader: Reader, source: AnswerSource, app: App
+    question: Question, reader: Reader, spec: ProducerSpec, app: App
 ) -> tuple[Run, Entries]:
     fingerprint = make_fingerprint(question)
     return await start_uncancellable(
-        start_run(question, reader, source, app, fingerprint=fingerprint)
+        start_run(question, reader, spec, app, fingerprint=fingerprint)
     )
 
 

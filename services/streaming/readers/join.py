@@ -34,7 +34,7 @@ _UNGUESSABLE = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerSource:
+class ProducerSpec:
     """What answers a question: `producer`, else the pipeline, watched by `observers`.
 
     A `resumable` producer says only what comes after `question.so_far`, so that another process
@@ -52,7 +52,7 @@ class AnswerSource:
 
 
 async def start_run(
-    question: Question, reader: Reader, source: AnswerSource, app: App, *, fingerprint: str
+    question: Question, reader: Reader, spec: ProducerSpec, app: App, *, fingerprint: str
 ) -> tuple[Run, Entries]:
     """Start a run that answers `question`, or join the one of its idempotency key.
 
@@ -60,7 +60,7 @@ async def start_run(
     be admitted or the log does not do it, `TypeError` for what is no producer.
     """
     question = await _name_session(question, app)
-    output = open_producer(source.producer, question, app)
+    output = open_producer(spec.producer, question, app)
     app.live.admit(starts_run=True)
     ticket = None
     try:
@@ -69,7 +69,7 @@ async def start_run(
             owner=question.owner,
             key=_scope_key(question),
             fingerprint=fingerprint,
-            question=dump_question(question, source.name),
+            question=dump_question(question, spec.name),
         )
         if not is_new:
             await app.limiter.refund(ticket)
@@ -81,8 +81,8 @@ async def start_run(
     if not is_new:
         await output.aclose()
         # A client that repeats its request wants the answer, so a run without a producer goes on.
-        return await _read_existing(run, 0, reader, source, app, may_resume=True)
-    can_pause = app.log.is_durable and source.name is not None
+        return await _read_existing(run, 0, reader, spec, app, may_resume=True)
+    can_pause = app.log.is_durable and spec.name is not None
     meter = RunMeter(question, traceparent=question.traceparent)
     start_run_task(
         run,
@@ -90,7 +90,7 @@ async def start_run(
         output,
         app.log,
         app.live,
-        observers=(meter, *source.observers),
+        observers=(meter, *spec.observers),
         can_pause=can_pause,
         join_tokens=_joins_tokens(app),
         on_end=when_ended(app, meter, ticket),
@@ -101,37 +101,37 @@ async def start_run(
         reader,
         app,
         will_resume=reader.resume and can_pause,
-        resume_here=_make_resume_here(run, reader, source, app) if can_pause else None,
+        resume_here=_make_resume_here(run, reader, spec, app) if can_pause else None,
     )
 
 
 async def join_run(
-    run: Run, after: int, reader: Reader, source: AnswerSource, app: App
+    run: Run, after: int, reader: Reader, spec: ProducerSpec, app: App
 ) -> tuple[Run, Entries]:
     """Return `run`, and its entries after `after` for `reader`.
 
-    A reader with `resume` makes a run go on here that has no producer, if `source` can. No other
+    A reader with `resume` makes a run go on here that has no producer, if `spec` can. No other
     reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
     app.live.admit()
-    return await _read_existing(run, after, reader, source, app, may_resume=reader.resume)
+    return await _read_existing(run, after, reader, spec, app, may_resume=reader.resume)
 
 
 async def _read_existing(
-    run: Run, after: int, reader: Reader, source: AnswerSource, app: App, *, may_resume: bool
+    run: Run, after: int, reader: Reader, spec: ProducerSpec, app: App, *, may_resume: bool
 ) -> tuple[Run, Entries]:
     """Read a run for a reader that was admitted, and release that reader when it fails.
 
     Where the run `can_pause`, a reader that `may_resume` has it go on here, and one that
     `will_resume` is told `paused` and comes back.
     """
-    can_pause = app.log.is_durable and is_producer_of(run, source.name)
+    can_pause = app.log.is_durable and is_producer_of(run, spec.name)
     will_resume = reader.resume and can_pause
     resume_here = None
     try:
         if may_resume and can_pause:
-            resume_here = _make_resume_here(run, reader, source, app)
-            await _resume_run(run, reader, source, app)
+            resume_here = _make_resume_here(run, reader, spec, app)
+            await _resume_run(run, reader, spec, app)
     except BaseException:
         app.live.release()
         raise
@@ -140,7 +140,7 @@ async def _read_existing(
     )
 
 
-def _make_resume_here(run: Run, reader: Reader, source: AnswerSource, app: App) -> ResumeHere:
+def _make_resume_here(run: Run, reader: Reader, spec: ProducerSpec, app: App) -> ResumeHere:
     """Make what takes the run over the moment it has no producer, while its reader has time."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -151,13 +151,13 @@ def _make_resume_here(run: Run, reader: Reader, source: AnswerSource, app: App) 
         if app.live.is_closing or (left is not None and left - passed < TAKE_OVER_SECONDS):
             return False
         reader_now = reader if left is None else replace(reader, seconds_left=left - passed)
-        await _resume_run(run, reader_now, source, app)
+        await _resume_run(run, reader_now, spec, app)
         return True
 
     return resume_here
 
 
-async def _resume_run(run: Run, reader: Reader, source: AnswerSource, app: App) -> None:
+async def _resume_run(run: Run, reader: Reader, spec: ProducerSpec, app: App) -> None:
     max_seconds = app.settings.max_run_seconds
     resumed = await take_over_run(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
@@ -166,10 +166,10 @@ async def _resume_run(run: Run, reader: Reader, source: AnswerSource, app: App) 
     start_run_task(
         resumed.run,
         resumed.question,
-        open_producer(source.producer, resumed.question, app),
+        open_producer(spec.producer, resumed.question, app),
         app.log,
         app.live,
-        observers=(meter, *source.observers),
+        observers=(meter, *spec.observers),
         can_pause=True,
         join_tokens=_joins_tokens(app),
         transcript=resumed.transcript,
