@@ -31,7 +31,7 @@ from .http.responses import JSONAnswer, error_response, stream_response, termina
 from .question import Question, Reader, read_names
 from .readers.join import ProducerSpec, join_run, start_run
 from .readers.session import start_uncancellable
-from .run.checkpoint import pause_reason
+from .run.checkpoint import read_pause_reason
 from .run.log_writer import Entries
 from .run.resume import end_run
 from .run.stages import Observer
@@ -151,7 +151,7 @@ async def handle_state(
     except RiverrunError as error:
         return error_response(error)
     if state["state"] == "running":
-        if pause_reason(run) is not None:
+        if read_pause_reason(run) is not None:
             state["state"] = "paused"
         state["partial"] = {"answer": "".join(answer), "sources": state.pop("sources", [])}
     state.pop("sources", None)
@@ -164,7 +164,7 @@ async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None 
     app = app or default_app()
     try:
         run = await app.log.find(run_id, owner)
-        task = app.live.find_task(run.id)
+        task = app.live.find_unpaused_task(run.id)
         if task is not None:
             task.stop()
         else:

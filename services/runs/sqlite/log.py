@@ -191,28 +191,28 @@ class SQLiteLog:
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
         change = f"epoch = epoch + 1, {RENEWED}, lease_until = ?"
-        return await self._lease(run, change, (self._now() + lease,), "lease_until <= 0")
+        return await self._change_lease(run, change, (self._now() + lease,), "lease_until <= 0")
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
         change = (f"{RENEWED}, lease_until = ?", (self._now() + lease,), "lease_until >= 0")
-        await self._lease(run, *change, flushed=False)
+        await self._change_lease(run, *change, flushed=False)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
-        await self._lease(
+        await self._change_lease(
             run, f"{RENEWED}, lease_until = ?, checkpoint = ?", (RELEASED, checkpoint)
         )
 
     async def doubt(self, run: Run) -> None:
         """See `RunLog.doubt`."""
         unrenewed = f"lease_until > 0 AND renewals = {run.renewals}"
-        await self._lease(run, "doubted = 1", (), unrenewed, flushed=False)
+        await self._change_lease(run, "doubted = 1", (), unrenewed, flushed=False)
 
     async def expire(self, run: Run) -> None:
         """See `RunLog.expire`."""
         unrenewed = f"lease_until > 0 AND doubted AND renewals = {run.renewals}"
-        await self._lease(run, "doubted = 0, lease_until = 0", (), unrenewed)
+        await self._change_lease(run, "doubted = 0, lease_until = 0", (), unrenewed)
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
@@ -260,7 +260,7 @@ class SQLiteLog:
     def _keep(self, ended: bool) -> float:
         return self._retention if ended else max(self._retention, LIVE_RETENTION_SECONDS)
 
-    async def _lease(
+    async def _change_lease(
         self,
         run: Run,
         change: str,

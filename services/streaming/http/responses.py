@@ -159,7 +159,7 @@ def error_response(
     """Return the error object of the contract with its HTTP status: phase one.
 
     The clients of another `dialect` get it in the shape that they read. What is not the asker's
-    business (`SetupError`, code `internal`) goes to the log instead.
+    business (`SetupError`, code `internal`) goes to the logger instead.
     """
     if error.code == "internal":
         logger.error("A request failed: %s", error, exc_info=error.__cause__)

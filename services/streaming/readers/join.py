@@ -146,11 +146,14 @@ def _make_resume_here(run: Run, reader: Reader, spec: ProducerSpec, app: App) ->
     began = loop.time()
 
     async def resume_here() -> bool:
-        passed = loop.time() - began
-        left = reader.seconds_left
-        if app.live.is_closing or (left is not None and left - passed < TAKE_OVER_SECONDS):
+        reader_now = reader
+        if reader.seconds_left is not None:
+            seconds_left = reader.seconds_left - (loop.time() - began)
+            if seconds_left < TAKE_OVER_SECONDS:
+                return False
+            reader_now = replace(reader, seconds_left=seconds_left)
+        if app.live.is_closing:
             return False
-        reader_now = reader if left is None else replace(reader, seconds_left=left - passed)
         await _resume_run(run, reader_now, spec, app)
         return True
 

@@ -42,7 +42,7 @@ async def on_last_reader_left(app: App, run_id: str, *, will_return: bool, is_ov
     A reader that `will_return` has a moment to do so; a run that `is_over` is let finish.
     """
     _cancel_task(app, run_id)
-    task = app.live.find_task(run_id)
+    task = app.live.find_unpaused_task(run_id)
     if task is None or (app.log.is_durable and not _may_abandon(app, task, is_over=is_over)):
         return
     delay = max(app.settings.abandoned_after, RECONNECT_GRACE if will_return else 0.0)
@@ -69,11 +69,10 @@ def _may_abandon(app: App, task: LiveTask, *, is_over: bool) -> bool:
 async def _abandon_when_unread(app: App, task: LiveTask, delay: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + delay
-    while (left := end - loop.time()) > 0:
+    while (remaining := end - loop.time()) > 0:
         # How old a mark is, only a look at it before it runs out tells (`RunLog.seconds_unread`).
-        quiet = left - PRESENCE_TTL
-        pause = max(RENEW_INTERVAL, quiet)
-        await asyncio.wait({task.task}, timeout=min(left, pause))
+        until_look = max(RENEW_INTERVAL, remaining - PRESENCE_TTL)
+        await asyncio.wait({task.task}, timeout=min(remaining, until_look))
         if task.task.done():
             return
         end = max(end, loop.time() + await _seconds_until_abandoned(app, task))
@@ -101,7 +100,7 @@ async def _seconds_until_abandoned(app: App, task: LiveTask) -> float:
 
 def _abandon(app: App, task: LiveTask) -> None:
     if task.run.id not in app.live.readers:
-        task.abandon(pause=app.log.is_durable and app.settings.on_abandoned == "pause")
+        task.abandon(keeps_run=app.log.is_durable and app.settings.on_abandoned == "pause")
 
 
 async def _renew(app: App, run_id: str) -> None:
@@ -109,7 +108,7 @@ async def _renew(app: App, run_id: str) -> None:
     is_warned = False
     while True:
         # A task of this process sees the readers here without a mark.
-        if app.live.find_task(run_id) is None:
+        if app.live.find_unpaused_task(run_id) is None:
             try:
                 await app.log.mark_read(run_id, PRESENCE_TTL)
             except UnknownRunError:

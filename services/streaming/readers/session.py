@@ -43,19 +43,19 @@ class ReaderSession:
         self.limit = PausedError("deadline")
         self._disconnected_by: PausedError | None = None
         self._task: asyncio.Task[Any] | None = None
-        left: float | None = None
+        seconds: float | None = None
         if reader.seconds_left is not None:
-            left = reader.seconds_left - BODY_MARGIN
+            seconds = reader.seconds_left - BODY_MARGIN
         if reader.response_seconds_left is not None:
             front = max(
                 reader.response_seconds_left - FRONT_MARGIN, reader.response_seconds_left / 2
             )
-            if left is None or front < left:
-                self.limit, left = PausedError("front"), front
+            if seconds is None or front < seconds:
+                self.limit, seconds = PausedError("front"), front
         self._timer: asyncio.TimerHandle | None = None
-        if left is not None:
+        if seconds is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, left), self.disconnect, self.limit)
+            self._timer = loop.call_later(max(0.0, seconds), self.disconnect, self.limit)
 
     def disconnect(self, error: PausedError) -> None:
         """End this body with `error` now, between two entries. Asking again changes nothing."""
@@ -136,10 +136,10 @@ async def serve_reader(
     or reading, ends the body with an error too: without one a reader would wait for ever.
     """
     session = _open_session(app, run, reader)
-    run_task = app.live.find_task(run.id)
+    run_task = app.live.find_unpaused_task(run.id)
     seq = after
     ended = False
-    pause: PausedError | None = None
+    ended_by: PausedError | None = None
     try:
         async with aclosing(entries):
             yield None
@@ -152,7 +152,7 @@ async def serve_reader(
                     seq, ended = entry.seq, entry.terminal
                 yield entry
     except PausedError as error:
-        pause = error
+        ended_by = error
         # A reader whose own time is over may come back also to a run that cannot be resumed: its
         # producer still writes it.
         comes_back = reader.resume if error is session.limit else will_resume
@@ -167,19 +167,19 @@ async def serve_reader(
         if not ended:
             yield as_entry(0, make_error_event(error))
     finally:
-        await _close_session(app, run, session, will_return=pause is not None, is_over=ended)
+        await _close_session(app, run, session, will_return=ended_by is not None, is_over=ended)
 
 
-def _make_paused_entry(pause: PausedError, cursor: str, *, idle: bool) -> Entry:
+def _make_paused_entry(error: PausedError, cursor: str, *, idle: bool) -> Entry:
     # A reader that comes back to bodies without an event would come back at once for ever.
     wait = 1000 if idle else 0
-    return as_entry(0, Paused(reason=pause.reason, cursor=cursor, resume_after_ms=wait))
+    return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait))
 
 
 async def _make_error_entry(
-    pause: PausedError, run: Run, seq: int, app: App, run_task: LiveTask | None
+    error: PausedError, run: Run, seq: int, app: App, run_task: LiveTask | None
 ) -> Entry:
-    failure = make_error_event(pause)
+    failure = make_error_event(error)
     try:
         async with asyncio.timeout(PARTIAL_READ_SECONDS):
             failure = replace(failure, partial=await _read_partial(run, seq, app, run_task))
@@ -199,7 +199,7 @@ async def _make_error_entry(
 
 async def _read_partial(run: Run, seq: int, app: App, run_task: LiveTask | None) -> Partial | None:
     """Return the answer up to entry `seq`, which is what this reader has read."""
-    if run_task is not None and run_task.pause is not None and run_task.seq == seq:
+    if run_task is not None and run_task.paused_by is not None and run_task.seq == seq:
         return run_task.read_partial()
     known = await app.log.find(run.id, run.owner)
     transcript, _ = await read_transcript(known, app.log, seq)
@@ -210,7 +210,7 @@ def _open_session(app: App, run: Run, reader: Reader) -> ReaderSession:
     session = ReaderSession(reader)
     if app.live.add_reader(run.id, session):
         on_first_reader(app, run.id)
-    if app.live.is_closing and app.live.find_task(run.id) is None:
+    if app.live.is_closing and app.live.find_unpaused_task(run.id) is None:
         session.disconnect(PausedError("shutdown"))  # it was admitted at the last moment
     return session
 

@@ -12,7 +12,7 @@ from ...runs import LEASE_SECONDS, Entry, Run, RunLog
 from ...runs.lease import end_dead_lease
 from ..events import Event
 from ..run.channel import Channel
-from ..run.checkpoint import pause_reason
+from ..run.checkpoint import read_pause_reason
 from ..run.errors import PausedError
 from ..run.log_writer import Entries
 from ..run.registry import LiveRuns
@@ -46,7 +46,7 @@ async def read_run(
     """
 
     reader = object()
-    task = live.find_task(run.id)
+    task = live.find_unpaused_task(run.id)
     was_here = task is not None
 
     async def check(after: int) -> None:
@@ -81,7 +81,7 @@ async def read_run(
                         after = entry.seq
                         if entry.terminal:
                             return
-            if (found := live.find_task(run.id)) is not task and task is not None:
+            if (found := live.find_unpaused_task(run.id)) is not task and task is not None:
                 task.unsubscribe(reader)
             task = found
             was_here = was_here or task is not None
@@ -123,12 +123,12 @@ async def _read_log(
                 after, silent = entry.seq, 0.0
                 if entry.terminal:
                     return
-        task = live.find_task(run.id)
+        task = live.find_unpaused_task(run.id)
         if task is not None and task.can_subscribe(after):
             return
         if is_silent:
             await check(after)
-            task = live.find_task(run.id)
+            task = live.find_unpaused_task(run.id)
             if task is not None and task.can_subscribe(after):
                 return
         is_silent = not await log.wait(run.id, after, tick)
@@ -150,10 +150,10 @@ async def _check_producer(
     was_here: bool,
 ) -> None:
     """Have `run` go on here, end it, or raise `PausedError`, when it has no producer any more."""
-    if live.find_task(run.id) is not None:
+    if live.find_unpaused_task(run.id) is not None:
         return
     known, is_dead = await _look_at_producer(run, after, log, live)
-    reason = pause_reason(known)
+    reason = read_pause_reason(known)
     if reason is None and not is_dead:
         return
     last = await log.read_last(run.id)

@@ -22,15 +22,15 @@ from .transcript import Transcript
 class Checkpoint:
     """What a producer leaves in the log when it pauses a run after entry `after`.
 
-    It belongs to the producer of `epoch`, and to no later one. `unsaid` are the events, as JSON,
-    that the run was not asked to say up to there; `billing` is the transcript's account where the
-    log alone does not give it (`Transcript.billing_state`).
+    It belongs to the producer of `epoch`, and to no later one. `unrequested` are the events, as
+    JSON, that the run was not asked to say up to there; `billing` is the transcript's account
+    where the log alone does not give it (`Transcript.billing_state`).
     """
 
     epoch: int
     reason: PauseReason
     after: int = LAST_SEQ
-    unsaid: tuple[Mapping[str, Any], ...] = ()
+    unrequested: tuple[Mapping[str, Any], ...] = ()
     billing: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
@@ -47,18 +47,18 @@ def make_checkpoint(
     run: Run, transcript: Transcript, unwanted: frozenset[type], reason: PauseReason, after: int
 ) -> bytes:
     """Make the checkpoint of a run that said `transcript`, without `unwanted` kinds of events."""
-    unsaid: list[Event] = []
+    unrequested: list[Event] = []
     if Token in unwanted and transcript.text:
-        unsaid.append(Token(transcript.text))
+        unrequested.append(Token(transcript.text))
     if Sources in unwanted and transcript.sources:
-        unsaid.append(Sources(transcript.sources))
+        unrequested.append(Sources(transcript.sources))
     if UsageEvent in unwanted and transcript.usage is not None:
-        unsaid.append(UsageEvent(transcript.usage))
+        unrequested.append(UsageEvent(transcript.usage))
     return Checkpoint(
         epoch=run.epoch,
         reason=reason,
         after=after,
-        unsaid=tuple(from_json(payload(event)) for event in unsaid),
+        unrequested=tuple(from_json(payload(event)) for event in unrequested),
         billing=transcript.billing_state() if unwanted else None,
     ).to_bytes()
 
@@ -68,19 +68,19 @@ def hand_back_checkpoint(known: Run, claimed: Run) -> bytes:
 
     It holds what `known`, the run before the claim, was left with.
     """
-    left = from_json(known.checkpoint) if known.checkpoint else {}
-    return to_json({**left, "epoch": claimed.epoch, "reason": "interrupted"})
+    kept = from_json(known.checkpoint) if known.checkpoint else {}
+    return to_json({**kept, "epoch": claimed.epoch, "reason": "interrupted"})
 
 
-def pause_reason(run: Run) -> PauseReason | None:
+def read_pause_reason(run: Run) -> PauseReason | None:
     """Return why the last producer of `run` paused it; None when it did not, or one went on."""
-    left = read_checkpoint(run)
-    return left.reason if left is not None and left.epoch == run.epoch else None
+    checkpoint = read_checkpoint(run)
+    return checkpoint.reason if checkpoint is not None and checkpoint.epoch == run.epoch else None
 
 
 def is_claimable(run: Run) -> bool:
     """Return whether no process produces `run`, as far as its log knows; it may have ended."""
-    return pause_reason(run) is not None or run.is_free
+    return read_pause_reason(run) is not None or run.is_free
 
 
 async def read_transcript(
@@ -98,26 +98,26 @@ async def read_transcript(
         metadata=question.metadata if question is not None else {},
     )
     last: Entry | None = None
-    left = read_checkpoint(run)
+    checkpoint = read_checkpoint(run)
     async for entry in _read_entries(run, log, up_to):
-        if left is not None and entry.seq > left.after:
-            _restore(transcript, left)
-            left = None
+        if checkpoint is not None and entry.seq > checkpoint.after:
+            _restore(transcript, checkpoint)
+            checkpoint = None
         last = entry
         if entry.kind == RESUMED_KIND:
             transcript.note_resumed(read_status(entry.payload))
         elif not entry.terminal:
             transcript.note(read_event(entry.payload))
-    if left is not None:
-        _restore(transcript, left)
+    if checkpoint is not None:
+        _restore(transcript, checkpoint)
     return transcript, last
 
 
-def _restore(transcript: Transcript, left: Checkpoint) -> None:
-    for event in left.unsaid:
+def _restore(transcript: Transcript, checkpoint: Checkpoint) -> None:
+    for event in checkpoint.unrequested:
         transcript.note(read_event(to_json(event)))
-    if left.billing is not None:
-        transcript.restore_billing(left.billing)
+    if checkpoint.billing is not None:
+        transcript.restore_billing(checkpoint.billing)
 
 
 async def _read_entries(run: Run, log: RunLog, up_to: int) -> AsyncGenerator[Entry, None]:

@@ -72,7 +72,7 @@ async def make_interruptible(
     context.run(_put_report.set, channel.put_now)
     async with (
         run_pump(
-            events, channel, handshake=_is_milestone, until=lambda: cleanup.until, context=context
+            events, channel, handshake=_needs_handshake, until=lambda: cleanup.until, context=context
         ) as task,
         _cancel_when_over(channel, task, stop, seconds_left, cleanup),
     ):
@@ -121,7 +121,7 @@ def _stop_error(stop: "asyncio.Future[RiverrunError | None] | None") -> Riverrun
     return error or run_stopped_error()
 
 
-def _is_milestone(event: Output) -> bool:
+def _needs_handshake(event: Output) -> bool:
     # After a status that announces work, the reader has it before that work begins; one that
     # looks back, or says how far that work is, goes out with the next. After a terminal event,
     # the producer stands still at that very `yield` until it is closed there.

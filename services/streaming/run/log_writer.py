@@ -67,7 +67,7 @@ async def append_to_log(
     is_writer = True
     lease = _Lease(log, run, monotonic)
     cause = reader_left_error()
-    pause: PauseReason | None = None
+    pause_reason: PauseReason | None = None
     try:
         async with aclosing(batches):
             async for batch in batches:
@@ -86,13 +86,13 @@ async def append_to_log(
         is_writer = False
         raise
     except PausedError as error:
-        pause = error.reason
+        pause_reason = error.reason
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        pause = "shutdown"  # this process, or this invocation of it, is being ended
+        pause_reason = "shutdown"  # this process, or this invocation of it, is being ended
         raise
     except RunLogError as error:
-        pause = "interrupted"  # another process may go on with it, when the log works again
+        pause_reason = "interrupted"  # another process may go on with it, when the log works again
         cause = make_log_error(error)
         raise cause from error
     except Exception:
@@ -101,8 +101,8 @@ async def append_to_log(
     finally:
         if is_writer:
             with anyio.CancelScope(shield=True):
-                if make_checkpoint is not None and pause is not None:
-                    await release_lease(run, log, make_checkpoint(pause, seq))
+                if make_checkpoint is not None and pause_reason is not None:
+                    await release_lease(run, log, make_checkpoint(pause_reason, seq))
                 else:
                     await _append_ending(transcript.make_failed_ending(cause, now()), seq, run, log)
 

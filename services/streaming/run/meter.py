@@ -61,7 +61,7 @@ class RunMeter:
     def make_record(self, task: RunTask) -> RunRecord:
         """Make the record of the run that `task` has produced here."""
         tokens_in, tokens_out, usd = self.count_usage(task)
-        outcome = "paused" if task.pause is not None else self._code or "interrupted"
+        outcome = "paused" if task.paused_by is not None else self._code or "interrupted"
         return RunRecord(
             run=task.run.id,
             owner=task.run.owner,

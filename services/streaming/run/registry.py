@@ -25,21 +25,21 @@ class BusyError(RiverrunError):
 class LiveTask(Protocol):
     """A run that is produced in this process, as its readers and a shutdown see it.
 
-    `seq` is its last entry in the log. `pause` is why the task ended without its run, if it did.
-    `can_pause` says whether another process could go on with the run.
+    `seq` is its last entry in the log. `paused_by` is why the task ended without its run, if it
+    did. `can_pause` says whether another process could go on with the run.
     """
 
     run: Run
     seq: int
-    pause: PausedError | None
+    paused_by: PausedError | None
     can_pause: bool
     task: "asyncio.Task[None]"
 
     def stop(self, error: RiverrunError | None = None) -> None:
         """End the task with `error`; without one the run is stopped, and its answer kept."""
 
-    def abandon(self, *, pause: bool = False) -> None:
-        """End the task because no reader is left."""
+    def abandon(self, *, keeps_run: bool = False) -> None:
+        """End the task because no reader is left; one that `keeps_run` leaves it paused."""
 
     async def wait(self) -> None:
         """Wait until nothing of the task runs any more."""
@@ -119,10 +119,10 @@ class LiveRuns:
         if self.tasks.get(task.run.id) is task:
             del self.tasks[task.run.id]
 
-    def find_task(self, run_id: str) -> LiveTask | None:
+    def find_unpaused_task(self, run_id: str) -> LiveTask | None:
         """Return the task that produces a run here; None also for one that has just paused it."""
         task = self.tasks.get(run_id)
-        return task if task is not None and task.pause is None else None
+        return task if task is not None and task.paused_by is None else None
 
     async def wait_finished(self, run_id: str) -> None:
         """Wait until a run is not produced here any more."""
@@ -162,7 +162,7 @@ class LiveRuns:
         loop = asyncio.get_running_loop()
         for run_id, readers in self.readers.items():
             # A log that hangs delays the end of a task, and not the word of it.
-            delay = 0.0 if self.find_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
+            delay = 0.0 if self.find_unpaused_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
             for reader in readers:
                 loop.call_later(delay, reader.disconnect, PausedError("shutdown"))
 

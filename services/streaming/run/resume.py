@@ -59,7 +59,7 @@ async def take_over_run(
     as is one that began more than `max_seconds` ago. After a failure here the run can be claimed
     again at once.
     """
-    if live.find_task(run.id) is not None:
+    if live.find_unpaused_task(run.id) is not None:
         return None
     known = await log.find(run.id, run.owner)
     last = await log.read_last(run.id)

@@ -74,7 +74,7 @@ def start_run_task(
     def may_wait() -> bool:
         return not task.stop_asked.done() and loop.time() < deadline
 
-    leave = partial(make_checkpoint, run, transcript, unwanted) if can_pause else None
+    leave_checkpoint = partial(make_checkpoint, run, transcript, unwanted) if can_pause else None
     task.start(
         append_to_log(
             events,
@@ -83,7 +83,7 @@ def start_run_task(
             transcript,
             after=after,
             join=join_tokens,
-            make_checkpoint=leave,
+            make_checkpoint=leave_checkpoint,
             may_wait=may_wait,
         ),
         question.seconds_left,

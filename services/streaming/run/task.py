@@ -30,16 +30,16 @@ READER_WINDOW = 64 * 1024
 
 # After entries of these kinds the run waits for the readers that keep up, so that a status is on
 # the wire before its work begins; `DELIVERY_SECONDS` at most.
-_MILESTONES = frozenset({"status", "final", "error"})
+_MILESTONE_KINDS = frozenset({"status", "final", "error"})
 
 
 class RunTask:
     """One run's task here, going on after entry `after`.
 
     `stop_asked` is done when the task was asked to end, with what ends it as its result. One that
-    `can_pause` may end without its run: `pause` is why it did. Entry `seq` is its last one in the
-    log, and `transcript` is what it said up to there. `on_end` is called when nothing of it is
-    left to be written.
+    `can_pause` may end without its run: `paused_by` is why it did. Entry `seq` is its last one in
+    the log, and `transcript` is what it said up to there. `on_end` is called when nothing of it
+    is left to be written.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RunTask:
         self.transcript = transcript
         self.can_pause = can_pause
         self.seq = after
-        self.pause: PausedError | None = None
+        self.paused_by: PausedError | None = None
         self.stop_asked: asyncio.Future[RiverrunError | None]
         self.stop_asked = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None]
@@ -93,10 +93,10 @@ class RunTask:
             self.stop_asked.set_result(error)
             self._stop_waiting()
 
-    def abandon(self, *, pause: bool = False) -> None:
-        """Close the producer, because no reader is left: `pause` the run, or end it."""
+    def abandon(self, *, keeps_run: bool = False) -> None:
+        """Close the producer, as no reader is left; with `keeps_run` its run is paused, not ended."""
         if self.can_pause:
-            self.stop(PausedError("abandoned") if pause else reader_left_error())
+            self.stop(PausedError("abandoned") if keeps_run else reader_left_error())
         else:
             self.task.cancel()
 
@@ -142,7 +142,7 @@ class RunTask:
         except SequenceConflictError:
             pass  # another process resumed or ended this run: its readers read the log
         except PausedError as error:
-            self.pause = error
+            self.paused_by = error
             self._live.disconnect_readers(self.run.id, error)
             self._close_channels(error)
         except Exception as error:
@@ -155,7 +155,7 @@ class RunTask:
                     await self._on_end(self)
 
     async def _publish(self, batch: list[Entry]) -> None:
-        is_milestone = batch[-1].kind in _MILESTONES
+        is_milestone = batch[-1].kind in _MILESTONE_KINDS
         keeping_up: list[Channel[list[Entry]]] = []
         for reader, channel in self._readers.items():
             if channel is None:

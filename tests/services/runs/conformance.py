@@ -51,9 +51,9 @@ OpenLog = Callable[[Clock], AbstractAsyncContextManager[RunLog]]
 Rule = Callable[[RunLog, Clock], Awaitable[None]]
 RULES: list[Rule] = []
 
-Again = Callable[[], RunLog]
-OpenLogs = Callable[[Clock], AbstractAsyncContextManager[Again]]
-SharedRule = Callable[[Again, Clock], Awaitable[None]]
+OpenAnother = Callable[[], RunLog]
+OpenLogs = Callable[[Clock], AbstractAsyncContextManager[OpenAnother]]
+SharedRule = Callable[[OpenAnother, Clock], Awaitable[None]]
 SHARED_RULES: list[SharedRule] = []
 
 
@@ -77,8 +77,8 @@ def shared_conformance(open_logs: OpenLogs) -> Callable[..., Awaitable[None]]:
     @pytest.mark.parametrize("rule", SHARED_RULES, ids=lambda rule: rule.__name__)
     async def keeps(rule: SharedRule) -> None:
         clock = Clock()
-        async with open_logs(clock) as again:
-            await rule(again, clock)
+        async with open_logs(clock) as open_another:
+            await rule(open_another, clock)
 
     return keeps
 
@@ -791,9 +791,9 @@ async def a_session_is_forgotten_when_its_time_is_over(log: RunLog, clock: Clock
 
 
 @add_shared_rule
-async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
+async def what_one_wrote_all_read(open_another: OpenAnother, clock: Clock) -> None:
     """Runs, keys, leases and sessions."""
-    one, two = again(), again()
+    one, two = open_another(), open_another()
     run = await start_run(one, "ann", "k")
     await one.append(run.id, [token(1), token(2)])
     assert await two.find(run.id, "ann") == run
@@ -808,9 +808,9 @@ async def what_one_wrote_all_read(again: Again, clock: Clock) -> None:
 
 
 @add_shared_rule
-async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
+async def a_reader_elsewhere_is_seen(open_another: OpenAnother, clock: Clock) -> None:
     """By every process, and from a process that reads and writes nothing else of the run."""
-    producing, reading = again(), again()
+    producing, reading = open_another(), open_another()
     run = await start_run(producing)
     assert await producing.seconds_unread(run.id) == math.inf
     await reading.mark_read(run.id, 12.0)
@@ -821,22 +821,22 @@ async def a_reader_elsewhere_is_seen(again: Again, clock: Clock) -> None:
 
 
 @add_shared_rule
-async def what_was_acknowledged_outlives_its_writer(again: Again, clock: Clock) -> None:
+async def what_was_acknowledged_outlives_its_writer(open_another: OpenAnother, clock: Clock) -> None:
     """Closed and opened again, the log is what it was."""
-    one = again()
+    one = open_another()
     run = await start_run(one, "ann", "k")
     await one.append(run.id, [token(1), token(2)])
     await one.close()
-    two = again()
+    two = open_another()
     assert await two.find(run.id, "ann") == run
     assert await two.read(run.id, 0) == [token(1), token(2)]
     await two.append(run.id, [final(3)])
 
 
 @add_shared_rule
-async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> None:
+async def a_producer_thought_dead_cannot_write(open_another: OpenAnother, clock: Clock) -> None:
     """It wakes up after another has gone on, and every one of its writes is refused."""
-    dead, living = again(), again()
+    dead, living = open_another(), open_another()
     run = await start_run(dead, lease=15.0)
     await dead.append(run.id, [token(1), token(2)])
     await living.doubt(run)
@@ -856,9 +856,9 @@ async def a_producer_thought_dead_cannot_write(again: Again, clock: Clock) -> No
 
 
 @add_shared_rule
-async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> None:
+async def batches_of_two_writers_never_overlap(open_another: OpenAnother, clock: Clock) -> None:
     """Whatever each believes the end to be, one goes on from there and the other is told."""
-    one, two = again(), again()
+    one, two = open_another(), open_another()
     run = await start_run(one)
     await one.append(run.id, [token(1)])
     assert await two.read(run.id, 0) == [token(1)]
@@ -886,9 +886,9 @@ async def batches_of_two_writers_never_overlap(again: Again, clock: Clock) -> No
 
 
 @add_shared_rule
-async def one_key_starts_one_run_anywhere(again: Again, clock: Clock) -> None:
+async def one_key_starts_one_run_anywhere(open_another: OpenAnother, clock: Clock) -> None:
     """Twenty at once over four processes, and again when the first one is over."""
-    logs = [again() for _ in range(4)]
+    logs = [open_another() for _ in range(4)]
     over: set[str] = set()
     for _ in range(3):
         made = await asyncio.gather(
@@ -902,9 +902,9 @@ async def one_key_starts_one_run_anywhere(again: Again, clock: Clock) -> None:
 
 
 @add_shared_rule
-async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> None:
+async def a_reader_elsewhere_hears_of_it_soon(open_another: OpenAnother, clock: Clock) -> None:
     """It follows a run that another process writes, to the end."""
-    here, elsewhere = again(), again()
+    here, elsewhere = open_another(), open_another()
     run = await start_run(here)
     reading = asyncio.create_task(collect(elsewhere, run.id))
     entries = [*map(token, range(1, 6)), final(6)]
@@ -916,9 +916,9 @@ async def a_reader_elsewhere_hears_of_it_soon(again: Again, clock: Clock) -> Non
 
 
 @add_shared_rule
-async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
+async def who_waits_elsewhere_is_woken(open_another: OpenAnother, clock: Clock) -> None:
     """Within a second or so, and long before its patience ends."""
-    here, elsewhere = again(), again()
+    here, elsewhere = open_another(), open_another()
     run = await start_run(here)
     for seq in (1, 2):
         waiting = asyncio.create_task(elsewhere.wait(run.id, seq - 1, 60.0))
@@ -930,9 +930,9 @@ async def who_waits_elsewhere_is_woken(again: Again, clock: Clock) -> None:
 
 
 @add_shared_rule
-async def sessions_of_many_processes_keep_every_turn(again: Again, clock: Clock) -> None:
+async def sessions_of_many_processes_keep_every_turn(open_another: OpenAnother, clock: Clock) -> None:
     """Said at the same moment, none is lost."""
-    logs = [again() for _ in range(3)]
+    logs = [open_another() for _ in range(3)]
     await asyncio.gather(*(log.add_turn("ann", "s", f"{n}", "a") for n in range(4) for log in logs))
     said = await logs[0].read_turns("ann", "s", 100)
     assert sorted(question for question, _ in said) == sorted(

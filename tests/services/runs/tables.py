@@ -14,7 +14,7 @@ from moto import mock_aws
 from services.runs import RunLog
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
-from tests.services.runs.conformance import Again, Clock
+from tests.services.runs.conformance import Clock, OpenAnother
 
 SCHEMA: dict[str, Any] = {
     "KeySchema": [
@@ -80,17 +80,17 @@ def moto_client() -> Iterator[Any]:
 
 
 @asynccontextmanager
-async def logs_on(client: Any, clock: Clock) -> AsyncIterator[Again]:
+async def logs_on(client: Any, clock: Clock) -> AsyncIterator[OpenAnother]:
     """One new table, opened as often as is asked for."""
     name = new_table(client)
     async with AsyncExitStack() as stack:
 
-        def again() -> RunLog:
+        def open_another() -> RunLog:
             log = DynamoLog(Table(name, client=SharedClient(client)), now=clock, monotonic=clock)
             stack.push_async_callback(log.close)
             return log
 
-        yield again
+        yield open_another
 
 
 class SharedClient:

@@ -28,12 +28,12 @@ def test_an_id_is_128_random_bits() -> None:
 
 
 def test_every_scheme_of_the_settings_has_a_store() -> None:
-    """And the other way round."""
+    """And every store has a scheme."""
     assert {f"{name}://" for name in STORES} == set(LOG_SCHEMES)
 
 
 def test_a_setting_names_its_store() -> None:
-    """The default is in memory."""
+    """Settings made in code name the memory; an unknown scheme is refused."""
     assert isinstance(open_log(Settings()), MemoryLog)
     with pytest.raises(KeyError):
         open_log(Settings(log="other://x"))

@@ -11,7 +11,14 @@ from services.runs import RunLog
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
 from tests.services.runs import dynamodb_local
-from tests.services.runs.conformance import RULES, SHARED_RULES, Again, Clock, Rule, SharedRule
+from tests.services.runs.conformance import (
+    RULES,
+    SHARED_RULES,
+    Clock,
+    OpenAnother,
+    Rule,
+    SharedRule,
+)
 from tests.services.runs.tables import SharedClient, client_for, logs_on
 
 pytestmark = [
@@ -35,8 +42,8 @@ def client() -> Iterator[Any]:
 @asynccontextmanager
 async def open_log(client: Any, clock: Clock) -> AsyncIterator[RunLog]:
     """An empty log."""
-    async with logs_on(client, clock) as again:
-        yield again()
+    async with logs_on(client, clock) as open_another:
+        yield open_another()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -51,9 +58,9 @@ async def test_it_keeps_the_rules_of_the_log(rule: Rule, client: Any) -> None:
 async def test_it_keeps_them_between_processes(rule: SharedRule, client: Any) -> None:
     """See conformance.py."""
     clock = Clock()
-    again: Again
-    async with logs_on(client, clock) as again:
-        await rule(again, clock)
+    open_another: OpenAnother
+    async with logs_on(client, clock) as open_another:
+        await rule(open_another, clock)
 
 
 async def test_a_table_that_is_not_there_is_told(client: Any) -> None:

@@ -35,16 +35,16 @@ def client() -> Iterator[Any]:
 async def test_it_keeps_the_rules_of_the_log(rule: Rule, client: Any) -> None:
     """See conformance.py."""
     clock = Clock()
-    async with logs_on(client, clock) as again:
-        await rule(again(), clock)
+    async with logs_on(client, clock) as open_another:
+        await rule(open_another(), clock)
 
 
 @pytest.mark.parametrize("rule", SHARED_RULES, ids=lambda rule: rule.__name__)
 async def test_it_keeps_them_between_processes(rule: SharedRule, client: Any) -> None:
     """See conformance.py."""
     clock = Clock()
-    async with logs_on(client, clock) as again:
-        await rule(again, clock)
+    async with logs_on(client, clock) as open_another:
+        await rule(open_another, clock)
 
 
 async def test_every_item_goes_away_by_itself(client: Any) -> None:

@@ -13,8 +13,8 @@ from services.runs.log import KEEP_TURNS
 from services.runs.sqlite.log import SQLiteLog
 from services.runs.sqlite.retention import SWEEP_ENTRIES, SWEEP_RUNS, SWEEP_WINDOW
 from tests.services.runs.conformance import (
-    Again,
     Clock,
+    OpenAnother,
     conformance,
     final,
     shared_conformance,
@@ -24,24 +24,24 @@ from tests.services.runs.conformance import (
 
 
 @asynccontextmanager
-async def open_logs(clock: Clock) -> AsyncIterator[Again]:
+async def open_logs(clock: Clock) -> AsyncIterator[OpenAnother]:
     """One file, opened as often as is asked for."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
 
-        def again() -> RunLog:
+        def open_another() -> RunLog:
             log = SQLiteLog(folder / "runs.sqlite", now=clock, monotonic=clock)
             stack.push_async_callback(log.close)
             return log
 
-        yield again
+        yield open_another
 
 
 @asynccontextmanager
 async def open_log(clock: Clock) -> AsyncIterator[RunLog]:
     """An empty log."""
-    async with open_logs(clock) as again:
-        yield again()
+    async with open_logs(clock) as open_another:
+        yield open_another()
 
 
 test_it_keeps_the_rules_of_the_log = conformance(open_log)

@@ -159,7 +159,7 @@ async def test_a_reader_that_takes_nothing_holds_up_no_run(
     response: Any = await handle_streaming_request(Question(query="go"), app=app)
     run = response.headers["x-run-id"]
     await asyncio.sleep(11)
-    assert app.live.find_task(run) is None
+    assert app.live.find_unpaused_task(run) is None
     assert (await kinds(log, run))[-1] == "final"
     assert (await events_of(response))[-1][1]["type"] == "final"
 
@@ -259,12 +259,12 @@ async def test_a_reader_that_takes_nothing_delays_no_pause(app: App, chat: Words
     for _ in range(7):  # the statuses and the sources, then no more
         await anext(response.body_iterator)
     await asyncio.sleep(60)
-    production = app.live.find_task(run)
+    production = app.live.find_unpaused_task(run)
     assert production is not None
     shut_down(app)
     await asyncio.sleep(0.3)
     assert production.task.done()
-    assert app.live.find_task(run) is None
+    assert app.live.find_unpaused_task(run) is None
     assert (await events_of(response))[-1][1]["reason"] == "shutdown"
 
 

@@ -15,7 +15,7 @@ from services.streaming.question import Question, dump_question
 from services.streaming.run.checkpoint import (
     hand_back_checkpoint,
     make_checkpoint,
-    pause_reason,
+    read_pause_reason,
     read_transcript,
 )
 from services.streaming.run.log_writer import as_entries
@@ -77,7 +77,7 @@ async def test_the_next_producer_knows_what_the_last_one_knew(
         left = await log.find(run.id, None)
         claimed = await log.claim(left)
         await log.release(claimed, checkpoint=hand_back_checkpoint(left, claimed))
-        assert pause_reason(await log.find(run.id, None)) == "interrupted"
+        assert read_pause_reason(await log.find(run.id, None)) == "interrupted"
     logged = [event for event in after if type(event) not in unwanted]
     await log.append(run.id, entries_of(len(said), logged))
     found, _ = await read_transcript(await log.find(run.id, None), log)
