@@ -50,7 +50,7 @@ from .http.requests import (
     read_response_id,
     read_starting_after,
 )
-from .question import Question, Reader
+from .question import Question, ReaderTerms
 from .run.interruption import report_event
 
 __all__ = [
@@ -61,7 +61,7 @@ __all__ = [
     "Notice",
     "Progress",
     "Question",
-    "Reader",
+    "ReaderTerms",
     "Reset",
     "Result",
     "Source",

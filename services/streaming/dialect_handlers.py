@@ -21,7 +21,7 @@ from .handlers import handle_request, handle_resume, handle_streaming_request, m
 from .http.body import RequestError
 from .http.requests import Cursor
 from .http.responses import JSONAnswer, error_response, terminal_response
-from .question import Question, Reader, load_question
+from .question import Question, ReaderTerms, load_question
 
 # How long a chat is known by its id: as long as its last run can be read.
 CHAT_SECONDS = 24 * 3600.0
@@ -93,7 +93,7 @@ async def find_chat_run(chat: str, *, owner: str | None, app: App | None = None)
 
 
 async def handle_chat_stream(
-    chat: str, dialect: str, *, owner: str | None, reader: Reader, app: App | None = None
+    chat: str, dialect: str, *, owner: str | None, reader: ReaderTerms, app: App | None = None
 ) -> Response:
     """Send the run that a chat is at from its beginning; 204 when there is none, or it is over."""
     app = app or default_app()

@@ -28,7 +28,7 @@ from .encoders import RunInfo, find_dialect
 from .http.body import RequestError
 from .http.requests import Cursor, make_fingerprint, parse_question
 from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
-from .question import Question, Reader, read_names
+from .question import Question, ReaderTerms, read_names
 from .readers.join import ProducerSpec, join_run, start_run
 from .readers.session import start_uncancellable
 from .run.checkpoint import read_pause_reason
@@ -104,7 +104,7 @@ async def handle_resume(
     owner: str | None = None,
     dialect: str = "native",
     options: Mapping[str, Any] | None = None,
-    reader: Reader | None = None,
+    reader: ReaderTerms | None = None,
     producer: Producer | None = None,
     app: App | None = None,
 ) -> Response:
@@ -116,7 +116,7 @@ async def handle_resume(
     also tells an `EventSource` to stop asking.
     """
     app = app or default_app()
-    reader = reader or Reader()
+    reader = reader or ReaderTerms()
     try:
         run = await app.log.find(cursor.run_id, owner)
         last = await app.log.read_last(run.id)
@@ -211,7 +211,7 @@ def _read_question(data: Question | Mapping[str, Any]) -> Question:
 
 
 async def _start(
-    question: Question, reader: Reader, spec: ProducerSpec, app: App
+    question: Question, reader: ReaderTerms, spec: ProducerSpec, app: App
 ) -> tuple[Run, Entries]:
     fingerprint = make_fingerprint(question)
     return await start_uncancellable(

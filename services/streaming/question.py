@@ -25,10 +25,10 @@ class InvalidQuestionError(RiverrunError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """How one reader reads: for how long, and whether they come back.
+class ReaderTerms:
+    """The terms on which one reader reads: for how long, and whether it comes back.
 
-    `resume` says that they know `paused` and go on from its cursor. `seconds_left` is what the
+    `resume` says that it knows `paused` and goes on from its cursor. `seconds_left` is what the
     platform still gives this invocation, `response_seconds_left` what is left until whatever stands
     in front of it cuts the body; None: no end in sight.
     """
@@ -67,11 +67,11 @@ class Question:
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
     memory, "" a new session. `owner` may read the run; `principal` is whose limits it counts for;
     `traceparent` names the caller's span. `resume`, `seconds_left` and `response_seconds_left` are
-    those of `Reader`. `so_far` is what earlier invocations already said of the answer: the producer
-    that goes on with it says only what comes after it. `earlier` is all that is known of them.
-    `history` is the conversation as the client tells it, (question, answer) pairs, oldest first;
-    `names` are the ids and the model by which the client knows the run, `options` what this reader
-    wants of its dialect (`encoders.RunInfo`).
+    those of `ReaderTerms`. `so_far` is what earlier invocations already said of the answer: the
+    producer that goes on with it says only what comes after it. `earlier` is all that is known of
+    them. `history` is the conversation as the client tells it, (question, answer) pairs, oldest
+    first; `names` are the ids and the model by which the client knows the run, `options` what this
+    reader wants of its dialect (`encoders.RunInfo`).
     """
 
     query: str
@@ -95,9 +95,9 @@ class Question:
     earlier: Earlier | None = None
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> ReaderTerms:
         """The client that asks, as the first reader of the answer."""
-        return Reader(
+        return ReaderTerms(
             resume=self.resume,
             seconds_left=self.seconds_left,
             response_seconds_left=self.response_seconds_left,

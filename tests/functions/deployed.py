@@ -199,7 +199,7 @@ def pays_again(log: RunLog) -> None:
 
 def says_nothing(_log: RunLog) -> None:
     """P5: a process that is given notice cuts its readers off."""
-    disconnect, come_back = session._make_error_entry, session._make_paused_entry
+    disconnect, come_back = session._make_read_on_entry, session._make_paused_entry
 
     async def cut(pause: PausedError, *asked: Any) -> Entry:
         if pause.reason == "shutdown":
@@ -211,7 +211,7 @@ def says_nothing(_log: RunLog) -> None:
             raise ConnectionAbortedError
         return come_back(pause, *asked, **more)
 
-    put_into(session, "_make_error_entry", cut)
+    put_into(session, "_make_read_on_entry", cut)
     put_into(session, "_make_paused_entry", cut_too)
 
 

@@ -19,7 +19,7 @@ from ...json_input import parse_json
 from ...settings import Settings
 from ..app import default_app
 from ..encoders import NEGOTIABLE, find_dialect
-from ..question import Question, Reader
+from ..question import Question, ReaderTerms
 from .accept import explicit_quality, quality
 from .body import RequestError, read_object
 from .credentials import identify_caller, knows_session, read_address
@@ -180,7 +180,7 @@ def read_starting_after(request: Request) -> int:
     return int(text)
 
 
-async def read_reader(request: Request, settings: Settings | None = None) -> Reader:
+async def read_reader(request: Request, settings: Settings | None = None) -> ReaderTerms:
     """Return how a run is read that exists already: `resume`, in the URL or in the body of a POST.
 
     Raises `RequestError` for a `resume` in the URL that is neither true nor false.
@@ -196,7 +196,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
             resume = (await read_object(request)).get("resume") is True
         except RequestError:
             resume = False
-    return Reader(
+    return ReaderTerms(
         resume=resume,
         seconds_left=seconds_left(request, settings),
         response_seconds_left=settings.response_seconds,

@@ -17,7 +17,7 @@ from ...runs import Run
 from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
 from ..deadlines import TAKE_OVER_SECONDS
-from ..question import Question, Reader, dump_question
+from ..question import Question, ReaderTerms, dump_question
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
 from ..run.resume import is_producer_of, take_over_run
@@ -52,7 +52,7 @@ class ProducerSpec:
 
 
 async def start_run(
-    question: Question, reader: Reader, spec: ProducerSpec, app: App, *, fingerprint: str
+    question: Question, reader: ReaderTerms, spec: ProducerSpec, app: App, *, fingerprint: str
 ) -> tuple[Run, Entries]:
     """Start a run that answers `question`, or join the one of its idempotency key.
 
@@ -106,7 +106,7 @@ async def start_run(
 
 
 async def join_run(
-    run: Run, after: int, reader: Reader, spec: ProducerSpec, app: App
+    run: Run, after: int, reader: ReaderTerms, spec: ProducerSpec, app: App
 ) -> tuple[Run, Entries]:
     """Return `run`, and its entries after `after` for `reader`.
 
@@ -118,7 +118,7 @@ async def join_run(
 
 
 async def _read_existing(
-    run: Run, after: int, reader: Reader, spec: ProducerSpec, app: App, *, may_resume: bool
+    run: Run, after: int, reader: ReaderTerms, spec: ProducerSpec, app: App, *, may_resume: bool
 ) -> tuple[Run, Entries]:
     """Read a run for a reader that was admitted, and release that reader when it fails.
 
@@ -140,7 +140,7 @@ async def _read_existing(
     )
 
 
-def _make_resume_here(run: Run, reader: Reader, spec: ProducerSpec, app: App) -> ResumeHere:
+def _make_resume_here(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App) -> ResumeHere:
     """Make what takes the run over the moment it has no producer, while its reader has time."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -160,7 +160,7 @@ def _make_resume_here(run: Run, reader: Reader, spec: ProducerSpec, app: App) ->
     return resume_here
 
 
-async def _resume_run(run: Run, reader: Reader, spec: ProducerSpec, app: App) -> None:
+async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App) -> None:
     max_seconds = app.settings.max_run_seconds
     resumed = await take_over_run(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
@@ -184,7 +184,7 @@ async def _resume_run(run: Run, reader: Reader, spec: ProducerSpec, app: App) ->
 async def _serve(
     run: Run,
     after: int,
-    reader: Reader,
+    reader: ReaderTerms,
     app: App,
     *,
     will_resume: bool,

@@ -19,7 +19,7 @@ from ...runs import Entry, Run
 from ..app import App
 from ..deadlines import BODY_MARGIN, FRONT_MARGIN, PARTIAL_READ_SECONDS
 from ..events import Partial, Paused
-from ..question import Reader
+from ..question import ReaderTerms
 from ..run.checkpoint import read_transcript
 from ..run.errors import PausedError
 from ..run.log_writer import Entries, as_entry
@@ -39,7 +39,7 @@ class ReaderSession:
 
     __slots__ = ("_disconnected_by", "_task", "_timer", "limit")
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ReaderTerms) -> None:
         self.limit = PausedError("deadline")
         self._disconnected_by: PausedError | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -124,7 +124,7 @@ async def serve_reader(
     entries: Entries,
     app: App,
     run: Run,
-    reader: Reader,
+    reader: ReaderTerms,
     after: int = 0,
     *,
     will_resume: bool = False,
@@ -159,7 +159,7 @@ async def serve_reader(
         if comes_back:
             yield _make_paused_entry(error, f"{run.id}-{seq}", idle=seq == after)
         else:
-            yield await _make_error_entry(error, run, seq, app, run_task)
+            yield await _make_read_on_entry(error, run, seq, app, run_task)
     except Exception as error:
         if not isinstance(error, RiverrunError) or error.code == "internal":
             logger.error("A run's log failed.", exc_info=error)
@@ -176,9 +176,11 @@ def _make_paused_entry(error: PausedError, cursor: str, *, idle: bool) -> Entry:
     return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait))
 
 
-async def _make_error_entry(
+async def _make_read_on_entry(
     error: PausedError, run: Run, seq: int, app: App, run_task: LiveTask | None
 ) -> Entry:
+    # Whatever ended this body, the contract has one error for its reader (section 6): `deadline`,
+    # with a cursor. The run itself goes on, or waits; its own end has a code of its own.
     failure = make_error_event(error)
     try:
         async with asyncio.timeout(PARTIAL_READ_SECONDS):
@@ -206,7 +208,7 @@ async def _read_partial(run: Run, seq: int, app: App, run_task: LiveTask | None)
     return transcript.partial()
 
 
-def _open_session(app: App, run: Run, reader: Reader) -> ReaderSession:
+def _open_session(app: App, run: Run, reader: ReaderTerms) -> ReaderSession:
     session = ReaderSession(reader)
     if app.live.add_reader(run.id, session):
         on_first_reader(app, run.id)

@@ -45,7 +45,7 @@ async def read_run(
     reader waits for the rest.
     """
 
-    reader = object()
+    subscriber = object()
     task = live.find_unpaused_task(run.id)
     was_here = task is not None
 
@@ -61,7 +61,7 @@ async def read_run(
             was_here=was_here,
         )
 
-    channel = task.subscribe(reader, after) if task is not None else None
+    channel = task.subscribe(subscriber, after) if task is not None else None
     try:
         yield None
         if channel is None:
@@ -82,13 +82,13 @@ async def read_run(
                         if entry.terminal:
                             return
             if (found := live.find_unpaused_task(run.id)) is not task and task is not None:
-                task.unsubscribe(reader)
+                task.unsubscribe(subscriber)
             task = found
             was_here = was_here or task is not None
-            channel = task.subscribe(reader, after) if task is not None else None
+            channel = task.subscribe(subscriber, after) if task is not None else None
     finally:
         if task is not None:
-            task.unsubscribe(reader)
+            task.unsubscribe(subscriber)
 
 
 async def _read_channel(channel: Channel[list[Entry]], after: int, heartbeat: float) -> Entries:

@@ -72,7 +72,11 @@ async def make_interruptible(
     context.run(_put_report.set, channel.put_now)
     async with (
         run_pump(
-            events, channel, handshake=_needs_handshake, until=lambda: cleanup.until, context=context
+            events,
+            channel,
+            handshake=_needs_handshake,
+            until=lambda: cleanup.until,
+            context=context,
         ) as task,
         _cancel_when_over(channel, task, stop, seconds_left, cleanup),
     ):

@@ -47,11 +47,11 @@ class LiveTask(Protocol):
     def can_subscribe(self, after: int) -> bool:
         """Return whether a reader that has read up to entry `after` keeps up with the task."""
 
-    def subscribe(self, reader: object, after: int) -> Channel[list[Entry]] | None:
+    def subscribe(self, subscriber: object, after: int) -> Channel[list[Entry]] | None:
         """Return a channel that gets every entry from now on; None when `after` lags behind."""
 
-    def unsubscribe(self, reader: object) -> None:
-        """Forget `reader`."""
+    def unsubscribe(self, subscriber: object) -> None:
+        """Forget `subscriber`."""
 
     def read_partial(self) -> Partial | None:
         """Return the answer as far as entry `seq`; None when there is nothing of it."""

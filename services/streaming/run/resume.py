@@ -16,7 +16,7 @@ import anyio
 from ...runs import Entry, Run, RunLog, SequenceConflictError
 from ..event_json import payload
 from ..events import RESUMED_KIND, Event, Status
-from ..question import Question, Reader, load_question, read_producer_name
+from ..question import Question, ReaderTerms, load_question, read_producer_name
 from .checkpoint import hand_back_checkpoint, is_claimable, read_transcript
 from .errors import DeadlineError
 from .log_writer import as_entries, release_lease
@@ -50,7 +50,7 @@ def is_producer_of(run: Run, name: str | None) -> bool:
 
 
 async def take_over_run(
-    run: Run, log: RunLog, live: LiveRuns, reader: Reader, *, max_seconds: float
+    run: Run, log: RunLog, live: LiveRuns, reader: ReaderTerms, *, max_seconds: float
 ) -> ResumedRun | None:
     """Become the producer of `run`, if it has none.
 
@@ -103,7 +103,7 @@ async def end_run(
 
 
 async def _append_fence(
-    run: Run, log: RunLog, reader: Reader, max_seconds: float
+    run: Run, log: RunLog, reader: ReaderTerms, max_seconds: float
 ) -> ResumedRun | None:
     for _attempt in range(APPEND_ATTEMPTS):
         transcript, last = await read_transcript(run, log)

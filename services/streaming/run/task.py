@@ -63,7 +63,7 @@ class RunTask:
         self.task: asyncio.Task[None]
         self._live = live
         # The channel of each reader here; None for one that lags.
-        self._readers: dict[object, Channel[list[Entry]] | None] = {}
+        self._channels: dict[object, Channel[list[Entry]] | None] = {}
         self._is_over = False
         # Where the log is this process's memory, no reader elsewhere waits: then a run whose
         # readers all lag waits for the first of them, and memory is not filled for none.
@@ -94,7 +94,7 @@ class RunTask:
             self._stop_waiting()
 
     def abandon(self, *, keeps_run: bool = False) -> None:
-        """Close the producer, as no reader is left; with `keeps_run` its run is paused, not ended."""
+        """Close the producer, as no reader is left. `keeps_run`: its run is paused, not ended."""
         if self.can_pause:
             self.stop(PausedError("abandoned") if keeps_run else reader_left_error())
         else:
@@ -109,16 +109,16 @@ class RunTask:
         """Return the answer as far as entry `seq`; None when there is nothing of it."""
         return self.transcript.partial()
 
-    def subscribe(self, reader: object, after: int) -> Channel[list[Entry]] | None:
+    def subscribe(self, subscriber: object, after: int) -> Channel[list[Entry]] | None:
         """Return a channel that gets every entry from now on; None when `after` lags behind that.
 
-        The channel is closed when the task is over, or when `reader` lags: then it reads on from
-        the log and subscribes again.
+        The channel is closed when the task is over, or when `subscriber` lags: then it reads on
+        from the log and subscribes again.
         """
         if not self.can_subscribe(after):
             return None
         channel: Channel[list[Entry]] = Channel(READER_WINDOW, _cost)
-        self._readers[reader] = channel
+        self._channels[subscriber] = channel
         self._wake_writer()
         return channel
 
@@ -126,9 +126,9 @@ class RunTask:
         """Return whether a reader that has read up to entry `after` keeps up with this task."""
         return not self._is_over and after >= self.seq
 
-    def unsubscribe(self, reader: object) -> None:
-        """Forget `reader`."""
-        channel = self._readers.pop(reader, None)
+    def unsubscribe(self, subscriber: object) -> None:
+        """Forget `subscriber`."""
+        channel = self._channels.pop(subscriber, None)
         if channel is not None:
             channel.close()
         self._wake_writer()
@@ -157,14 +157,14 @@ class RunTask:
     async def _publish(self, batch: list[Entry]) -> None:
         is_milestone = batch[-1].kind in _MILESTONE_KINDS
         keeping_up: list[Channel[list[Entry]]] = []
-        for reader, channel in self._readers.items():
+        for subscriber, channel in self._channels.items():
             if channel is None:
                 continue
             if channel.is_empty:
                 keeping_up.append(channel)
             # Each reader has a list of its own, which it empties when it has passed it on.
             if not channel.put_now(list(batch)):
-                self._readers[reader] = None
+                self._channels[subscriber] = None
                 channel.close()
         batch.clear()
         if is_milestone and keeping_up:
@@ -172,14 +172,14 @@ class RunTask:
                 async with asyncio.timeout(DELIVERY_SECONDS):
                     for channel in keeping_up:
                         await channel.wait_taken()
-        while self._may_wait and self._readers and not any(self._readers.values()):
+        while self._may_wait and self._channels and not any(self._channels.values()):
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
     def _close_channels(self, error: Exception | None = None) -> bool:
         """Close the channel of every reader; return whether one of them gets `error`."""
         self._is_over = True
-        channels = [channel for channel in self._readers.values() if channel is not None]
+        channels = [channel for channel in self._channels.values() if channel is not None]
         closed = [channel.close(error) for channel in channels]
         return any(closed)
 

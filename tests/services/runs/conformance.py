@@ -821,7 +821,9 @@ async def a_reader_elsewhere_is_seen(open_another: OpenAnother, clock: Clock) ->
 
 
 @add_shared_rule
-async def what_was_acknowledged_outlives_its_writer(open_another: OpenAnother, clock: Clock) -> None:
+async def what_was_acknowledged_outlives_its_writer(
+    open_another: OpenAnother, clock: Clock
+) -> None:
     """Closed and opened again, the log is what it was."""
     one = open_another()
     run = await start_run(one, "ann", "k")
@@ -930,7 +932,9 @@ async def who_waits_elsewhere_is_woken(open_another: OpenAnother, clock: Clock) 
 
 
 @add_shared_rule
-async def sessions_of_many_processes_keep_every_turn(open_another: OpenAnother, clock: Clock) -> None:
+async def sessions_of_many_processes_keep_every_turn(
+    open_another: OpenAnother, clock: Clock
+) -> None:
     """Said at the same moment, none is lost."""
     logs = [open_another() for _ in range(3)]
     await asyncio.gather(*(log.add_turn("ann", "s", f"{n}", "a") for n in range(4) for log in logs))

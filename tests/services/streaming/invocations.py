@@ -16,7 +16,7 @@ from services.streaming import (
     App,
     Cursor,
     Question,
-    Reader,
+    ReaderTerms,
     handle_resume,
     handle_streaming_request,
 )
@@ -114,7 +114,7 @@ async def ask(app: App, resume: bool = True, left: float = 8.0, **more: Any) -> 
 async def resume(
     app: App, run: str, after: int, resume: bool = True, left: float = 8.0, **more: Any
 ) -> Told:
-    reader = Reader(resume=resume, seconds_left=left)
+    reader = ReaderTerms(resume=resume, seconds_left=left)
     response = await handle_resume(Cursor(run, after), reader=reader, app=app, **more)
     return await events_of(response) if response.status_code == 200 else []
 

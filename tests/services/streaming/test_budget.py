@@ -25,7 +25,7 @@ from services.streaming import (
     App,
     Cursor,
     Question,
-    Reader,
+    ReaderTerms,
     handle_resume,
     handle_streaming_request,
 )
@@ -173,7 +173,7 @@ async def ask(app: App, after: str = FIRST, then: Then | None = pause, **more: A
 
 async def go_on(app: App, told: Told, after: str = "", then: Then | None = None) -> Told:
     run, _, seq = told[-1][1]["cursor"].rpartition("-")
-    reader = Reader(resume=True)
+    reader = ReaderTerms(resume=True)
     response = await handle_resume(Cursor(run, int(seq)), reader=reader, app=app)
     return await read(response, app, after, then)
 

@@ -14,7 +14,7 @@ from services.streaming import (
     App,
     Cursor,
     Question,
-    Reader,
+    ReaderTerms,
     handle_resume,
     handle_streaming_request,
     shut_down,
@@ -91,7 +91,7 @@ async def begin(app: App) -> Any:
 
 async def join(app: App, run: str) -> Any:
     """The same answer, read from its beginning, through this process."""
-    reader = Reader(resume=True, seconds_left=900.0)
+    reader = ReaderTerms(resume=True, seconds_left=900.0)
     response: Any = await handle_resume(Cursor(run, 0), reader=reader, app=app)
     await anext(response.body_iterator)
     return response

@@ -17,7 +17,7 @@ from services.streaming import (
 )
 from services.streaming.deadlines import BODY_MARGIN
 from services.streaming.events import Paused
-from services.streaming.question import Reader
+from services.streaming.question import ReaderTerms
 from services.streaming.readers.session import ReaderSession
 from services.streaming.run.errors import PausedError
 from tests.services.streaming.instant import instant
@@ -191,7 +191,7 @@ async def waits() -> AsyncIterator[Entry | None]:
 
 async def test_a_reader_that_is_disconnected_gets_the_reason() -> None:
     """While they wait and before they wait; the first word counts."""
-    seat = ReaderSession(Reader(seconds_left=10.0))
+    seat = ReaderSession(ReaderTerms(seconds_left=10.0))
     with pytest.raises(PausedError) as over:
         await seat.next(waits())
     assert over.value is seat.limit
@@ -204,14 +204,14 @@ async def test_a_reader_that_is_disconnected_gets_the_reason() -> None:
 
 async def test_a_reader_that_is_cancelled_is_cancelled_though_it_is_disconnected_too() -> None:
     """At the same moment; a host that ends a request means it."""
-    seat = ReaderSession(Reader())
+    seat = ReaderSession(ReaderTerms())
     reading = asyncio.create_task(seat.next(waits()))
     await asyncio.sleep(1)
     reading.cancel()
     seat.disconnect(PausedError("shutdown"))
     with pytest.raises(asyncio.CancelledError):
         await reading
-    other = ReaderSession(Reader())
+    other = ReaderSession(ReaderTerms())
     reading = asyncio.create_task(other.next(waits()))
     await asyncio.sleep(1)
     other.disconnect(PausedError("shutdown"))

@@ -14,7 +14,7 @@ from services.settings import Settings
 from services.streaming.app import App
 from services.streaming.event_json import payload
 from services.streaming.events import Event, Final, Result, Status, Token
-from services.streaming.question import Reader
+from services.streaming.question import ReaderTerms
 from services.streaming.readers.session import prime, serve_reader
 from services.streaming.run.log_writer import Entries, EntryBatches, append_to_log
 from services.streaming.run.transcript import Transcript
@@ -128,7 +128,7 @@ async def test_a_reader_who_leaves_ends_the_run_in_the_log(leave_after: int) -> 
 
 async def readers_view(entries: Entries, app: App) -> list[Entry | None]:
     """What one reader gets."""
-    async with aclosing(await prime(serve_reader(entries, app, RUN, Reader()))) as shown:
+    async with aclosing(await prime(serve_reader(entries, app, RUN, ReaderTerms()))) as shown:
         return [entry async for entry in shown]
 
 
@@ -208,7 +208,7 @@ async def test_a_reader_is_counted_out_though_it_never_read(app: App) -> None:
     log = MemoryLog()
     run, transcript = await begin(log)
     inner = flat(append_to_log(batches([FINAL]), run, log, transcript))
-    entries = await prime(serve_reader(inner, app, run, Reader()))
+    entries = await prime(serve_reader(inner, app, run, ReaderTerms()))
     assert (app.live.streams, list(app.live.readers)) == (1, [run.id])
     await entries.aclose()
     assert (app.live.streams, app.live.readers) == (0, {})

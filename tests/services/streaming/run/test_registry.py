@@ -12,7 +12,7 @@ from services.streaming import (
     App,
     Cursor,
     Question,
-    Reader,
+    ReaderTerms,
     handle_request,
     handle_resume,
     handle_streaming_request,
@@ -90,7 +90,7 @@ async def begin(app: App, told_so_far: Told | None) -> Any:
     if told_so_far is None:
         question = Question(query="go", resume=True, idempotency_key="k")
         return await handle_streaming_request(question, app=app)
-    reader = Reader(resume=True)
+    reader = ReaderTerms(resume=True)
     return await handle_resume(Cursor(*place(told_so_far)), reader=reader, app=app)
 
 
@@ -183,12 +183,12 @@ async def test_who_is_let_in_at_the_last_moment_is_told_too(
     await asyncio.sleep(5)
     (run,) = elsewhere.live.tasks
     once(log, "read_last", lambda: shut_down(app))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
+    response = await handle_resume(Cursor(run, 1), reader=ReaderTerms(resume=True), app=app)
     refused = response.status_code
     assert refused == 503
     app.live.is_closing = False
     once(log, "find", lambda: once(log, "find", lambda: shut_down(app)))
-    response = await handle_resume(Cursor(run, 1), reader=Reader(resume=True), app=app)
+    response = await handle_resume(Cursor(run, 1), reader=ReaderTerms(resume=True), app=app)
     assert (await events_of(response))[-1][1]["reason"] == "shutdown"
     assert (await reading)[-1][1]["result"]["answer"] == WHOLE
 

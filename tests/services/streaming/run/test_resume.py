@@ -15,7 +15,7 @@ from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
     Question,
-    Reader,
+    ReaderTerms,
     handle_request,
     handle_state,
     handle_stop,
@@ -403,7 +403,7 @@ async def test_a_stop_elsewhere_reaches_who_goes_on(app: App, elsewhere: App, ch
 
 
 async def _take(run: Run, app: App) -> ResumedRun | None:
-    return await take_over_run(run, app.log, app.live, Reader(resume=True), max_seconds=3600.0)
+    return await take_over_run(run, app.log, app.live, ReaderTerms(resume=True), max_seconds=3600.0)
 
 
 async def test_a_run_that_is_produced_cannot_be_taken(app: App, elsewhere: App) -> None:

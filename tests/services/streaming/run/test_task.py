@@ -18,7 +18,7 @@ from services.streaming import (
     App,
     Cursor,
     Question,
-    Reader,
+    ReaderTerms,
     handle_request,
     handle_resume,
     handle_state,
@@ -208,7 +208,7 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
     def process() -> App:
         return App(Settings(heartbeat=0.2), log=logs())
 
-    reader = Reader(resume=True, seconds_left=2.2)
+    reader = ReaderTerms(resume=True, seconds_left=2.2)
     question = Question(query="go", resume=True, seconds_left=2.2)
     app = process()
     response: Any = await handle_streaming_request(
