@@ -14,6 +14,7 @@ from benchmarks import (
     events,
     log,
     models,
+    pythons,
     reading,
     recovery,
     retrieval,
@@ -38,6 +39,7 @@ def main() -> int:
         recovery.tables,
         models.tables,
         runtimes.tables,
+        pythons.tables,
         cold.tables,
     ):
         for table in measure():
