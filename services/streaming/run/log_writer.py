@@ -28,6 +28,10 @@ logger = logging.getLogger("riverrun.run")
 # store knows for how long to keep the run.
 LONGEST_UNRENEWED = 15.0
 
+# How often a silent producer's log is looked at, in seconds: a stop from another process is an end
+# that is there already. `make_interruptible` passes an empty batch as often.
+LOG_CHECK_INTERVAL = 0.5
+
 # A token of a durable log grows by its neighbours until it has this many characters.
 JOINED_TOKEN_LENGTH = 48
 
@@ -57,11 +61,13 @@ async def append_to_log(
     or a network is asked tens of times an answer, not once a token. In silence the lease is
     renewed and the log looked at: another process may have ended the run. A log that is busy is
     asked again for as long as `may_wait` says. Closed before its terminal event, it closes the
-    producer and ends the run in the log, so that no reader
-    waits for the rest. A run that can go on elsewhere is let go instead, with the checkpoint that
+    producer and ends the run in the log, so that no reader waits for the rest. The lease of a run
+    that can go on elsewhere is released instead, with the checkpoint that
     `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
-    `SequenceConflictError` when another process writes this run, and what the log raises. `now`
-    gives epoch seconds, `monotonic` seconds that only grow.
+    and what the log raises. Raises `SequenceConflictError` when another process has ended this run
+    or writes it: on the way out it closes `batches`, and with them every stage down to the
+    producer, whose task is cancelled (`channel.run_pump`). `now` gives epoch seconds, `monotonic`
+    seconds that only grow.
     """
     seq = after
     is_writer = True
@@ -166,7 +172,7 @@ async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
     except SequenceConflictError:
         pass  # another process has resumed it
     except Exception:
-        logger.exception("Run %s could not be let go.", run.id)
+        logger.exception("Run %s could not be released.", run.id)
 
 
 async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:

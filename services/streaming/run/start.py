@@ -14,14 +14,11 @@ from ..events import Notice, Reset, Sources, Token, UsageEvent
 from ..question import Question
 from .checkpoint import make_checkpoint
 from .interruption import make_interruptible
-from .log_writer import append_to_log
+from .log_writer import LOG_CHECK_INTERVAL, append_to_log
 from .registry import LiveRuns
 from .stages import Observer, Output, drop_kinds, observe, terminate
 from .task import RunTask
 from .transcript import Transcript
-
-# How often a silent run looks into its log whether another process ended it, in seconds.
-LOG_CHECK_INTERVAL = 0.5
 
 # How long tokens wait for more of them after the last ones went to a durable log, in seconds.
 GATHER_SECONDS = 0.05
