@@ -6,7 +6,7 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-CODE := functions services emulator deploy fakes tests benchmarks examples clients/python
+CODE := main.py functions services emulator deploy fakes tests benchmarks examples clients/python
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help

@@ -7,7 +7,6 @@ binds to loopback unless HOST says otherwise.
 import asyncio
 import contextlib
 import errno
-import logging
 import socket
 import sys
 
@@ -26,7 +25,7 @@ from services.streaming import default_app, read_owner, shut_down, wait_closed
 from services.streaming.http.hosts import KnownHosts, is_loopback
 from services.streaming.http.page import PageFiles
 from services.streaming.http.responses import error_response
-from services.telemetry.lines import LineFormatter
+from services.telemetry.lines import configure_logging
 
 SITE = ROOT / "netlify" / "site"
 
@@ -42,9 +41,7 @@ def main() -> int:
 
     With `--check`, only say whether it could.
     """
-    _configure_logging()
-    # It tells where it found its credentials, every time.
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    configure_logging()
     try:
         settings = _open_parts()
         if "--check" in sys.argv[1:]:
@@ -67,13 +64,6 @@ def main() -> int:
     with contextlib.suppress(KeyboardInterrupt):
         _Server(config, site).run(sockets=[listener])
     return 0
-
-
-def _configure_logging() -> None:
-    # One line a record: a text that a stranger sent begins none, and reaches no terminal.
-    handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _open_parts() -> Settings:

@@ -45,6 +45,9 @@ ON_ABANDONED = ("finish", "pause", "stop")
 # An origin as a browser writes it (Fetch standard, section 3.2): lower case, no user, no path.
 ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
+# What a Web Function's start may take of a request's time: 10 s until it listens, and a little.
+WEB_MARGIN = 12.0
+
 # The log of an environment that names none; code that makes `Settings` itself gets memory.
 DEFAULT_LOG = "sqlite://"
 
@@ -141,7 +144,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_streams=read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
-        response_seconds=read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None,
+        response_seconds=_read_response_seconds(environ),
         max_run_seconds=read_seconds(environ, "RIVERRUN_MAX_RUN_SECONDS", default.max_run_seconds),
         access=read_access(environ),
         limits=read_limits(environ),
@@ -190,6 +193,21 @@ def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]
         "budget_usd": read_number(environ, "RIVERRUN_BUDGET_USD"),
         "budget_tokens": read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
     }
+
+
+def _read_response_seconds(environ: Mapping[str, str]) -> float | None:
+    """Read after how long a response is cut: as it is said, or by a Web Function's timeout.
+
+    A Web Function hears its deadline from nothing but this, and it is not known whether the time
+    that a request waited for an environment counts: a margin is left for it, at most a half.
+    """
+    said = read_seconds(environ, "RIVERRUN_RESPONSE_SECONDS", 0.0) or None
+    timeout = read_seconds(environ, "RIVERRUN_WEB_TIMEOUT", 0.0)
+    margin = read_number(environ, "RIVERRUN_WEB_MARGIN")
+    if not timeout:
+        return said
+    left = timeout - min(WEB_MARGIN if margin is None else margin, timeout / 2)
+    return left if said is None else min(said, left)
 
 
 def _read_log(environ: Mapping[str, str], default: str) -> str:

@@ -12,6 +12,8 @@ from deploy.package.reach import check_strays, entries_of, reach
 from services.errors import SetupError
 
 BOOTSTRAP = "bootstrap"
+# What a Web Function loads.
+MAIN = "main.py"
 INDEX = "knowledge/index"
 FOLDERS = ("functions", "services")
 FOLDERS_PREFIXES = tuple(f"{folder}/" for folder in FOLDERS)
@@ -52,7 +54,11 @@ def own_files(root: Path, index: Path | None = None) -> dict[str, Path]:
     Raises `SetupError` for what is missing and for a file of a kind that we never ship: left
     out in silence it would be missed in the cloud, let in it might be a key.
     """
-    found: dict[str, Path] = {"LICENSE": root / "LICENSE", BOOTSTRAP: root / BOOTSTRAP}
+    found: dict[str, Path] = {
+        "LICENSE": root / "LICENSE",
+        BOOTSTRAP: root / BOOTSTRAP,
+        MAIN: root / MAIN,
+    }
     for folder in FOLDERS:
         for name, path in _walk(root / folder, folder):
             if path.suffix not in OWN_SUFFIXES:
@@ -75,8 +81,8 @@ def _only_deployed(files: dict[str, Path]) -> dict[str, Path]:
     """
     bootstrap = files[BOOTSTRAP]
     _check_bootstrap(bootstrap)
-    own = {name: path for name, path in files.items() if name.startswith(FOLDERS_PREFIXES)}
-    deployed = reach(own, entries_of(own, bootstrap.read_text("utf-8")))
+    own = {n: path for n, path in files.items() if n == MAIN or n.startswith(FOLDERS_PREFIXES)}
+    deployed = reach(own, {MAIN, *entries_of(own, bootstrap.read_text("utf-8"))})
     commands = reach(own, [name for name in own if name.endswith("__main__.py")])
     check_strays(own, deployed | commands | UNUSED)
     return {name: path for name, path in files.items() if name not in own or name in deployed}

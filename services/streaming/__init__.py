@@ -39,6 +39,7 @@ from .handlers import (
 )
 from .http.asgi import http_app
 from .http.credentials import read_owner, read_run_owner
+from .http.notice import ShutdownNotice
 from .http.requests import (
     Cursor,
     read_after,
@@ -64,6 +65,7 @@ __all__ = [
     "ReaderTerms",
     "Reset",
     "Result",
+    "ShutdownNotice",
     "Source",
     "Sources",
     "Status",

@@ -6,12 +6,22 @@ cannot begin a record, an escape sequence cannot reach a terminal, and none is m
 
 import logging
 import re
+from typing import TextIO
 
 LONGEST = 8 * 1024
 
 # Control characters of both sets, and the marks that some viewers break or turn a line at.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def configure_logging(stream: TextIO | None = None) -> None:
+    """Log to `stream` (stderr), one line a record, unless the host has set up logging already."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # It tells where it found its credentials, every time.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 class LineFormatter(logging.Formatter):

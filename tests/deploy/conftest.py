@@ -72,6 +72,7 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     write(root / "LICENSE", "Ours.\n")
     write(root / "bootstrap", '#!/bin/sh\nexec "$1" -m services\n')
+    write(root / "main.py", "import functions.chat\n")
     write(root / "functions/__init__.py", "")
     write(root / "functions/chat.py", 'handler = lambda event, context: "hello"\n')
     write(root / "functions/__main__.py", "import uvicorn\n")

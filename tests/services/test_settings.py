@@ -112,3 +112,20 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
     """It would never match, and nothing would say why."""
     with pytest.raises(SetupError, match="no origin"):
         read_settings({"RIVERRUN_ALLOWED_ORIGINS": origin})
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({"RIVERRUN_WEB_TIMEOUT": "900"}, 888),
+        ({"RIVERRUN_WEB_TIMEOUT": "10"}, 5),
+        ({"RIVERRUN_WEB_TIMEOUT": "10", "RIVERRUN_WEB_MARGIN": "0"}, 10),
+        ({"RIVERRUN_WEB_TIMEOUT": "900", "RIVERRUN_RESPONSE_SECONDS": "60"}, 60),
+        ({"RIVERRUN_WEB_MARGIN": "3"}, None),
+    ],
+)
+def test_a_response_ends_before_its_web_function_is_cut(
+    environ: dict[str, str], seconds: float | None
+) -> None:
+    """A margin is left for the wait before it began, at most half of the time."""
+    assert read_settings(environ).response_seconds == seconds

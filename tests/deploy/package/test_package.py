@@ -51,6 +51,7 @@ def test_a_package_holds_what_a_function_needs_and_nothing_else(plan: Plan) -> N
     assert {name for name in found if ".dist-info/" not in name} == libraries | {
         "LICENSE",
         "bootstrap",
+        "main.py",
         "functions/__init__.py",
         "functions/chat.py",
         "knowledge/index/manifest.json",

@@ -1,0 +1,14 @@
+"""Every function as one ASGI application, for a host that brings a web server.
+
+AWS Lambda Web Functions load `main:app`; so does any ASGI server: `uvicorn main:app`. Nothing here
+starts our Lambda runtime. docs/web-functions.md is the manual.
+"""
+
+import sys
+
+from functions.web import FunctionRoutes
+from services.streaming import ShutdownNotice
+from services.telemetry.lines import configure_logging
+
+configure_logging(sys.stdout)
+app = ShutdownNotice(FunctionRoutes())
