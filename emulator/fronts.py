@@ -157,7 +157,7 @@ async def _answer(
         body = idle(body, front.idle)
     if front_options.throttled and front.streaming:
         body = throttle(body)
-    body = spoil(body, faults, answer)
+    body = spoil(body, faults, answer.sandbox)
     # The platform stops carrying when it stops the function, however slow the client is.
     limit = answer.timer.when() + 1 if ends is None else min(ends, answer.timer.when() + 1)
     try:

@@ -133,7 +133,7 @@ async def _whole(
     content = b""
     if error is None:
         try:
-            body = spoil(_pieces(answer), [f for f in faults if f.kind in INNER], answer)
+            body = spoil(_pieces(answer), [f for f in faults if f.kind in INNER], answer.sandbox)
             async with aclosing(body):
                 content = b"".join([data async for data in body])
             error = answer.response.error
@@ -173,7 +173,7 @@ async def _frames(
         if front_options.throttled:
             body = throttle(body)
         try:
-            async with aclosing(spoil(body, faults, answer)) as source:
+            async with aclosing(spoil(body, faults, answer.sandbox)) as source:
                 async for data in source:
                     for start in range(0, len(data), _FRAME_LIMIT):
                         yield payload_chunk(data[start : start + _FRAME_LIMIT])
@@ -205,7 +205,7 @@ async def _once(content: bytes) -> Stream:
 async def _send(body: Stream, faults: Sequence[Fault], answer: Answer, reply: Reply) -> None:
     outer = [fault for fault in faults if fault.kind not in INNER]
     try:
-        async with aclosing(spoil(body, outer, answer)) as source:
+        async with aclosing(spoil(body, outer, answer.sandbox)) as source:
             async for data in source:
                 await reply.write(data)
         await reply.finish()

@@ -24,6 +24,7 @@ from emulator.payloads import url_domain, version_2
 from emulator.routes import find_route
 from emulator.site import Redirect, Site, content_type
 from emulator.template import Route
+from emulator.web_front import Endpoint
 
 # "Headers within 40 s"; after that an edge function may run for ever.
 HEAD_LIMIT = 40.0
@@ -31,6 +32,8 @@ HEAD_LIMIT = 40.0
 _FUNCTION = re.compile(r"/\.netlify/(?:functions|builders)/([^/?]+)(/.*)?")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ALIAS = re.compile(r"/api/([A-Za-z0-9_-]+)(?:/.*)?")
+# What netlify.toml sends to the gateway.
+_GATEWAY = re.compile(r"/(?:api|v1|\.netlify/functions)/")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _NO_SUCH_FUNCTION = json.dumps(
     {
@@ -52,11 +55,16 @@ class Netlify:
     site: Callable[[], Site]
     front_options: FrontOptions
     head_limit: float = HEAD_LIMIT
+    endpoint: Endpoint | None = None
 
     async def handle(self, request: Request, reply: Reply) -> None:
         """Answer one request: functions by name, by the API's paths, by alias; then the site."""
         if request.path == plug.PATH:
-            await plug.pull(self.functions.values(), reply)
+            web = () if self.endpoint is None else (self.endpoint.function,)
+            await plug.pull((*self.functions.values(), *web), reply)
+            return
+        if self.endpoint is not None and _GATEWAY.match(request.path):
+            await self._pass_on(self.endpoint, reply)
             return
         named = _FUNCTION.match(request.path)
         if named:
@@ -73,6 +81,19 @@ class Netlify:
             await reply.send(404, [("Content-Type", "application/json")], _NO_SUCH_FUNCTION)
         else:
             await self._visit(self.site(), reply)
+
+    async def _pass_on(self, endpoint: Endpoint, reply: Reply) -> None:
+        """Send everything to the Web Function, as the gateway does: signed, where it must be."""
+        request = reply.request
+        more = [
+            ("X-Forwarded-Host", request.header("host")),
+            ("x-riverrun-visitor", request.client),
+        ]
+        own = request.header("authorization")
+        if own and endpoint.function.spec.signed:
+            more.append(("x-riverrun-authorization", own))
+        removed = frozenset({"x-forwarded-host", *(name for name, _ in more)})
+        await endpoint.carry(reply, front="netlify", more=more, removed=removed)
 
     def _function(self, name: str) -> Function | None:
         """By the name its URLs have, else by the name it has in the cloud."""

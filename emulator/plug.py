@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from emulator.function import Function
 from emulator.http1 import Reply, Request
+from emulator.web_function import WebFunction
 
 PATH = "/.riverrun/plug"
 TIMING = ("Server-Timing", "riverrun-plug")
@@ -23,7 +24,7 @@ def can_pull(request: Request) -> bool:
     return _is_loopback(request.client) and (host == "localhost" or _is_loopback(host))
 
 
-async def pull(functions: Iterable[Function], reply: Reply) -> None:
+async def pull(functions: Iterable[Function | WebFunction], reply: Reply) -> None:
     """Kill every function that is answering, and name them; 403 for any page but our own."""
     request = reply.request
     is_ours = request.header("sec-fetch-site") == "same-origin"

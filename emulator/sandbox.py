@@ -150,7 +150,7 @@ class Sandbox:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=_die_with_parent() if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent() if sys.platform == "linux" else None,
             )
         except OSError as error:
             self._say(f"{command[0]}: {error.strerror}")
@@ -214,14 +214,8 @@ class Sandbox:
         await asyncio.wait((self.exited,), timeout=_SETTLE)
 
 
-def sandbox_environment(
-    spec: FunctionSpec, api: str, concurrency: int | None, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """The environment of a function's process.
-
-    The shell's few, then the template's, then what the person set for this run
-    (`RIVERRUN_*`, endpoints, `OPENAI_*`), then what the platform alone may say.
-    """
+def inherit_environment(environ: Mapping[str, str], template: Mapping[str, str]) -> dict[str, str]:
+    """The shell's few, the template's, then what the person set for this run."""
     result = {
         name: value
         for name, value in environ.items()
@@ -230,8 +224,20 @@ def sandbox_environment(
     }
     result.setdefault("AWS_REGION", result.get("AWS_DEFAULT_REGION", REGION))
     result.setdefault("AWS_DEFAULT_REGION", result["AWS_REGION"])
-    result.update(spec.environment)
+    result.update(template)
     result.update((n, v) for n, v in environ.items() if n.startswith(_WINNING_PREFIXES))
+    return result
+
+
+def sandbox_environment(
+    spec: FunctionSpec, api: str, concurrency: int | None, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment of a function's process.
+
+    The shell's few, then the template's, then what the person set for this run
+    (`RIVERRUN_*`, endpoints, `OPENAI_*`), then what the platform alone may say.
+    """
+    result = inherit_environment(environ, spec.environment)
     initialization = "snap-start" if spec.snap_start and concurrency is None else "on-demand"
     result.update(
         _HANDLER=spec.handler,
@@ -253,7 +259,7 @@ def sandbox_environment(
     return result
 
 
-def _die_with_parent() -> Callable[[], None]:
+def die_with_parent() -> Callable[[], None]:
     """Ask Linux to kill the child when the emulator dies, even by SIGKILL."""
     libc = ctypes.CDLL(None)  # loaded before the fork, where loading is not safe
 

@@ -7,9 +7,9 @@ Lambda nor HTTP; time is asyncio's.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from emulator.faults import Fault
-from emulator.function import Answer
 from emulator.invocation import BrokenResponseError, failure
 
 # Lambda's own limit: 6 MiB at once, then 256 KiB every 125 ms (2 MiB a second).
@@ -23,6 +23,21 @@ Stream = AsyncGenerator[bytes, None]
 INNER = frozenset({"stall", "freeze", "kill", "throttle", "idle"})
 
 
+class Freezable(Protocol):
+    """The process that a body comes from, as faults treat it."""
+
+    exited: "asyncio.Future[int]"
+
+    def freeze(self) -> None:
+        """Stop its processor."""
+
+    def thaw(self) -> None:
+        """Let it run again."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
 class CutError(Exception):
     """The connection is to be cut here."""
 
@@ -31,7 +46,7 @@ class CutError(Exception):
         self.reset = reset
 
 
-def spoil(body: Stream, faults: Sequence[Fault], answer: Answer) -> Stream:
+def spoil(body: Stream, faults: Sequence[Fault], sandbox: Freezable) -> Stream:
     """Lead a body through the stages its faults ask for, in their order."""
     for fault in faults:
         match fault.kind:
@@ -44,25 +59,25 @@ def spoil(body: Stream, faults: Sequence[Fault], answer: Answer) -> Stream:
             case "idle":
                 body = idle(body, fault.seconds)
             case "cut" | "reset" | "stall" | "freeze" | "kill":
-                body = at(body, fault.at, _action(fault, answer))
+                body = at(body, fault.at, _action(fault, sandbox))
             case _:
                 pass
     return body
 
 
-def _action(fault: Fault, answer: Answer) -> Callable[[], Awaitable[None]]:
+def _action(fault: Fault, sandbox: Freezable) -> Callable[[], Awaitable[None]]:
     async def act() -> None:
         match fault.kind:
             case "stall":
                 await asyncio.sleep(fault.seconds)
             case "freeze":
-                answer.sandbox.freeze()
+                sandbox.freeze()
                 if fault.seconds:
                     loop = asyncio.get_running_loop()
-                    loop.call_later(fault.seconds, answer.sandbox.thaw)
+                    loop.call_later(fault.seconds, sandbox.thaw)
             case "kill":
-                answer.sandbox.kill()
-                await answer.sandbox.exited
+                sandbox.kill()
+                await sandbox.exited
                 raise BrokenResponseError(failure("Runtime.ExitError", "signal: SIGKILL"))
             case kind:
                 raise CutError(reset=kind == "reset")

@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator.cloudformation import EmulatorSetupError, Stack, load
+from emulator.cloudformation import (
+    EmulatorSetupError,
+    Stack,
+    as_mapping,
+    load,
+    read_environment,
+)
+from emulator.web_template import KIND, WebFunctionSpec, read_web_functions
 
 TASK_ROOT = "/var/task"
 
 
 _EMULATED = frozenset(
-    {"AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::Serverless::HttpApi"}
+    {KIND, "AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::Serverless::HttpApi"}
 )
 
 
@@ -87,21 +94,26 @@ class Template:
     http_routes: tuple[Route, ...]
     rest_api: RestApi
     notes: tuple[str, ...]
+    web_functions: tuple[WebFunctionSpec, ...] = ()
 
 
-def read_template(path: Path) -> Template:
-    """Read a SAM template. Raises `EmulatorSetupError` with one line that says what to mend."""
-    stack = load(path)
+def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
+    """Read a SAM template with `parameters`.
+
+    Raises `EmulatorSetupError` with one line that says what to mend.
+    """
+    stack = load(path, parameters)
     notes: list[str] = []
     functions = tuple(_functions(stack, path.parent, notes))
-    if not functions:
-        raise EmulatorSetupError(f"{path} declares no AWS::Serverless::Function.")
+    web_functions = tuple(read_web_functions(stack, path.parent, notes))
+    if not (functions or web_functions):
+        raise EmulatorSetupError(f"{path} declares no AWS::Serverless::Function and no {KIND}.")
     names = {spec.logical_id: spec.name for spec in functions}
     rest: list[Route] = []
     http: list[Route] = []
-    for logical_id, properties in _resources(stack, "AWS::Serverless::Function"):
-        for event in _mapping(properties.get("Events")).values():
-            kind, settings = event.get("Type"), _mapping(event.get("Properties"))
+    for logical_id, properties in stack.resources("AWS::Serverless::Function"):
+        for event in as_mapping(properties.get("Events")).values():
+            kind, settings = event.get("Type"), as_mapping(event.get("Properties"))
             if kind == "Api":
                 rest.append(_rest_route(stack, names[logical_id], settings, notes))
             elif kind == "HttpApi":
@@ -110,7 +122,9 @@ def read_template(path: Path) -> Template:
                 notes.append(f"{names[logical_id]}: an event of type {kind} is not emulated.")
     rest.extend(_definition_routes(stack, names))
     notes += _not_emulated(stack, functions)
-    return Template(functions, tuple(rest), tuple(http), _rest_api(stack), tuple(notes))
+    return Template(
+        functions, tuple(rest), tuple(http), _rest_api(stack), tuple(notes), web_functions
+    )
 
 
 def _not_emulated(stack: Stack, functions: Sequence[FunctionSpec]) -> Iterator[str]:
@@ -118,22 +132,22 @@ def _not_emulated(stack: Stack, functions: Sequence[FunctionSpec]) -> Iterator[s
     for spec in functions:
         if not spec.wrapper and not spec.runtime.startswith(("python", "provided")):
             yield f"{spec.name}: Runtime: {spec.runtime} is not emulated; Python is started."
-    resources = _mapping(stack.document.get("Resources")).values()
+    resources = as_mapping(stack.document.get("Resources")).values()
     kinds = {str(r.get("Type")) for r in resources if isinstance(r, dict)} - _EMULATED
     if kinds:
         yield f"Not emulated: {', '.join(sorted(kinds))}."
 
 
 def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionSpec]:
-    shared = _mapping(stack.document.get("Globals", {}).get("Function"))
-    for logical_id, own in _resources(stack, "AWS::Serverless::Function"):
+    shared = as_mapping(stack.document.get("Globals", {}).get("Function"))
+    for logical_id, own in stack.resources("AWS::Serverless::Function"):
         properties = {**shared, **own}
         name = stack.text(properties.get("FunctionName")) or logical_id
         environment = {
-            **_mapping(_mapping(shared.get("Environment")).get("Variables")),
-            **_mapping(_mapping(own.get("Environment")).get("Variables")),
+            **as_mapping(as_mapping(shared.get("Environment")).get("Variables")),
+            **as_mapping(as_mapping(own.get("Environment")).get("Variables")),
         }
-        url = _mapping(properties.get("FunctionUrlConfig"))
+        url = as_mapping(properties.get("FunctionUrlConfig"))
         reserved = properties.get("ReservedConcurrentExecutions")
         yield FunctionSpec(
             name=name,
@@ -143,34 +157,18 @@ def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionS
             runtime=stack.text(properties.get("Runtime")) or "python3.13",
             timeout=stack.number(properties.get("Timeout"), 3.0),
             memory=int(stack.number(properties.get("MemorySize"), 128)),
-            environment=_environment(stack, name, environment, notes),
+            environment=read_environment(stack, name, environment, notes),
             url=FunctionUrl(
                 auth_type=stack.text(url.get("AuthType")) or "NONE",
                 invoke_mode=stack.text(url.get("InvokeMode")) or "BUFFERED",
-                cors=_mapping(url.get("Cors")),
+                cors=as_mapping(url.get("Cors")),
             )
             if url
             else None,
             reserved=None if reserved is None else int(stack.number(reserved, 0)),
-            snap_start=_mapping(properties.get("SnapStart")).get("ApplyOn") == "PublishedVersions",
+            snap_start=as_mapping(properties.get("SnapStart")).get("ApplyOn")
+            == "PublishedVersions",
         )
-
-
-def _environment(
-    stack: Stack, function: str, variables: Mapping[str, Any], notes: list[str]
-) -> dict[str, str]:
-    kept: dict[str, str] = {}
-    for name, value in variables.items():
-        text = stack.text(value)
-        if stack.is_absent(value):
-            continue
-        if text is None:
-            notes.append(
-                f"{function}: {name} names a resource that is only in the cloud; left unset."
-            )
-        else:
-            kept[name] = text
-    return kept
 
 
 def _rest_route(
@@ -209,12 +207,14 @@ def _http_route(stack: Stack, function: str, settings: Mapping[str, Any]) -> Rou
 
 def _definition_routes(stack: Stack, names: Mapping[str, str]) -> Iterator[Route]:
     """Routes written as OpenAPI in the DefinitionBody of a REST API."""
-    for _, properties in _resources(stack, "AWS::Serverless::Api"):
-        for path, methods in _mapping(
-            _mapping(properties.get("DefinitionBody")).get("paths")
+    for _, properties in stack.resources("AWS::Serverless::Api"):
+        for path, methods in as_mapping(
+            as_mapping(properties.get("DefinitionBody")).get("paths")
         ).items():
-            for method, operation in _mapping(methods).items():
-                integration = _mapping(_mapping(operation).get("x-amazon-apigateway-integration"))
+            for method, operation in as_mapping(methods).items():
+                integration = as_mapping(
+                    as_mapping(operation).get("x-amazon-apigateway-integration")
+                )
                 uri = str(integration.get("uri", ""))
                 owner = next((i for i in names if f"{{{i}.Arn}}" in uri or f"'{i}'" in uri), None)
                 if owner is None:
@@ -237,8 +237,8 @@ def _definition_routes(stack: Stack, names: Mapping[str, str]) -> Iterator[Route
 
 
 def _rest_api(stack: Stack) -> RestApi:
-    shared = _mapping(stack.document.get("Globals", {}).get("Api"))
-    own = next((p for _, p in _resources(stack, "AWS::Serverless::Api")), {})
+    shared = as_mapping(stack.document.get("Globals", {}).get("Api"))
+    own = next((p for _, p in stack.resources("AWS::Serverless::Api")), {})
     properties = {**shared, **own}
     endpoint = properties.get("EndpointConfiguration")
     kind = endpoint.get("Type") if isinstance(endpoint, dict) else endpoint
@@ -250,13 +250,3 @@ def _rest_api(stack: Stack) -> RestApi:
         if isinstance(types, list)
         else (),
     )
-
-
-def _resources(stack: Stack, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for logical_id, resource in _mapping(stack.document.get("Resources")).items():
-        if isinstance(resource, dict) and resource.get("Type") == kind:
-            yield logical_id, _mapping(resource.get("Properties"))
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
