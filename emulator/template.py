@@ -165,7 +165,9 @@ def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionS
             )
             if url
             else None,
-            reserved=None if reserved is None else int(stack.number(reserved, 0)),
+            reserved=None
+            if reserved is None or stack.is_absent(reserved)
+            else int(stack.number(reserved, 0)),
             snap_start=as_mapping(properties.get("SnapStart")).get("ApplyOn")
             == "PublishedVersions",
         )

@@ -27,7 +27,14 @@ _REFERENCE = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):[^:}]")
 
 
 def unbounded_concurrency(stack: Stack) -> Said:
-    """Concurrency is the only cap on what a flood of requests costs."""
+    """Concurrency is the only cap on what a flood of requests costs.
+
+    A new account's own limit is one, and lets no function reserve a part of it: a person may choose
+    to have none, for every function alike.
+    """
+    reserved = [p.get("ReservedConcurrentExecutions") for _, p in functions(stack)]
+    if not stack.by_default and not any(reserved):
+        return
     for where, properties in functions(stack):
         places = number(properties.get("ReservedConcurrentExecutions"))
         if places is None:

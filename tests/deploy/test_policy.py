@@ -109,7 +109,7 @@ MISTAKES = {
     "a second permission on another condition": (
         "second-permission",
         SECOND,
-        SECOND.replace("Condition: Open", "Condition: Durable"),
+        SECOND.replace("Condition: Open", "Condition: Forgetful"),
     ),
     "a caller with one of two actions": ("second-permission", SIGNED_INVOKE, ""),
     "an open front without keys": ("keys", KEYS, ""),
@@ -208,18 +208,23 @@ MISTAKES = {
     ),
     "no concurrency limit": (
         "concurrency",
-        "      ReservedConcurrentExecutions: !Ref ChatConcurrency\n",
-        "",
+        "ReservedConcurrentExecutions: !If [Reserved, !Ref ChatConcurrency, !Ref AWS::NoValue]",
+        "Tags: {}",
     ),
     "a concurrency of nothing": (
         "concurrency",
-        "      ReservedConcurrentExecutions: 2\n",
+        "      ReservedConcurrentExecutions: !If [Reserved, 2, !Ref AWS::NoValue]\n",
         "      ReservedConcurrentExecutions: 0\n",
     ),
     "a concurrency limit that may be left out": (
         "concurrency",
-        "      ReservedConcurrentExecutions: !Ref RunsConcurrency\n",
-        "      ReservedConcurrentExecutions: !If [Durable, 5, !Ref AWS::NoValue]\n",
+        "!If [Reserved, !Ref RunsConcurrency, !Ref AWS::NoValue]",
+        "!If [Forgetful, !Ref AWS::NoValue, 5]",
+    ),
+    "no concurrency limit unless asked": (
+        "concurrency",
+        "    Default: 'on'\n",
+        "    Default: 'off'\n",
     ),
     "the value that SAM ignores": (
         "transfer-mode",

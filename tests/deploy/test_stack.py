@@ -3,14 +3,16 @@
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.policy.permissions import statements
 from deploy.policy.violation import functions, variables
-from deploy.template import broken_rules, choices, defaults, parse_template, resolve
+from deploy.template import broken_rules, choices, defaults, mapping, parse_template, resolve
 from services import settings
 from services.chat import open_chat
 from services.context.stores.s3_vectors_writer import NOT_FILTERED
@@ -27,6 +29,14 @@ TEXT = (ROOT / "template.yaml").read_text()
 DOCUMENT = parse_template(TEXT)
 STACK = resolve(DOCUMENT, defaults(DOCUMENT))
 NAMES = re.compile(r"RIVERRUN(?:_[A-Z]+)+")
+
+
+def as_environ(properties: Mapping[str, Any]) -> dict[str, str]:
+    """A function's variables; what only the cloud can fill in stays as it is written."""
+    return {
+        name: str(mapping(value).get("Fn::Sub", value))
+        for name, value in variables(properties).items()
+    }
 
 
 def test_every_setting_is_in_the_template_or_has_its_reason_there() -> None:
@@ -65,11 +75,10 @@ def test_a_value_that_the_code_does_not_know_yet_is_said_so() -> None:
 def test_a_deploy_that_says_nothing_is_one_that_the_code_accepts() -> None:
     """The settings of every function, read as the function will read them."""
     for _, properties in functions(STACK):
-        environ = {name: str(value) for name, value in variables(properties).items()}
-        read = settings.read_settings(environ)
+        read = settings.read_settings(as_environ(properties))
         assert (read.chat, read.embedding) == ("extractive", "local")
         assert read.api_keys == ()
-        assert read.log.startswith("memory://")
+        assert read.log.startswith("dynamodb://")
 
 
 def test_the_embedded_profile_makes_no_store() -> None:
@@ -143,8 +152,8 @@ def test_every_function_is_deployed_and_every_stanza_has_its_handler() -> None:
         ({"ApiKeysSecret": "keys"}, set()),
         ({"AuthType": "NONE", "GatewaySecret": "between-us"}, {"AnOpenDoorNeedsKeys"}),
         ({"AuthType": "NONE", "GatewaySecret": "between-us", "ApiKeysSecret": "keys"}, set()),
-        ({"VisitorRunsPerMinute": "20"}, {"LimitsNeedATable"}),
-        ({"TotalUsdPerDay": "20"}, {"LimitsNeedATable"}),
+        ({"VisitorRunsPerMinute": "20", "Log": "memory"}, {"LimitsNeedATable"}),
+        ({"TotalUsdPerDay": "20", "Log": "memory"}, {"LimitsNeedATable"}),
         ({"TotalUsdPerDay": "20", "Log": "dynamodb"}, set()),
         ({"MonthlyBudgetUsd": "20"}, {"ABudgetNeedsATopic"}),
         ({"MonthlyBudgetUsd": "20", "AlarmTopic": "arn:…"}, set()),
@@ -234,7 +243,7 @@ def test_the_key_of_a_model_is_with_the_functions_that_ask_it(
     told = {}
     for name, properties in functions(resolve(DOCUMENT, parameters)):
         told[name] = variables(properties)
-        read = settings.read_settings({one: str(value) for one, value in told[name].items()})
+        read = settings.read_settings(as_environ(properties))
         open_chat(read)
         open_embedder(read)
     keys = {name: one["OPENAI_API_KEY"] for name, one in told.items() if "OPENAI_API_KEY" in one}
