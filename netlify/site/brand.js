@@ -29,6 +29,6 @@ globalThis.riverrunBrand = {
   // Where questions go, and what of the machinery a visitor sees at first (each has a switch).
   endpoint: "/api/chat",
   details: false,
-  feedback: false, // needs a server with `POST runs/{run}/feedback`; ours has none yet
+  feedback: true, // thumbs and a word, kept with the run: `make runs` lists them
   share: true,
 };

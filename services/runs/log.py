@@ -208,6 +208,15 @@ class RunLog(Protocol):
         none was left.
         """
 
+    async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
+        """Keep what a reader thinks of the run: the last one counts, b"" is none.
+
+        It is kept as long as the run, and changes nothing else of it.
+        """
+
+    async def read_feedback(self, run_id: str) -> bytes:
+        """The last `keep_feedback` of the run, b"" where there is none."""
+
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
     ) -> list[tuple[str, str]]:

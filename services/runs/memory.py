@@ -54,6 +54,7 @@ class _Record:
     size: int = 0
     read_marks: int = 0
     read_seconds: float = 0.0
+    feedback: bytes = b""
 
     @property
     def ended(self) -> bool:
@@ -200,6 +201,14 @@ class MemoryLog:
             return math.inf
         age = self.state_ages.measure_age(("read", run_id), record.read_marks)
         return age - record.read_seconds
+
+    async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
+        """See `RunLog.keep_feedback`."""
+        self._record(run_id).feedback = feedback
+
+    async def read_feedback(self, run_id: str) -> bytes:
+        """See `RunLog.read_feedback`."""
+        return self._record(run_id).feedback
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int

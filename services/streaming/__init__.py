@@ -29,6 +29,7 @@ from .events import (
     Usage,
     UsageEvent,
 )
+from .feedback import handle_feedback
 from .handlers import (
     handle_health,
     handle_request,
@@ -78,6 +79,7 @@ __all__ = [
     "find_chat_run",
     "follow_run",
     "handle_chat_stream",
+    "handle_feedback",
     "handle_health",
     "handle_question",
     "handle_request",

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from .answering.producer import Producer
 from .documents import handle_source
+from .feedback import handle_feedback
 from .handlers import (
     handle_health,
     handle_link,
@@ -24,6 +25,7 @@ from .handlers import (
     handle_streaming_request,
 )
 from .http.asgi import http_app
+from .http.body import read_object
 from .http.credentials import read_owner, read_run_owner
 from .http.requests import (
     Cursor,
@@ -74,7 +76,7 @@ def answer_routes(
 
 
 def run_routes(path: str, producer: Producer | None = None) -> Routes:
-    """Return the routes that look at a run, read it from anywhere, and stop it.
+    """Return the routes that look at a run, read it from anywhere, rate it and stop it.
 
     `producer`, a resumable one, goes on with a run that no process writes any more.
     """
@@ -95,6 +97,11 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
         owner = await read_owner(request)
         return await handle_stop(request.path_params["run"], owner=owner)
 
+    async def feedback(request: Request) -> Response:
+        owner = await read_owner(request)
+        data = await read_object(request)
+        return await handle_feedback(request.path_params["run"], data, owner=owner)
+
     async def link(request: Request) -> Response:
         owner = await read_owner(request)
         return await handle_link(request.path_params["run"], owner=owner)
@@ -102,6 +109,7 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
     return {
         f"{path}/runs/{{run}}": {"GET": state},
         f"{path}/runs/{{run}}/events": {"GET": events},
+        f"{path}/runs/{{run}}/feedback": {"POST": feedback},
         f"{path}/runs/{{run}}/token": {"POST": link},
         f"{path}/runs/{{run}}/stop": {"POST": stop},
     }

@@ -100,6 +100,7 @@ def credentials() -> Iterator[Attack]:
             "/.netlify/functions/chat",
             f"/api/chat/runs/{MISSING}/stop",
             f"/api/chat/runs/{MISSING}/token",
+            f"/api/chat/runs/{MISSING}/feedback",
         ],
     }
     for method, some in paths.items():

@@ -56,6 +56,35 @@ def test_a_stopped_run_ends_everywhere_and_keeps_what_it_said(server: Server, ba
     assert server.ask(f"{base}/{reading.run}/stop", method="POST").status == 202
 
 
+@pytest.mark.parametrize("base", BASES)
+def test_a_run_can_be_rated(server: Server, base: str) -> None:
+    """A thumb and a word, within bounds; the run itself stays as it was."""
+    run = server.stream("count to a hundred").header("X-Run-Id")
+    before = server.ask(f"{base}/{run}").body
+    rated = f"{base}/{run}/feedback"
+    said = {"rating": "down", "comment": " Out of date. "}
+    answer = server.ask(rated, said)
+    assert (answer.status, answer.json()) == (
+        200,
+        {"runId": run, "rating": "down", "comment": "Out of date."},
+    )
+    assert server.ask(rated, {"rating": "up"}).json()["comment"] == ""
+    assert server.ask(rated, {"rating": ""}).json()["rating"] == ""
+    for wrong, fields in (
+        ({}, ["rating"]),
+        ({"rating": "fine"}, ["rating"]),
+        ({"rating": ["up"], "comment": "x" * 501}, ["rating", "comment"]),
+        ({"rating": "up", "comment": 1}, ["comment"]),
+        ({"rating": "up", "comment": "\ud83d"}, ["comment"]),
+    ):
+        refused = server.ask(rated, wrong)
+        assert refused.status == 422, wrong
+        assert [fault["field"] for fault in refused.json()["details"]] == fields
+    assert server.ask(f"{base}/{'0' * 32}/feedback", {"rating": "up"}).status == 404
+    assert server.ask(rated).status == 405
+    assert server.ask(f"{base}/{run}").body == before
+
+
 def test_a_run_stopped_before_a_word_is_cancelled(server: Server) -> None:
     """There is no answer to keep."""
     with server.open_stream("hang") as reading:

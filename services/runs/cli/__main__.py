@@ -78,7 +78,8 @@ async def _list(log: RunLog, limit: int) -> None:
     now = time.time()
     print(HEADING)
     for summary in summaries:
-        print(run_line(summary, await log.read_last(summary.run.id), now))
+        feedback = await log.read_feedback(summary.run.id)
+        print(run_line(summary, await log.read_last(summary.run.id), now, feedback))
 
 
 async def _find(log: RunLog, beginning: str) -> Summary:
@@ -96,7 +97,8 @@ async def _find(log: RunLog, beginning: str) -> Summary:
 
 async def _show(log: RunLog, summary: Summary) -> None:
     run = summary.run
-    for line in run_lines(summary, await log.read_last(run.id), time.time()):
+    feedback = await log.read_feedback(run.id)
+    for line in run_lines(summary, await log.read_last(run.id), time.time(), feedback):
         print(line)
     times = iter(await log.read_append_times(run.id))
     last, at = next(times, (0, 0.0))

@@ -46,20 +46,29 @@ def format_state(summary: Summary, last: Entry | None, now: float) -> str:
     return "running" if summary.run.lease_until > now else "paused"
 
 
-def run_line(summary: Summary, last: Entry | None, now: float) -> str:
+def format_feedback(feedback: bytes) -> str:
+    """What a reader thinks of a run: `+` or `-`, and the comment; "" when nothing was said."""
+    said = _object(feedback) if feedback else {}
+    mark = {"up": "+", "down": "-"}.get(str(said.get("rating")), "")
+    return " ".join(part for part in (mark, escape(str(said.get("comment", "")))) if part)
+
+
+def run_line(summary: Summary, last: Entry | None, now: float, feedback: bytes = b"") -> str:
     """A run in one line of the list."""
     run = summary.run
     state = escape(format_state(summary, last, now))
     words = _cut(" ".join(query_of(run).split()))
+    rating = format_feedback(feedback)[:1]
     return (
-        f"{run.id[:ID_WIDTH]}  {_age(now - run.created):>5}  {state:<24} {summary.last:>6}  {words}"
+        f"{run.id[:ID_WIDTH]}  {_age(now - run.created):>5}  {state:<24} {summary.last:>6}"
+        f"  {rating:1}  {words}"
     )
 
 
-HEADING = f"{'run':<{ID_WIDTH}}  {'age':>5}  {'state':<24} {'events':>6}  question"
+HEADING = f"{'run':<{ID_WIDTH}}  {'age':>5}  {'state':<24} {'events':>6}  ±  question"
 
 
-def run_lines(summary: Summary, last: Entry | None, now: float) -> list[str]:
+def run_lines(summary: Summary, last: Entry | None, now: float, feedback: bytes = b"") -> list[str]:
     """A run, over its events."""
     run = summary.run
     created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
@@ -68,6 +77,7 @@ def run_lines(summary: Summary, last: Entry | None, now: float) -> list[str]:
         f"created   {created} ({_age(now - run.created)} ago)",
         f"state     {escape(format_state(summary, last, now))}, {summary.last} events",
         f"question  {escape(query_of(run))}",
+        *([f"feedback  {format_feedback(feedback)}"] if feedback else []),
         "",
     ]
 

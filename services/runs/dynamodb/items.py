@@ -5,6 +5,7 @@
     run#<id>               e#<first seq>      one append: its entries as a blob, and how many
     run#<id>               e#<first seq>#<n>  part n of a blob that one item cannot hold
     run#<id>               read_mark          that a reader reads the run, and for how long
+    run#<id>               feedback           what a reader thinks of the answer
     key#<hash>             key                which run an idempotency key started
     runs#<day>#<digit>     <created>#<id>     which runs there are, for `list_recent`
     session#<hash>         t#<number>         a turn of a session
@@ -33,7 +34,7 @@ BATCH_BYTES = 3_600_000
 
 # What readers write stands apart from `meta`: a write costs by the size of its item, and `meta`
 # holds the question.
-META, KEY, READ_MARK = "meta", "key", "read_mark"
+META, KEY, READ_MARK, FEEDBACK = "meta", "key", "read_mark", "feedback"
 
 # Items of a run outlive it a little, so that a run that lasts long is not deleted at its start
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
@@ -48,6 +49,11 @@ UNRENEWED = "#lease > :zero AND #renewals = :read"
 # Before the first batch of a run, and after its last one.
 FIRST_BATCH, LAST_BATCH = "e#", "e$"
 _BATCH_WIDTH = len("e#000000000")
+
+
+def is_run_id(name: str) -> bool:
+    """Whether `name` may be that of a run: no other is looked up."""
+    return re.fullmatch(r"[0-9a-f]{32}", name) is not None
 
 
 def run_key(run_id: str) -> str:
@@ -152,6 +158,21 @@ def read_mark_item(run_id: str, seconds: float, kept: float) -> Item:
         "nonce": binary(os.urandom(8)),
         "expires": expiry(kept),
     }
+
+
+def feedback_item(run_id: str, said: bytes, kept: float) -> Item:
+    """The item that holds what a reader thinks of a run."""
+    return {
+        "pk": text(run_key(run_id)),
+        "sk": text(FEEDBACK),
+        "said": binary(said),
+        "expires": expiry(kept),
+    }
+
+
+def said_of(item: Item | None) -> bytes:
+    """What a feedback item holds, b"" of none."""
+    return bytes(item["said"]["B"]) if item is not None else b""
 
 
 def check_item(now: float) -> Item:

@@ -8,17 +8,12 @@ the service.
 import asyncio
 import math
 import os
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import (
-    ExpiredRunError,
-    IdempotencyConflictError,
-    SequenceConflictError,
-    UnknownRunError,
-)
+from .. import errors
+from ..errors import ExpiredRunError, SequenceConflictError, UnknownRunError
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
@@ -43,8 +38,6 @@ KNOWN_RUNS = 2000
 
 # How often a question whether the table can be written is one to the service, in seconds.
 CHECK_INTERVAL = 5.0
-
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class DynamoLog:
@@ -93,7 +86,7 @@ class DynamoLog:
             self._remember(run.id, until).last = 0
             return run, True
         if known.fingerprint != fingerprint:
-            raise IdempotencyConflictError
+            raise errors.IdempotencyConflictError
         return known, False
 
     async def find(self, run_id: str, owner: str | None) -> Run:
@@ -201,6 +194,17 @@ class DynamoLog:
         age = self.state_ages.measure_age(("read", run_id), bytes(mark["nonce"]["B"]))
         return age - float(mark["seconds"]["N"])
 
+    async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
+        """See `RunLog.keep_feedback`."""
+        await self._require_kept(run_id)
+        kept = self._now() + self._retention + items.SLACK
+        await self._table.call("put_item", Item=items.feedback_item(run_id, feedback, kept))
+
+    async def read_feedback(self, run_id: str) -> bytes:
+        """See `RunLog.read_feedback`."""
+        await self._require_kept(run_id)
+        return items.said_of(await self._table.get(items.run_key(run_id), items.FEEDBACK))
+
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
     ) -> list[tuple[str, str]]:
@@ -223,13 +227,7 @@ class DynamoLog:
         for day in range(today, today - int(self._retention // 86400) - 3, -1):
             if len(found) >= limit:
                 break
-            lists = await asyncio.gather(
-                *(self._table.query_newest(key, limit) for key in items.listing_keys(day))
-            )
-            keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)[
-                :limit
-            ]
-            ids = [key.partition("#")[2] for key in keys]
+            ids = await starting.list_started(self._table, day, limit)
             found += filter(None, await asyncio.gather(*map(self._summary, ids)))
         return found[: max(0, limit)]
 
@@ -266,7 +264,7 @@ class DynamoLog:
         return item
 
     async def _meta(self, run_id: str) -> Item | None:
-        if not _RUN_ID.fullmatch(run_id):
+        if not items.is_run_id(run_id):
             return None
         return await self._table.get(items.run_key(run_id), items.META)
 

@@ -1,5 +1,6 @@
-"""Putting a new run into DynamoDB, once for each idempotency key."""
+"""Putting a new run into DynamoDB, once for each idempotency key, and listing what was put."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -50,3 +51,12 @@ async def put_run(
             return items.run_of_item(meta)
         # The run of this key is over; the first process takes the key from it.
         put = items.key_put(name, run.id, listing["expires"], over=holder)
+
+
+async def list_started(table: Table, day: int, limit: int) -> list[str]:
+    """The ids of the newest runs of a day (days since the epoch), newest first."""
+    lists = await asyncio.gather(
+        *(table.query_newest(key, limit) for key in items.listing_keys(day))
+    )
+    keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)
+    return [key.partition("#")[2] for key in keys[:limit]]

@@ -11,10 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import (
-    IdempotencyConflictError,
-    SequenceConflictError,
-)
+from ..errors import IdempotencyConflictError, SequenceConflictError
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
@@ -35,10 +32,13 @@ from .rows import (
     RUN,
     SCHEMA,
     append_entries,
+    entries_after,
     entry_of,
+    feedback_of,
     find_run,
     insert_run,
     insert_turn,
+    keep_feedback,
     keep_filler,
     list_newest,
     mark_read,
@@ -143,17 +143,7 @@ class SQLiteLog:
         """See `RunLog.read`."""
         now = self._now()
         after = min(max(0, after), LAST_SEQ)
-
-        def look(connection: sqlite3.Connection) -> list[Entry]:
-            number, _, _ = state_of(connection, run_id, now)
-            rows = connection.execute(
-                "SELECT seq, kind, payload, terminal FROM entries WHERE run = ? AND seq > ? "
-                "ORDER BY seq LIMIT ?",
-                (number, after, max(0, limit)),
-            )
-            return [entry_of(row) for row in rows]
-
-        return await self._file.read(look)
+        return await self._file.read(lambda file: entries_after(file, run_id, after, limit, now))
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
@@ -226,6 +216,16 @@ class SQLiteLog:
         if mark is None:
             return math.inf
         return self.state_ages.measure_age(("read", run_id), mark[0]) - mark[1]
+
+    async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
+        """See `RunLog.keep_feedback`."""
+        now = self._now()
+        await self._file.write(lambda file: keep_feedback(file, run_id, feedback, now))
+
+    async def read_feedback(self, run_id: str) -> bytes:
+        """See `RunLog.read_feedback`."""
+        now = self._now()
+        return await self._file.read(lambda file: feedback_of(file, run_id, now))
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int

@@ -88,7 +88,7 @@ def _cut(connection: sqlite3.Connection, number: int) -> bool:
 def _drop(
     connection: sqlite3.Connection, number: int, run_id: str, scope: str, key: str | None
 ) -> None:
-    for table in ("entries", "append_times", "read_marks"):
+    for table in ("entries", "append_times", "read_marks", "feedback"):
         connection.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
     connection.execute("DELETE FROM runs WHERE number = ?", (number,))
     connection.execute(
@@ -109,6 +109,7 @@ def copy_live_runs(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
             ("entries", "seq, kind, payload, terminal"),
             ("append_times", "last, at"),
             ("read_marks", "marks, seconds"),
+            ("feedback", "said"),
         ):
             rows = old.execute(f"SELECT {others} FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
             places = ", ".join("?" * (1 + len(others.split(", "))))

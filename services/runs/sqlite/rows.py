@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS append_times (
   PRIMARY KEY (run, last)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS read_marks (
   run INTEGER PRIMARY KEY, marks INTEGER NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS feedback (run INTEGER PRIMARY KEY, said BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS checks (one INTEGER PRIMARY KEY, filler BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
@@ -126,6 +127,17 @@ def read_mark_of(
     return found
 
 
+def keep_feedback(connection: sqlite3.Connection, run_id: str, said: bytes, now: float) -> None:
+    number, _, _ = state_of(connection, run_id, now)
+    connection.execute("INSERT OR REPLACE INTO feedback VALUES (?, ?)", (number, said))
+
+
+def feedback_of(connection: sqlite3.Connection, run_id: str, now: float) -> bytes:
+    number, _, _ = state_of(connection, run_id, now)
+    row = connection.execute("SELECT said FROM feedback WHERE run = ?", (number,)).fetchone()
+    return bytes(row[0]) if row is not None else b""
+
+
 def keep_filler(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR REPLACE INTO checks VALUES (1, zeroblob(?))", (CHECK_BYTES,))
 
@@ -149,6 +161,18 @@ def run_of(row: Sequence[Any]) -> Run:
 
 def entry_of(row: tuple[int, str, bytes, int]) -> Entry:
     return Entry(row[0], row[1], row[2], bool(row[3]))
+
+
+def entries_after(
+    connection: sqlite3.Connection, run_id: str, after: int, limit: int, now: float
+) -> list[Entry]:
+    number, _, _ = state_of(connection, run_id, now)
+    rows = connection.execute(
+        "SELECT seq, kind, payload, terminal FROM entries WHERE run = ? AND seq > ? "
+        "ORDER BY seq LIMIT ?",
+        (number, after, max(0, limit)),
+    )
+    return [entry_of(row) for row in rows]
 
 
 def append_entries(

@@ -262,6 +262,8 @@ async def a_run_that_is_not_there_is_unknown_to_every_method(log: RunLog, clock:
         lambda: log.read_append_times(missing),
         lambda: log.mark_read(missing, 1.0),
         lambda: log.seconds_unread(missing),
+        lambda: log.keep_feedback(missing, b"up"),
+        lambda: log.read_feedback(missing),
         lambda: log.claim(lost, lease=1.0),
         lambda: log.renew(lost, lease=1.0),
         lambda: log.release(lost),
@@ -726,6 +728,31 @@ async def a_sign_changes_nothing_else(log: RunLog, clock: Clock) -> None:
 
 
 @rule
+async def the_last_feedback_of_a_run_is_kept_with_it(log: RunLog, clock: Clock) -> None:
+    """While it is written and after its end; it changes nothing else, and goes with the run."""
+    run, other = await start_run(log, lease=15.0), await start_run(log)
+    assert await log.read_feedback(run.id) == b""
+    await log.append(run.id, [token(1)])
+    await log.keep_feedback(run.id, b"down")
+    await log.append(run.id, [final(2)])
+    before = (await log.list_recent(), await log.read_append_times(run.id))
+    said = "up: gut, schön \N{THUMBS UP SIGN}".encode()
+    await log.keep_feedback(run.id, said)
+    assert await log.read_feedback(run.id) == said
+    assert await log.read_feedback(other.id) == b""
+    assert (await log.list_recent(), await log.read_append_times(run.id)) == before
+    assert await log.find(run.id, None) == run
+    assert await log.read(run.id, 0) == [token(1), final(2)]
+    await log.keep_feedback(run.id, b"")
+    assert await log.read_feedback(run.id) == b""
+    await log.keep_feedback(run.id, said)
+    clock.seconds += 30 * 24 * 3600.0
+    for gone in (log.keep_feedback(run.id, said), log.read_feedback(run.id)):
+        with pytest.raises(UnknownRunError):
+            await gone
+
+
+@rule
 async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
     """With how far each has come; at most as many as are asked for."""
     assert await log.list_recent() == []
@@ -802,6 +829,8 @@ async def what_one_wrote_all_read(open_another: OpenAnother, clock: Clock) -> No
     assert await one.read_last(run.id) == token(3)
     await one.append(run.id, [token(4)])
     assert (await start_run(two, "ann", "k")).id == run.id
+    await one.keep_feedback(run.id, b"up")
+    assert await two.read_feedback(run.id) == b"up"
     await one.add_turn("ann", "s", "q", "a")
     assert await two.read_turns("ann", "s", 6) == [("q", "a")]
     assert [each.last for each in await two.list_recent()] == [4]

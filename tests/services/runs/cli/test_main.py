@@ -57,6 +57,26 @@ def test_runs_are_listed_newest_first(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_what_a_reader_thought_is_listed(
+    two_runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sign in the list, the word in the run; neither is a terminal's to obey."""
+
+    async def rate() -> None:
+        log = SQLiteLog(tmp_path / "runs.sqlite", now=Clock(), retention=1e9)
+        said = json.dumps({"rating": "down", "comment": "Out of date.\x1b[2J"})
+        await log.keep_feedback(two_runs[0], said.encode())
+        await log.close()
+
+    asyncio.run(rate())
+    assert main([]) == 0
+    _, newer, older = capsys.readouterr().out.splitlines()
+    assert "  -  Question 1?" in older
+    assert "     Question 2?" in newer
+    assert main([two_runs[0]]) == 0
+    assert "feedback  - Out of date.\\x1b[2J" in capsys.readouterr().out
+
+
 def test_one_is_shown_by_the_beginning_of_its_id(
     two_runs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
