@@ -68,7 +68,7 @@ export function createAnswer() {
     if (given) owners.set(owner, given);
     else owners.delete(owner);
     // A run whose last component is gone goes on with what that one said.
-    if (owners.size > 0) options = Object.assign({}, ...owners.values());
+    if (owners.size) options = Object.assign({}, ...owners.values());
   }
 
   /** @type {(change: Partial<Answer>) => void} */
@@ -84,20 +84,14 @@ export function createAnswer() {
     for (const listener of [...listeners]) notify(listener);
   }
 
-  /** @type {(state: Partial<Answer>, name: string, more: Run["more"], open: (options: any) => import("./types.js").Stream) => void} */
-  function begin(state, name, more, open) {
+  /** Read the run `runId`, or ask the question of `state`. @type {(state: Partial<Answer>, name: string, more: Run["more"], runId?: string) => void} */
+  function begin(state, name, more, runId) {
     const controller = new AbortController();
     const mine = /** @type {Run} */ ({ name, more, controller });
     /** An answer that was replaced may not write into the next one. @type {(change: Partial<Answer>) => void} */
     const tell = (news) => {
       const { runId, cursor } = mine.stream;
       if (run === mine) change({ runId, cursor, retrying: null, ...news });
-    };
-    /** @type {Record<string, (value: any) => void>} */
-    const own = {
-      onEvent: ({ type }) => (mine.done ||= type === "final"),
-      onError: () => (mine.done = true),
-      onRetry: (retrying) => tell({ retrying }),
     };
     const given = (/** @type {string} */ key) => /** @type {any} */ (key in more ? more : options)[key];
     const live = new Proxy(/** @type {any} */ ({}), {
@@ -106,7 +100,9 @@ export function createAnswer() {
         if (!key.startsWith("on")) return given(key);
         return (/** @type {any} */ value) => {
           if (run !== mine) return;
-          own[key]?.(value);
+          if (key === "onRetry") tell({ retrying: value });
+          // Before a listener hears of the end, which may start the next.
+          mine.done ||= key === "onError" || (key === "onEvent" && value.type === "final");
           notify(given(key), value);
         };
       },
@@ -120,7 +116,7 @@ export function createAnswer() {
 
     run = last = mine;
     latest = { ...latest, ...state, isStreaming: true, isStopping: false };
-    mine.stream = open(live);
+    mine.stream = runId ? join(runId, live) : stream(latest.query, live);
     void follow(mine, tell);
     show();
   }
@@ -159,18 +155,18 @@ export function createAnswer() {
     const name = JSON.stringify([query, question]);
     if (run && !run.done && run.name === name) return;
     if (run) void stop(run);
-    begin({ ...EMPTY, query }, name, { ...more, ...question }, (live) => stream(query, live));
+    begin({ ...EMPTY, query }, name, { ...more, ...question });
   }
 
   /** @type {(runId?: string, more?: StreamOptions) => void} */
   function resume(runId, more) {
     if (run && !run.done) return;
-    if (runId) return begin(EMPTY, "", { ...more }, (live) => join(runId, live));
+    if (runId) return begin(EMPTY, "", { ...more }, runId);
     if (!last || latest.result) return; // there is nothing to read on
     // From the cursor, or by the key: it joins the run, if there is one.
     const { runId: found, cursor, idempotencyKey } = last.stream;
     Object.assign(last.more, more, { idempotencyKey, after: +cursor.slice(found.length + 1) });
-    begin({ error: null }, last.name, last.more, (live) => (cursor ? join(found, live) : stream(latest.query, live)));
+    begin({ error: null }, last.name, last.more, cursor && found);
   }
 
   /** What is read, or what was read last: its reading may have ended before its run. */
@@ -183,8 +179,8 @@ export function createAnswer() {
 
   /** End the reading. A run that is being stopped is stopped all the same. */
   function leave() {
-    const left = run && !run.done;
-    if (left) run?.controller.abort();
+    const left = run && !run.done && run;
+    if (left) left.controller.abort();
     return left;
   }
 
@@ -201,13 +197,10 @@ export function createAnswer() {
     mount() {
       comeBack();
       return () => {
-        /** @type {unknown} */
-        let left;
-        const timer = setTimeout(() => (left = leave()));
-        comeBack = () => {
-          clearTimeout(timer);
-          if (left) resume();
-        };
+        const timer = setTimeout(() => {
+          if (leave()) comeBack = resume;
+        });
+        comeBack = () => clearTimeout(timer);
       };
     },
 

@@ -59,7 +59,7 @@ export async function send({ headers, ...rest }, { fetch, signal, headers: given
       status === 204
         ? ["ended", "Nothing is left."]
         : status > 199 && status < 300
-          ? ["not_a_stream", `No event stream, but ${kind}.`]
+          ? ["not_a_stream", `No event stream: ${kind}.`]
           : // A browser hides a redirect: its status is 0 there.
             ["redirected", "The address redirects."];
     throw new RiverrunError(message, { code, status });

@@ -294,4 +294,4 @@ function readRun(cursor, body, key, options) {
 }
 
 /** `crypto.randomUUID` is missing on a page that is not secure, in Node 18 and in React Native. */
-const newKey = () => globalThis.crypto?.randomUUID?.() ?? `${Math.random()}-${Math.random()}`;
+const newKey = () => globalThis.crypto?.randomUUID?.() ?? String(Math.random()) + Math.random();

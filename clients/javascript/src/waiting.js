@@ -68,7 +68,7 @@ export function createWaiting({ timer, now, isOnline }, { silence, longestWait }
         throw lost;
       }
       const reason = online ? lost.message : "No network.";
-      notify(listener, { reason, attempt: counter.failures, waitMs, paused: /** @type {any} */ (lost).paused === true });
+      notify(listener, { reason, attempt: counter.failures, waitMs, paused: !!(/** @type {any} */ (lost).paused) });
       return new Promise((resolve) => {
         const end = arm(waitMs, () => (end(), resolve()), () => true);
       });
