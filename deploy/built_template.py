@@ -53,7 +53,11 @@ def write_built(source: Path, target: Path, package: Path, plan: Plan) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(os.path.relpath(package.resolve(), target.parent.resolve())).as_posix()
-    changes = (("    CodeUri: .\n", f"    CodeUri: {place}\n"), *_NARROWER[plan.profile])
+    # Of the functions, by Globals, and of the Web Function.
+    code = tuple(
+        (f"\n{blank}CodeUri: .\n", f"\n{blank}CodeUri: {place}\n") for blank in (" " * 4, " " * 6)
+    )
+    changes = (*code, *_NARROWER[plan.profile])
     for old, new in changes:
         if text.count(old) != 1:
             raise SetupError(f"{source} says {old.strip()!r} {text.count(old)} times, not once.")

@@ -8,7 +8,7 @@ AWS's resources, not our functions: a new function is held to the same.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deploy.policy import access, alarms, care, permissions, streams, wiring
+from deploy.policy import access, alarms, care, permissions, streams, web, wiring
 from deploy.policy.violation import Violation
 from deploy.template import broken_rules, choices, resolve
 
@@ -44,11 +44,15 @@ RULES = {
     "transfer-mode": streams.buffered_routes,
     "endpoint": streams.impatient_endpoints,
     "wrapper": streams.missing_wrapper,
+    "web-door": web.open_web_doors,
+    "web-cap": web.unbounded_environments,
+    "web-environment": web.unfit_environments,
+    "web-alarms": web.silent_web_functions,
 }
 
 
 # Rules that look at the defaults themselves, whatever the template's own rules refuse.
-_OF_DEFAULTS = ("open-door", "limits", "secrets", "parameter")
+_OF_DEFAULTS = ("open-door", "web-door", "limits", "secrets", "parameter")
 
 
 def check(document: Mapping[str, Any]) -> list[Violation]:

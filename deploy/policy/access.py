@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.policy.permissions import statements
-from deploy.policy.violation import Said, as_list, events, functions, is_about, variables
+from deploy.policy.violation import Said, as_list, events, functions, is_about, programs, variables
 from deploy.template import Stack, mapping
 
 _KNOWN = ("AWS_IAM", "NONE")
@@ -124,7 +124,7 @@ def missing_keys(stack: Stack) -> Said:
 
 def foreign_pages(stack: Stack) -> Said:
     """Find answers to pages of other origins that the application did not decide on."""
-    for where, properties in functions(stack):
+    for where, properties in programs(stack):
         origins = str(variables(properties).get("RIVERRUN_ALLOWED_ORIGINS", ""))
         if "*" in origins:
             yield where, "RIVERRUN_ALLOWED_ORIGINS has *: any page may spend your money; name them."

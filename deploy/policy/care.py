@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.violation import Said, as_list, functions, is_about, number, variables
+from deploy.policy.violation import Said, as_list, functions, is_about, number, programs, variables
 from deploy.template import Stack, mapping
 
 # A name in the plural counts something (`RIVERRUN_CHAT_TOKENS`), but for keys and secrets.
@@ -86,7 +86,7 @@ def logs_for_ever(stack: Stack) -> Said:
 
 def plain_secrets(stack: Stack) -> Said:
     """A secret is a reference to where it is kept, never a value in a template."""
-    for where, properties in functions(stack):
+    for where, properties in programs(stack):
         for name, value in variables(properties).items():
             text = mapping(value).get("Fn::Sub", value)
             if _SECRET.search(name) and not _REFERENCE.match(str(text)):

@@ -33,6 +33,7 @@ _NEEDED = frozenset(
         "execute-api:Invoke",
         "lambda:InvokeFunction",
         "lambda:InvokeFunctionUrl",
+        "lambda:InvokeWebFunctionEndpoint",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "s3:GetObject",

@@ -27,6 +27,17 @@ def functions(stack: Stack) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield from stack.of("AWS::Serverless::Function", "AWS::Lambda::Function")
 
 
+def web_functions(stack: Stack) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every Web Function, whether SAM's or CloudFormation's own."""
+    yield from stack.of("AWS::Serverless::WebFunction", "AWS::Lambda::WebFunction")
+
+
+def programs(stack: Stack) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Everything that runs our code: functions and Web Functions."""
+    yield from functions(stack)
+    yield from web_functions(stack)
+
+
 def events(properties: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and properties of a function's events of one kind."""
     for name, event in mapping(properties.get("Events")).items():
@@ -35,7 +46,9 @@ def events(properties: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapp
 
 
 def variables(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A function's environment."""
+    """The environment of a function, or of a Web Function."""
+    if "EnvironmentVariables" in properties:
+        return mapping(properties["EnvironmentVariables"])
     return mapping(mapping(properties.get("Environment")).get("Variables"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.policy.permissions import statements
-from deploy.policy.violation import Said, as_list, functions, is_about, variables
+from deploy.policy.violation import Said, as_list, functions, is_about, programs, variables
 from deploy.template import Stack, mapping
 
 _RUNTIMES = re.compile(r"python3\.(1[1-9])")
@@ -21,7 +21,7 @@ _SMALL_WAF = 10
 
 def unfit_models(stack: Stack) -> Said:
     """Find models that cannot be asked, and credentials for models that are not."""
-    for where, properties in functions(stack):
+    for where, properties in programs(stack):
         said = variables(properties)
         makers = {said.get("RIVERRUN_CHAT"), said.get("RIVERRUN_EMBEDDING")}
         holds = [name for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if said.get(name)]
@@ -43,7 +43,7 @@ def unfit_models(stack: Stack) -> Said:
 def _unfit_indexes(stack: Stack) -> Said:
     local = any(
         variables(properties).get("RIVERRUN_EMBEDDING") == "local"
-        for _, properties in functions(stack)
+        for _, properties in programs(stack)
     )
     for where, properties in stack.of("AWS::S3Vectors::Index"):
         if local and str(properties.get("Dimension")) != str(_LOCAL_VECTORS):

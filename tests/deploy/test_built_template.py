@@ -23,12 +23,15 @@ def arm(plan: Plan) -> Plan:
 
 
 def test_only_the_code_changes_for_the_embedded_profile(arm: Plan, tmp_path: Path) -> None:
-    """A diff shows one line, and the note that says where to edit."""
+    """A diff shows two lines, one a host, and the note that says where to edit."""
     target = tmp_path / "build" / "template.yaml"
     write_built(SOURCE, target, tmp_path / "dist" / "riverrun.zip", arm)
     before, after = SOURCE.read_text().splitlines(), target.read_text().splitlines()
     changed = [(a, b) for a, b in zip(before, after[1:], strict=True) if a != b]
-    assert changed == [("    CodeUri: .", "    CodeUri: ../dist/riverrun.zip")]
+    assert changed == [
+        (f"{blank}CodeUri: .", f"{blank}CodeUri: ../dist/riverrun.zip")
+        for blank in (" " * 4, " " * 6)
+    ]
     assert check(parse_template(target.read_text())) == []
 
 

@@ -20,7 +20,7 @@ ASK = """            Path: /api/chat
 """
 SECOND = """  chatMayBeInvokedByItsUrl:
     Type: AWS::Lambda::Permission
-    Condition: Open
+    Condition: OpenFunctions
     Properties:
       FunctionName: !Ref chat
       Action: lambda:InvokeFunction
@@ -53,7 +53,7 @@ MODEL_KEY = f"""OPENAI_API_KEY: !If
 RUNS_LOGS = """                Action: ['logs:CreateLogStream', 'logs:PutLogEvents']
                 Resource: !GetAtt runsLogs.Arn
 """
-CHAT_ROLE = "  chatRole:\n    Type: AWS::IAM::Role\n    Properties:\n"
+CHAT_ROLE = "  chatRole:\n    Type: AWS::IAM::Role\n    Condition: OnFunctions\n    Properties:\n"
 RUNS_HANDLER = "      Handler: functions.runs.handler\n"
 CHAT_INDEX = "Resource: !Sub '${indexBucket.Arn}/index/*'}"
 VECTOR_INDEX = "    Type: AWS::S3Vectors::Index\n    Condition: OnVectors\n"
@@ -82,7 +82,7 @@ MISTAKES = {
     "every caller may invoke, always": (
         "open-door",
         SECOND,
-        SECOND.replace("    Condition: Open\n", ""),
+        SECOND.replace("    Condition: OpenFunctions\n", ""),
     ),
     "every caller may invoke, by any way": (
         "open-door",
@@ -109,7 +109,7 @@ MISTAKES = {
     "a second permission on another condition": (
         "second-permission",
         SECOND,
-        SECOND.replace("Condition: Open", "Condition: Forgetful"),
+        SECOND.replace("Condition: OpenFunctions", "Condition: Forgetful"),
     ),
     "a caller with one of two actions": ("second-permission", SIGNED_INVOKE, ""),
     "an open front without keys": ("keys", KEYS, ""),
@@ -226,6 +226,53 @@ MISTAKES = {
         "    Default: 'on'\n",
         "    Default: 'off'\n",
     ),
+    "an open Web Function by default": (
+        "web-door",
+        "AuthType: !If [Open, ApplicationManaged, IamAuth]",
+        "AuthType: ApplicationManaged",
+    ),
+    "a signature that no door asks for": (
+        "web-door",
+        "RIVERRUN_SIGNED: !If [Signed, 'on', !Ref AWS::NoValue]",
+        "RIVERRUN_SIGNED: 'on'",
+    ),
+    "environments without end": (
+        "web-cap",
+        "      ScalingConfig: {MaxEnvironments: !Ref MaxEnvironments}\n",
+        "",
+    ),
+    "requests without end": ("web-cap", "      ThrottleConfig: {RateLimit: 100}\n", ""),
+    "a Web Function that is not told its limit": (
+        "web-environment",
+        "        RIVERRUN_WEB_TIMEOUT: !Ref ChatTimeout\n",
+        "",
+    ),
+    "an empty value": (
+        "web-environment",
+        "!If [HasChatModel, !Ref ChatModel, !Ref AWS::NoValue]",
+        "!Ref ChatModel",
+    ),
+    "a Web Function that forgets": (
+        "web-environment",
+        "        RIVERRUN_LOG: !Sub 'dynamodb://${runsTable}'\n",
+        "        RIVERRUN_LOG: 'memory://'\n",
+    ),
+    "memory for many environments": (
+        "web-environment",
+        "      - Assert: !Equals [!Ref Log, dynamodb]\n        AssertDescription: >-\n",
+        "      - Assert: !Equals [!Ref Host, web]\n        AssertDescription: >-\n",
+    ),
+    "SAM's own role for the Web Function": (
+        "web-environment",
+        "      ExecutionRoleArn: !GetAtt webRole.Arn\n",
+        "",
+    ),
+    "a Web Function whose failures are silent": (
+        "web-alarms",
+        "      MetricName: HTTPResponseStatusClass5XX\n",
+        "      MetricName: HTTPResponseStatusClass4XX\n",
+    ),
+    "a start that fails in silence": ("web-alarms", "platform.initReport", "platform.initStart"),
     "the value that SAM ignores": (
         "transfer-mode",
         ASK,

@@ -62,6 +62,7 @@ METHODS = f"{API}/MethodSettings/0"
 STATEMENTS = f"{R}/chatRole/Properties/Policies/0/PolicyDocument/Statement"
 CALLER = f"{R}/callerPolicy/Properties/PolicyDocument/Statement"
 VARIABLES = "Globals/Function/Environment/Variables"
+WEB = "Resources/web/Properties/EnvironmentVariables"
 ALARM = f"{R}/chatErrors/Properties"
 
 
@@ -252,11 +253,13 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     "a runtime that is not tested": ("code", put("Globals/Function/Runtime", "python3.8")),
     "keys that reach no function": (
         "parameter",
-        together(drop(f"{VARIABLES}/RIVERRUN_API_KEYS")),
+        together(drop(f"{VARIABLES}/RIVERRUN_API_KEYS"), drop(f"{WEB}/RIVERRUN_API_KEYS")),
     ),
     "a gateway's secret that reaches no function": (
         "parameter",
-        drop(f"{VARIABLES}/RIVERRUN_GATEWAY_SECRETS"),
+        together(
+            drop(f"{VARIABLES}/RIVERRUN_GATEWAY_SECRETS"), drop(f"{WEB}/RIVERRUN_GATEWAY_SECRETS")
+        ),
     ),
     "a WAF that only counts": ("waf", put(f"{R}/webAcl/Properties/Rules/0/Action", {"Count": {}})),
     "a WAF before nothing": ("waf", drop(f"{R}/webAclOnTheApi")),
@@ -282,7 +285,10 @@ HARMLESS: dict[str, Change] = {
         f"{STATEMENTS}/0/Resource", {"Fn::Sub": "${chatLogs.Arn}:*"}
     ),
     "another architecture": put("Globals/Function/Architectures", ["x86_64"]),
-    "an older runtime": put("Globals/Function/Runtime", "python3.13"),
+    "an older runtime": together(
+        put("Globals/Function/Runtime", "python3.13"),
+        put(f"{R}/web/Properties/Runtime", "python3.13"),
+    ),
     "tags": put(f"{CHAT}/Tags", {"team": "guides"}),
     "tracing": put("Globals/Function/Tracing", "Active"),
     "logs for a fortnight": put("Parameters/LogRetentionDays/Default", 14),

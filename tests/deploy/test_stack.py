@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.policy.permissions import statements
-from deploy.policy.violation import functions, variables
+from deploy.policy.violation import functions, variables, web_functions
 from deploy.template import broken_rules, choices, defaults, mapping, parse_template, resolve
 from services import settings
 from services.chat import open_chat
@@ -155,6 +155,12 @@ def test_every_function_is_deployed_and_every_stanza_has_its_handler() -> None:
         ({"VisitorRunsPerMinute": "20", "Log": "memory"}, {"LimitsNeedATable"}),
         ({"TotalUsdPerDay": "20", "Log": "memory"}, {"LimitsNeedATable"}),
         ({"TotalUsdPerDay": "20", "Log": "dynamodb"}, set()),
+        ({"Host": "web"}, set()),
+        ({"Host": "web", "Log": "memory"}, {"AWebFunctionNeedsATable"}),
+        (
+            {"Host": "web", "WafRequestsPerFiveMinutes": "100"},
+            {"AWebFunctionHasNoFilter"},
+        ),
         ({"MonthlyBudgetUsd": "20"}, {"ABudgetNeedsATopic"}),
         ({"MonthlyBudgetUsd": "20", "AlarmTopic": "arn:…"}, set()),
         ({"Chat": "bedrock"}, {"BedrockChatNeedsModels"}),
@@ -201,6 +207,17 @@ def test_a_choice_that_cannot_work_is_refused_before_anything_changes(
 ) -> None:
     """By the template's own rules, which CloudFormation reads first."""
     assert broken_rules(DOCUMENT, {**defaults(DOCUMENT), **chosen}) == refused
+
+
+def test_a_web_function_is_the_whole_product_and_nothing_beside_it() -> None:
+    """No function, no API; what it is told is what the code accepts, and nothing is empty."""
+    stack = resolve(DOCUMENT, {**defaults(DOCUMENT), "Host": "web"})
+    kinds = {str(one["Type"]) for one in stack.resources.values()}
+    assert not {kind for kind in kinds if kind.endswith(("::Function", "Api", "Permission"))}
+    (web,) = [properties for _, properties in web_functions(stack)]
+    read = settings.read_settings(as_environ(web))
+    assert (read.signed, read.response_seconds, read.log) == (True, 108, "dynamodb://${runsTable}")
+    assert "" not in variables(web).values()
 
 
 NOVA = "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0"

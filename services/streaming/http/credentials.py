@@ -20,7 +20,8 @@ async def identify_caller(request: Request, settings: Settings | None = None) ->
 
     `settings` are this process's own unless others are given.
     """
-    return await _access(settings).identify(_read_bearer(request))
+    is_signed = (settings or default_app().settings).signed
+    return await _access(settings).identify(_read_bearer(request, is_signed=is_signed))
 
 
 async def read_owner(request: Request, settings: Settings | None = None) -> str | None:
@@ -56,12 +57,17 @@ def read_address(request: Request, settings: Settings | None = None) -> str:
     """Tell the visitor's address, "" where it is not known.
 
     A header is believed only of a gateway that proved itself: by its secret, which `GatewayOnly`
-    has compared, or by a signature that AWS has. What connected to us is the visitor otherwise.
+    has compared, or by a signature that AWS has. In a Web Function AWS connects to us, and writes
+    who connected to it last into `X-Forwarded-For`. What connected is the visitor otherwise.
     """
     settings = settings or default_app().settings
-    if settings.gateway_secrets or _is_signed(request.scope.get("aws.event")):
+    is_gateway = settings.gateway_secrets or settings.signed
+    if is_gateway or _is_signed(request.scope.get("aws.event")):
         told = request.headers.get("x-riverrun-visitor", "").lower()
         return told if _ADDRESS.fullmatch(told) else ""
+    if settings.is_web_function:
+        last = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+        return last.lower() if _ADDRESS.fullmatch(last.lower()) else ""
     client = request.scope.get("client")
     return str(client[0]) if client else ""
 
@@ -70,12 +76,13 @@ def _access(settings: Settings | None) -> Access:
     return (default_app() if settings is None else App(settings)).access
 
 
-def _read_bearer(request: Request) -> str:
+def _read_bearer(request: Request, *, is_signed: bool) -> str:
     if len(request.headers.getlist("authorization")) > 1:
         raise AccessError  # a proxy may have looked at the other one
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == _SIGNED:
-        # A signature has the same header; a caller that signs for a visitor moves theirs here.
+    if scheme.lower() == _SIGNED or (is_signed and not scheme):
+        # A signature has the same header; a caller that signs for a visitor moves theirs here. A
+        # Web Function's door takes the signature away when it has looked at it.
         scheme, _, given = request.headers.get("x-riverrun-authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return ""

@@ -1,5 +1,6 @@
 """Who sends a request: the headers that say so, and which of them are believed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,17 @@ async def test_a_key_may_travel_beside_a_signature_and_nowhere_else() -> None:
             await read_owner(request(headers=headers), KEYS)
 
 
+async def test_a_door_that_takes_the_signature_away_leaves_the_key_beside_it() -> None:
+    """As a Web Function's does; without a key there the visitor has none."""
+    behind = replace(KEYS, signed=True)
+    plain = await read_owner(request(headers={"Authorization": "Bearer alpha"}), KEYS)
+    beside = {"X-Riverrun-Authorization": "Bearer alpha"}
+    assert await read_owner(request(headers=beside), behind) == plain
+    for headers in ({}, {"X-Riverrun-Authorization": "Bearer no"}):
+        with pytest.raises(AccessError):
+            await read_owner(request(headers=headers), behind)
+
+
 async def test_two_credentials_are_none() -> None:
     """A proxy may have looked at the other one."""
     twice = request(headers={"Authorization": "Bearer alpha"})
@@ -79,6 +91,7 @@ def sign_as(**context: Any) -> dict[str, Any]:
         (Settings(gateway_secrets=("s",)), None, "203.0.113.9"),
         (Settings(), sign_as(authorizer={"iam": {"userArn": "a"}}), "203.0.113.9"),
         (Settings(), sign_as(identity={"userArn": "a"}), "203.0.113.9"),
+        (Settings(signed=True), None, "203.0.113.9"),
         (Settings(), sign_as(identity={"userArn": None}), "192.0.2.7"),
         (Settings(), sign_as(authorizer=None, identity=[]), "192.0.2.7"),
         (Settings(), "a string", "192.0.2.7"),
