@@ -10,7 +10,7 @@ CODE := main.py functions services emulator deploy fakes tests benchmarks exampl
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-llm setup-multilingual dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit netlify soak bench lock prices clean
+.PHONY: help setup setup-dev setup-llm setup-multilingual dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit coverage netlify soak bench lock prices clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,9 +86,19 @@ test: setup-dev ## Everything that runs offline, in about five minutes
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak and not netlify"
 
 # What is left out needs something else on the PATH, starts processes or takes seconds.
+SHORT := -q -n $(WORKERS) --dist worksteal -m "not soak and not netlify and not node and not browser and not slow" \
+  tests/services tests/emulator tests/deploy tests/docs tests/clients/python tests/test_guard.py
+
 unit: setup-dev ## The short set, in under a minute: no browser, Node, Java, oracle or server
-	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not soak and not netlify and not node and not browser and not slow" \
-	  tests/services tests/emulator tests/deploy tests/docs tests/clients/python tests/test_guard.py
+	@$(PYTEST) $(SHORT)
+
+# The floors are the figures of CONTRIBUTING.md less what a machine's speed may leave out.
+coverage: export COVERAGE_FILE := build/coverage
+coverage: setup-dev ## Lines that the short set runs in its own process; fails below the floors
+	@mkdir -p build
+	@$(PYTEST) $(SHORT) --cov=services --cov=clients/python/riverrun_client --cov-report=
+	@$(BIN)/coverage report --skip-covered --include='services/*' --fail-under=92
+	@$(BIN)/coverage report --skip-covered --include='clients/python/*' --fail-under=76
 
 netlify: setup-dev ## The page and the gateway under Netlify's own command line (installs 630 MB)
 	@tests/netlify_dev/install
