@@ -31,8 +31,11 @@ class Answer(Protocol):
     def is_between_events(self) -> bool:
         """Whether a line may be added that the application did not send."""
 
-    def begin(self, *, empty: bool) -> None:
-        """Send the head; `empty` when no body will follow."""
+    def begin(self, *, empty: bool, first: bytes = b"") -> bool:
+        """Send the head and the `first` frame; `empty` when no body will follow.
+
+        True means `drain` before the next frame.
+        """
 
     def add(self, frame: bytes) -> bool:
         """Take a frame; True means `drain` before the next one."""
@@ -78,11 +81,11 @@ class StreamedAnswer:
         self._prelude = to_prelude(head, empty=False, multi_value=self._multi_value)
         self._head = head
 
-    def begin(self, *, empty: bool) -> None:
-        """Send the prelude by itself."""
+    def begin(self, *, empty: bool, first: bytes = b"") -> bool:
+        """Send the prelude and the `first` frame, in one write and a chunk each."""
         if empty and self._head is not None:
             self._prelude = to_prelude(self._head, empty=True, multi_value=self._multi_value)
-        self._writer.begin(self._prelude)
+        return self._writer.begin(self._prelude, first)
 
     def end(self, frame: bytes, failure: wire.Failure | None = None) -> None:
         """Send what is left and the end of the body."""

@@ -179,14 +179,15 @@ class Exchange:
         if not self._begun and not self.is_gone:
             self._begin(empty=False)
 
-    def _begin(self, *, empty: bool) -> None:
+    def _begin(self, *, empty: bool, first: bytes = b"") -> bool:
         self._begun = True
-        self._answer.begin(empty=empty)
+        is_full = self._answer.begin(empty=empty, first=first)
         self._plain = (
             not self._bodiless and self._bytes_due is None and self._decoder is None and not empty
         )
         if self._event_stream and not empty:
             self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT, self._send_heartbeat)
+        return is_full
 
     async def _send_body(self, message: Message) -> None:
         frame = message.get("body", b"")
@@ -195,9 +196,14 @@ class Exchange:
             if not isinstance(frame, (bytes, bytearray, memoryview)):
                 raise MisuseError("The body of a response must be bytes.")
             frame = bytes(frame)
-        if not self._begun:
-            self._begin(empty=not frame and not more)
         self._count(len(frame), more=more)
+        if not self._begun:
+            if frame and more and self._decoder is None:
+                if self._begin(empty=False, first=frame):
+                    await self._answer.drain()
+                    self._check_reader()
+                return
+            self._begin(empty=not frame and not more)
         if self._bodiless:
             frame = b""
         elif self._decoder is not None:

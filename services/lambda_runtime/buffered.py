@@ -54,8 +54,9 @@ class BufferedAnswer:
         """No: a broken answer is replaced."""
         return False
 
-    def begin(self, *, empty: bool) -> None:
-        """Nothing leaves before the end."""
+    def begin(self, *, empty: bool, first: bytes = b"") -> bool:  # noqa: ARG002 (nothing leaves)
+        """Collect the `first` frame: nothing leaves before the end."""
+        return bool(first) and self.add(first)
 
     def add(self, frame: bytes) -> bool:
         """Collect, up to what Lambda takes. Raises `MisuseError` beyond it."""

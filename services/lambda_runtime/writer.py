@@ -1,9 +1,9 @@
 """A streamed answer on its connection: head, prelude, chunks, end.
 
-It decides when bytes leave. The prelude leaves by itself. A body frame after a pause leaves at
-once; frames that follow it closely are joined, up to 64 KiB or the end of the loop's turn, and
-leave in one write and one chunk (Lambda promises no chunk fidelity anyway). It knows nothing
-of ASGI or of HTTP statuses.
+It decides when bytes leave. The prelude leaves with the first frame, if that is there by then. A
+body frame after a pause leaves at once; frames that follow it closely are joined, up to 64 KiB or
+the end of the loop's turn, and leave in one write and one chunk (Lambda promises no chunk fidelity
+anyway). It knows nothing of ASGI or of HTTP statuses.
 """
 
 import asyncio
@@ -66,10 +66,17 @@ class StreamWriter:
         """When bytes last left, on the loop's clock."""
         return self._last
 
-    def begin(self, prelude: bytes = b"") -> None:
-        """Send the head and the prelude, by themselves."""
+    def begin(self, prelude: bytes = b"", first: bytes = b"") -> bool:
+        """Send the head, the prelude and a `first` frame in one write; True means `drain`."""
         head, self._head = self._head, b""
-        self._connection.write(head + wire.frame_chunk(prelude))
+        data = head + wire.frame_chunk(prelude)
+        if first:
+            self._last = self._loop.time()
+            if self.position is not None:
+                self.position.feed(first)
+            data += wire.frame_chunk(first)
+        self._connection.write(data)
+        return self._connection.is_blocked
 
     def add(self, frame: bytes) -> bool:
         """Take a frame that is not empty; True means `drain` before adding more."""

@@ -70,6 +70,23 @@ async def test_a_lone_frame_leaves_before_add_returns(pair: Pair) -> None:
     pair.connection.close()
 
 
+async def test_a_first_frame_leaves_with_the_prelude(pair: Pair) -> None:
+    """In one write, and each a chunk of its own."""
+    sent: list[bytes] = []
+    write = Connection.write
+
+    def write_noted(self: Connection, data: bytes) -> None:
+        sent.append(data)
+        write(self, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "write", write_noted)
+        pair.writer.begin(b"{}", b"one")
+    assert sent == [b"HEAD2\r\n{}\r\n3\r\none\r\n"]
+    assert pair.read() == sent[0]
+    pair.connection.close()
+
+
 @pytest.fixture
 def close_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames follow closely even where the machine is busy with something else between them."""
