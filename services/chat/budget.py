@@ -5,6 +5,8 @@ itself ends in time and its last sentence arrives; nothing is paid and thrown aw
 service did not report its usage is estimated, rather too high than too low.
 """
 
+import logging
+import math
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,7 +16,19 @@ from ..errors import RiverrunError
 from ..progress import Report, no_report
 from .prices import MILLION, Price
 from .prompt import estimate_prompt_tokens, estimate_tokens, measure_tokens
-from .provider import ZERO_USAGE, ChatProvider, Piece, Prompt, Stop, Text, ThoughtText, Usage
+from .provider import (
+    MAX_TOKENS,
+    ZERO_USAGE,
+    ChatProvider,
+    Piece,
+    Prompt,
+    Stop,
+    Text,
+    ThoughtText,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
 
 # An answer of fewer tokens is no answer: then the question alone uses up the budget.
 MIN_ANSWER_TOKENS = 16
@@ -120,7 +134,7 @@ class BudgetedProvider:
                 async for piece in pieces:
                     if isinstance(piece, Usage):
                         has_bill = True
-                        yield before + self._add_price(piece)
+                        yield before + self._read_bill(piece, call, texts, thought)
                         continue
                     if isinstance(piece, Text) and piece.text:
                         texts.append(piece.text)
@@ -140,6 +154,12 @@ class BudgetedProvider:
             raise
         if not has_bill:
             yield before + self._estimate_usage(call, "".join(texts), round(thought))
+
+    def _read_bill(self, bill: Usage, call: Prompt, texts: list[str], thought: float) -> Usage:
+        if is_credible(bill):
+            return self._add_price(bill)
+        logger.warning("%s reported %s; its call is estimated.", self.model, bill)
+        return self._estimate_usage(call, "".join(texts), round(thought))
 
     def _estimate_usage(self, call: Prompt, texts: str, thought: int = 0) -> Usage:
         return self._add_price(
@@ -188,3 +208,13 @@ class BudgetedProvider:
             elif self.price.output:
                 limit = min(limit, int(money * MILLION / self.price.output))
         return limit
+
+
+def is_credible(usage: Usage) -> bool:
+    """Return whether one call can have used this: nothing negative, nothing beyond any model."""
+    counts = (
+        *(usage.input_tokens, usage.output_tokens, usage.cached_tokens),
+        *(usage.stored_tokens, usage.reasoning_tokens),
+    )
+    has_cost = usage.cost_usd is None or 0 <= usage.cost_usd < math.inf
+    return has_cost and all(0 <= count <= MAX_TOKENS for count in counts)

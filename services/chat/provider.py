@@ -70,6 +70,10 @@ class Turn:
     answer: str
 
 
+MAX_TOKENS = 20_000_000
+"""Tokens of one call. No model reads or writes as many: a service that says more is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a call has used so far, in the provider's tokens; `cost_usd` is None if unknown.

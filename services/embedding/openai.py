@@ -208,7 +208,7 @@ class OpenAIEmbedder:
 
     def _connect(self) -> "AsyncOpenAI":
         try:
-            from openai import AsyncOpenAI, Timeout
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
         except ImportError as error:
             raise SetupError(
                 "RIVERRUN_EMBEDDING=openai needs its client. Install it with: pip install openai"
@@ -218,6 +218,8 @@ class OpenAIEmbedder:
             base_url=self._base_url or OWN_URL,
             api_key=self._api_key or "none",
             timeout=Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+            # A redirect would take the texts to an address that was never set.
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False),
         )
 
 

@@ -11,12 +11,16 @@ from ..provider import Piece, Prompt, Restart, Text, ThoughtText
 from .chat_completions import SurrogateJoiner
 from .thoughts import ThinkingReports, ThinkingSplitter
 
+# An answer of so many times its limit, by our estimate of its tokens, is cut here.
+RUNAWAY = 4
+
 
 class AnswerReader:
     """`read` what comes, then `finish`; in the end `close`.
 
     `by_instruction` says that a continuation was asked for in words. `max_tokens` is the limit of
-    the answer, where the request had to allow more than that; None leaves it to the service.
+    the answer, where the request had to allow more than that; None leaves it to the service, as
+    long as that keeps to it.
     """
 
     def __init__(
@@ -39,7 +43,8 @@ class AnswerReader:
         self._splitter = ThinkingSplitter(is_unopened=is_unopened)
         self._joiner = SurrogateJoiner()
         self._reports = ThinkingReports(report, is_expected=is_thinker and not prompt.so_far)
-        self._max_tokens = max_tokens
+        # A service that takes no notice of its limit would go on as long as it likes.
+        self._max_tokens = RUNAWAY * prompt.max_tokens if max_tokens is None else max_tokens
         self._tokens = 0.0
 
     @property
@@ -104,9 +109,8 @@ class AnswerReader:
             self.has_text = True
             self._reports.end()
         pieces.append(Text(text))
-        if self._max_tokens is not None:
-            self._tokens += measure_tokens(text)
-            self.is_cut = self._tokens > self._max_tokens
+        self._tokens += measure_tokens(text)
+        self.is_cut = self._tokens > self._max_tokens
 
     def _restart(self, pieces: list[Piece]) -> None:
         pieces.append(Restart("The model was still thinking."))

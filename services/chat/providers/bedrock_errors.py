@@ -12,6 +12,7 @@ from ...json_input import parse_json
 from ..provider_errors import make_chat_error, translate_service_error
 from ..service_error import ServiceError
 from .error_bodies import find_error, read_retry_after
+from .event_stream import OversizeError
 
 
 def translate_error(error: Exception) -> RiverrunError:
@@ -33,7 +34,7 @@ def translate_error(error: Exception) -> RiverrunError:
             "keys of an account that may use it."
         )
     # urllib3's and the socket's own, or a damaged frame: the answer broke off.
-    return make_chat_error("provider_timeout" if _is_timeout(error) else "provider_truncated")
+    return make_chat_error(_name_break(error))
 
 
 def read_client_error(error: Any) -> ServiceError:
@@ -76,7 +77,10 @@ def _name_connection_error(error: Exception) -> str:
     return "ServiceUnavailableException"
 
 
-def _is_timeout(error: Exception) -> bool:
+def _name_break(error: Exception) -> str:
     from urllib3.exceptions import ReadTimeoutError
 
-    return isinstance(error, ReadTimeoutError | TimeoutError)
+    if isinstance(error, OversizeError):
+        return "provider_error"
+    is_timeout = isinstance(error, ReadTimeoutError | TimeoutError)
+    return "provider_timeout" if is_timeout else "provider_truncated"

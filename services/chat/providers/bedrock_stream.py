@@ -6,7 +6,8 @@ from typing import Any
 from ...json_input import parse_json
 from ..provider import Prompt, Usage
 from .bedrock_errors import read_stream_error
-from .chat_completions import merge_usage
+from .chat_completions import as_count, merge_usage
+from .event_stream import MAX_STREAM, OversizeError
 
 StreamEvent = dict[str, Any]
 
@@ -65,7 +66,11 @@ def read_events(stream: Any) -> Generator[StreamEvent, None, None]:
     from botocore.eventstream import EventStreamBuffer
 
     buffer = EventStreamBuffer()
+    size = 0
     for chunk in stream._raw_stream.stream():  # noqa: SLF001 - see above
+        size += len(chunk)
+        if size > MAX_STREAM:
+            raise OversizeError(f"the body is longer than {MAX_STREAM} bytes")
         buffer.add_data(chunk)
         for message in buffer:
             headers = message.headers
@@ -75,10 +80,10 @@ def read_events(stream: Any) -> Generator[StreamEvent, None, None]:
 
 
 def _parse_usage(counted: dict[str, Any]) -> Usage | None:
-    cached = counted.get("cacheReadInputTokens") or 0
-    stored = counted.get("cacheWriteInputTokens") or 0
-    tokens_in = (counted.get("inputTokens") or 0) + cached + stored
-    tokens_out = counted.get("outputTokens") or 0
+    cached = as_count(counted.get("cacheReadInputTokens"))
+    stored = as_count(counted.get("cacheWriteInputTokens"))
+    tokens_in = as_count(counted.get("inputTokens")) + cached + stored
+    tokens_out = as_count(counted.get("outputTokens"))
     if not tokens_in and not tokens_out:
         return None
     return Usage(

@@ -7,7 +7,7 @@ they put the rest, and no chunk has been checked before it comes here. Knows no 
 from dataclasses import dataclass
 from typing import Any
 
-from ..provider import Usage
+from ..provider import MAX_TOKENS, Usage
 
 # A router calls an end "stop" that its model service called so.
 _FAILED_NATIVELY = frozenset(("error", "network_error", "abort", "insufficient_system_resource"))
@@ -61,14 +61,14 @@ def read_usage(chunk: dict[str, Any]) -> Usage | None:
     written = as_object(
         counted.get("completion_tokens_details") or counted.get("output_tokens_details")
     )
-    tokens_in = _as_count(counted.get("prompt_tokens")) or _as_count(counted.get("input_tokens"))
-    tokens_out = _as_count(counted.get("completion_tokens")) or _as_count(
+    tokens_in = as_count(counted.get("prompt_tokens")) or as_count(counted.get("input_tokens"))
+    tokens_out = as_count(counted.get("completion_tokens")) or as_count(
         counted.get("output_tokens")
     )
-    reasoning = _as_count(written.get("reasoning_tokens")) or _as_count(
+    reasoning = as_count(written.get("reasoning_tokens")) or as_count(
         counted.get("reasoning_tokens")
     )
-    total = _as_count(counted.get("total_tokens"))
+    total = as_count(counted.get("total_tokens"))
     if reasoning and total >= tokens_in + tokens_out + reasoning:
         # Some services count thoughts apart from the answer; the total has both.
         tokens_out = total - tokens_in
@@ -80,11 +80,11 @@ def read_usage(chunk: dict[str, Any]) -> Usage | None:
         cost_usd=None,
         cached_tokens=min(
             tokens_in,
-            _as_count(read.get("cached_tokens"))
-            or _as_count(counted.get("prompt_cache_hit_tokens"))
-            or _as_count(counted.get("cached_tokens")),
+            as_count(read.get("cached_tokens"))
+            or as_count(counted.get("prompt_cache_hit_tokens"))
+            or as_count(counted.get("cached_tokens")),
         ),
-        stored_tokens=min(tokens_in, _as_count(read.get("cache_write_tokens"))),
+        stored_tokens=min(tokens_in, as_count(read.get("cache_write_tokens"))),
         reasoning_tokens=min(tokens_out, reasoning),
     )
 
@@ -206,7 +206,8 @@ def _read_native(chunk: dict[str, Any], usage: Usage | None) -> CompletionChunk:
     )
 
 
-def _as_count(value: object) -> int:
+def as_count(value: object) -> int:
+    """Return a number of tokens; 0 for what cannot be one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return int(value) if 0 < value < 1e12 else 0
+    return int(value) if 0 < value <= MAX_TOKENS else 0

@@ -22,6 +22,10 @@ DOUBTFUL_PATIENCE = 10.0
 DONE_PATIENCE = 0.2
 
 
+# Ends of lines that may end a document and do not, before it is only read as a whole.
+MAX_MISSES = 5_000
+
+
 class CompletionPart(NamedTuple):
     """A piece of what the model said or thought."""
 
@@ -48,6 +52,7 @@ class CompletionStream:
         self._decoder = EventStreamDecoder()
         self._kind = ""
         self._body = b""
+        self._misses = 0
         self._reason = ""
         self._is_done = False
         self._is_doubtful = False
@@ -105,7 +110,8 @@ class CompletionStream:
             self._body += chunk
             if len(self._body) > MAX_LINE:
                 raise OversizeError(f"the body is longer than {MAX_LINE} bytes")
-            if self._kind == "json":
+            # Nothing ends with a chunk that ends no line: it is not looked at once more for each.
+            if self._kind == "json" and b"\n" in chunk and self._misses < MAX_MISSES:
                 yield from self._read_lines()
 
     def finish(self) -> Iterator[CompletionPart]:
@@ -160,11 +166,15 @@ class CompletionStream:
             try:
                 value = parse_json(b"\n".join(held))
             except ValueError:
+                self._misses += 1
+                if self._misses >= MAX_MISSES:
+                    break
                 continue
             held = []
             for item in _as_list(value):
                 yield from self._read_value(item)
-        self._body = b"\n".join([*held, pending])
+        if self._misses < MAX_MISSES:
+            self._body = b"\n".join([*held, pending])
 
     def _read_rest(self) -> Iterator[CompletionPart]:
         try:

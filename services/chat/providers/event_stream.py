@@ -7,8 +7,8 @@ Knows nothing of models.
 
 from collections.abc import Iterator
 
-MAX_LINE = 4 << 20
-MAX_BODY = 64 << 20
+MAX_LINE = 1 << 20
+MAX_STREAM = 64 << 20
 """Bytes. A token of an answer takes about 300, a whole answer some hundred thousand."""
 
 _BOM = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ class EventStreamDecoder:
     """Turns chunks of bytes into events. `feed` every chunk, then `finish`."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._has_begun = False
         self._skips_newline = False
         self._type = b""
@@ -35,14 +35,19 @@ class EventStreamDecoder:
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that are complete with `chunk`."""
         self._size += len(chunk)
-        if self._size > MAX_BODY:
-            raise OversizeError(f"the body is longer than {MAX_BODY} bytes")
+        if self._size > MAX_STREAM:
+            raise OversizeError(f"the body is longer than {MAX_STREAM} bytes")
         if self._rest:
-            chunk = self._rest + chunk
-            self._rest = b""
+            # Added to in place: a long line in small chunks is not copied once for each.
+            self._rest += chunk
+            if b"\n" not in chunk and b"\r" not in chunk and self._has_begun:
+                self._check_line()
+                return []
+            chunk = bytes(self._rest)
+            self._rest.clear()
         if not self._has_begun:
             if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
-                self._rest = chunk
+                self._rest = bytearray(chunk)
                 return []
             chunk = chunk.removeprefix(_BOM)
             self._has_begun = True
@@ -52,18 +57,21 @@ class EventStreamDecoder:
             self._skips_newline = False
         lines = chunk.splitlines(keepends=True)
         if lines and lines[-1][-1:] not in (b"\n", b"\r"):
-            self._rest = lines.pop()
-            if len(self._rest) > MAX_LINE:
-                raise OversizeError(f"a line is longer than {MAX_LINE} bytes")
+            self._rest = bytearray(lines.pop())
+            self._check_line()
         elif lines and lines[-1][-1:] == b"\r":
             self._skips_newline = True
         return list(self._read_lines(lines))
 
     def finish(self) -> list[ServerEvent]:
         """Return the last event, where the service forgot the empty line behind it."""
-        lines = [self._rest, b"\n"] if self._rest else [b"\n"]
-        self._rest = b""
+        lines = [bytes(self._rest), b"\n"] if self._rest else [b"\n"]
+        self._rest = bytearray()
         return list(self._read_lines(lines))
+
+    def _check_line(self) -> None:
+        if len(self._rest) > MAX_LINE:
+            raise OversizeError(f"a line is longer than {MAX_LINE} bytes")
 
     def _read_lines(self, lines: list[bytes]) -> Iterator[ServerEvent]:
         for line in lines:

@@ -234,7 +234,8 @@ class OpenAIProvider:
                 headers["api-key"] = self.api_key
         return httpx2.AsyncClient(
             headers=headers,
-            follow_redirects=True,
+            # A redirect would take the prompt to an address that was never set.
+            follow_redirects=False,
             # Silence is measured where the stream is read: a comment is no word of an answer.
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),

@@ -22,7 +22,7 @@ def translate_error(error: Exception) -> RiverrunError:
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
         # No answer: the model produced no text.
         return make_chat_error("ServiceUnavailableException")
-    if isinstance(error, OversizeError | httpx2.TooManyRedirects):
+    if isinstance(error, OversizeError):
         return make_chat_error("provider_error")
     # A chunk that is no JSON, or a connection that broke.
     return make_chat_error("provider_truncated")

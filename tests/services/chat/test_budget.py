@@ -297,3 +297,26 @@ async def test_a_budget_that_thoughts_have_used_up_is_the_cause_of_the_end() -> 
     assert pieces[-1] == Stop("budget")
     assert model.prompts[0].max_output_tokens == 9000
     assert model.prompts[0].limit_output(100_000) == 9000
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Usage(-1_000_000, 5, None),
+        Usage(10, -5, None),
+        Usage(10**12, 5, None),
+        Usage(10, 5, -3.0),
+        Usage(10, 5, float("nan")),
+        Usage(10, 5, float("inf")),
+        Usage(10, 5, None, cached_tokens=-(10**6)),
+    ],
+)
+async def test_a_usage_that_cannot_be_is_no_bill(claim: Usage) -> None:
+    """It is estimated instead: no service can make room in a budget, nor use up a day's."""
+    model = Takes("m", [[Text("A whole answer."), claim, Stop("stop")]])
+    _, bill, _ = await collect(BudgetedProvider(model, PRICE), PROMPT)
+    assert isinstance(bill, Usage)
+    assert 0 < bill.input_tokens < 1000
+    assert 0 < bill.output_tokens < 100
+    assert bill.cost_usd is not None
+    assert 0 < bill.cost_usd < 0.01

@@ -159,8 +159,8 @@ ERRORS = [
           reply=stream(lines(HALF, {"success": False, "code": 1302, "msg": "rate limit reached"}))),
     Quirk(name="a greeting is no error", source="gateways",
           reply=stream(lines({"code": 0, "message": "success"}, *WHOLE, STOP, DONE))),
-    Quirk(name="a redirect to a page", source="identity proxies", text="", code="provider_error", calls=2,
-          log="a page of HTML", reply=lambda call: refuse(307, b"", Location="/login")
+    Quirk(name="a redirect to a page", source="identity proxies", text="", code="provider_error",
+          log="307", reply=lambda call: refuse(307, b"", Location="/login")
           if call.path.endswith("completions") else refuse(200, PAGE, Content_Type="text/html")),
     Quirk(name="an error after the end", source="the kind",
           reply=stream(lines(*WHOLE, STOP, {"error": {"message": "too late"}}))),

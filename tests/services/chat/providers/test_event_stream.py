@@ -72,8 +72,15 @@ def test_what_the_standard_says_of_odd_ones(body: bytes, events: list[bytes]) ->
 def test_a_line_or_a_body_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its parts are."""
     monkeypatch.setattr(event_stream, "MAX_LINE", 100)
-    monkeypatch.setattr(event_stream, "MAX_BODY", 1000)
+    monkeypatch.setattr(event_stream, "MAX_STREAM", 1000)
     with pytest.raises(OversizeError, match="line"):
         decode(*[b"x" * 30] * 5)
     with pytest.raises(OversizeError, match="body"):
         decode(*[b": ping\n\n"] * 200)
+
+
+def test_a_long_line_in_small_chunks_is_not_copied_for_each() -> None:
+    """A line just under the limit, sixteen bytes at a time: its time is that of its bytes."""
+    line = b"data: " + b"x" * (event_stream.MAX_LINE - 64)
+    chunks = [line[at : at + 16] for at in range(0, len(line), 16)]
+    assert decode(*chunks, b"\n\n") == [(b"", line[6:])]
