@@ -6,7 +6,7 @@ is `python -m functions`: the product from the command to the store; only who an
 found and how long everything waits are of the tests.
 `DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
 `line` (the share of DynamoDB's calls that go wrong, and a seed), `broken` (a promise that is to be
-broken: `PROMISES`).
+broken: `PROMISES`), `send_buffer` (the bytes that the kernel holds for one reader).
 What a reader is told as a 500 or a 503 goes to stderr, with its cause.
 """
 
@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import socket
 import sys
 import time
 import traceback
@@ -139,6 +140,17 @@ def outspoken() -> None:
     put_into(handlers, "error_response", report_error)
 
 
+def shrink_buffers(size: int) -> None:
+    """Let the kernel take no more than about `size` bytes for a reader that reads nothing."""
+    listen = socket.socket.listen
+
+    def listen_small(self: socket.socket, backlog: int = 128) -> None:
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)  # what it accepts inherits it
+        listen(self, backlog)
+
+    socket.socket.listen = listen_small  # type: ignore[method-assign, assignment]
+
+
 def loses(log: RunLog) -> None:
     """P1: a reader who is behind misses an entry."""
     read = log.read
@@ -244,6 +256,8 @@ def main() -> int:
     assert kept_waiting is not None
     kept_waiting["busy"] = options.get("busy", kept_waiting["busy"])
     outspoken()
+    if "send_buffer" in options:
+        shrink_buffers(options["send_buffer"])
     impatient(app.log, options.get("lease", 1.0))
     if options.get("broken"):
         PROMISES[options["broken"]](app.log)
