@@ -21,6 +21,10 @@ SCRIPT = [
     {"when": "fails early", "steps": [{"error": "provider_error"}]},
     {"when": "hangs", "steps": [{"text": "So far"}, {"hang": True}]},
     {
+        "when": "slowly",
+        "steps": [{"text": "Vier grüne "}, {"waitMs": 400}, {"text": "Kronen — 👑 [1]."}],
+    },
+    {
         "when": "*",
         "steps": [
             {"text": "Four "},
@@ -35,28 +39,46 @@ SCRIPT = [
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """`make serve`, then `make dev`, each with a scripted model."""
+    """`make serve`, then `make dev`, each with a scripted model and pings in silence."""
+    environ = _scripted(tmp_path_factory) | {"RIVERRUN_HEARTBEAT": "0.05"}
+    with run_server(environ, request.param) as running:
+        yield running
+
+
+def _scripted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("ecosystems")
-    (home / "script.json").write_text(json.dumps(SCRIPT))
-    environ = {
+    (home / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
+    return {
         "PORT": "0",
         "RIVERRUN_CHAT": "scripted",
         "RIVERRUN_SCRIPT": str(home / "script.json"),
         "RIVERRUN_LOG": "sqlite://",
         "RIVERRUN_DATA_DIR": str(home / "data"),
     }
-    with run_server(environ, request.param) as running:
-        yield running
 
 
 @pytest.mark.node
 @pytest.mark.parametrize("suite", SUITES)
 def test_its_own_client_is_content(suite: str, server: Server) -> None:
     """Answers, failures, stops, cuts and resumes, as the client's own users meet them."""
+    _run_node(server, "--test", "--test-reporter=spec", suite)
+
+
+@pytest.mark.node
+def test_no_client_takes_an_answer_whose_time_is_over_for_a_whole_one(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Each is told in its own way."""
+    environ = _scripted(tmp_path_factory) | {"RIVERRUN_DEADLINE": "4"}
+    with run_server(environ, "functions") as server:
+        _run_node(server, "--test", "--test-reporter=spec", "deadline.short.mjs")
+
+
+def _run_node(server: Server, *command: str) -> None:
     if not NODE.exists():
         pytest.skip("The clients are not installed: npm ci --prefix tests/ecosystems")
     run = subprocess.run(
-        (str(NODE), "--test", "--test-reporter=spec", suite),
+        (str(NODE), *command),
         cwd=HERE,
         env=os.environ | {"RIVERRUN_URL": server.url},
         capture_output=True,
@@ -65,6 +87,65 @@ def test_its_own_client_is_content(suite: str, server: Server) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+PAGE = """
+import { JSDOM } from "jsdom";
+const base = process.env.RIVERRUN_URL;
+const { window } = new JSDOM("<!doctype html><div id=root></div>", { url: base });
+const fetchAnywhere = globalThis.fetch;
+const fetch = (address, options) => fetchAnywhere(new URL(address, base), options);
+Object.assign(globalThis, { window, document: window.document, fetch });
+"""
+"""A page whose own server is the one that is tested."""
+
+CHAT = """
+const { createElement } = await import("react");
+const { createRoot } = await import("react-dom/client");
+const chatId = "a chat";
+const told = await new Promise((done) => {
+  let sent = false;
+  function Chat() {
+    %s
+    const parts = messages.at(-1)?.parts ?? [];
+    const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+    if (messages.length === 2 && text.endsWith("[1].")) done(text);
+    if (!sent) setTimeout(() => sendMessage({ text: "What?" }));
+    sent = true;
+    return null;
+  }
+  createRoot(window.document.getElementById("root")).render(createElement(Chat));
+});
+"""
+"""A component with the two documented lines in it."""
+
+
+def _read_snippet(page: str, number: int = 0) -> str:
+    manual = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    snippets: list[str] = re.findall(r"```js\n(.+?)```", manual, re.DOTALL)
+    return snippets[number]
+
+
+@pytest.mark.node
+def test_the_lines_of_the_ai_sdk_s_page_run_in_a_page(server: Server) -> None:
+    """The five lines that its user changes, as docs/ai-sdk.md has them."""
+    lines = _read_snippet("ai-sdk.md").splitlines()
+    imports = [line for line in lines if line.startswith("import ")]
+    rest = "\n    ".join(line for line in lines if not line.startswith("import "))
+    stop = _read_snippet("ai-sdk.md", 1)
+    end = f'console.log(told);\n{stop}\nprocess.exit(told === "Four crowns [1]." ? 0 : 1);'
+    dynamic = [
+        re.sub(r"import (.+) from (.+);", r"const \1 = await import(\2);", i) for i in imports
+    ]
+    _run_node(server, "--input-type=module", "-e", "\n".join([PAGE, *dynamic, CHAT % rest, end]))
+
+
+@pytest.mark.node
+def test_the_lines_of_ag_ui_s_page_run(server: Server) -> None:
+    """As docs/ag-ui.md has them, with the address of the server that is tested."""
+    lines = _read_snippet("ag-ui.md").replace("http://localhost:8888", server.url)
+    end = 'process.exit(result.answer === "Four crowns [1]." ? 0 : 1);'
+    _run_node(server, "--input-type=module", "-e", f"{lines}\n{end}")
 
 
 def test_the_documented_fetch_is_the_one_that_is_tested() -> None:

@@ -9,6 +9,7 @@ import httpx2
 import openai
 import pytest
 
+from services.settings import ROOT
 from tests.functions.serving import Server, run_server
 
 SCRIPT = [
@@ -170,3 +171,11 @@ def test_a_chat_of_the_ai_sdk_is_read_on_and_stopped_by_its_id(server: Server) -
         assert http.get(f"{url}/other/stream").status_code == 204
         refused = http.post(url, json={"id": "c", "messages": []})
         assert (refused.status_code, refused.headers["content-type"][:10]) == (422, "text/plain")
+
+
+def test_the_lines_of_the_manual_run(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """As docs/openai.md has them, with the address of the server that is tested."""
+    manual = (ROOT / "docs" / "openai.md").read_text(encoding="utf-8")
+    lines = manual.split("```python\n")[1].split("```")[0]
+    exec(lines.replace("http://localhost:8888", server.url), {})
+    assert capsys.readouterr().out == "Four crowns [1]."
