@@ -23,12 +23,17 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 
-setup: $(VENV)/bin/python ## Make .venv with what `make dev` needs
+# The command by its name, with the client of this tree.
+$(BIN)/riverrun: $(VENV)/bin/python
+	@printf '#!/bin/sh\nPYTHONPATH="%s/clients/python" exec "%s/$(BIN)/python" -m riverrun_client "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
+	@chmod +x $@
+
+setup: $(VENV)/bin/python $(BIN)/riverrun ## Make .venv with what `make dev` needs
 	@cmp -s requirements-local.txt $(VENV)/.local-stamp || cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
 	  { echo "Installing requirements-local.txt (once)"; \
 	    $(PIP) install --require-hashes -r requirements-local.txt && cp requirements-local.txt $(VENV)/.local-stamp; }
 
-setup-dev: $(VENV)/bin/python
+setup-dev: $(VENV)/bin/python $(BIN)/riverrun
 	@cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
 	  { echo "Installing requirements-dev.txt (once)"; \
 	    $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
@@ -57,8 +62,7 @@ serve: setup ## The same functions in one process under uvicorn, without the emu
 
 ask: setup ## Ask it on the command line: make ask Q="What is there to see in Paris?"
 	@test -n "$$Q" || { echo 'Say what: make ask Q="What is there to see in Paris?"'; exit 2; }
-	@export PYTHONPATH=clients/python RIVERRUN_URL="$${RIVERRUN_URL:-http://localhost:$(PORT)}"; \
-	  exec $(BIN)/python -m riverrun_client -- "$$Q"
+	@export RIVERRUN_URL="$${RIVERRUN_URL:-http://localhost:$(PORT)}"; exec $(BIN)/riverrun -- "$$Q"
 
 ingest: setup ## Index your own documents: make ingest DOCS=folder [INDEX=folder, s3://… or s3vectors://…]
 	@test -n "$(DOCS)" || { echo "Say which folder: make ingest DOCS=path/to/documents"; exit 2; }

@@ -8,20 +8,22 @@ import codecs
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, cast
 
 from riverrun_client.requests import DEFAULT_URL, Endpoint, read_cursor
 
-Verb = Literal["ask", "watch", "stop", "bench"]
+Verb = Literal["ask", "chat", "watch", "stop", "runs", "bench"]
 Form = Literal["text", "json", "ndjson"]
 
 BENCH_QUESTION = "What are the best attractions in Paris?"
 
 _USAGE = """\
-python -m riverrun_client [options] "question"
-       python -m riverrun_client watch RUN [--after N]
-       python -m riverrun_client stop RUN
-       python -m riverrun_client bench [-n N] [-c N] ["question"]"""
+riverrun [options] "question"
+       riverrun chat [--continue] ["question"]
+       riverrun watch RUN [--after N]
+       riverrun stop RUN
+       riverrun runs [-n N]
+       riverrun bench [-n N] [-c N] ["question"]"""
 
 _EPILOG = """\
 "-" as the question, or none and something piped in, reads it from standard input.
@@ -38,7 +40,10 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to do. `run` and `after` are for watch and stop, `count` and `at_once` for bench."""
+    """What to do. `run` and `after` are for watch and stop, `count` and `at_once` for bench.
+
+    `resume` is for chat: go on with the last conversation.
+    """
 
     verb: Verb
     url: str = DEFAULT_URL
@@ -51,6 +56,7 @@ class Choice:
     top_k: int | None = None
     run: str = ""
     after: int = 0
+    resume: bool = False
     count: int = 20
     at_once: int = 4
 
@@ -75,11 +81,16 @@ def parse_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Cho
         quiet=told.quiet,
         session=told.session,
         top_k=told.top_k,
+        resume=told.resume,
         count=_at_least_one("-n", told.n),
         at_once=_at_least_one("-c", told.c),
     )
     if told.after is not None and (verb != "watch" or not 0 <= told.after < 10**9):
         raise UsageError("--after is the number of an event, and for watch.")
+    if told.resume and verb != "chat":
+        raise UsageError("--continue is for chat.")
+    if verb in ("chat", "runs"):
+        return replace(choice, query=" ".join(words))
     if verb in ("watch", "stop"):
         run, after = _run(verb, words)
         return replace(choice, run=run, after=after if told.after is None else told.after)
@@ -93,7 +104,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m riverrun_client",
+        prog="riverrun",
         usage=_USAGE,
         description="Ask a Riverrun server, and read the answer as it is written.",
         epilog=_EPILOG,
@@ -112,19 +123,20 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--session", metavar="ID", help="continue a session; '' begins one")
     add("--top-k", type=int, metavar="N", help="how many passages are used, 1 to 20")
     add("--after", type=int, metavar="N", help="watch: from behind event N")
-    add("-n", type=int, default=20, metavar="N", help="bench: questions in all (20)")
+    add("--continue", dest="resume", action="store_true", help="chat: the last conversation")
+    add(
+        "-n", type=int, default=20, metavar="N", help="bench: questions in all; runs: how many (20)"
+    )
     add("-c", type=int, default=4, metavar="N", help="bench: questions at once (4)")
     return parser
 
 
 def _verb(words: list[str]) -> tuple[Verb, list[str]]:
     match words:
-        case ["watch", *rest]:
-            return "watch", rest
-        case ["stop", *rest]:
-            return "stop", rest
-        case ["bench", *rest]:
-            return "bench", rest
+        case ["watch" | "stop" | "bench" | "chat" as verb, *rest]:
+            return cast(Verb, verb), rest
+        case ["runs"]:
+            return "runs", []
         case ["ask", first, *rest]:
             return "ask", [first, *rest]
     return "ask", words
@@ -147,7 +159,7 @@ def _query(words: list[str]) -> str:
     else:
         query = ""
     if not query.strip():
-        raise UsageError('There is no question. Try: python -m riverrun_client "What is new?"')
+        raise UsageError('There is no question. Try: riverrun "What is new?"')
     return query
 
 

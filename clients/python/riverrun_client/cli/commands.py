@@ -1,4 +1,4 @@
-"""The verbs: ask, watch, stop, bench; what Ctrl-C means, and the exit status."""
+"""The verbs: ask, chat, watch, stop, runs, bench; what Ctrl-C means, and the exit status."""
 
 import os
 import sys
@@ -65,6 +65,10 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
         from riverrun_client.cli.bench import bench
 
         return bench(choice, out, err)
+    if choice.verb == "runs":
+        from riverrun_client.cli.chat import print_runs
+
+        return print_runs(choice, out)
     view = _view(choice, out, err)
     try:
         opened = Client(choice.url, choice.key)
@@ -72,23 +76,40 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
         view.fail(error)
         return exit_status(error)
     with opened as client:
-        if choice.verb == "stop":
-            return _stop(client, choice.run, view)
-        if choice.verb == "watch":
-            stream = client.join(
-                choice.run, choice.after, on_retry=lambda news: view.note(describe_retry(news))
-            )
-            return _follow(stream, view)
-        stream = client.stream(
-            choice.query,
-            session_id=choice.session,
-            top_k=choice.top_k,
-            on_retry=lambda news: view.note(describe_retry(news)),
+        return _talk(choice, client, view, out, err)
+
+
+def _talk(choice: Choice, client: Client, view: View, out: TextIO, err: TextIO) -> int:
+    if choice.verb == "stop":
+        return _stop(client, choice.run, view)
+    if choice.verb == "watch":
+        stream = client.join(
+            choice.run, choice.after, on_retry=lambda news: view.note(describe_retry(news))
         )
-        try:
-            return _follow(stream, view)
-        except KeyboardInterrupt:
-            return _stop_on_interrupt(stream, view)
+        return _follow(stream, view)
+    if choice.verb == "chat":
+        from riverrun_client.cli.chat import chat
+
+        return chat(choice, client, lambda asked: _ask(asked, _view(choice, out, err)), err)
+    stream = client.stream(
+        choice.query,
+        session_id=choice.session,
+        top_k=choice.top_k,
+        on_retry=lambda news: view.note(describe_retry(news)),
+    )
+    status = _ask(stream, view)
+    if stream.result is not None and choice.form == "text" and out.isatty():
+        from riverrun_client.cli.chat import remember_result
+
+        remember_result(choice.url, choice.query, stream.result)
+    return status
+
+
+def _ask(stream: Stream, view: View) -> int:
+    try:
+        return _follow(stream, view)
+    except KeyboardInterrupt:
+        return _stop_on_interrupt(stream, view)
 
 
 def _view(choice: Choice, out: TextIO, err: TextIO) -> View:

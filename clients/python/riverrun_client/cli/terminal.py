@@ -12,11 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from riverrun_client.cli.escape import escape_line, escape_text
+from riverrun_client.cli.markdown import Open, render_row
 from riverrun_client.cli.views import describe_error, describe_unusual_end
 from riverrun_client.errors import RiverrunError
 from riverrun_client.events import Event, Final, Notice, Reset, Result, Status, Token
-
-_CITATION = r"\[\d{1,2}\]"
 
 
 class TerminalView:
@@ -27,6 +26,7 @@ class TerminalView:
         self._err = err
         self._quiet = quiet
         self._line = ""
+        self._open = Open()
         self._begun = False
         self._done: set[int] = set()
         self._bar = Progress(
@@ -86,7 +86,9 @@ class TerminalView:
     def _render_footer(self) -> RenderableType:
         """What is drawn again and again: the unfinished line, and the bar."""
         return (
-            Group(_highlight_citations(self._line), self._bar) if self._line else Group(self._bar)
+            Group(self._render(self._line, ends=True)[0] or "", self._bar)
+            if self._line
+            else Group(self._bar)
         )
 
     def _status(self, status: Status) -> None:
@@ -118,11 +120,16 @@ class TerminalView:
         rows = [row.plain.rstrip() for row in Text(self._line).wrap(self._out, self._out.width)]
         if len(rows) > 1:
             for row in rows[:-1]:
-                self._answer(row)
+                self._answer(row, ends=False)
             self._line = rows[-1] + self._line[len(self._line.rstrip()) :]
 
-    def _answer(self, line: str) -> None:
-        self._out.print(_highlight_citations(line))
+    def _answer(self, row: str, *, ends: bool = True) -> None:
+        text, self._open = self._render(row, ends=ends)
+        if text is not None:
+            self._out.print(text)
+
+    def _render(self, row: str, *, ends: bool) -> tuple[Text | None, Open]:
+        return render_row(row, self._open, ends=ends)
 
     def _flush(self) -> None:
         rest, self._line = self._line, ""
@@ -144,12 +151,6 @@ class TerminalView:
         self._out.print(Text("\n" + _format_summary(result), style="dim"))
         if (ending := describe_unusual_end(result)) is not None:
             self.note(ending)
-
-
-def _highlight_citations(line: str) -> Text:
-    text = Text(line)
-    text.highlight_regex(_CITATION, "cyan")
-    return text
 
 
 def _format_summary(result: Result) -> str:

@@ -184,7 +184,7 @@ def describe_error(error: RiverrunError) -> list[str]:
         if isinstance(detail, dict)
     ]
     if isinstance(error, GaveUpError) and error.cursor:
-        lines.append(f"  python -m riverrun_client watch {escape_line(error.cursor)}")
+        lines.append(f"  riverrun watch {escape_line(error.cursor)}")
     return lines
 
 

@@ -48,6 +48,7 @@ def environ(url: str, **more: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("RIVERRUN_") and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
     }
+    kept.setdefault("XDG_STATE_HOME", os.devnull)  # nothing is remembered of what tests ask
     said = {"PYTHONPATH": str(PACKAGE), "RIVERRUN_URL": url, "NO_PROXY": "*", "PYTHONUTF8": "1"}
     return {**kept, **said, "TERM": "xterm-256color", **more}
 
@@ -506,3 +507,24 @@ def test_ctrl_c_in_bench_stops_every_run_it_began(status: int) -> None:
     assert out.startswith("1 answered, 0 failed in ")
     assert "Warning" not in err
     assert "Traceback" not in err
+
+
+def test_a_conversation_goes_on_where_it_was_left(
+    product_server: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line is a question in one session; `--continue` finds it, `runs` lists them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert run(product_server.url, "chat", "--continue").returncode == 2
+    told = run(product_server.url, "chat", given="one word\n\nsecond\n")
+    assert told.returncode == 0
+    assert len(set(re.findall(r"session (\S+)", told.stderr))) == 1
+    history = tmp_path / "riverrun" / "history.ndjson"
+    assert history.stat().st_mode & 0o077 == 0
+    again = run(product_server.url, "chat", "--continue", "third")
+    assert again.stderr.startswith("> one word\n> second\n")
+    sessions = {json.loads(line)["session"] for line in history.read_text().splitlines()}
+    assert len(sessions) == 1
+    listed = run(product_server.url, "runs", "-n", "2").stdout.splitlines()
+    assert [line.split("  ")[-1] for line in listed] == ["third", "second"]
+    assert run("http://127.0.0.1:1", "runs").stdout.startswith("No runs yet")
+    assert run(product_server.url, "--continue", "x").returncode == 2

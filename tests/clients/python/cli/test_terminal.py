@@ -45,4 +45,4 @@ def test_a_space_at_the_edge_divides() -> None:
 
 def test_lines_of_the_answer_are_lines() -> None:
     """Also empty ones."""
-    assert print_tokens(["a\n", "\nb\n", "  - c"]).strip("\n") == "a\n\nb\n  - c"
+    assert print_tokens(["a\n", "\nb\n", "  - c"]).strip("\n") == "a\n\nb\n  • c"

@@ -1,0 +1,56 @@
+"""What was asked from this machine: so that `chat --continue` knows its session, `runs` the runs.
+
+A file of lines in the user's state directory that only this user can read. It holds the last
+questions; a file that cannot be written or read is as good as an empty one.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+KEEP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PastQuestion:
+    """A question that was answered: `at` is epoch seconds."""
+
+    url: str
+    run: str
+    session: str
+    query: str
+    at: float
+
+
+def history_path(environ: Mapping[str, str]) -> Path:
+    """Where the lines are: `XDG_STATE_HOME`, else `~/.local/state`."""
+    state = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "riverrun" / "history.ndjson"
+
+
+def read_history(path: Path, url: str) -> list[PastQuestion]:
+    """What was asked of the server at `url`, oldest first."""
+    found = []
+    with suppress(OSError, ValueError):
+        for line in path.read_text("utf-8").splitlines():
+            with suppress(ValueError, TypeError):
+                asked = PastQuestion(**json.loads(line))
+                if asked.url == url:
+                    found.append(asked)
+    return found
+
+
+def remember(path: Path, url: str, run: str, session: str, query: str) -> None:
+    """Add a question."""
+    line = json.dumps(asdict(PastQuestion(url, run, session, query, time.time())))
+    with suppress(OSError, ValueError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept = path.read_text("utf-8").splitlines() if path.exists() else []
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write("\n".join([*kept[1 - KEEP :], line]) + "\n")
+        part.replace(path)
