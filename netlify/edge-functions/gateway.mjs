@@ -36,7 +36,7 @@ const PASSED = [
 ];
 /** One hop's own words (RFC 9110, section 7.6.1), and what fetch made untrue by decoding. */
 const NOT_RETURNED =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-amzn?-.*)$/;
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-amzn?-.*|lambda-web-.*)$/;
 
 /** A signature takes the header `Authorization`; a visitor's own travels under this name then. */
 const MOVED_AUTHORIZATION = "x-riverrun-authorization";

@@ -76,7 +76,7 @@ function challenged(headers) {
 /** The message of an answer that Lambda or API Gateway made, or null when a function did. */
 function platformWord(content, headers) {
   const text = new TextDecoder().decode(content);
-  const named = headers.has("x-amzn-errortype");
+  const named = headers.has("x-amzn-errortype") || headers.has("lambda-web-error-type");
   if (text === "") return named ? "" : null; // HEAD, where only a header can tell
   const said = parsed(text);
   // "Internal Server Error", for one: our functions say objects.

@@ -4,8 +4,11 @@
  */
 const HOSTS = [
   [/\.lambda-url\.([a-z0-9-]+)\.on\.aws$/, "lambda"],
+  // Not documented: `lambda` is what else signs there. RIVERRUN_UPSTREAM_SERVICE says otherwise.
+  [/\.lambda-web\.([a-z0-9-]+)\.on\.aws$/, "lambda"],
   [/\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$/, "execute-api"],
 ];
+const MANY_REGIONS = /\.lambda-web\.global\.on\.aws$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 /** The environment does not say what the gateway needs; the message says what is missing. */
@@ -67,6 +70,9 @@ function credentialsOf(read, base) {
   if (keyId === "" && secretKey === "") return null;
   if (keyId === "" || secretKey === "") {
     throw new NotConfigured("RIVERRUN_UPSTREAM_KEY_ID and RIVERRUN_UPSTREAM_SECRET_KEY go together.");
+  }
+  if (MANY_REGIONS.test(base.hostname)) {
+    throw new NotConfigured("An endpoint of many Regions wants SigV4a, which the gateway cannot: name one of one Region.");
   }
   const [told, service] = hosted(base.hostname);
   const region = read("UPSTREAM_REGION") || told;

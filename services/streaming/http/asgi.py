@@ -30,7 +30,7 @@ BASES = ("/api", "/.netlify/functions")
 
 _ALLOWED_HEADERS = (
     "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, "
-    "X-Requested-With"
+    "X-Requested-With, X-Amz-Content-Sha256"
 )
 _OURS = "Something went wrong on our side."
 _EXPOSED_HEADERS = "X-Run-Id, Retry-After"

@@ -518,3 +518,30 @@ def test_the_whole_chat_function_answers_through_it(
 def gateway_less(address: str) -> Got:
     """The same door without a signature."""
     return Gateway(address, Path()).ask("/api/chat?query=a")
+
+
+def test_an_endpoint_of_many_regions_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+    """It wants SigV4a. The visitor is told no more than that the gateway is not set up."""
+    environ = {"RIVERRUN_UPSTREAM": "https://a1.lambda-web.global.on.aws", **KEYS}
+    with run_gateway(name, tmp_path, environ) as gateway:
+        got = gateway.ask(method="POST", headers=[JSON], body=QUESTION)
+        assert (got.status, refusal(got)["error"]) == (502, "The gateway is not set up.")
+
+
+def test_what_a_web_functions_platform_says_is_not_handed_on(name: str, tmp_path: Path) -> None:
+    """Its errors by their header, whatever their body; and no header of its own on an answer."""
+
+    def fail(to: Answering) -> None:
+        body = b'{"anything": 1}'
+        kind = ("lambda-web-error-type", "Runtime.RequestTimeout")
+        length = ("Content-Length", str(len(body)))
+        to.head(504, kind, length, JSON, ("lambda-web-request-id", "1"))
+        to.write(body)
+
+    with (
+        functions(fail) as upstream,
+        run_gateway(name, tmp_path, {"RIVERRUN_UPSTREAM": upstream.url, **KEYS}) as gateway,
+    ):
+        got = gateway.ask(method="POST", headers=[JSON], body=QUESTION)
+        assert (got.status, refusal(got)["code"]) == (504, "deadline")
+        assert not got.header("lambda-web-request-id")
