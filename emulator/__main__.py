@@ -12,6 +12,7 @@ from emulator.cloud import NETLIFY_PORT, Cloud, Plan, open_cloud
 from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import read_faults
 from emulator.function import Options
+from emulator.log_lines import format_line
 from emulator.web_front import WebOptions
 
 
@@ -82,8 +83,12 @@ async def _serve(plan: Plan) -> None:
         loop.add_signal_handler(number, stop.set)
     width = 8
 
+    root = plan.template.resolve().parent
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
     def log(name: str, line: str) -> None:
-        print(f"{name:<{width}} | {line}", flush=True)
+        for shown in format_line(line, root, coloured=coloured):
+            print(f"{name:<{width}} | {shown}", flush=True)
 
     async with open_cloud(plan, log) as cloud:
         width = max(8, *(len(f.spec.public) for f in cloud.processes.values()))
