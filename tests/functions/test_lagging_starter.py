@@ -94,6 +94,7 @@ def test_a_starter_that_reads_nothing_holds_up_no_other_reader(tmp_path: Path) -
 
 @pytest.mark.soak
 def test_nor_in_a_minute(tmp_path: Path) -> None:
-    """A word every 10 ms; on a quiet machine no wait of the second reader is over 100 ms."""
+    """A word every 10 ms, joined for 50 ms: what comes is not 100 ms later than that."""
     waits = asyncio.run(play(tmp_path, 100_000, 10, stop_after=6000 * 150))
-    assert sorted(waits)[int(len(waits) * 0.999)] < 0.1
+    late = sorted(wait - 0.06 for wait in waits)
+    assert late[int(len(late) * 0.999)] < 0.1, late[-5:]
