@@ -13,6 +13,7 @@ from services.streaming import (
     read_dialect_question,
     read_owner,
     read_reader,
+    read_sender,
     remember_chat,
     shut_down,
 )
@@ -25,7 +26,7 @@ async def chat(request: Request) -> Response:
     question, more = await read_dialect_question(request, DIALECT)
     response = await handle_question(question)
     if run := response.headers.get("x-run-id"):
-        await remember_chat(more["chat"], run, owner=question.owner)
+        await remember_chat(more["chat"], run, owner=question.owner, sender=question.principal)
     return response
 
 
@@ -36,13 +37,14 @@ async def stream(request: Request) -> Response:
         DIALECT,
         owner=await read_owner(request),
         reader=await read_reader(request),
+        sender=read_sender(request),
     )
 
 
 async def stop(request: Request) -> Response:
     """Stop the answer that a chat is at."""
     owner = await read_owner(request)
-    run = await find_chat_run(request.path_params["chat"], owner=owner)
+    run = await find_chat_run(request.path_params["chat"], owner=owner, sender=read_sender(request))
     return await handle_stop(run, owner=owner)
 
 

@@ -8,6 +8,7 @@ Each visitor has a record, which is read and written with its version; all toget
 A ledger that is out of reach refuses the run (`LedgerError`); reading needs no ledger.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import RiverrunError
-from ..ledger import Ledger
+from ..ledger import Ledger, LedgerError
 from ..public_settings import LimitSettings
 from . import visitor
 from .switch import Switch
+
+logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
 _MICROS = 1_000_000
@@ -88,15 +91,7 @@ class Limiter:
         if await self._switch.is_off(ledger):
             raise _switched_off_error()
         now = self._clock()
-        micros = int(estimate.usd * _MICROS)
-        ticket = Ticket(
-            secrets.token_hex(8),
-            principal,
-            int(now // DAY),
-            int(now // 60),
-            estimate.tokens,
-            micros,
-        )
+        ticket = _make_ticket(principal, estimate, now)
         if limits.has_visitor_limit:
             await self._take_visitor_place(ledger, ticket, now, estimate.seconds)
         if limits.has_total_limit:
@@ -105,6 +100,36 @@ class Limiter:
             except BaseException:
                 await self.refund(ticket)
                 raise
+        return ticket
+
+    async def reserve_resumed(self, principal: str, estimate: Estimate) -> Ticket | None:
+        """Take a place for a run that goes on: counted as `reserve` counts, and never refused.
+
+        What was begun may be finished, so limits, the switch and a ledger that is away stop nothing
+        here; the questions that come next find what it uses.
+        """
+        limits = self._settings
+        if not (limits.has_visitor_limit or limits.has_total_limit):
+            return None
+        now = self._clock()
+        ticket = _make_ticket(principal, estimate, now)
+        try:
+            ledger = self._open_ledger()
+            if limits.has_visitor_limit:
+
+                def change(record: dict[str, Any]) -> None:
+                    visitor.turn(record, now, ticket.minute, ticket.day)
+                    until = now + estimate.seconds + 60
+                    visitor.enter(record, ticket.id, until, ticket.tokens, ticket.micros)
+                    record["runs"] -= 1  # no question was asked in this minute
+
+                await self._change_visitor(ledger, principal, change)
+            if limits.has_total_limit:
+                amounts = {"tokens": ticket.tokens, "micros": ticket.micros}
+                await ledger.add(f"total#{ticket.day}", amounts, expires=(ticket.day + 2) * DAY)
+        except LedgerError:
+            logger.warning("A run that goes on could not be counted.")
+            return None
         return ticket
 
     async def settle(self, ticket: Ticket | None, *, tokens: int, usd: float) -> None:
@@ -186,6 +211,17 @@ class Limiter:
             # What is not added is not given back.
             ticket.tokens = ticket.micros = 0
             raise _total_error("budget_exceeded", DAY - now % DAY)
+
+
+def _make_ticket(principal: str, estimate: Estimate, now: float) -> Ticket:
+    return Ticket(
+        secrets.token_hex(8),
+        principal,
+        int(now // DAY),
+        int(now // 60),
+        estimate.tokens,
+        int(estimate.usd * _MICROS),
+    )
 
 
 def _switched_off_error() -> LimitError:

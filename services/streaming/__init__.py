@@ -39,7 +39,7 @@ from .handlers import (
     handle_streaming_request,
 )
 from .http.asgi import http_app
-from .http.credentials import read_owner, read_run_owner
+from .http.credentials import read_owner, read_run_owner, read_sender
 from .http.notice import ShutdownNotice
 from .http.requests import (
     Cursor,
@@ -98,6 +98,7 @@ __all__ = [
     "read_reader",
     "read_response_id",
     "read_run_owner",
+    "read_sender",
     "read_starting_after",
     "remember_chat",
     "report_event",

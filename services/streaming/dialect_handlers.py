@@ -21,7 +21,7 @@ from .handlers import handle_request, handle_resume, handle_streaming_request, m
 from .http.body import RequestError
 from .http.requests import Cursor
 from .http.responses import JSONAnswer, error_response, terminal_response
-from .question import Question, ReaderTerms, load_question
+from .question import Question, ReaderTerms, can_be_guessed, load_question
 
 # How long a chat is known by its id: as long as its last run can be read.
 CHAT_SECONDS = 24 * 3600.0
@@ -71,11 +71,14 @@ async def handle_response(
 
 
 async def remember_chat(
-    chat: str, run_id: str, *, owner: str | None, app: App | None = None
+    chat: str, run_id: str, *, owner: str | None, sender: str = "", app: App | None = None
 ) -> None:
-    """Keep which run a chat is at, so that a client who knows only the chat can read it on."""
+    """Keep which run a chat is at, so that a client who knows only the chat can read it on.
+
+    `sender` parts the chats that have no owner and whose ids can be guessed.
+    """
     ledger = (app or default_app()).ledger
-    key = _chat_key(chat, owner)
+    key = _chat_key(chat, owner, sender)
     for _ in range(3):  # another tab of the chat may write at the same moment
         known = await ledger.read(key)
         version = known.version if known is not None else 0
@@ -84,21 +87,29 @@ async def remember_chat(
             return
 
 
-async def find_chat_run(chat: str, *, owner: str | None, app: App | None = None) -> str:
+async def find_chat_run(
+    chat: str, *, owner: str | None, sender: str = "", app: App | None = None
+) -> str:
     """Return the run that a chat is at. Raises `UnknownRunError` where there is none."""
-    record = await (app or default_app()).ledger.read(_chat_key(chat, owner))
+    record = await (app or default_app()).ledger.read(_chat_key(chat, owner, sender))
     if record is None:
         raise UnknownRunError
     return str(record.value["run"])
 
 
 async def handle_chat_stream(
-    chat: str, dialect: str, *, owner: str | None, reader: ReaderTerms, app: App | None = None
+    chat: str,
+    dialect: str,
+    *,
+    owner: str | None,
+    reader: ReaderTerms,
+    sender: str = "",
+    app: App | None = None,
 ) -> Response:
     """Send the run that a chat is at from its beginning; 204 when there is none, or it is over."""
     app = app or default_app()
     try:
-        run_id = await find_chat_run(chat, owner=owner, app=app)
+        run_id = await find_chat_run(chat, owner=owner, sender=sender, app=app)
         run = await app.log.find(run_id, owner)
         last = await app.log.read_last(run.id)
     except UnknownRunError:
@@ -111,9 +122,11 @@ async def handle_chat_stream(
     return await handle_resume(cursor, owner=owner, dialect=dialect, reader=reader, app=app)
 
 
-def _chat_key(chat: str, owner: str | None) -> str:
-    # A chat's id is the client's: hashed with its owner, it can name no other record.
-    return "chat:" + hashlib.sha256(f"{owner or ''}\0{chat}".encode()).hexdigest()
+def _chat_key(chat: str, owner: str | None, sender: str) -> str:
+    # A chat's id is the client's: hashed with its owner, it can name no other record. Without an
+    # owner, one that can be guessed is its sender's alone.
+    scope = owner or (f"{sender}\0" if can_be_guessed(chat) else "")
+    return "chat:" + hashlib.sha256(f"{scope}\0{chat}".encode()).hexdigest()
 
 
 async def _read_terminal(run: Run, app: App) -> Mapping[str, Any]:

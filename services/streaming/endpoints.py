@@ -23,10 +23,11 @@ from .handlers import (
     handle_state,
     handle_stop,
     handle_streaming_request,
+    handle_visitor,
 )
 from .http.asgi import http_app
 from .http.body import read_object
-from .http.credentials import read_owner, read_run_owner
+from .http.credentials import read_address, read_owner, read_run_owner
 from .http.requests import (
     Cursor,
     read_after,
@@ -72,7 +73,11 @@ def answer_routes(
         handle = handle_streaming_request if question.streaming else handle_request
         return await handle(question, producer=producer, resumable=resumable)
 
-    return {path: {"GET": answer, "POST": answer}}
+    async def visitor(request: Request) -> Response:
+        data = await read_object(request)
+        return await handle_visitor(data.get("challenge"), read_address(request))
+
+    return {path: {"GET": answer, "POST": answer}, f"{path}/visitors": {"POST": visitor}}
 
 
 def run_routes(path: str, producer: Producer | None = None) -> Routes:

@@ -185,6 +185,18 @@ async def handle_link(run_id: str, *, owner: str | None = None, app: App | None 
     return JSONAnswer({"token": token, "expiresAt": int(expires * 1000)})
 
 
+async def handle_visitor(answer: object, address: str, *, app: App | None = None) -> Response:
+    """Give a stranger a signed name, where strangers are let in and `answer` passes the check."""
+    app = app or default_app()
+    try:
+        token, expires = await app.access.admit_visitor(
+            answer if isinstance(answer, str) else "", address
+        )
+    except RiverrunError as error:
+        return error_response(error)
+    return JSONAnswer({"token": token, "expiresAt": int(expires * 1000)})
+
+
 async def handle_health(*, parts: Sequence[str] | None = None, app: App | None = None) -> Response:
     """Open what an answer needs, and call no model: 200, or 503 with the parts that do not open.
 

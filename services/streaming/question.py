@@ -1,5 +1,6 @@
 """A question, as the house has it: light, and checked at the edge before it gets here."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -10,6 +11,9 @@ from ..errors import RiverrunError
 from .events import Source, Status, Usage
 
 Include = Literal["tokens", "sources", "usage"]
+# A UUID, or as many random characters.
+_UNGUESSABLE = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}|[\w-]{32,}")
+
 INCLUDE_ALL: frozenset[Include] = frozenset({"tokens", "sources", "usage"})
 
 
@@ -149,4 +153,17 @@ def load_question(kept: bytes, **known: Any) -> Question:
         history=tuple((asked, told) for asked, told in said.get("history", ())),
         names=said.get("names", {}),
         **known,
+    )
+
+
+def can_be_guessed(name: str) -> bool:
+    """Return whether another client could come upon `name`, which a client gave to its own."""
+    if _UNGUESSABLE.fullmatch(name):
+        return False
+    # What the AI SDK makes for a chat: sixteen of 62 characters; words rarely have all three kinds.
+    return not (
+        len(name) >= 16
+        and name.isascii()
+        and name.isalnum()
+        and all(re.search(kind, name) for kind in ("[0-9]", "[a-z]", "[A-Z]"))
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ...access import Access, AccessError, Principal
+from ...access import Access, AccessError, Principal, name_stranger
 from ...settings import Settings
 from ..app import App, default_app
 
@@ -70,6 +70,11 @@ def read_address(request: Request, settings: Settings | None = None) -> str:
         return last.lower() if _ADDRESS.fullmatch(last.lower()) else ""
     client = request.scope.get("client")
     return str(client[0]) if client else ""
+
+
+def read_sender(request: Request) -> str:
+    """Name who sends a request without a credential: by the address, as limits do."""
+    return name_stranger(read_address(request))
 
 
 def _access(settings: Settings | None) -> Access:

@@ -5,7 +5,6 @@ The one place where reading and producing meet. Knows nothing of requests and re
 
 import asyncio
 import logging
-import re
 import secrets
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from ...runs import Run
 from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
 from ..deadlines import TAKE_OVER_SECONDS
-from ..question import Question, ReaderTerms, dump_question
+from ..question import Question, ReaderTerms, can_be_guessed, dump_question
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
 from ..run.resume import is_producer_of, take_over_run
@@ -28,9 +27,6 @@ from .session import prime, serve_reader
 from .tail import ResumeHere, read_run
 
 logger = logging.getLogger("riverrun.run")
-
-# A UUID, or as many random characters: another client cannot name it.
-_UNGUESSABLE = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}|[\w-]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +161,10 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
     resumed = await take_over_run(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
         return  # another process produces it, or it is over: it is only read
+    ticket = await app.limiter.reserve_resumed(
+        resumed.question.owner or resumed.question.principal,
+        estimate_run(resumed.question, app.settings),
+    )
     meter = RunMeter(resumed.question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(
         resumed.run,
@@ -177,7 +177,7 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         join_tokens=_joins_tokens(app),
         transcript=resumed.transcript,
         after=resumed.after,
-        on_end=when_ended(app, meter, None),
+        on_end=when_ended(app, meter, ticket),
     )
 
 
@@ -209,7 +209,7 @@ def _scope_key(question: Question) -> str | None:
     key = question.idempotency_key
     if key is None or question.owner is not None or question.principal == "open":
         return key
-    if _UNGUESSABLE.fullmatch(key):
+    if not can_be_guessed(key):
         return key
     return f"{question.principal} {key}"
 

@@ -175,3 +175,28 @@ async def test_a_ledger_out_of_reach_refuses(clock: Clock) -> None:
         with pytest.raises(LedgerError) as caught:
             await limit.reserve("a", Estimate())
         assert (caught.value.code, caught.value.retryable) == ("overloaded", True)
+
+
+async def test_a_run_that_goes_on_counts_and_is_never_refused(
+    limiter: Callable[..., Limiter], ledger: MemoryLedger
+) -> None:
+    """Past every limit it goes on; the questions that come next find its place and its tokens."""
+    limit = limiter(visitor_runs_at_once=1, visitor_runs_per_minute=2, total_tokens_per_day=100)
+    first = await limit.reserve("a", Estimate(tokens=60))
+    resumed = await limit.reserve_resumed("a", Estimate(tokens=60))
+    assert resumed is not None
+    await limit.settle(first, tokens=60, usd=0)
+    assert (await refusal(limit)).scope == "visitor"
+    assert (await refusal(limit, "b")).code == "budget_exceeded"
+    await limit.settle(resumed, tokens=10, usd=0)
+    assert await limit.reserve("a", Estimate(tokens=1))
+
+
+async def test_a_ledger_out_of_reach_stops_no_run_that_goes_on(clock: Clock) -> None:
+    """It is not counted then, and the logger says so."""
+
+    def away() -> Ledger:
+        raise LedgerError
+
+    limit = Limiter(LimitSettings(visitor_runs_at_once=1), away, clock=clock)
+    assert await limit.reserve_resumed("a", Estimate()) is None
