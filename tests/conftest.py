@@ -3,6 +3,7 @@
 import gc
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ pytest.register_assert_rewrite("tests.services.runs.conformance")
 # them compile the product anew, and each worker every test: a fifth of the whole run.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A run that a shell put into the background ignores Ctrl-C, and so would the programs it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time, and hypothesis's deadline is one: a busy machine would fail it.
 settings.register_profile("untimed", deadline=None)
