@@ -8,6 +8,7 @@ right passage. The final score is a weighted sum, so that a strong match stays s
 alone (reciprocal rank fusion) found the right passage first 80 times in 100, this sum 89.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,17 +30,29 @@ CANDIDATES = 100
 GATE = 0.5
 """The share of the known words from which a passage found by words alone is a candidate."""
 
-# The weights were measured with `python -m benchmarks.retrieval`; the result moves little
-# between 0.3 and 0.5, 0.5 and 0.7, 0.1 and 0.2.
-OF_PASSAGE, OF_SENTENCE, OF_WORDS = 0.4, 0.6, 0.15
+# The weights were measured with `python -m benchmarks.retrieval` and on the half of the questions
+# of `benchmarks.answers` that is tuned on; the result moves little between 0.25 and 0.3, 0.7 and
+# 0.75, 0.1 and 0.2, 0.03 and 0.05.
+OF_PASSAGE, OF_SENTENCE, OF_WORDS, OF_BM25 = 0.25, 0.75, 0.15, 0.05
+
+OF_COMPANY = 0.3
+"""For standing in a document of which other passages are found, too: the mean of its best."""
+COMPANY = 3
 
 # For a passage whose document, or whose section, the question names by its whole title: a
 # question about restaurants in Kyoto is not served by another city's, however alike they sound.
 OF_DOCUMENT_NAME, OF_SECTION_NAME = 0.1, 0.05
 
+OF_IDENTIFIER = 0.15
+"""For a section whose heading begins with an identifier that the question has: "trustProxy" is
+explained under that heading, and only used elsewhere."""
+
 OF_CODES = 0.2
 """For holding the question's numbers and codes: a code is the right one or it is not, and to
 the model all codes look alike."""
+
+_CODE_WORD = re.compile(r"[\w$@/.-]*\w")
+_IS_CODE = re.compile(r"[a-z][A-Z]|_|\w\.\w")
 
 MOST_WORDS = 64
 """Words of a question that are looked up: a pasted page need not be."""
@@ -62,33 +75,41 @@ def search(
     index: Index,
     scores: "NDArray[np.float32]",
     vector: "NDArray[np.float32]",
-    words: Sequence[str],
+    question: str,
     top_k: int,
 ) -> list[Hit]:
     """Return the `top_k` best passages, best first; the same question, the same order.
 
-    `scores` are the cosines of all rows with the question, `vector` is its unit vector, `words`
-    its content words. Passages that repeat another word for word are found once.
+    `scores` are the cosines of all rows with the question, `vector` is its unit vector.
+    Passages that repeat another word for word are found once.
     """
     scores = scores.copy()
     scores[index.copies] = -np.inf
-    words = words[:MOST_WORDS]
+    words = content_words(question)[:MOST_WORDS]
     by_meaning = best(scores, CANDIDATES)
-    by_words = [row for row in index.with_any(words, CANDIDATES) if np.isfinite(scores[row])]
+    bm25 = index.with_any(words, CANDIDATES)
+    highest = max(bm25.values(), default=1.0)
+    by_words = [row for row in bm25 if np.isfinite(scores[row])]
     held, rarity = _word_shares(index, words, {*by_meaning, *by_words})
     candidates = {*by_meaning, *(row for row in by_words if held[row].known >= GATE)}
     asked = frozenset(map(singular, words))
+    identifiers = _find_identifiers(question)
     spoken = _best_sentences(index, sorted(candidates), vector)
     value = {
         row: OF_PASSAGE * float(scores[row])
         + OF_SENTENCE * spoken[row]
         + OF_WORDS * held[row].coverage
+        + OF_BM25 * bm25.get(row, 0.0) / highest
         + OF_CODES * held[row].codes
         + OF_DOCUMENT_NAME * _is_named(asked, index.documents[row])
         + OF_SECTION_NAME * _is_named(asked, index.sections[row])
+        + OF_IDENTIFIER * (_read_identifier(index.sections[row]) in identifiers)
         for row in candidates
     }
-    ranked = sorted(candidates, key=lambda row: (-value[row], row))
+    company = _weigh_company(index, value)
+    ranked = sorted(
+        candidates, key=lambda row: (-value[row] - OF_COMPANY * company[index.sources[row]], row)
+    )
     return [Hit(row, float(scores[row]), held[row].coverage, rarity) for row in ranked[:top_k]]
 
 
@@ -168,6 +189,31 @@ def _is_named(asked: frozenset[str], title: str) -> bool:
 @lru_cache(maxsize=1 << 14)
 def _telling_words(title: str) -> frozenset[str]:
     return frozenset(map(singular, content_words(title)))
+
+
+def _find_identifiers(question: str) -> frozenset[str]:
+    """Find the names of code in a question: camelCase, with_underscores, dotted.names."""
+    return frozenset(
+        word.casefold() for word in _CODE_WORD.findall(question) if _IS_CODE.search(word)
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _read_identifier(heading: str) -> str:
+    """Read the first word of a heading as an identifier: "decorate(name, value)" has decorate."""
+    found = _CODE_WORD.search(heading)
+    return found[0].casefold() if found and not heading[: found.start()].strip("`.@") else ""
+
+
+def _weigh_company(index: Index, value: Mapping[int, float]) -> dict[str, float]:
+    """Weigh each document by the best of its passages, as a share of `COMPANY` whole ones."""
+    of_document: dict[str, list[float]] = {}
+    for row, one in value.items():
+        of_document.setdefault(index.sources[row], []).append(one)
+    return {
+        source: sum(sorted(ones, reverse=True)[:COMPANY]) / COMPANY
+        for source, ones in of_document.items()
+    }
 
 
 def _idf(holders: int, passages: int) -> float:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ...passages import DocumentText, Passage
 from ..followups import title_words
 from ..index.manifest import check_sizes, current_path, read_manifest
-from ..words import content_words
 from .store import Facts, read_facts
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class OpenFiles:
         """Search by meaning and by words."""
         from ..index.search import passages, search
 
-        hits = search(self.index, self.index.vectors @ vector, vector, content_words(text), top_k)
+        hits = search(self.index, self.index.vectors @ vector, vector, text, top_k)
         found = passages(self.index, hits, vector)
         return [replace(passage, has_document=True) for passage in found]
 

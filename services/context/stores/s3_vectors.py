@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ... import aws
 from ...errors import SetupError
 from ...passages import DocumentText, Passage
-from ..words import content_words
 from .aws_errors import translate_error
 from .store import Facts
 from .vector_format import (
@@ -137,7 +136,7 @@ def _rank(
 
     scores = np.array([1 - one["distance"] for one in nearest], np.float32)
     with _in_memory([one["metadata"] for one in nearest], len(vector)) as index:
-        hits = search(index, scores, vector, content_words(text), top_k)
+        hits = search(index, scores, vector, text, top_k)
         return passages(index, hits, vector)
 
 

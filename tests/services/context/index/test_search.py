@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from services.context.index.index import Index, open_index
 from services.context.index.search import best, passages, search
-from services.context.words import content_words
 
 
 @given(
@@ -45,7 +44,7 @@ async def index(run: Callable[..., Any], docs: Path, tmp_path: Path) -> Any:
 def ask(index: Index, embedder: Any, question: str, top_k: int = 5) -> list[tuple[str, float]]:
     """Return (URI, coverage) of the best passages; the vector says nothing of the words."""
     vector = np.full(64, 1 / 8, np.float32)
-    hits = search(index, index.vectors @ vector, vector, content_words(question), top_k)
+    hits = search(index, index.vectors @ vector, vector, question, top_k)
     return [(found.uri, found.coverage) for found in passages(index, hits, vector)]
 
 
@@ -90,7 +89,7 @@ async def test_sentences_are_compared_one_by_one(index: Index) -> None:
     """Their vectors are unit rows, their similarities the cosines with the question."""
     vector = np.zeros(64, np.float32)
     vector[3] = 1
-    for passage in passages(index, search(index, index.vectors @ vector, vector, [], 3), vector):
+    for passage in passages(index, search(index, index.vectors @ vector, vector, "", 3), vector):
         assert " ".join(sentence.text for sentence in passage.sentences) == " ".join(
             passage.text.split()
         )
