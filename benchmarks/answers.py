@@ -108,7 +108,7 @@ async def _ask(library: Library, words: Index, labelled: Labelled) -> Outcome:
 
 def _is_first_by_words(index: Index, labelled: Labelled) -> bool:
     """Tell whether BM25 alone has the right document first."""
-    rows = index.rows(list(index.with_any(content_words(labelled.question), 1)))
+    rows = index.rows(index.with_any(content_words(labelled.question), 1))
     return any(row.chunk.uri.startswith(labelled.sources) for row in rows)
 
 

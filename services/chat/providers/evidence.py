@@ -15,14 +15,14 @@ from ...passages import Passage
 from ..words import collect_stems, find_names, is_number, split_words, stem
 from .units import Unit, cut_units
 
-MEANING, COVERAGE, PASSAGE = 0.75, 0.25, 0.2
+MEANING, COVERAGE, PASSAGE = 0.5, 0.5, 0.3
 """What a unit's score is made of: its cosine, the question's words in it, its passage."""
 
 NAMED = 0.3
 """What a unit gains in a passage that says a name of the question, times the name's rarity. A
 name that every document has tells none apart; one that few have nearly decides."""
 
-TITLE_SHARE = 0.5
+TITLE_SHARE = 0.8
 """What a word counts that stands only in the passage's title, not in the unit."""
 
 UNKNOWN_RARITY = 0.5

@@ -39,7 +39,7 @@ COMPANY = 0.05
 DANGLING = 0.1
 """What a unit loses that leans on the one before it, unless that one is quoted too."""
 
-NUMBER = 0.06
+NUMBER = 0.1
 """What a unit gains that has a number or a date where one is asked for."""
 
 LONGEST_PACED = 20.0

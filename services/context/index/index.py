@@ -50,7 +50,7 @@ ROWS = """
 SELECT row, id, uri, title, document, text, spans FROM passages
 WHERE row IN (SELECT value FROM json_each(?))
 """
-TITLES = "SELECT first_sentence, source, document, title FROM passages ORDER BY row"
+TITLES = "SELECT first_sentence, uri, document, title FROM passages ORDER BY row"
 ROWS_OF = """
 SELECT row, id, uri, title, document, text, spans FROM passages WHERE source = ? ORDER BY row
 """
@@ -86,9 +86,9 @@ class Index:
         self.copies: NDArray[np.int64] = np.array([row for (row,) in twins], np.int64)
         """Rows that repeat an earlier one word for word."""
         known = connection.execute(TITLES)
-        firsts, sources, documents, titles = zip(*known, strict=True)
-        self.sources: Sequence[str] = sources
-        """The document that each row stands in."""
+        firsts, uris, documents, titles = zip(*known, strict=True)
+        self.addresses = [uri.partition("#")[0] for uri in uris]
+        """The address of each row's document."""
         self.documents: Sequence[str] = documents
         """The title of each row's document."""
         self.sections = [title.partition(ARROW)[2].rpartition(ARROW)[2] for title in titles]
@@ -122,15 +122,15 @@ class Index:
         found = self._sql.execute("SELECT source FROM passages WHERE id = ?", (passage,)).fetchone()
         return str(found[0]) if found else None
 
-    def with_any(self, words: Sequence[str], limit: int) -> dict[int, float]:
-        """Return the rows that hold at least one of `words` with their BM25, best first."""
+    def with_any(self, words: Sequence[str], limit: int) -> list[int]:
+        """Return the rows that hold at least one of `words`, best BM25 first."""
         if not words:
-            return {}
+            return []
         found = self._sql.execute(
-            "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
+            "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
             (" OR ".join(map(_quote, words)), limit),
         )
-        return dict(found)
+        return [row for (row,) in found]
 
     def holders(self, word: str) -> set[int]:
         """Return the rows that hold `word`, or a form of it with the same stem."""

@@ -32,8 +32,8 @@ GATE = 0.5
 
 # The weights were measured with `python -m benchmarks.retrieval` and on the half of the questions
 # of `benchmarks.answers` that is tuned on; the result moves little between 0.25 and 0.3, 0.7 and
-# 0.75, 0.1 and 0.2, 0.03 and 0.05.
-OF_PASSAGE, OF_SENTENCE, OF_WORDS, OF_BM25 = 0.25, 0.75, 0.15, 0.05
+# 0.75, 0.15 and 0.25. BM25 itself adds nothing, and is another one in a part of the passages.
+OF_PASSAGE, OF_SENTENCE, OF_WORDS = 0.25, 0.75, 0.25
 
 OF_COMPANY = 0.3
 """For standing in a document of which other passages are found, too: the mean of its best."""
@@ -87,9 +87,7 @@ def search(
     scores[index.copies] = -np.inf
     words = content_words(question)[:MOST_WORDS]
     by_meaning = best(scores, CANDIDATES)
-    bm25 = index.with_any(words, CANDIDATES)
-    highest = max(bm25.values(), default=1.0)
-    by_words = [row for row in bm25 if np.isfinite(scores[row])]
+    by_words = [row for row in index.with_any(words, CANDIDATES) if np.isfinite(scores[row])]
     held, rarity = _word_shares(index, words, {*by_meaning, *by_words})
     candidates = {*by_meaning, *(row for row in by_words if held[row].known >= GATE)}
     asked = frozenset(map(singular, words))
@@ -99,7 +97,6 @@ def search(
         row: OF_PASSAGE * float(scores[row])
         + OF_SENTENCE * spoken[row]
         + OF_WORDS * held[row].coverage
-        + OF_BM25 * bm25.get(row, 0.0) / highest
         + OF_CODES * held[row].codes
         + OF_DOCUMENT_NAME * _is_named(asked, index.documents[row])
         + OF_SECTION_NAME * _is_named(asked, index.sections[row])
@@ -108,7 +105,7 @@ def search(
     }
     company = _weigh_company(index, value)
     ranked = sorted(
-        candidates, key=lambda row: (-value[row] - OF_COMPANY * company[index.sources[row]], row)
+        candidates, key=lambda row: (-value[row] - OF_COMPANY * company[index.addresses[row]], row)
     )
     return [Hit(row, float(scores[row]), held[row].coverage, rarity) for row in ranked[:top_k]]
 
@@ -209,10 +206,10 @@ def _weigh_company(index: Index, value: Mapping[int, float]) -> dict[str, float]
     """Weigh each document by the best of its passages, as a share of `COMPANY` whole ones."""
     of_document: dict[str, list[float]] = {}
     for row, one in value.items():
-        of_document.setdefault(index.sources[row], []).append(one)
+        of_document.setdefault(index.addresses[row], []).append(one)
     return {
-        source: sum(sorted(ones, reverse=True)[:COMPANY]) / COMPANY
-        for source, ones in of_document.items()
+        address: sum(sorted(ones, reverse=True)[:COMPANY]) / COMPANY
+        for address, ones in of_document.items()
     }
 
 

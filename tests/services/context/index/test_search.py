@@ -103,3 +103,34 @@ async def test_a_pasted_page_is_a_question_too(index: Index, embedder: Any) -> N
     """Thousands of words and every operator of the query language."""
     page = " ".join(f'word{number} AND "NEAR(' for number in range(3000))
     assert ask(index, embedder, page)
+
+
+async def test_the_section_that_explains_an_identifier_comes_before_those_that_use_it(
+    run: Callable[..., Any], docs: Path, tmp_path: Path, embedder: Any
+) -> None:
+    """Its heading begins with it, whatever else the heading says."""
+    (docs / "options.md").write_text(
+        "# Options\n\n## Uses\n\nSet trustProxy, and trustProxy again, when trustProxy helps.\n\n"
+        "## `trustProxy(list)`\n\nBelieve the addresses that a proxy of the trustProxy sends.\n"
+    )
+    await run()
+    with open_index(tmp_path / "index") as index:
+        ((uri, _), *_) = ask(index, embedder, "What does trustProxy do?")
+    assert uri == "options.md#trustproxylist"
+
+
+async def test_of_two_passages_alike_the_one_in_company_comes_first(
+    run: Callable[..., Any], docs: Path, tmp_path: Path, embedder: Any
+) -> None:
+    """A document that has more to say is about the thing; the other mentions it."""
+    (docs / "a.md").write_text(
+        "# Notes\n\n## Kites\n\nA kite flies.\n\n## Other\n\nNothing here.\n"
+    )
+    more = "".join(f"## Kite {n}\n\nThe kite number {n} flies.\n\n" for n in "123")
+    (docs / "b.md").write_text(f"# Notes\n\n## Kites\n\nA kite flies!\n\n{more}")
+    await run()
+    with open_index(tmp_path / "index") as index:
+        found = [uri for uri, _ in ask(index, embedder, "kites fly")]
+    assert found.index("b.md#kites") < (
+        found.index("a.md#kites") if "a.md#kites" in found else len(found)
+    )

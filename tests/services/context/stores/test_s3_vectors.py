@@ -144,7 +144,7 @@ async def test_a_reader_of_the_generation_before_misses_nothing(
     reader = S3VectorsStore(
         vector_bucket.place, client=lambda _: vector_bucket.client, clock=lambda: now
     ).open()
-    (docs / "notes.txt").write_text("Error code E-1042 is no more.\n")
+    (docs / "notes.txt").write_text("Error code E-1042 is not used any more.\n")
     (docs / "cities" / "bergen.html").unlink()
     await run()
     vector_bucket.publish(tmp_path / "index")
