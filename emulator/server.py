@@ -15,14 +15,21 @@ from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
 from emulator.http1 import Connection, Reply, Request, phrase
 
+# How long a connection may take over the head of its next request, as AWS's fronts allow.
+HEAD_SECONDS = 60.0
+
 Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
 class Server:
-    """A listening socket and the connections it took; closing it closes them."""
+    """A listening socket and the connections it took; closing it closes them.
 
-    def __init__(self, handler: Handler) -> None:
+    One that has not sent the whole head of a request in `head_seconds` is closed.
+    """
+
+    def __init__(self, handler: Handler, *, head_seconds: float = HEAD_SECONDS) -> None:
         self._handler = handler
+        self._head_seconds = head_seconds
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -66,7 +73,10 @@ class Server:
 
     async def _answer_one(self, connection: Connection) -> bool:
         try:
-            request = await connection.request()
+            async with asyncio.timeout(self._head_seconds):
+                request = await connection.request()
+        except TimeoutError:
+            return False  # half a head, or nothing more on a connection that was kept
         except h11.RemoteProtocolError as error:
             await _refuse(connection, error.error_status_hint, str(error))
             return False

@@ -153,8 +153,13 @@ def test_every_function_is_deployed_and_every_stanza_has_its_handler() -> None:
         ({"AuthType": "NONE", "GatewaySecret": "between-us"}, {"AnOpenDoorNeedsKeys"}),
         ({"AuthType": "NONE", "GatewaySecret": "between-us", "ApiKeysSecret": "keys"}, set()),
         ({"VisitorRunsPerMinute": "20", "Log": "memory"}, {"LimitsNeedATable"}),
-        ({"TotalUsdPerDay": "20", "Log": "memory"}, {"LimitsNeedATable"}),
-        ({"TotalUsdPerDay": "20", "Log": "dynamodb"}, set()),
+        (
+            {"TotalUsdPerDay": "20", "BudgetUsd": "0.01", "Log": "memory"},
+            {"LimitsNeedATable"},
+        ),
+        ({"TotalUsdPerDay": "20", "BudgetUsd": "0.01", "Log": "dynamodb"}, set()),
+        ({"TotalUsdPerDay": "20", "Log": "dynamodb"}, {"DollarsOfADayNeedABudget"}),
+        ({"VisitorUsdPerDay": "2", "Log": "dynamodb"}, {"DollarsOfADayNeedABudget"}),
         ({"Host": "web"}, set()),
         ({"Host": "web", "Log": "memory"}, {"AWebFunctionNeedsATable"}),
         (
