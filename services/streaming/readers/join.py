@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import anyio
 
@@ -27,6 +28,9 @@ from .session import prime, serve_reader
 from .tail import ResumeHere, read_run
 
 logger = logging.getLogger("riverrun.run")
+
+
+_Terms = TypeVar("_Terms", ReaderTerms, Question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ async def start_run(
     Returns the run, and its entries for `reader`. Raises `RiverrunError` when the reader cannot
     be admitted or the log does not do it, `TypeError` for what is no producer.
     """
+    asked = asyncio.get_running_loop().time()
     question = await _name_session(question, app)
     output = open_producer(spec.producer, question, app)
     app.live.admit(starts_run=True)
@@ -77,7 +82,9 @@ async def start_run(
     if not is_new:
         await output.aclose()
         # A client that repeats its request wants the answer, so a run without a producer goes on.
-        return await _read_existing(run, 0, reader, spec, app, may_resume=True)
+        return await _read_existing(run, 0, reader, spec, app, asked=asked, may_resume=True)
+    reader = _take_off(reader, asked)
+    question = _take_off(question, asked)
     can_pause = app.log.is_durable and spec.name is not None
     meter = RunMeter(question, traceparent=question.traceparent)
     start_run_task(
@@ -97,7 +104,7 @@ async def start_run(
         reader,
         app,
         will_resume=reader.resume and can_pause,
-        resume_here=_make_resume_here(run, reader, spec, app) if can_pause else None,
+        resume_here=_make_resume_here(run, reader, spec, app, asked=asked) if can_pause else None,
     )
 
 
@@ -109,12 +116,22 @@ async def join_run(
     A reader with `resume` makes a run go on here that has no producer, if `spec` can. No other
     reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
+    asked = asyncio.get_running_loop().time()
     app.live.admit()
-    return await _read_existing(run, after, reader, spec, app, may_resume=reader.resume)
+    return await _read_existing(
+        run, after, reader, spec, app, asked=asked, may_resume=reader.resume
+    )
 
 
 async def _read_existing(
-    run: Run, after: int, reader: ReaderTerms, spec: ProducerSpec, app: App, *, may_resume: bool
+    run: Run,
+    after: int,
+    reader: ReaderTerms,
+    spec: ProducerSpec,
+    app: App,
+    *,
+    asked: float,
+    may_resume: bool,
 ) -> tuple[Run, Entries]:
     """Read a run for a reader that was admitted, and release that reader when it fails.
 
@@ -126,28 +143,32 @@ async def _read_existing(
     resume_here = None
     try:
         if may_resume and can_pause:
-            resume_here = _make_resume_here(run, reader, spec, app)
-            await _resume_run(run, reader, spec, app)
+            resume_here = _make_resume_here(run, reader, spec, app, asked=asked)
+            await resume_here()
     except BaseException:
         app.live.release()
         raise
+    reader = _take_off(reader, asked)
     return run, await _serve(
         run, after, reader, app, will_resume=will_resume, resume_here=resume_here
     )
 
 
-def _make_resume_here(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App) -> ResumeHere:
-    """Make what takes the run over the moment it has no producer, while its reader has time."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+def _make_resume_here(
+    run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App, *, asked: float
+) -> ResumeHere:
+    """Make what takes the run over the moment it has no producer, while its reader has time.
+
+    Of a reader that came with little more than that, or less, most of its time is asked: its next
+    request may have no more, and a run that is never taken over never ends.
+    """
+    whole = reader.seconds_left
+    needed = 0.0 if whole is None else min(TAKE_OVER_SECONDS, 0.75 * whole)
 
     async def resume_here() -> bool:
-        reader_now = reader
-        if reader.seconds_left is not None:
-            seconds_left = reader.seconds_left - (loop.time() - began)
-            if seconds_left < TAKE_OVER_SECONDS:
-                return False
-            reader_now = replace(reader, seconds_left=seconds_left)
+        reader_now = _take_off(reader, asked)
+        if reader_now.seconds_left is not None and reader_now.seconds_left < needed:
+            return False
         if app.live.is_closing:
             return False
         await _resume_run(run, reader_now, spec, app)
@@ -178,6 +199,17 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         transcript=resumed.transcript,
         after=resumed.after,
         on_end=when_ended(app, meter, ticket),
+    )
+
+
+def _take_off(terms: _Terms, asked: float) -> _Terms:
+    """Take what the log took since `asked` off the time that is left."""
+    spent = asyncio.get_running_loop().time() - asked
+    left, front = terms.seconds_left, terms.response_seconds_left
+    return replace(
+        terms,
+        seconds_left=None if left is None else left - spent,
+        response_seconds_left=None if front is None else front - spent,
     )
 
 

@@ -212,8 +212,6 @@ def _open_session(app: App, run: Run, reader: ReaderTerms) -> ReaderSession:
     session = ReaderSession(reader)
     if app.live.add_reader(run.id, session):
         on_first_reader(app, run.id)
-    if app.live.is_closing and app.live.find_unpaused_task(run.id) is None:
-        session.disconnect(PausedError("shutdown"))  # it was admitted at the last moment
     return session
 
 

@@ -41,8 +41,8 @@ async def read_run(
     The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
     over, goes on here where there is a `resume_here`. Where there is none, such a run is one that
-    waits for a reader that `will_resume`; for any other it is ended as `interrupted`, so that no
-    reader waits for the rest.
+    waits for a reader that `will_resume`, as where `resume_here` has no time left; for any other it
+    is ended as `interrupted`, so that no reader waits for the rest.
     """
 
     subscriber = object()
@@ -163,7 +163,8 @@ async def _check_producer(
         return
     if reason is not None:
         raise PausedError(reason)
-    if will_resume:
+    # Nor does a reader that has no time left to have it go on end what its next request may have.
+    if will_resume or resume_here is not None:
         raise PausedError("interrupted")
     await end_run(known, log, _end_interrupted, orphan=True)
 

@@ -133,6 +133,8 @@ class LiveRuns:
         """Register a reader of a run; return whether it is the first here."""
         readers = self.readers.setdefault(run_id, set())
         readers.add(reader)
+        if self.is_closing:
+            self._disconnect_in_time(run_id, reader)  # admitted at the last moment
         return len(readers) == 1
 
     def remove_reader(self, run_id: str, reader: LiveReader) -> bool:
@@ -159,12 +161,16 @@ class LiveRuns:
         self.is_closing = True
         for task in list(self.tasks.values()):
             task.stop(PausedError("shutdown"))
-        loop = asyncio.get_running_loop()
         for run_id, readers in self.readers.items():
-            # A log that hangs delays the end of a task, and not the word of it.
-            delay = 0.0 if self.find_unpaused_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
             for reader in readers:
-                loop.call_later(delay, reader.disconnect, PausedError("shutdown"))
+                self._disconnect_in_time(run_id, reader)
+
+    def _disconnect_in_time(self, run_id: str, reader: LiveReader) -> None:
+        # A log that hangs delays the end of a task, and not the word of it. Nor is it left to the
+        # task: one whose run another process has ends without a word to its readers here.
+        delay = 0.0 if self.find_unpaused_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay, reader.disconnect, PausedError("shutdown"))
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until no run is produced here any more, at most `seconds`."""

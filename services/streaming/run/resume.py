@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from ...runs import Entry, Run, RunLog, SequenceConflictError
+from ...runs import Entry, Run, RunLog, RunLogError, SequenceConflictError
 from ..event_json import payload
 from ..events import RESUMED_KIND, Event, Status
 from ..question import Question, ReaderTerms, load_question, read_producer_name
@@ -87,6 +87,7 @@ async def end_run(
     """End a run from outside its producer: the process that appends the next entry first decides.
 
     An `orphan` is ended only while it has no producer: not when another process has resumed it.
+    Raises `RunLogError` when the run's producer was faster each time: the run goes on.
     """
     for _attempt in range(APPEND_ATTEMPTS):
         transcript, last = await read_transcript(run, log)
@@ -100,6 +101,7 @@ async def end_run(
         except SequenceConflictError:
             continue  # its producer was faster; try behind what it wrote
         return
+    raise RunLogError("The run could not be ended.", hint="Try it again in a moment.")
 
 
 async def _append_fence(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.runs import RunLog, RunLogError
+from services.runs import RunLog, RunLogError, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
@@ -20,6 +20,7 @@ from services.streaming import (
     wait_closed,
 )
 from services.streaming.run.checkpoint import is_claimable
+from services.streaming.run.errors import PausedError
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -238,3 +239,33 @@ async def test_a_run_without_readers_is_paused_before_the_process_is_gone(
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
+
+
+async def test_a_reader_let_in_at_the_last_moment_does_not_depend_on_the_task_here(
+    app: App, log: MemoryLog
+) -> None:
+    """A task whose run another process has ends without a word to its readers."""
+    reading = asyncio.create_task(ask(app, left=900.0))
+    await asyncio.sleep(5)
+    (run,) = app.live.tasks
+
+    async def hang(*_asked: Any, **_more: Any) -> None:
+        await asyncio.sleep(60)
+        raise SequenceConflictError
+
+    for name in ("append", "release", "renew"):
+        setattr(log, name, hang)
+    shut_down(app)
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    class Latecomer:
+        def disconnect(self, reason: PausedError) -> None:
+            told.set_result(reason.reason)
+
+    reader = Latecomer()
+    app.live.add_reader(run, reader)
+    async with asyncio.timeout(0.3):
+        assert await told == "shutdown"
+    app.live.remove_reader(run, reader)
+    await reading
+    await wait_closed(100.0, app)

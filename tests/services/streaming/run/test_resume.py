@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from services.streaming.event_json import payload
 from services.streaming.events import Sources, Status, Token
 from services.streaming.http.requests import make_fingerprint
 from services.streaming.question import dump_question
+from services.streaming.readers.join import ProducerSpec, _read_existing
 from services.streaming.run.resume import IDLE_LIMIT, RESUMED_DESCRIPTION, ResumedRun, take_over_run
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
@@ -498,3 +500,34 @@ async def test_a_production_that_is_cancelled_lets_its_run_go(
     assert first[-1][1]["reason"] == "shutdown"
     whole = await to_the_end(app, first, left=900.0)
     assert whole[-1][1]["result"]["answer"] == WHOLE
+
+
+async def test_a_reader_whose_time_the_log_has_taken_leaves_the_run_to_its_next_request(
+    app: App, log: MemoryLog, chat: Words
+) -> None:
+    """It neither resumes a run without a word more, nor ends one that another may resume."""
+    run = await _dead(log, SAID)
+    app.live.streams += 2
+    spec = ProducerSpec(resumable=True)
+    for resumes in (True, False):
+        terms = ReaderTerms(resume=resumes, seconds_left=5.0)
+        asked = asyncio.get_running_loop().time() - 3.0
+        _, entries = await _read_existing(run, 0, terms, spec, app, asked=asked, may_resume=True)
+        async with aclosing(entries):
+            told = [entry async for entry in entries if entry is not None]
+        assert told[-1].seq == 0
+        assert chat.asked == []
+    assert not (await log.read(run.id, 0))[-1].terminal
+
+
+async def test_a_stop_that_is_always_too_late_says_so(app: App, log: MemoryLog) -> None:
+    """A run that goes on elsewhere and is faster each time: not stopped, and worth another try."""
+    run = await _dead(log, SAID)
+
+    async def lose(*_asked: Any) -> None:
+        raise SequenceConflictError
+
+    log.append = lose  # type: ignore[method-assign,assignment]
+    response = await handle_stop(run.id, app=app)
+    assert response.status_code == 503
+    assert json.loads(bytes(response.body))["retryable"] is True
