@@ -45,7 +45,7 @@ ABOUT = 1.21
 LENGTH = 2.93
 """For every five of these words: a long question is never said word for word."""
 
-LEAST = 0.28
+LEAST = 0.32
 """The probability from which the question is answered."""
 
 LEAST_UNKNOWN = 0.9
