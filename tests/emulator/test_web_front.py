@@ -184,6 +184,8 @@ def test_no_rate_is_no_door() -> None:
         assert ask(started.url(URL)).status == 429
 
 
+# The second between the signals is the machine's too: a busy one needs more.
+@pytest.mark.soak
 def test_an_environment_that_ends_is_told_and_may_say_its_last_word(web: RunningCloud) -> None:
     """SIGTERM, and within the second the rest."""
     with raw(web.url(URL), "/?stream=600") as sock:
