@@ -168,7 +168,7 @@ def test_requests_share_an_environment_then_fill_the_next_and_are_turned_away() 
     """MaxEnvironments is the cap on cost: what is over it is not queued."""
     with run_cloud(TEMPLATE, parameters={"Places": "2"}) as started:
         url = started.url(URL)
-        open_now = [raw(url, "/?stream=25") for _ in range(4)]
+        open_now = [raw(url, "/?stream=600") for _ in range(4)]
         for sock in open_now:
             read_until(sock, b".")
         function = started.cloud.endpoints["tiny-web"].function

@@ -26,7 +26,7 @@ WEB = """
       CodeUri: {root}
       AuthType: ApplicationManaged
       Timeout: {timeout}
-      EnvironmentVariables: {{RIVERRUN_WEB_TIMEOUT: '{timeout}', RIVERRUN_WEB_MARGIN: '0'}}
+      EnvironmentVariables: {{RIVERRUN_WEB_TIMEOUT: '{timeout}', RIVERRUN_WEB_MARGIN: '1'}}
 """
 
 
