@@ -5,12 +5,13 @@ a traceback in which the frame of one's own code stands first, and CloudWatch's 
 short line a run.
 """
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from emulator.json_input import parse_json
 
 _RED, _BOLD, _DIM, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"
 _COLOURS = {"ERROR": _RED, "CRITICAL": _RED, "FATAL": _RED, "WARNING": _YELLOW, "WARN": _YELLOW}
@@ -53,8 +54,8 @@ def _read_record(line: str) -> Mapping[str, Any] | None:
     if not line.startswith("{"):
         return None
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = parse_json(line)
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from riverrun_client.json_input import parse_json
+
 KEEP = 200
 
 
@@ -38,7 +40,7 @@ def read_history(path: Path, url: str) -> list[PastQuestion]:
     with suppress(OSError, ValueError):
         for line in path.read_text("utf-8").splitlines():
             with suppress(ValueError, TypeError):
-                asked = PastQuestion(**json.loads(line))
+                asked = PastQuestion(**parse_json(line))
                 if asked.url == url:
                     found.append(asked)
     return found
