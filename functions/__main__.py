@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from functions.web import FunctionRoutes
 from services.errors import RiverrunError, SetupError
@@ -29,12 +28,6 @@ from services.streaming.http.responses import error_response
 from services.telemetry.lines import configure_logging
 
 SITE = ROOT / "netlify" / "site"
-
-# How long a client may take to send a request, from its first byte to its last, in seconds.
-REQUEST_SECONDS = 60.0
-
-# The longest line of a request with all its headers, in bytes.
-MAX_HEAD = 64 * 1024
 
 # How long open requests may take to end once we were told to, in seconds.
 GRACE = 2
@@ -65,11 +58,7 @@ def main() -> int:
         KnownHosts(site, settings.access.hosts) if is_loopback(settings.host) else site
     )
     config = uvicorn.Config(
-        served,
-        http=_Protocol,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=GRACE,
+        served, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
     )
     # uvicorn ends in order, then raises the signal again; Ctrl-C is no error here.
     with contextlib.suppress(KeyboardInterrupt):
@@ -184,57 +173,6 @@ class _Site:
         path = scope["path"]
         is_call = path.startswith(("/api/", "/.netlify/", "/v1/"))
         return self._functions if is_call else self._page
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 read strictly: no length beside chunks, no line ended by a bare LF.
-
-    Heads are bounded, and a connection that sends less than a request in its time is closed.
-    """
-
-    _head = 0
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a first request."""
-        super().connection_made(transport)
-        self._expect_rest()
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came, if the head it belongs to is not too long."""
-        self._head += len(data)
-        super().data_received(data)
-        if self._head > MAX_HEAD + len(data) and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too long.")
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._expect_rest()
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: its body is bounded where it is read."""
-        self._head = -sys.maxsize
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The request is whole; the next may follow."""
-        self._head = 0
-        self._forget_rest()
-        super().on_message_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client left."""
-        self._forget_rest()
-        super().connection_lost(exc)
-
-    def _expect_rest(self) -> None:
-        self._forget_rest()
-        self._late = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
-
-    def _forget_rest(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
 
 
 class _Server(uvicorn.Server):
