@@ -99,13 +99,13 @@ class Model:
             run, after = f"r{self.runs}", 0
         else:
             run, after = path.split("/")[4], int(path.split("after=")[1].split("&")[0])
+        stopped = self.hold  # as it was when the question came
         exchange.open(run)
         events: list[dict[str, Any]] = [token("x") for _ in range(150)]
         for seq, event in enumerate(events, 1):
             if seq > after:
                 exchange.send(seq, event, run=run)
-        stopped = self.hold
-        if self.hold:
+        if stopped:
             exchange.raw(b": waiting\n")
             exchange.wait(f"stop {run}")
         end = final("x" * 150, finishReason="cancelled" if stopped else "stop", runId=run)
