@@ -5,7 +5,6 @@ It can be frozen, thawed and killed, as the platform does. Knows nothing of who 
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from emulator.cloudformation import REGION
 from emulator.invocation import failure
+from emulator.process_group import ProcessGroup
 from emulator.runtime_api import Refusal, RuntimeApi
 from emulator.template import TASK_ROOT, FunctionSpec
 
@@ -29,17 +29,12 @@ _WINNING_PREFIXES = ("RIVERRUN_", "AWS_ENDPOINT_URL", "OPENAI_")
 _TAIL_LINES = 200
 _EXTENSION_GRACE = 0.5
 _SETTLE = 0.3
-_PR_SET_PDEATHSIG = 1
 
 Log = Callable[[str, str], None]
 
 
-class Sandbox:
-    """A function's process and what the platform knows about it.
-
-    `exited` resolves to the exit status, negative for a signal. `frozen` is what the platform
-    asked for last. `tail` holds the last log lines.
-    """
+class Sandbox(ProcessGroup):
+    """A function's process and what the platform knows of it. `tail` holds the last log lines."""
 
     def __init__(
         self,
@@ -52,11 +47,10 @@ class Sandbox:
         on_idle: Callable[["Sandbox"], None],
         refusal: Refusal = lambda _: None,
     ) -> None:
+        super().__init__(self._say)
         self.spec = spec
-        self.frozen = False
         self.stale = False
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.api = RuntimeApi(
             concurrency,
             snap_start=spec.snap_start and concurrency is None,
@@ -68,19 +62,7 @@ class Sandbox:
         self._python = python
         self._environ = environ
         self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._started: asyncio.Task[None] | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs, frozen or not."""
-        return self._process is not None and not self.exited.done()
-
-    @property
-    def pid(self) -> int:
-        """The process id, which is its process group's too; 0 before the start."""
-        return self._process.pid if self._process else 0
 
     async def start(self) -> None:
         """Start the process. It speaks for itself from then on: see `api.ready`, `exited`."""
@@ -102,37 +84,11 @@ class Sandbox:
         finally:
             ready.cancel()
 
-    def freeze(self) -> None:
-        """Stop the processor, as between two invocations."""
-        self.frozen = True
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it run again."""
-        if self.frozen:
-            self.frozen = False
-            self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """SIGKILL to the whole process group."""
-        self._signal(signal.SIGKILL)
-
     async def stop(self) -> None:
         """End the process: SIGTERM first for one that registered an extension, else SIGKILL."""
         if self._started:
             await asyncio.wait((self._started,))
-        if self.alive and self.api.has_extension:
-            self.thaw()
-            self._signal(signal.SIGTERM)
-            await asyncio.wait((self.exited,), timeout=_EXTENSION_GRACE)
-        self.kill()
-        if self._process:
-            await asyncio.wait((self.exited,), timeout=5)
-        if self._tasks:  # the last words are still in the pipes
-            await asyncio.wait(self._tasks, timeout=1)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end(grace=_EXTENSION_GRACE if self.api.has_extension else 0)
         await self.api.close()
 
     async def _start(self) -> None:
@@ -142,26 +98,11 @@ class Sandbox:
             self.spec, self.api.address, self._concurrency, self._environ
         )
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=self.spec.root if self.spec.root.is_dir() else None,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-                preexec_fn=die_with_parent() if sys.platform == "linux" else None,
-            )
+            root = self.spec.root
+            await self._launch(command, environment, cwd=root if root.is_dir() else None)
         except OSError as error:
             self._say(f"{command[0]}: {error.strerror}")
             await self._over(126 if isinstance(error, PermissionError) else 127)
-            return
-        self._tasks = [
-            asyncio.create_task(self._pump(stream))
-            for stream in (self._process.stdout, self._process.stderr)
-            if stream
-        ]
-        self._tasks.append(asyncio.create_task(self._wait(self._process)))
 
     def _command(self) -> list[str]:
         stock = [self._python, str(STOCK)]
@@ -175,31 +116,11 @@ class Sandbox:
             inside = self.spec.root / inside.relative_to(TASK_ROOT)
         return [str(inside), *stock]
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.alive and self._process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-
-    async def _pump(self, stream: asyncio.StreamReader) -> None:
-        rest = b""
-        while data := await stream.read(65536):
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                self._say(line.decode("utf-8", "replace"))
-        if rest:
-            self._say(rest.decode("utf-8", "replace"))
-
     def _say(self, text: str) -> None:
         # One log record may hold several lines, joined by CR as Lambda's text format does.
         for line in text.rstrip("\r").split("\r"):
             self.tail.append(line)
             self._log(self.spec.public, line)
-
-    async def _wait(self, process: asyncio.subprocess.Process) -> None:
-        status = await process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # children it left hold its sockets open
-        await self._over(status)
 
     async def _over(self, status: int) -> None:
         how = f"exit status {status}" if status >= 0 else f"signal: {signal.Signals(-status).name}"
@@ -257,13 +178,3 @@ def sandbox_environment(
         result["AWS_LAMBDA_MAX_CONCURRENCY"] = str(concurrency)
         result["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
     return result
-
-
-def die_with_parent() -> Callable[[], None]:
-    """Ask Linux to kill the child when the emulator dies, even by SIGKILL."""
-    libc = ctypes.CDLL(None)  # loaded before the fork, where loading is not safe
-
-    def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return ask

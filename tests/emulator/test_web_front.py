@@ -29,9 +29,12 @@ def header_names(got: Got) -> set[str]:
 
 
 def wait_for_line(cloud: RunningCloud, text: str) -> None:
-    """Until the log has it; the test's own timeout is the end of patience."""
-    while not cloud.log_lines(text):
+    """Until the log has it; half a minute is the end of patience."""
+    for _ in range(1500):
+        if cloud.log_lines(text):
+            return
         threading.Event().wait(0.02)
+    raise AssertionError(f"no line says {text[:80]}")
 
 
 def test_a_request_arrives_less_what_belongs_to_a_hop(web: RunningCloud) -> None:
@@ -68,6 +71,13 @@ def test_the_environment_is_a_web_functions(web: RunningCloud) -> None:
     assert seen["AWS_LAMBDA_INITIALIZATION_TYPE"] == "native-http"
     assert seen["AWS_LAMBDA_RUNTIME_API"]
     assert not {"AWS_LAMBDA_FUNCTION_NAME", "_HANDLER", "AWS_LAMBDA_LOG_GROUP_NAME"} & seen.keys()
+
+
+def test_a_long_line_of_the_log_holds_nothing_up(web: RunningCloud) -> None:
+    """Longer than a pipe and than asyncio's lines, and more than one."""
+    for size in (300_000, 300_001):
+        assert ask(f"{web.url(URL)}/?shout={size}").status == 200
+        wait_for_line(web, "a" * size)
 
 
 @pytest.mark.parametrize(

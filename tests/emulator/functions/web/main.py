@@ -28,6 +28,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         if not message["more_body"]:
             break
     await asyncio.sleep(float(asked.get("wait", "0")))
+    if "shout" in asked:
+        say("a" * int(asked["shout"]))
     if "crash" in asked:
         os.kill(os.getpid(), signal.SIGKILL)
     headers = [(b"content-type", b"text/plain"), (b"x-own", b"yes"), (b"keep-alive", b"no")]
