@@ -19,7 +19,7 @@ DELIMITER = b"\0" * 8
 PRELUDE_LIMIT = 16 * 1024
 
 _PRELUDE_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "cookies"})
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         "keep-alive",
         "proxy-authenticate",
@@ -147,7 +147,7 @@ def _headers(
     pairs += [(n, v) for n, v in _mapping(document, "headers").items() if n.lower() not in taken]
     pairs += [("Set-Cookie", cookie) for cookie in _list(document.get("cookies") or [])]
     for name, value in pairs:
-        if value is None or name.lower() in _HOP_BY_HOP:
+        if value is None or name.lower() in HOP_BY_HOP:
             continue
         text = _text(value)
         if not name or any(mark in name + text for mark in "\r\n\0") or not _latin(name + text):

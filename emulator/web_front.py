@@ -21,6 +21,7 @@ from emulator.fronts import FrontOptions, refuse_by_fault
 from emulator.function import ThrottledError
 from emulator.hosts import answers_to
 from emulator.http1 import Reply, Request
+from emulator.integration import HOP_BY_HOP
 from emulator.stages import CutError, Stream, spoil, throttle
 from emulator.web_environment import WebEnvironment
 from emulator.web_function import InitError, WebFunction
@@ -30,25 +31,15 @@ from emulator.web_stream import Upstream, UpstreamError
 REQUEST_LIMIT = 6 * 1024 * 1024
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS", "DELETE"})
-_REMOVED = frozenset(
-    {
-        "connection",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "content-length",  # written anew, as the body is forwarded whole
-        "upgrade",
-        "x-http-method",
-        "x-http-method-override",
-        "x-method-override",
-        "x-real-ip",
-    }
-)
+_REMOVED = HOP_BY_HOP | {
+    "connection",
+    "content-length",  # written anew, as the body is forwarded whole
+    "expect",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-real-ip",
+}
 _NOT_RETURNED = frozenset(
     {"connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"}
 )

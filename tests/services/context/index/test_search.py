@@ -110,8 +110,8 @@ async def test_the_section_that_explains_an_identifier_comes_before_those_that_u
 ) -> None:
     """Its heading begins with it, whatever else the heading says."""
     (docs / "options.md").write_text(
-        "# Options\n\n## Uses\n\nSet trustProxy, and trustProxy again, when trustProxy helps.\n\n"
-        "## `trustProxy(list)`\n\nBelieve the addresses that a proxy of the trustProxy sends.\n"
+        "# Options\n\n## Uses\n\nSet trustProxy when a proxy helps.\n\n"
+        "## `trustProxy(list)`\n\nBelieve those of trustProxy.\n"
     )
     await run()
     with open_index(tmp_path / "index") as index:
