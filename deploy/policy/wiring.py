@@ -70,6 +70,9 @@ def unfit_permissions(stack: Stack) -> Said:
         limited = any(name.startswith(_LIMITS) for name in said)
         if limited and str(said.get("RIVERRUN_LOG")).startswith("memory:"):
             yield where, "has limits, which each sandbox would count for itself in memory."
+        has_dollars = any(name.endswith("_USD_PER_DAY") for name in said)
+        if has_dollars and not said.get("RIVERRUN_BUDGET_USD"):
+            yield where, "has dollars of a day, and no budget of an answer that reserves them."
     asks = [p for _, p in functions(stack) if variables(p).get("RIVERRUN_CHAT") == "bedrock"]
     if asks and not any("bedrock" in services for services in allowed.values()):
         yield "chat", "asks bedrock, and no role may."

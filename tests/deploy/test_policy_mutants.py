@@ -137,6 +137,10 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     "no rule about the length of openai's vectors": ("models", drop("Rules/OpenAIVectorsAreLong")),
     "no rule about the length of local vectors": ("models", drop("Rules/LocalVectorsAreShort")),
     "no rule that limits need a table": ("permissions", drop("Rules/LimitsNeedATable")),
+    "no rule that dollars of a day need a budget": (
+        "permissions",
+        drop("Rules/DollarsOfADayNeedABudget"),
+    ),
     "no rule that a budget needs a topic": ("budget", drop("Rules/ABudgetNeedsATopic")),
     "a rule that always holds": (
         "keys",
