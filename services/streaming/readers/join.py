@@ -103,7 +103,7 @@ async def start_run(
         0,
         reader,
         app,
-        will_resume=reader.resume and can_pause,
+        is_told_paused=reader.resume and can_pause,
         resume_here=_make_resume_here(run, reader, spec, app, asked=asked) if can_pause else None,
     )
 
@@ -135,11 +135,11 @@ async def _read_existing(
 ) -> tuple[Run, Entries]:
     """Read a run for a reader that was admitted, and release that reader when it fails.
 
-    Where the run `can_pause`, a reader that `may_resume` has it go on here, and one that
-    `will_resume` is told `paused` and comes back.
+    Where the run `can_pause`, a reader that `may_resume` has it go on here, and one with `resume`
+    `is_told_paused` and comes back.
     """
     can_pause = app.log.is_durable and is_producer_of(run, spec.name)
-    will_resume = reader.resume and can_pause
+    is_told_paused = reader.resume and can_pause
     resume_here = None
     try:
         if may_resume and can_pause:
@@ -150,7 +150,7 @@ async def _read_existing(
         raise
     reader = _take_off(reader, asked)
     return run, await _serve(
-        run, after, reader, app, will_resume=will_resume, resume_here=resume_here
+        run, after, reader, app, is_told_paused=is_told_paused, resume_here=resume_here
     )
 
 
@@ -219,7 +219,7 @@ async def _serve(
     reader: ReaderTerms,
     app: App,
     *,
-    will_resume: bool,
+    is_told_paused: bool,
     resume_here: ResumeHere | None,
 ) -> Entries:
     entries = await prime(
@@ -229,11 +229,13 @@ async def _serve(
             app.log,
             app.live,
             heartbeat=app.settings.heartbeat,
-            will_resume=will_resume,
+            is_told_paused=is_told_paused,
             resume_here=resume_here,
         )
     )
-    return await prime(serve_reader(entries, app, run, reader, after, will_resume=will_resume))
+    return await prime(
+        serve_reader(entries, app, run, reader, after, is_told_paused=is_told_paused)
+    )
 
 
 def _scope_key(question: Question) -> str | None:

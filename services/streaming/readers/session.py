@@ -21,7 +21,7 @@ from ..deadlines import BODY_MARGIN, FRONT_MARGIN, PARTIAL_READ_SECONDS
 from ..events import Partial, Paused
 from ..question import ReaderTerms
 from ..run.checkpoint import read_transcript
-from ..run.errors import PausedError
+from ..run.errors import BodyOverError, PausedError
 from ..run.log_writer import Entries, as_entry
 from ..run.registry import LiveTask
 from ..run.transcript import make_error_event
@@ -33,17 +33,17 @@ logger = logging.getLogger("riverrun.run")
 class ReaderSession:
     """One reader of a run, which can be disconnected at once, whatever it waits for.
 
-    `limit` is the error that ends its body when its own time is over. Does what `asyncio.timeout`
-    does with one timer for a whole body: one for each entry would cost more than the entry.
+    When its own time is over its body ends with `BodyOverError`. Does what `asyncio.timeout` does
+    with one timer for a whole body: one for each entry would cost more than the entry.
     """
 
-    __slots__ = ("_disconnected_by", "_task", "_timer", "limit")
+    __slots__ = ("_disconnected_by", "_task", "_timer")
 
     def __init__(self, reader: ReaderTerms) -> None:
-        self.limit = PausedError("deadline")
         self._disconnected_by: PausedError | None = None
         self._task: asyncio.Task[Any] | None = None
         seconds: float | None = None
+        over = BodyOverError("deadline")
         if reader.seconds_left is not None:
             seconds = reader.seconds_left - BODY_MARGIN
         if reader.response_seconds_left is not None:
@@ -51,11 +51,11 @@ class ReaderSession:
                 reader.response_seconds_left - FRONT_MARGIN, reader.response_seconds_left / 2
             )
             if seconds is None or front < seconds:
-                self.limit, seconds = PausedError("front"), front
+                over, seconds = BodyOverError("front"), front
         self._timer: asyncio.TimerHandle | None = None
         if seconds is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, seconds), self.disconnect, self.limit)
+            self._timer = loop.call_later(max(0.0, seconds), self.disconnect, over)
 
     def disconnect(self, error: PausedError) -> None:
         """End this body with `error` now, between two entries. Asking again changes nothing."""
@@ -127,13 +127,14 @@ async def serve_reader(
     reader: ReaderTerms,
     after: int = 0,
     *,
-    will_resume: bool = False,
+    is_told_paused: bool = False,
 ) -> Entries:
     """Pass `entries` on to one reader of a run, and release that reader at the end. Needs `prime`.
 
     The body ends in time. Where its run is not at its end, its last event is in no log: `paused`
-    for a reader that `will_resume`, else an error that may be retried. A log that fails, writing
-    or reading, ends the body with an error too: without one a reader would wait for ever.
+    for a reader that comes back (where the run was paused, one that `is_told_paused`; where only
+    its own time is over, any with `resume`), else an error that may be retried. A log that fails,
+    writing or reading, ends the body with an error too: without one a reader would wait for ever.
     """
     session = _open_session(app, run, reader)
     run_task = app.live.find_unpaused_task(run.id)
@@ -155,8 +156,7 @@ async def serve_reader(
         ended_by = error
         # A reader whose own time is over may come back also to a run that cannot be resumed: its
         # producer still writes it.
-        comes_back = reader.resume if error is session.limit else will_resume
-        if comes_back:
+        if reader.resume if isinstance(error, BodyOverError) else is_told_paused:
             yield _make_paused_entry(error, f"{run.id}-{seq}", idle=seq == after)
         else:
             yield await _make_read_on_entry(error, run, seq, app, run_task)

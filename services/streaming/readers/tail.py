@@ -33,16 +33,16 @@ async def read_run(
     live: LiveRuns,
     *,
     heartbeat: float,
-    will_resume: bool = False,
+    is_told_paused: bool = False,
     resume_here: ResumeHere | None = None,
 ) -> Entries:
     """Yield every entry of `run` after `after`, as they come; None after a heartbeat of silence.
 
     The first `yield` only says that it has begun (`prime`). Raises `PausedError` when everything
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
-    over, goes on here where there is a `resume_here`. Where there is none, such a run is one that
-    waits for a reader that `will_resume`, as where `resume_here` has no time left; for any other it
-    is ended as `interrupted`, so that no reader waits for the rest.
+    over, goes on here where there is a `resume_here`. Where there is none, or it has no time left,
+    such a run waits for the next request of a reader that `is_told_paused`; for any other it is
+    ended as `interrupted`, so that no reader waits for the rest.
     """
 
     subscriber = object()
@@ -56,7 +56,7 @@ async def read_run(
             after,
             log,
             live,
-            will_resume=will_resume,
+            is_told_paused=is_told_paused,
             resume_here=resume_here,
             was_here=was_here,
         )
@@ -145,7 +145,7 @@ async def _check_producer(
     log: RunLog,
     live: LiveRuns,
     *,
-    will_resume: bool,
+    is_told_paused: bool,
     resume_here: ResumeHere | None,
     was_here: bool,
 ) -> None:
@@ -164,7 +164,7 @@ async def _check_producer(
     if reason is not None:
         raise PausedError(reason)
     # Nor does a reader that has no time left to have it go on end what its next request may have.
-    if will_resume or resume_here is not None:
+    if is_told_paused or resume_here is not None:
         raise PausedError("interrupted")
     await end_run(known, log, _end_interrupted, orphan=True)
 

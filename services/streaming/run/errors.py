@@ -1,8 +1,8 @@
-"""Why a producer has to go before its answer is whole.
+"""Why a producer, or a body, has to end before its answer is whole.
 
 `StoppedError` ends the run. `PausedError` ends only this producer: a run that can be continued
 waits in its log for the next one. For a run that cannot, it is the failure that its readers are
-told. Knows nothing of how either is carried out.
+told. `BodyOverError` ends only one reader's body. Knows nothing of how either is carried out.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class StoppedError(RiverrunError):
 
 
 class PausedError(RiverrunError):
-    """This producer, or this reader's body, is at its end, and the run is not.
+    """This producer is at its end, and the run is not.
 
     `reason` is the word of the contract's `paused` event. `code` is what a run that cannot go on
     ends with.
@@ -30,6 +30,10 @@ class PausedError(RiverrunError):
         wording = _WORDINGS[reason]
         super().__init__(wording.message, code=wording.code, hint="Ask again.")
         self.reason: PauseReason = reason
+
+
+class BodyOverError(PausedError):
+    """The time of one reader's body is over, and its run goes on without it."""
 
 
 class DeadlineError(PausedError):

@@ -148,7 +148,10 @@ class LiveRuns:
         return True
 
     def disconnect_readers(self, run_id: str, reason: PausedError) -> None:
-        """Disconnect in a moment the readers that still wait for a run that was paused here."""
+        """Disconnect, 0.05 s from now, the readers of a run paused here that still read its log.
+
+        The others were told already: their channels were closed with `reason`.
+        """
         loop = asyncio.get_running_loop()
         for reader in self.readers.get(run_id, ()):
             loop.call_later(PAUSE_NOTICE_SECONDS, reader.disconnect, reason)

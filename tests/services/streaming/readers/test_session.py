@@ -19,7 +19,7 @@ from services.streaming.deadlines import BODY_MARGIN
 from services.streaming.events import Paused
 from services.streaming.question import ReaderTerms
 from services.streaming.readers.session import ReaderSession
-from services.streaming.run.errors import PausedError
+from services.streaming.run.errors import BodyOverError, PausedError
 from tests.services.streaming.instant import instant
 from tests.services.streaming.invocations import (
     WHOLE,
@@ -192,14 +192,14 @@ async def waits() -> AsyncIterator[Entry | None]:
 async def test_a_reader_that_is_disconnected_gets_the_reason() -> None:
     """While they wait and before they wait; the first word counts."""
     seat = ReaderSession(ReaderTerms(seconds_left=10.0))
-    with pytest.raises(PausedError) as over:
+    with pytest.raises(BodyOverError) as over:
         await seat.next(waits())
-    assert over.value is seat.limit
+    assert over.value.reason == "deadline"
     assert asyncio.get_running_loop().time() == pytest.approx(10.0 - BODY_MARGIN)
     seat.disconnect(PausedError("shutdown"))
-    with pytest.raises(PausedError) as again:
+    with pytest.raises(BodyOverError) as again:
         await seat.next(waits())
-    assert again.value is seat.limit
+    assert again.value is over.value
 
 
 async def test_a_reader_that_is_cancelled_is_cancelled_though_it_is_disconnected_too() -> None:

@@ -207,7 +207,7 @@ async def test_many_readers_that_wait_look_once_for_all(lives: bool) -> None:
     run, _ = await log.start(owner=None, key=None, fingerprint="f")
 
     async def wait() -> None:
-        reading = read_run(run, 0, log, live, heartbeat=10.0, will_resume=True)
+        reading = read_run(run, 0, log, live, heartbeat=10.0, is_told_paused=True)
         async with aclosing(reading) as entries:
             async for _ in entries:
                 pass
