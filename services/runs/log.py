@@ -138,6 +138,8 @@ class RunLog(Protocol):
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Add the next entries, all or none, durably, and wake the readers.
 
+        To a reader that looks at the producer they are a sign of life, as a renewal is. A store may
+        end a doubt with them too, where it writes the run's own row in any case.
         Raises `SequenceConflictError` when they do not go on where the run is.
         """
 

@@ -10,12 +10,13 @@ from services.errors import SetupError
 from services.ledger import Ledger, LedgerError, open_ledger
 from services.ledger.dynamodb import DynamoLedger
 from services.ledger.memory import MemoryLedger
+from services.ledger.opening import LEDGERS
 from services.ledger.sqlite import SQLiteLedger
 from services.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-STORES = ("memory", "sqlite", "dynamodb")
+STORES = tuple(LEDGERS)
 LATER = 2_000_000_000.0
 
 
