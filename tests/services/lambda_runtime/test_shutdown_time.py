@@ -125,6 +125,6 @@ async def test_an_application_that_swallows_its_cancellation_holds_no_process(
     began = time.perf_counter()
     box.process.send_signal(signal.SIGTERM)
     status, output, errors = await box.wait_end()
-    assert time.perf_counter() - began < 3.0
+    assert time.perf_counter() - began < 30.0
     assert status == 0
     assert "do not stop when cancelled" in output + errors
