@@ -21,7 +21,7 @@ from .handlers import handle_request, handle_resume, handle_streaming_request, m
 from .http.body import RequestError
 from .http.requests import Cursor
 from .http.responses import JSONAnswer, error_response, terminal_response
-from .question import Question, ReaderTerms, can_be_guessed, load_question
+from .question import Question, ReaderTerms, can_be_guessed, load_question, start_clock
 
 # How long a chat is known by its id: as long as its last run can be read.
 CHAT_SECONDS = 24 * 3600.0
@@ -40,6 +40,7 @@ async def follow_run(question: Question, run_id: str, *, app: App | None = None)
     Raises `RiverrunError` when the run is unknown, of another owner, or has no answer yet.
     """
     app = app or default_app()
+    question = start_clock(question)
     run = await app.log.find(run_id, question.owner)
     earlier = load_question(run.question)
     result = (await _read_terminal(run, app)).get("result")
@@ -108,6 +109,7 @@ async def handle_chat_stream(
 ) -> Response:
     """Send the run that a chat is at from its beginning; 204 when there is none, or it is over."""
     app = app or default_app()
+    reader = start_clock(reader)
     try:
         run_id = await find_chat_run(chat, owner=owner, sender=sender, app=app)
         run = await app.log.find(run_id, owner)

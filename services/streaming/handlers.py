@@ -28,7 +28,7 @@ from .encoders import RunInfo, find_dialect
 from .http.body import RequestError
 from .http.requests import Cursor, make_fingerprint, parse_question
 from .http.responses import JSONAnswer, error_response, stream_response, terminal_response
-from .question import Question, ReaderTerms, read_names
+from .question import Question, ReaderTerms, read_names, start_clock
 from .readers.join import ProducerSpec, join_run, start_run
 from .readers.session import start_uncancellable
 from .run.checkpoint import read_pause_reason
@@ -116,7 +116,7 @@ async def handle_resume(
     also tells an `EventSource` to stop asking.
     """
     app = app or default_app()
-    reader = reader or ReaderTerms()
+    reader = start_clock(reader or ReaderTerms())
     try:
         run = await app.log.find(cursor.run_id, owner)
         last = await app.log.read_last(run.id)

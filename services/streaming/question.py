@@ -1,9 +1,10 @@
 """A question, as the house has it: light, and checked at the edge before it gets here."""
 
+import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic_core import from_json, to_json
 
@@ -34,12 +35,15 @@ class ReaderTerms:
 
     `resume` says that it knows `paused` and goes on from its cursor. `seconds_left` is what the
     platform still gives this invocation, `response_seconds_left` what is left until whatever stands
-    in front of it cuts the body; None: no end in sight.
+    in front of it cuts the body; None: no end in sight. Both are as of `measured_at`, by the event
+    loop's clock: what is waited for before they are used comes off them. None: as of when they are
+    handed in.
     """
 
     resume: bool = False
     seconds_left: float | None = None
     response_seconds_left: float | None = None
+    measured_at: float | None = field(default=None, compare=False)
 
 
 class UnbilledSegment(NamedTuple):
@@ -70,12 +74,12 @@ class Question:
 
     `streaming` is None when the request left it to its `Accept` header. `session_id` None means no
     memory, "" a new session. `owner` may read the run; `principal` is whose limits it counts for;
-    `traceparent` names the caller's span. `resume`, `seconds_left` and `response_seconds_left` are
-    those of `ReaderTerms`. `so_far` is what earlier invocations already said of the answer: the
-    producer that goes on with it says only what comes after it. `earlier` is all that is known of
-    them. `history` is the conversation as the client tells it, (question, answer) pairs, oldest
-    first; `names` are the ids and the model by which the client knows the run, `options` what this
-    reader wants of its dialect (`encoders.RunInfo`).
+    `traceparent` names the caller's span. `resume`, `seconds_left`, `response_seconds_left` and
+    `measured_at` are those of `ReaderTerms`. `so_far` is what earlier invocations already said of
+    the answer: the producer that goes on with it says only what comes after it. `earlier` is all
+    that is known of them. `history` is the conversation as the client tells it, (question, answer)
+    pairs, oldest first; `names` are the ids and the model by which the client knows the run,
+    `options` what this reader wants of its dialect (`encoders.RunInfo`).
     """
 
     query: str
@@ -95,6 +99,7 @@ class Question:
     resume: bool = False
     seconds_left: float | None = None
     response_seconds_left: float | None = None
+    measured_at: float | None = field(default=None, compare=False)
     so_far: str = ""
     earlier: Earlier | None = None
 
@@ -105,7 +110,39 @@ class Question:
             resume=self.resume,
             seconds_left=self.seconds_left,
             response_seconds_left=self.response_seconds_left,
+            measured_at=self.measured_at,
         )
+
+
+_Terms = TypeVar("_Terms", ReaderTerms, Question)
+
+
+def read_clock() -> float | None:
+    """Return the event loop's time, by which terms are measured; None where no loop runs."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return None
+
+
+def start_clock(terms: _Terms) -> _Terms:
+    """Return `terms` whose time runs: from now, unless it was measured before."""
+    if terms.measured_at is not None:
+        return terms
+    return replace(terms, measured_at=read_clock())
+
+
+def take_off_elapsed(terms: _Terms) -> _Terms:
+    """Return `terms` as of now: what was waited for since they were measured is taken off."""
+    now = asyncio.get_running_loop().time()
+    spent = 0.0 if terms.measured_at is None else now - terms.measured_at
+    left, front = terms.seconds_left, terms.response_seconds_left
+    return replace(
+        terms,
+        seconds_left=None if left is None else left - spent,
+        response_seconds_left=None if front is None else front - spent,
+        measured_at=now,
+    )
 
 
 # A kept question has these fields also where they are empty.

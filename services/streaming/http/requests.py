@@ -19,7 +19,7 @@ from ...json_input import parse_json
 from ...settings import Settings
 from ..app import default_app
 from ..encoders import NEGOTIABLE, find_dialect
-from ..question import Question, ReaderTerms
+from ..question import Question, ReaderTerms, read_clock
 from .accept import explicit_quality, quality
 from .body import RequestError, read_object
 from .credentials import identify_caller, knows_session, read_address
@@ -97,6 +97,7 @@ async def _read_circumstances(request: Request, settings: Settings | None) -> di
         "traceparent": request.headers.get("traceparent", "")[:256],
         "seconds_left": seconds_left(request, settings),
         "response_seconds_left": settings.response_seconds,
+        "measured_at": read_clock(),
     }
 
 
@@ -200,6 +201,7 @@ async def read_reader(request: Request, settings: Settings | None = None) -> Rea
         resume=resume,
         seconds_left=seconds_left(request, settings),
         response_seconds_left=settings.response_seconds,
+        measured_at=read_clock(),
     )
 
 

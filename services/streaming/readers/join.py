@@ -3,11 +3,9 @@
 The one place where reading and producing meet. Knows nothing of requests and responses.
 """
 
-import asyncio
 import logging
 import secrets
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import anyio
 
@@ -17,7 +15,14 @@ from ...runs import Run
 from ..answering.producer import Producer, open_producer, producer_name
 from ..app import App
 from ..deadlines import TAKE_OVER_SECONDS
-from ..question import Question, ReaderTerms, can_be_guessed, dump_question
+from ..question import (
+    Question,
+    ReaderTerms,
+    can_be_guessed,
+    dump_question,
+    start_clock,
+    take_off_elapsed,
+)
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
 from ..run.resume import is_producer_of, take_over_run
@@ -28,9 +33,6 @@ from .session import prime, serve_reader
 from .tail import ResumeHere, read_run
 
 logger = logging.getLogger("riverrun.run")
-
-
-_Terms = TypeVar("_Terms", ReaderTerms, Question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ async def start_run(
     Returns the run, and its entries for `reader`. Raises `RiverrunError` when the reader cannot
     be admitted or the log does not do it, `TypeError` for what is no producer.
     """
-    asked = asyncio.get_running_loop().time()
+    question, reader = start_clock(question), start_clock(reader)
     question = await _name_session(question, app)
     output = open_producer(spec.producer, question, app)
     app.live.admit(starts_run=True)
@@ -82,9 +84,8 @@ async def start_run(
     if not is_new:
         await output.aclose()
         # A client that repeats its request wants the answer, so a run without a producer goes on.
-        return await _read_existing(run, 0, reader, spec, app, asked=asked, may_resume=True)
-    reader = _take_off(reader, asked)
-    question = _take_off(question, asked)
+        return await _read_existing(run, 0, reader, spec, app, may_resume=True)
+    question = take_off_elapsed(question)
     can_pause = app.log.is_durable and spec.name is not None
     meter = RunMeter(question, traceparent=question.traceparent)
     start_run_task(
@@ -104,7 +105,7 @@ async def start_run(
         reader,
         app,
         is_told_paused=reader.resume and can_pause,
-        resume_here=_make_resume_here(run, reader, spec, app, asked=asked) if can_pause else None,
+        resume_here=_make_resume_here(run, reader, spec, app) if can_pause else None,
     )
 
 
@@ -116,11 +117,9 @@ async def join_run(
     A reader with `resume` makes a run go on here that has no producer, if `spec` can. No other
     reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
-    asked = asyncio.get_running_loop().time()
+    reader = start_clock(reader)
     app.live.admit()
-    return await _read_existing(
-        run, after, reader, spec, app, asked=asked, may_resume=reader.resume
-    )
+    return await _read_existing(run, after, reader, spec, app, may_resume=reader.resume)
 
 
 async def _read_existing(
@@ -130,7 +129,6 @@ async def _read_existing(
     spec: ProducerSpec,
     app: App,
     *,
-    asked: float,
     may_resume: bool,
 ) -> tuple[Run, Entries]:
     """Read a run for a reader that was admitted, and release that reader when it fails.
@@ -143,20 +141,17 @@ async def _read_existing(
     resume_here = None
     try:
         if may_resume and can_pause:
-            resume_here = _make_resume_here(run, reader, spec, app, asked=asked)
+            resume_here = _make_resume_here(run, reader, spec, app)
             await resume_here()
     except BaseException:
         app.live.release()
         raise
-    reader = _take_off(reader, asked)
     return run, await _serve(
         run, after, reader, app, is_told_paused=is_told_paused, resume_here=resume_here
     )
 
 
-def _make_resume_here(
-    run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App, *, asked: float
-) -> ResumeHere:
+def _make_resume_here(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: App) -> ResumeHere:
     """Make what takes the run over the moment it has no producer, while its reader has time.
 
     Of a reader that came with little more than that, or less, most of its time is asked: its next
@@ -166,7 +161,7 @@ def _make_resume_here(
     needed = 0.0 if whole is None else min(TAKE_OVER_SECONDS, 0.75 * whole)
 
     async def resume_here() -> bool:
-        reader_now = _take_off(reader, asked)
+        reader_now = take_off_elapsed(reader)
         if reader_now.seconds_left is not None and reader_now.seconds_left < needed:
             return False
         if app.live.is_closing:
@@ -186,11 +181,12 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         resumed.question.owner or resumed.question.principal,
         estimate_run(resumed.question, app.settings),
     )
-    meter = RunMeter(resumed.question, usage=resumed.transcript.usage, resumed=True)
+    question = take_off_elapsed(resumed.question)
+    meter = RunMeter(question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(
         resumed.run,
-        resumed.question,
-        open_producer(spec.producer, resumed.question, app),
+        question,
+        open_producer(spec.producer, question, app),
         app.log,
         app.live,
         observers=(meter, *spec.observers),
@@ -199,17 +195,6 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         transcript=resumed.transcript,
         after=resumed.after,
         on_end=when_ended(app, meter, ticket),
-    )
-
-
-def _take_off(terms: _Terms, asked: float) -> _Terms:
-    """Take what the log took since `asked` off the time that is left."""
-    spent = asyncio.get_running_loop().time() - asked
-    left, front = terms.seconds_left, terms.response_seconds_left
-    return replace(
-        terms,
-        seconds_left=None if left is None else left - spent,
-        response_seconds_left=None if front is None else front - spent,
     )
 
 
@@ -233,6 +218,7 @@ async def _serve(
             resume_here=resume_here,
         )
     )
+    reader = take_off_elapsed(reader)
     return await prime(
         serve_reader(entries, app, run, reader, after, is_told_paused=is_told_paused)
     )

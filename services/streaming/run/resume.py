@@ -139,6 +139,7 @@ async def _append_fence(
             resume=reader.resume,
             seconds_left=reader.seconds_left,
             response_seconds_left=reader.response_seconds_left,
+            measured_at=reader.measured_at,
             so_far=transcript.text,
             earlier=transcript.take_earlier(),
         )

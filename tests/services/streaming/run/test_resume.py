@@ -15,13 +15,16 @@ from services.runs import Entry, Run, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
+    Cursor,
     Question,
     ReaderTerms,
     handle_request,
+    handle_resume,
     handle_state,
     handle_stop,
     handle_streaming_request,
 )
+from services.streaming.deadlines import PROMISED_MARGIN
 from services.streaming.event_json import payload
 from services.streaming.events import Sources, Status, Token
 from services.streaming.http.requests import make_fingerprint
@@ -510,9 +513,9 @@ async def test_a_reader_whose_time_the_log_has_taken_leaves_the_run_to_its_next_
     app.live.streams += 2
     spec = ProducerSpec(resumable=True)
     for resumes in (True, False):
-        terms = ReaderTerms(resume=resumes, seconds_left=5.0)
         asked = asyncio.get_running_loop().time() - 3.0
-        _, entries = await _read_existing(run, 0, terms, spec, app, asked=asked, may_resume=True)
+        terms = ReaderTerms(resume=resumes, seconds_left=5.0, measured_at=asked)
+        _, entries = await _read_existing(run, 0, terms, spec, app, may_resume=True)
         async with aclosing(entries):
             told = [entry async for entry in entries if entry is not None]
         assert told[-1].seq == 0
@@ -531,3 +534,37 @@ async def test_a_stop_that_is_always_too_late_says_so(app: App, log: MemoryLog) 
     response = await handle_stop(run.id, app=app)
     assert response.status_code == 503
     assert json.loads(bytes(response.body))["retryable"] is True
+
+
+@pytest.mark.parametrize("front", [False, True])
+async def test_what_the_log_takes_to_find_a_run_comes_off_the_time_of_its_reader(
+    app: App, log: MemoryLog, chat: Words, front: bool
+) -> None:
+    """However slow the log is before the first byte, the last one leaves in time."""
+    run_id, seq = place(await ask(app))
+    slow_down(log, 1.0, "find", "read_last", "claim", "renew")
+    now = asyncio.get_running_loop().time
+    reader = ReaderTerms(
+        resume=True,
+        seconds_left=900.0 if front else 10.0,
+        response_seconds_left=10.0 if front else None,
+    )
+    asked = now()
+    events = await events_of(await handle_resume(Cursor(run_id, seq), reader=reader, app=app))
+    assert events[-1][1]["type"] == "paused"
+    assert now() - asked <= 10.0 - PROMISED_MARGIN + 0.001
+    await app.live.wait_finished(run_id)
+
+
+def slow_down(log: MemoryLog, seconds: float, *names: str) -> None:
+    """Let these methods of `log` take so long."""
+
+    def delayed(method: Any) -> Any:
+        async def wait_and_do(*given: Any, **named: Any) -> Any:
+            await asyncio.sleep(seconds)
+            return await method(*given, **named)
+
+        return wait_and_do
+
+    for name in names:
+        setattr(log, name, delayed(getattr(log, name)))
