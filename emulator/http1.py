@@ -6,6 +6,7 @@ unfinished, which servers made for production rightly refuse to do. Knows nothin
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import Iterable
@@ -21,6 +22,10 @@ _READ = 256 * 1024
 _SKIP = 256 * 1024
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
+
+# What no line of a head may have: a CR or LF alone, and NUL; and the start of a folded line.
+# The last byte that has come may be a CR, whose LF is still under way.
+_STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\0|\r\n[ \t]")
 
 Headers = Iterable[tuple[str, str]]
 
@@ -170,19 +175,21 @@ class Connection:
 
         Raises `h11.RemoteProtocolError` with the status to answer.
         """
-        while (end := self.buffer.find(b"\r\n\r\n")) < 0:
-            if len(self.buffer) > HEAD_LIMIT:
-                raise h11.RemoteProtocolError("head too large", error_status_hint=431)
-            if not await self.fill():
-                return None
-        head = bytes(self.buffer[: end + 4])
-        del self.buffer[: end + 4]
+        head = await self._take_head()
+        if head is None:
+            return None
         judge = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
-        judge.receive_data(head.lstrip(b"\r\n"))
+        judge.receive_data(head)
         event = judge.next_event()
         if not isinstance(event, h11.Request):
             raise h11.RemoteProtocolError("no request", error_status_hint=400)
         names = dict(event.headers)
+        if event.http_version not in (b"1.0", b"1.1"):
+            raise h11.RemoteProtocolError("an unknown version of HTTP", error_status_hint=400)
+        if b"transfer-encoding" in names and (
+            b"content-length" in names or event.http_version == b"1.0"
+        ):
+            raise h11.RemoteProtocolError("a body announced twice", error_status_hint=400)
         length = None if b"transfer-encoding" in names else int(names.get(b"content-length", b"0"))
         return Request(
             method=event.method.decode("ascii"),
@@ -196,6 +203,26 @@ class Connection:
             client=self._client,
             port=self._port,
         )
+
+    async def _take_head(self) -> bytes | None:
+        """The bytes of the next head. h11 would take a bare LF for a line's end, and unfold."""
+        searched = 0
+        while True:
+            while self.buffer.startswith(b"\r\n"):
+                del self.buffer[:2]  # RFC 9112, 2.2: what some clients send behind a body
+            end = self.buffer.find(b"\r\n\r\n", max(0, searched - 3))
+            stop = len(self.buffer) if end < 0 else end + 4
+            if _STRAY.search(self.buffer, max(0, searched - 2), stop):
+                raise h11.RemoteProtocolError("a line is ended otherwise", error_status_hint=400)
+            if end >= 0:
+                head = bytes(self.buffer[:stop])
+                del self.buffer[:stop]
+                return head
+            if stop > HEAD_LIMIT:
+                raise h11.RemoteProtocolError("head too large", error_status_hint=431)
+            searched = stop
+            if not await self.fill():
+                return None
 
     async def cut(self, *, reset: bool) -> None:
         """Let what was written leave, then close; with `reset` by RST instead of FIN."""

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from functions.strict_http import StrictHttp
 from functions.web import FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
@@ -58,7 +59,11 @@ def main() -> int:
         KnownHosts(site, settings.access.hosts) if is_loopback(settings.host) else site
     )
     config = uvicorn.Config(
-        served, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+        served,
+        http=StrictHttp,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE,
     )
     # uvicorn ends in order, then raises the signal again; Ctrl-C is no error here.
     with contextlib.suppress(KeyboardInterrupt):
