@@ -1,0 +1,1 @@
+"""Strangers' bytes by the million: a target is a maker of inputs by seed, and what must hold."""
