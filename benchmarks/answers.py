@@ -99,8 +99,8 @@ async def ask_all(library: Library, words: Index, labelled: Sequence[Labelled]) 
 
 async def _ask(library: Library, words: Index, labelled: Labelled) -> Outcome:
     found = await library.retrieve(labelled.question, TOP_K)
-    prompt = Prompt(labelled.question, found)
-    answer = extractive.write_answer(prompt)[0] if extractive.choose(prompt) else ""
+    draft = extractive.write_answer(Prompt(labelled.question, found))
+    answer = draft.text if draft.is_quoting else ""
     by_words = _is_first_by_words(words, labelled)
     ranks = [n for n, one in enumerate(found, 1) if one.uri.startswith(labelled.sources)]
     return Outcome(labelled, answer, ranks[0] if ranks else None, by_words)

@@ -40,7 +40,9 @@ class Passage:
     of each of the question's words over the whole index, 0 (every passage says it) to 1 (none
     does); the passages of one search share it. `has_document` says that the library can read the
     whole document of the passage. `shares_words` is False where the question is in another
-    language than the documents: then only meaning tells.
+    language than the documents: then only meaning tells. `is_foreign` says that the question looks
+    to be in another language, with a model that knows one. `asked` is what was searched for: the
+    question with what it takes over from the earlier ones, and its slips mended.
     """
 
     id: str
@@ -53,6 +55,8 @@ class Passage:
     rarity: Mapping[str, float] = field(default_factory=dict)
     has_document: bool = False
     shares_words: bool = True
+    is_foreign: bool = False
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

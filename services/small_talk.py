@@ -9,9 +9,11 @@ import re
 import unicodedata
 from typing import Literal
 
-SmallTalk = Literal["greeting", "thanks", "goodbye", "about", "joke", "language", "rework"]
-"""`about` asks what this is and can do; `language` wants another language, `rework` the last
-answer in another form."""
+SmallTalk = Literal[
+    "greeting", "thanks", "nod", "goodbye", "about", "sources", "joke", "language", "rework"
+]
+"""`nod` says nothing ("ok"); `about` asks what this is and can do, `sources` where the last answer
+is from; `language` wants another language, `rework` the last answer in another form."""
 
 _FILLER = (
     r"(?:(?:please|pls|hi|hey|hello|there|again|then|ok(?:ay)?|so|well|oh|all|everyone|you|mate"
@@ -30,10 +32,17 @@ _PATTERNS: dict[SmallTalk, str] = {
     ),
     "thanks": (
         r"(?:(?:many |great )?thank(?:s| you)(?: (?:so|very) much| a lot| for .{1,40})?"
+        r"(?:\W+(?:that|this|it|you)(?:'s| is| was| are| have been)? .{0,12}?"
+        r"(?:help(?:s|ed|ful)?|great|nice|useful|perfect|awesome|kind|all)(?: me)?(?: a lot)?)?"
+        r"|(?:that|this|it) (?:really )?help(?:s|ed)(?: me)?"
         r"|thx|ty|cheers"
         r"|(?:that'?s |this is )?(?:great|perfect|awesome|nice|cool|wonderful|helpful|brilliant)"
         r"|got it|i see|makes sense|danke(?: schön)?|merci(?: beaucoup)?|gracias|grazie"
         r"|well done|good (?:job|answer|bot))"
+    ),
+    "nod": (
+        r"(?:ok(?:ay|ey)?|k|alright|all right|fine|sure|yes|yeah|yep|no|nope|no thanks|no thank you"
+        r"|never ?mind|sorry|hm+|ah+|oh|wow|lol|haha+|test(?:ing)?|understood|interesting)"
     ),
     "goodbye": (
         r"(?:(?:good)?bye(?: bye)?|see (?:you|ya)(?: later| soon)?|good night|ciao ciao|tschüss)"
@@ -43,12 +52,33 @@ _PATTERNS: dict[SmallTalk, str] = {
         r"(?: for me)?|what can i ask(?: you)?(?: about)?|what is this(?: page| site| demo)?"
         r"|how (?:do you|does this) work|are you (?:an? )?(?:ai|bot|robot|human|chat ?gpt|person"
         r"|llm|language model)|help(?: me)?|what do you know about|what are your sources"
-        r"|who (?:made|built|wrote) you|which model (?:are you|is this)|can you help me"
+        r"|who (?:made|built|wrote|created|designed|runs) (?:you|this)"
+        r"|which model (?:are you|is this)|can you help me"
+        r"|how old are you|where (?:are you|do you come) from"
+        r"|are you (?:there|real|free|open source)"
+        r"|(?:what|which) (?:\w+ )?\w+ do you (?:know|have|cover)(?: about)?"
+        r"|(?:what|which) (?:cities|places|countries|documents|topics|subjects|chapters|pages)"
+        r" (?:are (?:there|here|covered|available|in here)|can i ask(?: you)? about)"
+        r"|(?:list|show)(?: me)?(?: all)?(?: the| your)? (?:documents|topics|cities|contents)"
+        r"|what(?: is|'?s) in (?:here|there|this|the (?:documents|guide|index))"
+        r"|was kannst du|wer bist du|que (?:sais|peux)-tu(?: faire)?|qui es-tu"
+        r"|(?:qué|que) puedes hacer|quién eres"
+    ),
+    "sources": (
+        r"(?:(?:give|show|tell)(?: me)? )?(?:the |your )?(?:sources?|references?|citations?)"
+        r"|where (?:is that|did you (?:get|find|read)) (?:that|this|it)?(?: from)?"
+        r"|how do you know(?: that| this)?|says who|who says(?: that| so)?"
+        r"|are you (?:really |quite )?sure(?: about that)?|is (?:that|this) (?:true|correct|right)"
+        r"|(?:no )?(?:that|this|it)(?:'s| is)"
+        r" (?:wrong|false|not (?:true|right|correct|what i .{1,20}))"
+        r"|wrong|you are wrong"
     ),
     "joke": (
         r"(?:tell|say|know)(?: me)? (?:a |another |some |any )?"
         r"(?:jokes?|poems?|stor(?:y|ies)|something funny)"
-        r"|make me laugh|sing(?: me)? a song|write(?: me)? a (?:poem|song|story|joke)"
+        r"|make me laugh|sing(?: me)? a song|surprise me|entertain me"
+        r"|(?:write|compose|make up)(?: me)? an? (?:short |funny |little )*"
+        r"(?:poem|song|story|joke|essay|haiku|limerick|letter|e-?mail|tweet)\b.{0,80}"
     ),
     "language": (
         rf"(?:(?:can|could) you )?(?:(?:say|write|give|put|repeat|translate|answer|speak|reply)"
@@ -63,7 +93,16 @@ _PATTERNS: dict[SmallTalk, str] = {
         r"(?: (?:that|this|it|the answer))?"
         r"|(?:summari[sz]e|repeat|rephrase|shorten|explain)"
         r"(?: (?:that|this|it|the answer|your answer))?"
-        r"|tl;?dr|again|sum (?:it|that) up"
+        r"|tl;?dr|again|sum (?:it|that) up|summary|eli5|keep it (?:short|simple|brief)"
+        r"|(?:(?:can|could) you )?"
+        r"(?:explain|say|put|tell me|give me|write|repeat|rephrase|summari[sz]e)"
+        r" (?:(?:that|it|this|the answer|me) ?)*"
+        r"(?:again|differently|more (?:simply|briefly|clearly)"
+        r"|in (?:simpler|other|plain|easier|fewer|your own|simple|short|one|two|three|a few)"
+        r" (?:words?|terms|english|sentences?|lines?)"
+        r"|(?:as|in) (?:a )?(?:list|table|bullet points|bullets)|like i'?m .{1,12})"
+        r"|in (?:simpler|plain|fewer|simple|one|two|a few) (?:words?|terms|sentences?)"
+        r"|(?:as|in) (?:a )?(?:list|table|bullet points|bullets)"
     ),
 }
 _AFTER = (
@@ -86,5 +125,5 @@ def find_small_talk(text: str) -> SmallTalk | None:
         return None
     if not any(character.isalnum() for character in folded):
         waves = any(unicodedata.category(character) == "So" for character in folded)
-        return "greeting" if waves else None
+        return "greeting" if waves else "nod" if folded else None
     return next((kind for kind, pattern in _COMPILED if pattern.fullmatch(folded)), None)

@@ -4,6 +4,8 @@ This package knows nothing of runs, events, embeddings or sockets.
 """
 
 from .citations import Grounding, check_citations, find_quotes
+from .draft import Draft
+from .drafting import DraftingProvider
 from .opening import open_chat
 from .provider import (
     ZERO_USAGE,
@@ -29,6 +31,8 @@ __all__ = [
     "ChatCode",
     "ChatError",
     "ChatProvider",
+    "Draft",
+    "DraftingProvider",
     "Grounding",
     "Note",
     "Piece",

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, get_args
 from ..errors import RiverrunError
 from ..passages import Passage
 from ..progress import Report, no_report
+from .draft import Draft
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,8 @@ class Prompt:
     be whole, by the clock of the event loop (seconds): nothing is tried again after it. `spent` is
     the usage that earlier calls for this answer reported, in this invocation and before it;
     `unbilled_calls` are those that reported none. `max_output_tokens` is what the budget pays for,
-    thoughts included; None is no limit.
+    thoughts included; None is no limit. `documents` are the titles of all documents, where the
+    question is about them; `draft` is what a `DraftingProvider` has written already.
     """
 
     question: str
@@ -144,6 +146,8 @@ class Prompt:
     spent: Usage = ZERO_USAGE
     is_watched: bool = False
     unbilled_calls: tuple[UnbilledCall, ...] = ()
+    documents: tuple[str, ...] = ()
+    draft: Draft | None = None
     max_output_tokens: int | None = None
 
     def limit_output(self, thinking_tokens: int) -> int:

@@ -24,11 +24,13 @@ STOP_WORDS = frozenset(
     a about after again all also am an and any are as at be because been before being but by can
     could did do does doing done for from further get give had has have having he her here hers him
     his how i if in into is it its just let like make me might more most much must my need no nor
-    not of off on once one only or other our out over own please really same shall she should show
+    not of off on once one only or other else our out over own please really same shall she
+    should show
     so some such take tell than that the their them then there these they this those through to
     too under until up us use very want was we were what when where which while who whom whose why
     will with within without would yes you your i'm i've i'd i'll it's that's there's what's where's
     who's how's don't doesn't didn't can't couldn't isn't aren't won't wouldn't shouldn't
+    whats wheres whos hows thats theres im ive dont doesnt didnt cant isnt arent wont
     hello hi hey thanks know compare comparison difference between thing things plan list recommend
     suggest anything something anyone someone way kind sort lot time times
     best better famous go good great nice see top visit

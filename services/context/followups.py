@@ -4,25 +4,40 @@ A rule over words, not a model: it decides whether a question can stand alone, a
 what it takes over from the earlier ones.
 
 1. A question that names a subject and says something about it stands alone. One that is
-   only a subject ("And in Kyoto?") takes over the earlier question, without that one's own.
+   only a subject ("And in Kyoto?") takes over the earlier question, with this subject in the
+   place of that one's. One that also points at another ("How do I get there from Kyoto?") takes
+   over the earlier subject, too.
 2. A question that names none stands alone when it has at least two content words, does not
    begin like a continuation ("and", "what about") and points at nothing ("it", "there",
    "about that"). Otherwise it takes over the earlier subject; when there is none, or for a
-   bare "Why?", the whole earlier question.
+   bare "Why?" or "Which one is the best?", the whole earlier question.
+
+Earlier questions are completed in the same way, and small talk among them is passed over.
 
 A subject is a capitalised word within the question or, when there is none, a word of a
 document's title.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from ..small_talk import find_small_talk
 from .words import COMMON, content_words, word_set, words
+
+MOST_EARLIER = 6
+"""Earlier questions that are looked at."""
 
 CONTINUATIONS = re.compile(
     r"(?:and|or|but|also|then|plus|so)\b|(?:what|how) about\b|(?:anything|what|who|where) else\b"
     r"|any(?:thing)? more\b|(?:tell me|show me|give me)? ?more\b|same\b|in that case\b"
 )
+ELLIPTICAL = re.compile(
+    r"(?:and |but |so )?(?:which (?:one|ones|of|is|are|would)\b|what (?:s|is) the (?:best|nearest"
+    r"|cheapest|nicest)(?: one)?$|(?:the )?(?:best|cheapest|nearest|nicest) one"
+    r"|why\b|how so\b|how come\b)"
+)
+"""How questions begin that choose among what the last answer said, or doubt it."""
+
 POINTERS = word_set(
     """it its itself they them their theirs he him his she her hers latter former"""
 )
@@ -41,20 +56,41 @@ def complete(question: str, previous: str | None, titles: Collection[str]) -> st
     words of the documents' titles.
     """
     earlier = [line.strip() for line in (previous or "").splitlines() if line.strip()]
-    if not earlier:
-        return question
+    earlier = [line for line in earlier if find_small_talk(line) is None]
+    completed: list[str] = []
+    for line in earlier[-MOST_EARLIER:]:
+        completed.append(_complete(line, completed, titles))
+    return _complete(question, completed, titles)
+
+
+def _complete(question: str, earlier: Sequence[str], titles: Collection[str]) -> str:
+    """Complete one question from earlier ones that are complete."""
+    if not earlier or find_small_talk(question) in ("rework", "language"):
+        return earlier[-1] if earlier else question
     own = subject(question, titles)
-    content = content_words(question)
-    if own and set(content) - {word for name in own for word in words(name)}:
-        return question
-    if own:
-        return f"{' '.join(own)}: {_remove_names(earlier[-1], subject(earlier[-1], titles))}"
-    continues = CONTINUATIONS.match(" ".join(words(question))) is not None
-    if len(content) >= 2 and not continues and not _has_pointer(words(question)):
-        return question
     names = next((found for line in reversed(earlier) if (found := subject(line, titles))), [])
-    if not names or (not content and len(words(question)) <= 3):
-        return f"{earlier[-1]} {question}"
+    said = words(question)
+    content = content_words(question)
+    if not own:
+        return _take_over(question, content, names, earlier[-1])
+    if set(content) <= {word for name in own for word in words(name)}:
+        if names and _has_pointer(said):
+            return f"{' '.join(names)}: {question}"
+        return _exchange_names(earlier[-1], subject(earlier[-1], titles), own)
+    if names and _has_pointer(said, PLACES) and not set(own) & set(names):
+        return f"{' '.join(names)}: {question}"
+    return question
+
+
+def _take_over(question: str, content: list[str], names: list[str], earlier: str) -> str:
+    """Complete a question that names no subject."""
+    said = words(question)
+    line = " ".join(said)
+    if len(content) >= 2 and not CONTINUATIONS.match(line) and not _has_pointer(said):
+        return question
+    is_bare = not content and len(said) <= 3
+    if not names or is_bare or ELLIPTICAL.match(line):
+        return f"{earlier} {question}"
     return f"{' '.join(names)}: {question}"
 
 
@@ -81,10 +117,13 @@ def title_words(titles: Collection[str]) -> frozenset[str]:
     return frozenset(word for word, count in counts.items() if count <= most)
 
 
-def _has_pointer(spoken: list[str]) -> bool:
+def _has_pointer(spoken: list[str], among: Collection[str] | None = None) -> bool:
+    """Tell whether any word points at what was said before, or only one of those `among`."""
     for position, word in enumerate(spoken):
         before = spoken[position - 1] if position else ""
         after = spoken[position + 1] if position + 1 < len(spoken) else ""
+        if among is not None and word not in among:
+            continue
         if word in POINTERS:
             return True
         # "Is there a museum" points nowhere; "how do I get there" does.
@@ -96,8 +135,16 @@ def _has_pointer(spoken: list[str]) -> bool:
     return False
 
 
-def _remove_names(question: str, names: list[str]) -> str:
-    for name in names:
-        # With the preposition that led to it: "restaurants in Tokyo" leaves "restaurants".
-        question = re.sub(rf"(?:\b[^\W\d_]{{1,4}}\s+)?\b{re.escape(name)}\b", "", question)
-    return re.sub(r"\s+(?=[?!.,;:])", "", " ".join(question.split()))
+def _exchange_names(question: str, names: list[str], own: list[str]) -> str:
+    """Put the names `own` in the place of `names`; before the question where there are none."""
+    new = " ".join(own)
+    for place, name in enumerate(names):
+        pattern = rf"\b{re.escape(name)}\b"
+        if place == 0:
+            question, count = re.subn(pattern, lambda _: new, question, count=1)
+            if not count:
+                break
+        else:
+            question = re.sub(rf"\s*{pattern}", "", question)
+    text = " ".join(question.split())
+    return text if new in text else f"{new}: {text}"

@@ -6,9 +6,11 @@ never computes and a burst of questions waits in line.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from ..embedding import Embedder
@@ -16,10 +18,11 @@ from ..errors import RiverrunError
 from ..passages import DocumentText, Passage
 from ..progress import Progress, Report, no_report
 from ..small_talk import SmallTalk, find_small_talk
+from ..wording import is_plan, is_sightseeing, read_comparison, read_plan
 from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
-from .words import is_english
+from .words import is_english, is_foreign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +35,11 @@ MOST_PASSAGES = 20
 KNOWN_QUESTIONS = 512
 """Questions whose vectors are kept: a page offers the same ones to all of its readers."""
 
+PLANNED = "Sights and attractions, what to see and do: "
+"""What a plan is made of, and how such sections are called."""
+
 NOT_SEARCHED: frozenset[SmallTalk | None] = frozenset(
-    {"greeting", "thanks", "goodbye", "about", "joke"}
+    {"greeting", "thanks", "nod", "goodbye", "about", "sources", "joke"}
 )
 """What no document answers. Wishes about the last answer are searched again with its question."""
 
@@ -97,7 +103,8 @@ class Library:
             raise RiverrunError(
                 f"top_k must be from 1 to {MOST_PASSAGES}.", code="validation_error"
             )
-        if find_small_talk(question) in NOT_SEARCHED:
+        kind = find_small_talk(question)
+        if kind in NOT_SEARCHED or (kind is not None and not previous):
             return ()
         if self._facts is None:
             report(Progress("Opening the documents", 0.0))
@@ -105,16 +112,30 @@ class Library:
             index = await self._open()
             report(Progress(f"Searching {_count(self.passage_count, 'passage')}", 0.0))
             text = complete(question, previous, index.titles)
-            vector = await self._embed(text)
-            found = await self._run_in_thread(lambda: index.find(text, vector, top_k))
+            if kind is not None and text == question:
+                return ()
+            if is_english(question):
+                corrected = await self._run_in_thread(lambda: index.correct(text))
+                if corrected != text:
+                    report(Progress(f"Reading this as: {corrected}"))
+                text = corrected
+            found = await self._find(index, text, top_k)
         except RiverrunError:
             raise
         except Exception as error:
             raise RetrievalError(
                 "The documents could not be searched. Please ask again in a moment."
             ) from error
-        if getattr(self._embedder, "is_multilingual", False) and not is_english(question):
-            found = [replace(passage, shares_words=False) for passage in found]
+        knows_others = getattr(self._embedder, "is_multilingual", False)
+        found = [
+            replace(
+                one,
+                asked=text,
+                shares_words=is_english(question) or not knows_others,
+                is_foreign=is_foreign(question) and not knows_others,
+            )
+            for one in found
+        ]
         documents = len({passage.uri.partition("#")[0] for passage in found})
         report(
             Progress(
@@ -124,6 +145,29 @@ class Library:
             )
         )
         return tuple(found)
+
+    async def _find(self, index: OpenIndex, text: str, top_k: int) -> list[Passage]:
+        """Find passages for a question; of a comparison for each side, of a plan what to see."""
+        comparison = read_comparison(text)
+        searches = [text]
+        if comparison is not None:
+            searches += comparison.searches
+        elif is_plan(text) or is_sightseeing(text):
+            searches = [f"{PLANNED}{read_plan(text)}", text]
+        found = []
+        for one in searches:
+            vector = await self._embed(one)
+            found.append(await self._run_in_thread(partial(index.find, one, vector, top_k)))
+        return _merge(found, top_k)
+
+    async def list_documents(self) -> Sequence[str]:
+        """Return the titles of the documents, in order; none where the index cannot list them."""
+        try:
+            return (await self._run_in_thread(self._ensure_open)).document_titles
+        except RiverrunError:
+            raise
+        except Exception as error:
+            raise RetrievalError("The documents could not be listed. Please try again.") from error
 
     async def read_document(self, passage: str) -> DocumentText | None:
         """Return the indexed text of the document that the passage with this id stands in.
@@ -180,6 +224,25 @@ class Library:
             facts = self._store.inspect()
             check_model(self._store.name, facts, self._embedder.model, self._embedder.dimension)
             self._facts = facts
+
+
+def _merge(searches: Sequence[Sequence[Passage]], top_k: int) -> list[Passage]:
+    """Merge the passages of several searches: the first of each in turn, each passage once.
+
+    They keep what the search that found them says of them, and the first one's rare words.
+    """
+    merged: dict[str, Passage] = {}
+    for in_turn in zip_longest(*searches):
+        for passage in in_turn:
+            if passage is not None:
+                merged.setdefault(passage.id, passage)
+    rarity = {
+        word: weight
+        for found in searches
+        for one in found[:1]
+        for word, weight in one.rarity.items()
+    }
+    return [replace(one, rarity=rarity) for one in list(merged.values())[:top_k]]
 
 
 def _count(number: int, noun: str) -> str:

@@ -45,6 +45,7 @@ IDEOGRAPHS = (
 )
 
 
+@lru_cache(maxsize=1)
 def read_vocabulary(path: Path = VOCABULARY) -> dict[str, int]:
     """Return piece -> id, in file order.
 

@@ -69,6 +69,12 @@ UNKNOWN = 0.999
 TYPICAL_CONTRAST = 0.1
 """The least contrast of passages with fewer than four units: there is little to stand out from."""
 
+_MONTH = (
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+)
+_DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{_MONTH}\b)", re.IGNORECASE)
+"""A day is said in many ways ("New Year's Eve"); the month is the word of it that tells."""
+
 _ENDINGS = frozenset(
     ("", "a", "an", "er", "ers", "es", "ese", "i", "ian", "ic", "ish", "ist", "n", "o", "s", "y")
 )
@@ -99,7 +105,8 @@ class Subject:
 
 def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
     """Find what a question is about. Words of the first document's title are a name, too."""
-    words = tuple(dict.fromkeys(stem(w) for w in split_words(question) if collect_stems(w)))
+    text = _DAY_OF_MONTH.sub("", question)
+    words = tuple(dict.fromkeys(stem(w) for w in split_words(text) if collect_stems(w)))
     names = [tuple(stem(word) for word in name) for name in find_names(question)]
     known = {word for name in names for word in name}
     title = collect_stems(_document_of(passages[0])) if passages else set()

@@ -14,12 +14,14 @@ import anyio.to_thread
 
 from ...progress import Progress, Report, no_report
 from ...small_talk import find_small_talk
+from ...wording import asks_more
+from ..draft import Draft
 from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
 from ..word_pieces import split_into_pieces
 from .evidence import Evidence, is_sufficient, weigh
 from .kinds import Wish, read_wish
-from .layout import compose, says_side
-from .replies import explain_refusal, reply_to
+from .layout import cite, clean_quote, compose, says_side
+from .replies import IN_SHORT, SAYINGS, explain_refusal, reply_to
 
 LIKENESS = 0.2
 """The weight of likeness to what is already chosen against a unit's own score."""
@@ -73,6 +75,11 @@ class ExtractiveProvider:
         """The name under which a result reports who answered."""
         return "extractive"
 
+    async def draft(self, prompt: Prompt) -> Draft:
+        """Write the whole answer."""
+        # A few milliseconds each, but two hundred may begin in one turn of the loop.
+        return await anyio.to_thread.run_sync(write_answer, prompt)
+
     async def stream(
         self, prompt: Prompt, *, report: Report = no_report
     ) -> AsyncGenerator[Piece, None]:
@@ -82,10 +89,9 @@ class ExtractiveProvider:
         them. It costs nothing.
         """
         report(Progress(f"Reading {_format_count(len(prompt.passages), 'passage')}"))
-        # A few milliseconds each, but two hundred may begin in one turn of the loop.
-        text, summary = await anyio.to_thread.run_sync(write_answer, prompt)
-        report(Progress(summary))
-        pieces = list(split_into_pieces(text))
+        draft = prompt.draft or await self.draft(prompt)
+        report(Progress(draft.summary))
+        pieces = list(split_into_pieces(draft.text))
         answer = "".join(pieces[: prompt.max_tokens])
         so_far = prompt.so_far
         if not answer.startswith(so_far):
@@ -110,16 +116,34 @@ class ExtractiveProvider:
         return max(0.0, min(1 / self.pace, longest / pieces))
 
 
-def write_answer(prompt: Prompt) -> tuple[str, str]:
+def write_answer(prompt: Prompt) -> Draft:
     """Write the whole answer, and a summary of where it comes from."""
     kind = find_small_talk(prompt.question)
-    if kind is not None:
-        return reply_to(kind, prompt.history), "This is no question about the documents"
+    if kind is not None and not (kind == "rework" and prompt.passages):
+        said = reply_to(kind, prompt.documents)
+        return Draft(said, "This is no question about the documents", is_quoting=False)
+    question = read_question(prompt)
     chosen = choose(prompt)
     if not chosen:
-        refusal = explain_refusal(prompt.question, prompt.passages)
-        return refusal, "Found nothing in the documents that answers this"
-    return compose(chosen, prompt.passages, read_wish(prompt.question)), _summarize(chosen)
+        refusal = explain_refusal(question, prompt.passages)
+        return Draft(refusal, "Found nothing in the documents that answers this", is_quoting=False)
+    if kind == "rework":
+        # The passages are those of the question before.
+        shortest = f"{SAYINGS[kind]} {IN_SHORT} {cite(chosen[0].unit)}"
+        return Draft(shortest, _summarize(chosen[:1]), is_quoting=True)
+    text = compose(chosen, prompt.passages, read_wish(_leave_out_subject(prompt, question)))
+    return Draft(text, _summarize(chosen), is_quoting=True)
+
+
+def read_question(prompt: Prompt) -> str:
+    """Return the question as it was searched for: whole by itself, its slips mended."""
+    return (prompt.passages[0].asked if prompt.passages else "") or prompt.question
+
+
+def _leave_out_subject(prompt: Prompt, question: str) -> str:
+    """Return the wording of a question without the subject that was put before it."""
+    before, _, rest = question.partition(": ")
+    return rest if rest and not prompt.question.startswith(before) else question
 
 
 def choose(prompt: Prompt) -> list[Evidence]:
@@ -129,10 +153,12 @@ def choose(prompt: Prompt) -> list[Evidence]:
     left, less its likeness to those already chosen. One passage's units stay together and in
     their own order; the passage with the best unit comes first.
     """
-    wish = read_wish(prompt.question)
-    evidence = weigh(prompt.question, prompt.passages)
-    if not is_sufficient(prompt.question, prompt.passages, evidence):
+    question = read_question(prompt)
+    wish = read_wish(_leave_out_subject(prompt, question))
+    evidence: Sequence[Evidence] = weigh(question, prompt.passages)
+    if not is_sufficient(question, prompt.passages, evidence):
         return []
+    evidence = _leave_out_said(evidence, prompt)
     left = [Evidence(item.unit, item.score + _count_number(item, wish)) for item in evidence]
     if wish.sides is None:
         chosen = _pick(left, wish.units)
@@ -143,6 +169,15 @@ def choose(prompt: Prompt) -> list[Evidence]:
         chosen = chosen if all(sides) else _pick(left, wish.units)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
+
+
+def _leave_out_said(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Evidence]:
+    """Leave out what the conversation has quoted, where more is asked for and there is more."""
+    if not prompt.history or not asks_more(prompt.question):
+        return evidence
+    said = " ".join(turn.answer for turn in prompt.history)
+    unsaid = [item for item in evidence if clean_quote(item.unit.text) not in said]
+    return unsaid or evidence
 
 
 def _pick(left: Sequence[Evidence], wanted: int) -> list[Evidence]:

@@ -1,22 +1,34 @@
 """What the embedded engine says when it quotes nothing: small talk, and refusals that help."""
 
-import re
 from collections.abc import Sequence
 
 from ...passages import Passage
 from ...small_talk import SmallTalk
-from ..provider import Turn
 from .evidence import find_unsaid
 
 NOT_SAID = "I looked, but the documents do not say."
 
 MOST_WORDS = 3
 MOST_SECTIONS = 5
+MOST_DOCUMENTS = 12
+"""How much of what is missing, and of what there is, is named."""
+
+IN_SHORT = "The sentence that answers best:"
+
+OTHER_LANGUAGE = (
+    "The question looks to be in another language than the documents, and I compare words and"
+    " meanings in theirs: please ask in it."
+)
 
 SAYINGS: dict[SmallTalk, str] = {
     "greeting": "Hello. Ask me something that the documents may answer; I quote what they say.",
     "thanks": "You are welcome.",
+    "nod": "Ask me something that the documents may answer, and I look it up.",
     "goodbye": "Goodbye.",
+    "sources": (
+        "Every sentence I quote has a number, and the source with that number opens the document"
+        " at the place. Where it is not what you meant, ask again in other words."
+    ),
     "about": (
         "I am a search engine that answers in sentences. I look through the documents I was given"
         " and quote the sentences that answer best, each with its source. I am no language model:"
@@ -28,20 +40,28 @@ SAYINGS: dict[SmallTalk, str] = {
 }
 
 
-def reply_to(kind: SmallTalk, history: Sequence[Turn]) -> str:
-    """Return what is said to small talk. "Shorter" gets the first sentence of the last answer."""
-    if kind == "rework" and history:
-        first = re.match(r".+?[.!?](?: ?\[\d+\])?(?=\s|$)", history[-1].answer, re.DOTALL)
-        if first and "[" in first[0]:
-            quoted = re.sub(r" ?\[\d+\]", "", first[0]).lstrip("-*# ")
-            return f"{SAYINGS[kind]} The sentence that answered best was: {quoted}"
-    return SAYINGS[kind]
+def reply_to(kind: SmallTalk, documents: Sequence[str]) -> str:
+    """Return what is said to small talk. `documents` are the titles of all there are."""
+    return " ".join(
+        filter(None, (SAYINGS[kind], list_documents(documents) if kind == "about" else ""))
+    )
+
+
+def list_documents(documents: Sequence[str]) -> str:
+    """Say which documents there are: a few by name, and how many more."""
+    if not documents:
+        return ""
+    named = ", ".join(documents[:MOST_DOCUMENTS])
+    more = len(documents) - MOST_DOCUMENTS
+    return f"The documents: {named}{f' and {more:,} more' if more > 0 else ''}."
 
 
 def explain_refusal(question: str, passages: Sequence[Passage]) -> str:
     """Say that the documents do not answer, what they lack, and what they have instead."""
     if not passages:
         return NOT_SAID
+    if passages[0].is_foreign:
+        return f"{NOT_SAID} {OTHER_LANGUAGE}"
     said, unsaid = find_unsaid(question, passages)
     missing = ", ".join(unsaid[:MOST_WORDS])
     if not said:

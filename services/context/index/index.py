@@ -132,6 +132,18 @@ class Index:
         )
         return [row for (row,) in found]
 
+    def has_word(self, word: str) -> bool:
+        """Tell whether any row holds `word`, or a form of it."""
+        query = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
+        return self._sql.execute(query, (_quote(word),)).fetchone() is not None
+
+    def read_texts(self, limit: int) -> Iterator[str]:
+        """Yield the titles and texts of the first `limit` rows."""
+        for title, text in self._sql.execute(
+            "SELECT title, text FROM passages ORDER BY row LIMIT ?", (limit,)
+        ):
+            yield f"{title} {text}"
+
     def holders(self, word: str) -> set[int]:
         """Return the rows that hold `word`, or a form of it with the same stem."""
         query = "SELECT rowid FROM words WHERE words MATCH ?"

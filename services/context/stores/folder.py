@@ -1,12 +1,15 @@
 """A folder of this machine that holds an index."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...passages import DocumentText, Passage
 from ..followups import title_words
 from ..index.manifest import check_sizes, current_path, read_manifest
+from ..spelling import correct, count_words
 from .store import Facts, read_facts
 
 if TYPE_CHECKING:
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..index.index import Index
+
+
+SPELLED = 5_000
+"""Passages whose words a slip is mended to: a few megabytes of text, read at the first slip."""
 
 
 class FolderStore:
@@ -43,7 +50,16 @@ class OpenFiles:
 
     def __init__(self, index: "Index") -> None:
         self.index = index
-        self.titles = title_words(set(index.documents))
+        self.document_titles = tuple(dict.fromkeys(index.documents))
+        self.titles = title_words(self.document_titles)
+
+    def correct(self, question: str) -> str:
+        """Mend what neither the index nor English knows, and one of them nearly does."""
+        return correct(question, self.index.has_word, lambda: self._words)
+
+    @cached_property
+    def _words(self) -> Mapping[str, int]:
+        return count_words(self.index.read_texts(SPELLED))
 
     def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> list[Passage]:
         """Search by meaning and by words."""

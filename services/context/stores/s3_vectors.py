@@ -94,6 +94,11 @@ class VectorSearch:
         self._known = record()
         self._read_at = clock()
         self.titles = self._known.titles
+        self.document_titles: tuple[str, ...] = ()
+
+    def correct(self, question: str) -> str:
+        """Return the question as it is: the service knows vectors, no words."""
+        return question
 
     def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> Sequence[Passage]:
         """Ask for the nearest passages, and rank them by their sentences and words."""

@@ -38,8 +38,15 @@ class Facts:
 class OpenIndex(Protocol):
     """An index that can be searched. One thread at a time; `close` it."""
 
+    document_titles: tuple[str, ...]
+    """The titles of the documents, in order; none where the store cannot list them."""
+
     titles: frozenset[str]
     """The telling words of the documents' titles, case-folded."""
+
+    def correct(self, question: str) -> str:
+        """Return `question` with its slips mended, as far as the words of the index tell."""
+        ...
 
     def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> Sequence[Passage]:
         """Return the `top_k` best passages for the question `text`, best first."""

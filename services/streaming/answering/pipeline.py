@@ -6,13 +6,15 @@ It only says what happens; ending, logging, encoding and sending are other modul
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import anyio
 
-from ...chat import Prompt, Turn, UnbilledCall, answer, check_citations
+from ...chat import DraftingProvider, Prompt, Turn, UnbilledCall, answer, check_citations
 from ...chat.citations import Grounding
 from ...passages import Passage
 from ...progress import Progress
+from ...small_talk import find_small_talk
 from ..app import App
 from ..deadlines import PRODUCER_MARGIN
 from ..events import (
@@ -36,6 +38,11 @@ UNMATCHED_LIMIT = 20
 
 # The step in which a model is asked.
 ANSWER_STEP = "answer"
+
+
+@runtime_checkable
+class _Listing(Protocol):
+    async def list_documents(self) -> Sequence[str]: ...
 
 
 def answer_question(question: Question, app: App) -> AsyncGenerator[Event, None]:
@@ -98,9 +105,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         sources = earlier.sources
         passages = _find_cited(sources, passages)
     yield steps.end(_describe_passages(passages), passages=len(passages))
-    yield Sources(sources)
 
-    yield steps.begin(ANSWER_STEP, "Writing the answer")
     collector = AnswerCollector.resume_from(question)
     prompt = Prompt(
         question=question.query,
@@ -112,7 +117,16 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         spent=collector.spent,
         unbilled_calls=_list_unbilled_calls(question),
         is_watched=bool(question.streaming),
+        documents=await _list_documents(question, app),
     )
+    if isinstance(app.chat, DraftingProvider):
+        draft = await app.chat.draft(prompt)
+        prompt = replace(prompt, draft=draft)
+        # Nothing stands beside what quotes nothing.
+        sources = sources if draft.is_quoting else ()
+    yield Sources(sources)
+
+    yield steps.begin(ANSWER_STEP, "Writing the answer")
     async with aclosing(answer(app.chat, prompt, report=report)) as pieces:
         async for piece in pieces:
             if (event := collector.to_event(piece)) is not None:
@@ -140,6 +154,13 @@ async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
     if question.session_id:
         turns = await app.log.read_turns(question.owner, question.session_id, HISTORY_TURNS)
     return tuple(Turn(question, said) for question, said in turns)
+
+
+async def _list_documents(question: Question, app: App) -> tuple[str, ...]:
+    """List the documents for who asks what there is to ask."""
+    if find_small_talk(question.query) == "about" and isinstance(app.context, _Listing):
+        return tuple(await app.context.list_documents())
+    return ()
 
 
 def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:

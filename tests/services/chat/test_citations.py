@@ -109,7 +109,7 @@ def test_the_embedded_engine_is_always_borne_out() -> None:
     question = "How tall is the tower and what does the Louvre hold?"
     found = passages(question, [(page.title, [s.text for s in page.sentences]) for page in PAGES])
     prompt = Prompt(question, found)
-    answer = write_answer(prompt)[0]
+    answer = write_answer(prompt).text
     checked = check_citations(answer, found)
     assert checked is not None
     assert checked.score == 1.0

@@ -43,13 +43,23 @@ CASES = [
         "refund policy: and for annual plans?",
     ),
     # A new subject for the earlier question.
-    (BEST, "And in Kyoto?", "Kyoto: What are the best restaurants?"),
-    (BEST, "kyoto?", "kyoto: What are the best restaurants?"),
-    ("Plan a trip to Japan", "What about Norway?", "Norway: Plan a trip"),
+    (BEST, "And in Kyoto?", "What are the best restaurants in Kyoto?"),
+    (BEST, "kyoto?", "What are the best restaurants in kyoto?"),
+    ("Plan a trip to Japan", "What about Norway?", "Plan a trip to Norway"),
+    ("Hotels in New York", "And in Kyoto?", "Hotels in Kyoto"),
+    ("Should I come in spring?", "And to Kyoto?", "Kyoto: Should I come in spring?"),
+    # A subject of its own, and another that it points at.
+    (BEST, "How do I get there from Kyoto?", "Tokyo: How do I get there from Kyoto?"),
     # The whole earlier question.
     ("Should I come in spring?", "Why?", "Should I come in spring? Why?"),
     (BEST, "Tell me more", f"{BEST} Tell me more"),
     ("is spring warm enough", "and autumn?", "is spring warm enough and autumn?"),
+    ("Museums in Tokyo", "Which one is the best?", "Museums in Tokyo Which one is the best?"),
+    # Small talk between them is passed over, and what it wants done is done to the answer.
+    (f"{BEST}\nThanks!", "And in Kyoto?", "What are the best restaurants in Kyoto?"),
+    (BEST, "shorter", BEST),
+    # An earlier question is completed, too.
+    (f"{BEST}\nAnd in Kyoto?", "Why?", "What are the best restaurants in Kyoto? Why?"),
     # Several earlier questions, the newest last.
     (f"{BEST}\nWhat about its museums?", "How do I get there?", "Tokyo: How do I get there?"),
     # Nothing earlier.

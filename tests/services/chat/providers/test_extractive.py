@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.chat import Prompt, Restart, Stop, Text, Turn, Usage
 from services.chat.providers.extractive import ExtractiveProvider, choose, write_answer
 from services.chat.providers.layout import clean_quote
-from services.chat.providers.replies import NOT_SAID, SAYINGS
+from services.chat.providers.replies import IN_SHORT, NOT_SAID, OTHER_LANGUAGE, SAYINGS
 from services.chat.word_pieces import split_into_pieces
 from services.passages import Sentence
 from services.progress import Progress
@@ -211,7 +211,7 @@ def test_a_language_without_spaces_is_quoted_too() -> None:
     found = replace(passage(question, "T", line), score=0.9)
     similar = tuple(replace(item, similarity=0.9) for item in found.sentences)
     prompt = Prompt(question, (replace(found, sentences=similar),))
-    assert write_answer(prompt)[0] == f"{line} [1]"
+    assert write_answer(prompt).text == f"{line} [1]"
 
 
 @pytest.mark.parametrize(
@@ -221,19 +221,52 @@ def test_a_language_without_spaces_is_quoted_too() -> None:
 def test_small_talk_is_answered_as_such_whatever_was_found(said: str, answer: str) -> None:
     """It repeats no earlier answer and quotes nothing."""
     asked = Prompt(said, passages(said, GUIDE), history=(Turn("Sushi?", "In Ginza. [1]"),))
-    assert write_answer(asked)[0] == SAYINGS[answer]  # type: ignore[index]
+    assert write_answer(asked).text == SAYINGS[answer]  # type: ignore[index]
 
 
-def test_a_wish_for_other_words_gets_the_first_sentence_of_the_last_answer() -> None:
-    """It says honestly that it cannot write."""
-    history = (Turn("Sushi?", "- In Ginza. [1]\n- They must be booked. [1]"),)
-    text = write_answer(Prompt("Shorter, please", (), history=history))[0]
-    assert text == f"{SAYINGS['rework']} The sentence that answered best was: In Ginza."
+def test_a_wish_for_other_words_gets_the_best_sentence_with_its_source() -> None:
+    """It says honestly that it cannot write; with nothing said before, that is all."""
+    asked = "Where is sushi in Tokyo?"
+    found = tuple(replace(one, asked=asked) for one in passages(asked, GUIDE))
+    draft = write_answer(Prompt("Shorter, please", found, history=(Turn(asked, "In Ginza. [1]"),)))
+    best = choose(Prompt(asked, found))[0].unit
+    assert draft.text == f"{SAYINGS['rework']} {IN_SHORT} {best.text} [{best.rank}]"
+    assert draft.is_quoting
+    assert write_answer(Prompt("Shorter, please", ())).text == SAYINGS["rework"]
+
+
+def test_more_is_what_was_not_said() -> None:
+    """Where there is nothing else, the same is said again."""
+    first = write_answer(prompt("Where is sushi in Tokyo?"))
+    asked = replace(
+        prompt("Where else is sushi in Tokyo?"),
+        history=(Turn("Where is sushi in Tokyo?", first.text),),
+    )
+    assert not {item.unit.text for item in choose(asked)} & {
+        item.unit.text for item in choose(prompt("Where is sushi in Tokyo?"))
+    }
+
+
+def test_who_asks_what_there_is_hears_the_documents() -> None:
+    """A few by name, and how many more."""
+    many = tuple(f"City {number}" for number in range(20))
+    text = write_answer(Prompt("Which cities do you know?", (), documents=many)).text
+    assert text.endswith("City 10, City 11 and 8 more.")
+
+
+def test_a_question_in_another_language_is_told_so() -> None:
+    """Its words are none that the documents lack."""
+    asked = "Wo kann man in Tokyo wohnen?"
+    found = tuple(replace(one, is_foreign=True) for one in passages(asked, GUIDE))
+    weak = tuple(replace(one, score=0.0) for one in found)
+    draft = write_answer(Prompt(asked, weak))
+    assert draft.text == f"{NOT_SAID} {OTHER_LANGUAGE}"
+    assert not draft.is_quoting
 
 
 def test_a_refusal_names_what_is_there_and_what_is_missing() -> None:
     """The reader learns what to ask instead."""
-    text = write_answer(prompt("Is there a dentist in Tokyo?"))[0]
+    text = write_answer(prompt("Is there a dentist in Tokyo?")).text
     assert text.startswith(f"{NOT_SAID} They have Tokyo, but nothing about: dentist.")
     assert "On Tokyo they have: " in text
     assert "Restaurants" in text
@@ -241,10 +274,10 @@ def test_a_refusal_names_what_is_there_and_what_is_missing() -> None:
 
 def test_a_plan_has_headings_and_a_comparison_two_columns() -> None:
     """Laid out for the kind of question, of nothing but quotations."""
-    plan = write_answer(prompt("Plan a day in Tokyo with sushi restaurants and parks"))[0]
+    plan = write_answer(prompt("Plan a day in Tokyo with sushi restaurants and parks")).text
     assert "**Restaurants**\n\n- " in plan
     asked = "Compare Ueno Park and the Tuileries garden parks"
-    table = write_answer(prompt(asked))[0].split("\n")
+    table = write_answer(prompt(asked)).text.split("\n")
     assert table[0] == "| Ueno Park | the Tuileries garden parks |" or table[0].startswith("- ")
 
 
@@ -265,7 +298,7 @@ def test_a_short_line_is_quoted_to_its_end() -> None:
     asked = lines(
         "What is the max_age of a session?", "Sessions", text, "Sessions use cookies.", *item
     )
-    assert " ".join(item) + " [1]" in write_answer(asked)[0]
+    assert " ".join(item) + " [1]" in write_answer(asked).text
 
 
 def test_a_lead_in_is_quoted_with_what_it_leads_to_and_code_as_it_stands() -> None:
@@ -273,7 +306,7 @@ def test_a_lead_in_is_quoted_with_what_it_leads_to_and_code_as_it_stands() -> No
     code = "```\nif session[0]:\n    expire(session)\n```"
     text = f"A session expires so:\n{code}\nCookies are stored elsewhere."
     cuts = ("A session expires so:", code, "Cookies are stored elsewhere.")
-    answer = write_answer(lines("How does a session expire?", "Sessions", text, *cuts))[0]
+    answer = write_answer(lines("How does a session expire?", "Sessions", text, *cuts)).text
     assert answer.startswith(f"A session expires so: [1]\n\n{code}")
 
 
@@ -281,7 +314,7 @@ def test_a_question_in_a_document_is_not_quoted_but_its_answer_is() -> None:
     """A list of frequent questions has the words asked for in its headings."""
     cuts = ("How often does the archive delete old mail?", "Once a week.", "Letters are kept.")
     asked = lines("How often is old mail deleted from the archive?", "FAQ", "\n".join(cuts), *cuts)
-    assert write_answer(asked)[0].startswith("Once a week. [1]")
+    assert write_answer(asked).text.startswith("Once a week. [1]")
 
 
 words = st.sampled_from(
@@ -298,7 +331,7 @@ def test_whatever_the_passages_an_answer_cites_only_them(
     """Citations lie between 1 and the number of passages."""
     found = tuple(passage(question, f"D{n}", *lines) for n, lines in enumerate(documents))
     asked = Prompt(question, found)
-    numbers = citation_numbers(write_answer(asked)[0])
+    numbers = citation_numbers(write_answer(asked).text)
     assert set(numbers) <= set(range(1, len(found) + 1))
     assert len(choose(asked)) <= 8
 
@@ -351,7 +384,7 @@ def test_a_comparison_has_as_much_of_one_side_as_of_the_other() -> None:
         passage(asked, "Tokyo › Food", "Tokyo has sushi.", "Tokyo has ramen.", "Tokyo has eel."),
         passage(asked, "Paris › Parks", "Paris has the Tuileries.", "Paris has the Luxembourg."),
     )
-    head, _, *rows = write_answer(Prompt(asked, found))[0].split("\n")
+    head, _, *rows = write_answer(Prompt(asked, found)).text.split("\n")
     assert head == "| Tokyo | Paris |"
     assert len(rows) <= 4
     assert sum("Paris has" in row for row in rows) == 2

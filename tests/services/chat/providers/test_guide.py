@@ -95,7 +95,7 @@ def ask(question: str) -> tuple[str, set[str]]:
     """The answer, and the titles it cites."""
     found = retrieve_nearest(question)
     asked = Prompt(question, found)
-    return write_answer(asked)[0], {found[item.unit.rank - 1].title for item in choose(asked)}
+    return write_answer(asked).text, {found[item.unit.rank - 1].title for item in choose(asked)}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
-from services.passages import Passage
+from services.passages import Passage, Sentence
 from services.progress import Progress, Report, no_report
 from services.settings import Settings
 from services.streaming import App, handle_streaming_request
@@ -57,3 +58,42 @@ async def test_a_report_reaches_the_reader_at_once_and_costs_no_task() -> None:
             library.may_go_on.set()
     assert said.index("Searching the documents") < said.index("Opening the shelf")
     assert library.tasks == before + 2
+
+
+class OnePassage:
+    """A library of one passage, that can list its documents."""
+
+    async def retrieve(self, *_question: Any, **_known: Any) -> tuple[Passage, ...]:
+        text = "Sushi is eaten in Ginza."
+        sentence = Sentence(text, 0.8, np.ones(2, np.float32) / np.sqrt(2))
+        rarity = {"sushi": 0.5, "dentist": 1.0, "mayor": 1.0}
+        return (Passage("1", "Tokyo › Eating", "tokyo.md", text, 0.8, 1.0, (sentence,), rarity),)
+
+    async def list_documents(self) -> tuple[str, ...]:
+        return ("Tokyo", "Kyoto")
+
+
+async def ask(question: str) -> tuple[list[str], dict[str, Any]]:
+    """The sources that were shown, and the result."""
+    app = App(Settings(chat="extractive"), context=OnePassage())
+    response: Any = await handle_streaming_request({"query": question, "streaming": True}, app=app)
+    events = [json.loads(chunk.partition(b"data: ")[2]) async for chunk in response.body_iterator]
+    shown = [one["id"] for event in events for one in event.get("sources", ())]
+    return shown, events[-1]["result"]
+
+
+@pytest.mark.anyio
+async def test_nothing_stands_beside_a_refusal_or_small_talk() -> None:
+    """A source is what an answer quotes, or might have."""
+    shown, result = await ask("Where is sushi?")
+    assert (shown, [one["cited"] for one in result["sources"]]) == (["1"], [True])
+    for question in ("Who is the mayor, the dentist?", "Thanks!"):
+        shown, result = await ask(question)
+        assert (shown, result["sources"]) == ([], [])
+        assert result["answer"]
+
+
+@pytest.mark.anyio
+async def test_who_asks_what_this_is_hears_which_documents_there_are() -> None:
+    """By their titles."""
+    assert (await ask("What can you do?"))[1]["answer"].endswith("The documents: Tokyo, Kyoto.")

@@ -1,0 +1,102 @@
+"""Mend what was mistyped: "Seol" where the documents have Seoul.
+
+A word is taken for a mistake only if neither the index nor English knows it, and a word that one
+of them knows is one slip of the fingers away: a letter left out, doubled, swapped or wrong. The
+words of the documents come first; a name is mended to nothing else.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ..embedding.wordpiece import read_vocabulary
+from ..errors import SetupError
+from .words import COMMON, is_english, words
+
+SHORTEST = 4
+"""Letters; a shorter word is one slip away from too many."""
+
+MOST_WORDS = 24
+"""Words of a question that are looked at: a pasted page need not be."""
+
+_WORD = re.compile(r"(?<![\w.$@/#-])[^\W\d_]+(?:['’][^\W\d_]+)?(?![\w$@/#-]|\.\w)")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def correct(
+    question: str,
+    is_known: Callable[[str], bool],
+    own: Callable[[], Mapping[str, int]],
+) -> str:
+    """Return `question` with its slips mended.
+
+    `is_known` tells whether the index has a word; `own` counts the words of the documents.
+    """
+    if not is_english(question):
+        return question
+    parts: list[str] = []
+    end = 0
+    for found in list(_WORD.finditer(question))[:MOST_WORDS]:
+        word = found[0]
+        mended = _mend(word, is_known, own)
+        if mended != word:
+            parts += [question[end : found.start()], mended]
+            end = found.end()
+    return "".join(parts) + question[end:]
+
+
+def count_words(texts: Iterable[str]) -> Mapping[str, int]:
+    """Count the words of `texts` that another may be mended to."""
+    found = Counter(word for text in texts for word in words(text) if len(word) >= SHORTEST)
+    return {word: count for word, count in found.items() if word.isascii() and word.isalpha()}
+
+
+def _read_english() -> Mapping[str, int]:
+    try:
+        return read_vocabulary()
+    except SetupError:
+        return {}  # a package without the local model
+
+
+def _mend(
+    word: str,
+    is_known: Callable[[str], bool],
+    own: Callable[[], Mapping[str, int]],
+) -> str:
+    folded = word.casefold()
+    has_capitals_within = word[1:] != word[1:].lower() and not word.isupper()
+    if len(folded) < SHORTEST or not folded.isascii() or not folded.isalpha():
+        return word
+    if has_capitals_within or folded in COMMON or is_known(folded):
+        return word
+    known = _read_english()
+    if folded in known:
+        return word
+    counts = own()
+    for kind in _list_slips(folded):
+        slips = [one for one in kind if len(one) >= SHORTEST]
+        if near := [one for one in slips if one in counts]:
+            return _write_like(word, max(near, key=lambda one: counts[one]))
+        # A name is none of English; a question may begin with "Waht".
+        if near := [
+            one for one in slips if one in COMMON or (one in known and not word[0].isupper())
+        ]:
+            # The common words of the language have the lowest numbers.
+            return _write_like(word, min(near, key=lambda one: known.get(one, 0)))
+    return word
+
+
+def _list_slips(word: str) -> Iterator[list[str]]:
+    """Yield the words one slip away, the likelier slips first; the first letter is right.
+
+    Two letters swapped, one left out, one too many, one wrong.
+    """
+    places = range(1, len(word))
+    yield [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places[:-1]]
+    yield [word[:at] + one + word[at:] for at in (*places, len(word)) for one in _LETTERS]
+    yield [word[:at] + word[at + 1 :] for at in places]
+    yield [word[:at] + one + word[at + 1 :] for at in places for one in _LETTERS]
+
+
+def _write_like(word: str, mended: str) -> str:
+    return mended.capitalize() if word[0].isupper() else mended

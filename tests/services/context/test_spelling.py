@@ -1,0 +1,63 @@
+"""Slips of the fingers in questions, one case a line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.context.spelling import correct, count_words
+
+TEXTS = ("Seoul and its restaurants", "Bangkok, Edinburgh, Amsterdam", "museums museum unwrap")
+OWN = count_words(TEXTS)
+
+
+def mend(question: str) -> str:
+    """Correct a question over the index of these texts."""
+    return correct(question, lambda word: word in OWN, lambda: OWN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("the best time to vist Seol?", "the best time to visit Seoul?"),
+        ("resturants in bangok", "restaurants in bangkok"),
+        ("wher to stay in edinburg", "where to stay in edinburgh"),
+        ("Waht musuems are in Amsterdm", "What museums are in Amsterdam"),
+        ("how expensve is it", "how expensive is it"),
+    ],
+)
+def test_one_slip_is_mended(typed: str, meant: str) -> None:
+    """In a word that neither the documents nor English has."""
+    assert mend(typed).casefold() == meant.casefold()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Do I need a visa for Seoul?",  # English, though no document has it
+        "Is Nairobi like Bangkok?",
+        "Brno",  # a name is mended to a word of the documents only
+        "What does unwrap_or do?",  # code
+        "Where is E1042 raised, and SeoulX?",
+        "Welche Museen gibt es in Amsterdam?",  # another language
+        "the tps of it",  # too short
+    ],
+)
+def test_what_may_be_meant_stays(question: str) -> None:
+    """A word that is known, a name, code, or another language."""
+    assert mend(question) == question
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_corrected(text: str) -> None:
+    """And twice is once."""
+    once = mend(text)
+    assert mend(once) == once
+
+
+def test_words_are_read_only_for_a_slip() -> None:
+    """Counting the words of an index costs time."""
+
+    def count() -> dict[str, int]:
+        raise AssertionError("read for nothing")
+
+    assert correct("Where to eat in Seoul?", lambda _: True, count) == "Where to eat in Seoul?"

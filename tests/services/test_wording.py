@@ -1,0 +1,96 @@
+"""What the wording of a question asks for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.wording import (
+    asks_more,
+    asks_quantity,
+    is_plan,
+    is_sightseeing,
+    read_comparison,
+    read_plan,
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("Plan three days in Rome", "Rome"),
+        ("Plan a weekend in Berlin with kids", "Berlin with kids"),
+        ("I have one day in Venice, what should I do?", "Venice"),
+        ("Can you make me a plan for a weekend in Paris?", "Paris"),
+        ("A 3-day itinerary for Lisbon", "Lisbon"),
+        ("Two days in Hanoi?", "Hanoi"),
+    ],
+)
+def test_a_plan_is_about_a_place_not_about_days(question: str, about: str) -> None:
+    """The words that ask for it are no subject."""
+    assert is_plan(question)
+    assert read_plan(question) == about
+
+
+@pytest.mark.parametrize(
+    "question", ["How many days do I need in Japan?", "When does the trip to Nara end?", "Rome"]
+)
+def test_what_asks_for_a_number_is_no_plan(question: str) -> None:
+    """Nor is a place alone."""
+    assert not is_plan(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "sides", "searches"),
+    [
+        ("Compare Tokyo and Osaka", ("Tokyo", "Osaka"), ("Tokyo", "Osaka")),
+        ("Tokyo or Kyoto?", ("Tokyo", "Kyoto"), ("Tokyo", "Kyoto")),
+        (
+            "Is Paris better than London for museums?",
+            ("Paris", "London"),
+            ("Paris for museums", "London for museums"),
+        ),
+        ("WAL vs rollback journal", ("WAL", "rollback journal"), ("WAL", "rollback journal")),
+        (
+            "Should I visit Osaka or Kyoto in spring?",
+            ("Osaka", "Kyoto"),
+            ("Osaka in spring", "Kyoto in spring"),
+        ),
+    ],
+)
+def test_a_comparison_has_two_sides(
+    question: str, sides: tuple[str, str], searches: tuple[str, str]
+) -> None:
+    """Each is searched for, with what they are compared in."""
+    comparison = read_comparison(question)
+    assert comparison is not None
+    assert comparison.sides == sides
+    assert comparison.searches == searches
+
+
+@pytest.mark.parametrize("question", ["Is tea or coffee served?", "What is a better way?", ""])
+def test_not_every_or_compares(question: str) -> None:
+    """Nor every "better"."""
+    assert read_comparison(question) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is there to see in Kyoto?", True),
+        ("Things to do in Cairo", True),
+        ("what to visit in paris", True),
+        ("What can I see in the log?", False),
+        ("What should I do in a migration?", False),
+    ],
+)
+def test_what_to_see_at_a_place(question: str, expected: bool) -> None:
+    """And not in a program."""
+    assert is_sightseeing(question) is expected
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_a_wording(text: str) -> None:
+    """Nothing a stranger types breaks the reading."""
+    assert isinstance(read_plan(text), str)
+    read_comparison(text)
+    assert {asks_more(text), asks_quantity(text)} <= {True, False}
