@@ -1,5 +1,7 @@
 """`/api/agui`: Riverrun for AG-UI front ends."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,8 +24,10 @@ DIALECT = "ag_ui"
 
 
 async def run_agent(request: Request) -> Response:
-    """Answer the last message of a thread."""
+    """Answer the last message of a thread; with `resume=1` for a client that reads on by cursor."""
     question, _ = await read_dialect_question(request, DIALECT)
+    if "resume" in request.query_params:
+        question = replace(question, resume=(await read_reader(request)).resume)
     return await handle_question(question)
 
 

@@ -48,6 +48,7 @@ async def retrieve_response(request: Request) -> Response:
         dialect=RESPONSES,
         options={"starting_after": read_starting_after(request)},
         reader=await read_reader(request),
+        takes_over=True,
     )
 
 

@@ -5,9 +5,11 @@ from starlette.responses import Response
 
 from services.lambda_runtime import export_handler
 from services.streaming import (
+    Cursor,
     find_chat_run,
     handle_chat_stream,
     handle_question,
+    handle_resume,
     handle_stop,
     http_app,
     read_dialect_question,
@@ -20,6 +22,9 @@ from services.streaming import (
 
 DIALECT = "ai_sdk"
 
+# assistant-ui keeps it while a page is reloaded, whose chat has another id then.
+STREAM_ID = "X-Resumable-Stream-Id"
+
 
 async def chat(request: Request) -> Response:
     """Answer the last message of a chat, and keep which run the chat is at."""
@@ -27,6 +32,7 @@ async def chat(request: Request) -> Response:
     response = await handle_question(question)
     if run := response.headers.get("x-run-id"):
         await remember_chat(more["chat"], run, owner=question.owner, sender=question.principal)
+        response.headers[STREAM_ID] = run
     return response
 
 
@@ -41,6 +47,17 @@ async def stream(request: Request) -> Response:
     )
 
 
+async def run_stream(request: Request) -> Response:
+    """Send the answer of a run from its beginning, also when it is over."""
+    return await handle_resume(
+        Cursor(request.path_params["run"], 0),
+        owner=await read_owner(request),
+        dialect=DIALECT,
+        reader=await read_reader(request),
+        takes_over=True,
+    )
+
+
 async def stop(request: Request) -> Response:
     """Stop the answer that a chat is at."""
     owner = await read_owner(request)
@@ -52,6 +69,7 @@ ROUTES = {
     "/ui/chat": {"POST": chat},
     "/ui/chat/{chat:path}/stream": {"GET": stream},
     "/ui/chat/{chat:path}/stop": {"POST": stop},
+    "/ui/runs/{run}/stream": {"GET": run_stream},
 }
 
 app = http_app(ROUTES, dialect=DIALECT)

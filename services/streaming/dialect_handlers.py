@@ -107,7 +107,10 @@ async def handle_chat_stream(
     sender: str = "",
     app: App | None = None,
 ) -> Response:
-    """Send the run that a chat is at from its beginning; 204 when there is none, or it is over."""
+    """Send the run that a chat is at from its beginning; 204 when there is none, or it is over.
+
+    A run whose producer is gone goes on here: who asks for the rest of a chat wants it.
+    """
     app = app or default_app()
     reader = start_clock(reader)
     try:
@@ -121,7 +124,9 @@ async def handle_chat_stream(
     if last is not None and last.terminal:
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     cursor = Cursor(run.id, 0)
-    return await handle_resume(cursor, owner=owner, dialect=dialect, reader=reader, app=app)
+    return await handle_resume(
+        cursor, owner=owner, dialect=dialect, reader=reader, takes_over=True, app=app
+    )
 
 
 def _chat_key(chat: str, owner: str | None, sender: str) -> str:

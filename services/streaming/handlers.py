@@ -106,13 +106,15 @@ async def handle_resume(
     options: Mapping[str, Any] | None = None,
     reader: ReaderTerms | None = None,
     producer: Producer | None = None,
+    takes_over: bool = False,
     app: App | None = None,
 ) -> Response:
     """Go on reading a run after `cursor`.
 
     Never starts a run. A `reader` with `resume` makes a run go on that has no producer, if it
     was started by the pipeline, or by `producer`, a function that says what comes after
-    `question.so_far`; no other reader ever makes a model work. 204 when nothing is left, which
+    `question.so_far`; no other reader ever makes a model work, but one that `takes_over`: it reads
+    on in the way of its dialect, which has no word for a pause. 204 when nothing is left, which
     also tells an `EventSource` to stop asking.
     """
     app = app or default_app()
@@ -128,7 +130,10 @@ async def handle_resume(
         spec = ProducerSpec(producer, resumable=True)
         # What a dialect says of an entry may depend on those before it.
         first = 0 if find_dialect(dialect).has_state else cursor.seq
-        _, entries = await start_uncancellable(join_run(run, first, reader, spec, app))
+        may_resume = reader.resume or takes_over
+        _, entries = await start_uncancellable(
+            join_run(run, first, reader, spec, app, may_resume=may_resume)
+        )
     except RiverrunError as error:
         return error_response(error, dialect=dialect)
     return _stream(run, entries, dialect, app, after=cursor.seq, options=options)

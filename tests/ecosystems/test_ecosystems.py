@@ -1,19 +1,17 @@
 """The published clients of other ecosystems, unmodified, against the served functions."""
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.settings import ROOT
+from tests.ecosystems.node import run_node, run_node_test
 from tests.functions.serving import Server, run_server
 
 HERE = Path(__file__).parent
-NODE = HERE / "node_modules" / "node" / "bin" / "node"
 SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
 
 SCRIPT = [
@@ -23,6 +21,10 @@ SCRIPT = [
     {
         "when": "slowly",
         "steps": [{"text": "Vier grüne "}, {"waitMs": 400}, {"text": "Kronen — 👑 [1]."}],
+    },
+    {
+        "when": "takes long",
+        "steps": [step for n in range(40) for step in ({"waitMs": 300}, {"text": f"{n} "})],
     },
     {
         "when": "*",
@@ -35,13 +37,21 @@ SCRIPT = [
 ]
 
 
-@pytest.fixture(scope="module", params=["functions", "emulator"])
+# A Web Function is `make serve`'s server with more around it, so that one may wait for the soak.
+HOSTS = [
+    pytest.param(("emulator",), id="functions"),
+    pytest.param(("emulator", "--parameter", "Host=web"), id="web function"),
+    pytest.param(("functions",), id="make serve", marks=pytest.mark.soak),
+]
+
+
+@pytest.fixture(scope="module", params=HOSTS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """`make serve`, then `make dev`, each with a scripted model and pings in silence."""
+    """The product on one host, with a scripted model and pings in silence."""
     environ = _scripted(tmp_path_factory) | {"RIVERRUN_HEARTBEAT": "0.05"}
-    with run_server(environ, request.param) as running:
+    with run_server(environ, *request.param) as running:
         yield running
 
 
@@ -61,32 +71,25 @@ def _scripted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("suite", SUITES)
 def test_its_own_client_is_content(suite: str, server: Server) -> None:
     """Answers, failures, stops, cuts and resumes, as the client's own users meet them."""
-    _run_node(server, "--test", "--test-reporter=spec", suite)
+    run_node_test(server.url, suite)
 
 
 @pytest.mark.node
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param(("functions",), id="make serve"),
+        pytest.param(("emulator",), id="functions", marks=pytest.mark.soak),
+        pytest.param(HOSTS[1].values[0], id="web function", marks=pytest.mark.soak),
+    ],
+)
 def test_no_client_takes_an_answer_whose_time_is_over_for_a_whole_one(
-    tmp_path_factory: pytest.TempPathFactory,
+    host: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Each is told in its own way."""
     environ = _scripted(tmp_path_factory) | {"RIVERRUN_DEADLINE": "4"}
-    with run_server(environ, "functions") as server:
-        _run_node(server, "--test", "--test-reporter=spec", "deadline.short.mjs")
-
-
-def _run_node(server: Server, *command: str) -> None:
-    if not NODE.exists():
-        pytest.skip("The clients are not installed: npm ci --prefix tests/ecosystems")
-    run = subprocess.run(
-        (str(NODE), *command),
-        cwd=HERE,
-        env=os.environ | {"RIVERRUN_URL": server.url},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    with run_server(environ, *host) as server:
+        run_node_test(server.url, "deadline.short.mjs")
 
 
 PAGE = """
@@ -120,6 +123,18 @@ const told = await new Promise((done) => {
 """A component with the two documented lines in it."""
 
 
+@pytest.mark.node
+@pytest.mark.soak
+@pytest.mark.parametrize("host", HOSTS)
+def test_an_agent_that_reads_on_is_not_ended_by_a_deadline(
+    host: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The documented `fetch` says that it comes back, and the answer goes on in the next body."""
+    environ = _scripted(tmp_path_factory) | {"RIVERRUN_DEADLINE": "6"}
+    with run_server(environ, *host) as server:
+        run_node_test(server.url, "reads_on.short.mjs")
+
+
 def _read_snippet(page: str, number: int = 0) -> str:
     manual = (ROOT / "docs" / page).read_text(encoding="utf-8")
     snippets: list[str] = re.findall(r"```js\n(.+?)```", manual, re.DOTALL)
@@ -137,7 +152,7 @@ def test_the_lines_of_the_ai_sdk_s_page_run_in_a_page(server: Server) -> None:
     dynamic = [
         re.sub(r"import (.+) from (.+);", r"const \1 = await import(\2);", i) for i in imports
     ]
-    _run_node(server, "--input-type=module", "-e", "\n".join([PAGE, *dynamic, CHAT % rest, end]))
+    run_node(server.url, "--input-type=module", "-e", "\n".join([PAGE, *dynamic, CHAT % rest, end]))
 
 
 @pytest.mark.node
@@ -145,7 +160,7 @@ def test_the_lines_of_ag_ui_s_page_run(server: Server) -> None:
     """As docs/ag-ui.md has them, with the address of the server that is tested."""
     lines = _read_snippet("ag-ui.md").replace("http://localhost:8888", server.url)
     end = 'process.exit(result.answer === "Four crowns [1]." ? 0 : 1);'
-    _run_node(server, "--input-type=module", "-e", f"{lines}\n{end}")
+    run_node(server.url, "--input-type=module", "-e", f"{lines}\n{end}")
 
 
 def test_the_documented_fetch_is_the_one_that_is_tested() -> None:
@@ -154,3 +169,12 @@ def test_the_documented_fetch_is_the_one_that_is_tested() -> None:
     snippet = re.search(r"```js\n(export function resumableFetch.+?)```", manual, re.DOTALL)
     assert snippet is not None
     assert snippet[1] in (HERE / "resumable_fetch.mjs").read_text()
+
+
+def test_the_documented_lines_for_assistant_ui_are_those_that_are_tested() -> None:
+    """The snippet of docs/ai-sdk.md, but for where it is indented."""
+    suite = (HERE / "assistant_ui.test.mjs").read_text()
+    tested = {line.strip() for line in suite.splitlines()}
+    lines = [line.strip() for line in _read_snippet("ai-sdk.md", 2).splitlines() if line]
+    assert len(lines) > 9
+    assert [line for line in lines[1:] if line not in tested] == []

@@ -27,10 +27,12 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **environ}
 
 
-def start(environ: Mapping[str, str], module: str = "functions") -> subprocess.Popen[str]:
+def start(
+    environ: Mapping[str, str], module: str = "functions", *options: str
+) -> subprocess.Popen[str]:
     """The command, begun."""
     return subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", module, *options],
         cwd=ROOT,
         env=clean(environ),
         stdout=subprocess.PIPE,
@@ -158,9 +160,11 @@ class StreamReader:
 
 
 @contextmanager
-def run_server(environ: Mapping[str, str], module: str = "functions") -> Iterator[Server]:
+def run_server(
+    environ: Mapping[str, str], module: str = "functions", *options: str
+) -> Iterator[Server]:
     """A server for as long as the block lasts."""
-    with start(environ, module) as process:
+    with start(environ, module, *options) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         found = next(filter(None, map(READY.match, process.stdout)), None)

@@ -33,7 +33,7 @@ _ALLOWED_HEADERS = (
     "X-Requested-With, X-Amz-Content-Sha256"
 )
 _OURS = "Something went wrong on our side."
-_EXPOSED_HEADERS = "X-Run-Id, Retry-After"
+_EXPOSED_HEADERS = "X-Run-Id, X-Resumable-Stream-Id, Retry-After"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 # An origin as a browser writes it (Fetch standard, section 3.2), and a Host header: no user,

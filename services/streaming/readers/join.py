@@ -110,16 +110,16 @@ async def start_run(
 
 
 async def join_run(
-    run: Run, after: int, reader: ReaderTerms, spec: ProducerSpec, app: App
+    run: Run, after: int, reader: ReaderTerms, spec: ProducerSpec, app: App, *, may_resume: bool
 ) -> tuple[Run, Entries]:
     """Return `run`, and its entries after `after` for `reader`.
 
-    A reader with `resume` makes a run go on here that has no producer, if `spec` can. No other
+    A reader that `may_resume` makes a run go on here that has no producer, if `spec` can. No other
     reader ever has a provider called. Raises `RiverrunError` when the reader cannot be admitted.
     """
     reader = start_clock(reader)
     app.live.admit()
-    return await _read_existing(run, after, reader, spec, app, may_resume=reader.resume)
+    return await _read_existing(run, after, reader, spec, app, may_resume=may_resume)
 
 
 async def _read_existing(

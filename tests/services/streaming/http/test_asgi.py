@@ -226,7 +226,8 @@ async def test_an_origin_of_ours_may_call_and_read(host: str, origin: str) -> No
     assert (answer.status, endpoint.asked) == (200, 1)
     assert answer.header("Access-Control-Allow-Origin") == origin
     assert answer.header("Access-Control-Allow-Credentials") is None
-    assert answer.header("Access-Control-Expose-Headers") == "X-Run-Id, Retry-After"
+    exposed = answer.header("Access-Control-Expose-Headers")
+    assert exposed == "X-Run-Id, X-Resumable-Stream-Id, Retry-After"
     assert answer.header("Vary") == "Accept, Origin"
 
 

@@ -1,0 +1,23 @@
+// An answer that takes longer than a body may: an agent with the documented `fetch` has all of it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { HttpAgent } from "@ag-ui/client";
+import { HttpAgent as OldAgent } from "ag-ui-client-0";
+
+import { resumableFetch } from "./resumable_fetch.mjs";
+
+for (const Agent of [HttpAgent, OldAgent]) {
+  test("it is read on from body to body", async () => {
+    let bodies = 0;
+    const counting = (...request) => ((bodies += 1), fetch(...request));
+    const agent = new Agent({
+      url: `${process.env.RIVERRUN_URL}/api/agui`,
+      initialMessages: [{ id: "1", role: "user", content: "takes long" }],
+      fetch: resumableFetch(counting),
+    });
+    const { result } = await agent.runAgent();
+    assert.equal(result.answer, Array.from({ length: 40 }, (_, number) => `${number} `).join(""));
+    assert.ok(bodies > 1);
+  });
+}
