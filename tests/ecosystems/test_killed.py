@@ -100,7 +100,7 @@ def test_openai_s_python_library_raises_and_reads_a_response_on(victim: Victim) 
         chunks = client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "Say it."}], stream=True
         )
-        next(chunk for chunk in chunks if chunk.choices[0].delta.content)
+        first = next(chunk for chunk in chunks if chunk.choices[0].delta.content)
         events = client.responses.create(model="m", input="Say it.", stream=True)
         seen = [next(events)]
         while seen[-1].type != "response.output_text.delta":
@@ -120,6 +120,10 @@ def test_openai_s_python_library_raises_and_reads_a_response_on(victim: Victim) 
         ]
         assert rest[-1].type == "response.completed"
         assert rest[-1].response.output_text == "Half and whole [1]."
+        # A chat completion is the same kind of run, and can be read as a response.
+        run = first.id.removeprefix("chatcmpl-")
+        *_, last = client.responses.retrieve(f"resp_{run}", stream=True)
+        assert last.type == "response.completed"
 
 
 def name_of(victim: Victim) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...runs import Entry
 from . import sse
-from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
+from .conversation import read_conversation, read_messages, read_said, refuse
 from .frames import frame, read_payload, read_token
 from .run_info import RunInfo
 
@@ -31,11 +31,7 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, str) or not 0 < len(value) <= 128:
             raise refuse(field, "must be a string of 1 to 128 characters")
         names[field] = value
-    messages = [
-        ChatMessage(str(message.get("role")), read_parts(message.get("content"), "messages"))
-        for message in read_messages(document, "messages")
-        if message.get("role") != "tool"
-    ]
+    messages = read_said(read_messages(document, "messages"), "messages")
     conversation = read_conversation(messages, "messages")
     return {
         "query": conversation.query,

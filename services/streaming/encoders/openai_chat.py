@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import sse
-from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
+from .conversation import read_conversation, read_messages, read_said, refuse
 from .frames import frame, read_payload, read_token
 from .run_info import RunInfo
 
@@ -43,10 +43,7 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
     refuse_foreign(document)
     if document.get("n") not in (None, 1):
         raise refuse("n", "must be 1")
-    messages = [
-        ChatMessage(str(message.get("role")), read_parts(message.get("content"), "messages"))
-        for message in read_messages(document, "messages")
-    ]
+    messages = read_said(read_messages(document, "messages"), "messages")
     conversation = read_conversation(messages, "messages")
     wanted = document.get("stream_options")
     include_usage = isinstance(wanted, Mapping) and wanted.get("include_usage") is True

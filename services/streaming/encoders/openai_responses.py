@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from ...runs import Entry
 from . import openai_chat, sse
-from .conversation import ChatMessage, read_conversation, read_messages, read_parts, refuse
+from .conversation import ChatMessage, read_conversation, read_messages, read_said, refuse
 from .frames import frame, read_payload, read_token, read_token_text
 from .lines import one_line
 from .response_objects import (
@@ -56,12 +56,10 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
         messages = [ChatMessage("user", given)]
     else:
         items = read_messages(document, "input")
-        if any(item.get("type", "message") != "message" for item in items):
-            raise refuse("input", "must hold messages; other items are not read here")
-        messages = [
-            ChatMessage(str(item.get("role")), read_parts(item.get("content"), "input"))
-            for item in items
-        ]
+        if items[-1].get("type", "message") != "message":
+            raise refuse("input", "must end with a message; other items are not read here")
+        said = [item for item in items if item.get("type", "message") == "message"]
+        messages = read_said(said, "input")
     conversation = read_conversation(messages, "input")
     return {
         "query": conversation.query,
