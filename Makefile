@@ -13,7 +13,7 @@ CODE := main.py functions services emulator deploy fakes tests benchmarks exampl
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-llm setup-multilingual dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit coverage netlify soak fuzz bench lock prices clean
+.PHONY: help setup setup-dev setup-llm setup-multilingual dev cloud serve ask validate package build deploy ingest knowledge runs check format test unit coverage netlify soak fuzz pictures bench lock prices clean
 
 help: ## List what can be asked for
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
 
 fuzz: setup-dev ## A million inputs for each reader of strangers' bytes (INPUTS=, FIRST=, TARGET=)
 	@PYTHONPATH=.:clients/python $(BIN)/python -m tests.fuzz $(or $(INPUTS),1000000) $(or $(FIRST),0) $(TARGET)
+
+pictures: setup-dev ## The pictures of the pages on other ecosystems' clients, in Chromium (NAME=)
+	@$(BIN)/python -m tests.ecosystems.pictures $(NAME)
 
 bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks

@@ -11,7 +11,7 @@ CREDENTIAL = re.compile(
 )
 # AWS's own example, in the test of a policy that finds it.
 MADE_UP = {"AKIAIOSFODNN7EXAMPLE"}
-BINARY = {".png", ".ico", ".woff2", ".zip", ".pdf", ".gz", ".whl", ".tgz", ".npy"}
+BINARY = {".png", ".webp", ".ico", ".woff2", ".zip", ".pdf", ".gz", ".whl", ".tgz", ".npy"}
 
 
 def test_nothing_that_looks_like_a_credential_is_in_the_repository() -> None:

@@ -1,10 +1,13 @@
-"""Run a script of this folder by the Node.js that was installed beside the clients."""
+"""Run a script of this folder by the Node.js beside the clients; read the manual."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from services.settings import ROOT
 
 HERE = Path(__file__).parent
 NODE = HERE / "node_modules" / "node" / "bin" / "node"
@@ -30,3 +33,10 @@ def run_node(url: str, *command: str, **environ: str) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def read_snippet(page: str, number: int = 0) -> str:
+    """Return one of the JavaScript snippets of a page of the manual."""
+    manual = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    snippets: list[str] = re.findall(r"```js\n(.+?)```", manual, re.DOTALL)
+    return snippets[number]

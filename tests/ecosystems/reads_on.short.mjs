@@ -9,15 +9,20 @@ import { resumableFetch } from "./resumable_fetch.mjs";
 
 for (const Agent of [HttpAgent, OldAgent]) {
   test("it is read on from body to body", async () => {
-    let bodies = 0;
-    const counting = (...request) => ((bodies += 1), fetch(...request));
+    const bodies = [];
+    const counting = async (...request) => {
+      const began = Date.now();
+      const body = await fetch(...request);
+      bodies.push(`${body.status} ${request[0].split("?")[1]} after ${Date.now() - began} ms`);
+      return body;
+    };
     const agent = new Agent({
       url: `${process.env.RIVERRUN_URL}/api/agui`,
       initialMessages: [{ id: "1", role: "user", content: "takes long" }],
       fetch: resumableFetch(counting),
     });
-    const { result } = await agent.runAgent();
+    const { result } = await agent.runAgent().catch((problem) => assert.fail([problem, ...bodies].join("\n")));
     assert.equal(result.answer, Array.from({ length: 40 }, (_, number) => `${number} `).join(""));
-    assert.ok(bodies > 1);
+    assert.ok(bodies.length > 1);
   });
 }

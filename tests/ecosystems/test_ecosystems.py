@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import ROOT
-from tests.ecosystems.node import run_node, run_node_test
+from tests.ecosystems.node import read_snippet, run_node, run_node_test
 from tests.functions.serving import Server, run_server
 
 HERE = Path(__file__).parent
@@ -135,19 +135,13 @@ def test_an_agent_that_reads_on_is_not_ended_by_a_deadline(
         run_node_test(server.url, "reads_on.short.mjs")
 
 
-def _read_snippet(page: str, number: int = 0) -> str:
-    manual = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    snippets: list[str] = re.findall(r"```js\n(.+?)```", manual, re.DOTALL)
-    return snippets[number]
-
-
 @pytest.mark.node
 def test_the_lines_of_the_ai_sdk_s_page_run_in_a_page(server: Server) -> None:
     """The five lines that its user changes, as docs/ai-sdk.md has them."""
-    lines = _read_snippet("ai-sdk.md").splitlines()
+    lines = read_snippet("ai-sdk.md").splitlines()
     imports = [line for line in lines if line.startswith("import ")]
     rest = "\n    ".join(line for line in lines if not line.startswith("import "))
-    stop = _read_snippet("ai-sdk.md", 1)
+    stop = read_snippet("ai-sdk.md", 1)
     end = f'console.log(told);\n{stop}\nprocess.exit(told === "Four crowns [1]." ? 0 : 1);'
     dynamic = [
         re.sub(r"import (.+) from (.+);", r"const \1 = await import(\2);", i) for i in imports
@@ -158,7 +152,7 @@ def test_the_lines_of_the_ai_sdk_s_page_run_in_a_page(server: Server) -> None:
 @pytest.mark.node
 def test_the_lines_of_ag_ui_s_page_run(server: Server) -> None:
     """As docs/ag-ui.md has them, with the address of the server that is tested."""
-    lines = _read_snippet("ag-ui.md").replace("http://localhost:8888", server.url)
+    lines = read_snippet("ag-ui.md").replace("http://localhost:8888", server.url)
     end = 'process.exit(result.answer === "Four crowns [1]." ? 0 : 1);'
     run_node(server.url, "--input-type=module", "-e", f"{lines}\n{end}")
 
@@ -175,6 +169,6 @@ def test_the_documented_lines_for_assistant_ui_are_those_that_are_tested() -> No
     """The snippet of docs/ai-sdk.md, but for where it is indented."""
     suite = (HERE / "assistant_ui.test.mjs").read_text()
     tested = {line.strip() for line in suite.splitlines()}
-    lines = [line.strip() for line in _read_snippet("ai-sdk.md", 2).splitlines() if line]
+    lines = [line.strip() for line in read_snippet("ai-sdk.md", 2).splitlines() if line]
     assert len(lines) > 9
     assert [line for line in lines[1:] if line not in tested] == []
