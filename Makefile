@@ -119,8 +119,9 @@ soak: setup-dev ## The long runs: thousands of seeds, fuzz, load
 fuzz: setup-dev ## A million inputs for each reader of strangers' bytes (INPUTS=, FIRST=, TARGET=)
 	@PYTHONPATH=.:clients/python $(BIN)/python -m tests.fuzz $(or $(INPUTS),1000000) $(or $(FIRST),0) $(TARGET)
 
-pictures: setup-dev ## The pictures of the pages on other ecosystems' clients, in Chromium (NAME=)
-	@$(BIN)/python -m tests.ecosystems.pictures $(NAME)
+pictures: setup-dev ## The pictures of the documents, in Chromium (NAME=page, ag-ui, …; STATES=folder: each state of the page)
+	@$(if $(filter-out page,$(NAME)),,$(BIN)/python -m tests.netlify.pictures $(if $(STATES),--states "$(STATES)"))
+	@$(if $(STATES)$(filter page,$(NAME)),,$(BIN)/python -m tests.ecosystems.pictures $(NAME))
 
 bench: setup-dev ## Measure; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks

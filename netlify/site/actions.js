@@ -58,6 +58,7 @@ export function createActions(node, callbacks) {
     buttons.bad.focus();
   });
   const followUps = part(".follow-ups");
+  setText(followUps.querySelector("h3"), say("followUps"));
   let offered = "";
 
   return (next) => {
@@ -80,8 +81,7 @@ export function createActions(node, callbacks) {
     followUps.hidden = key === "";
     if (key !== offered) {
       offered = key;
-      followUps.replaceChildren(...(key === "" ? [] : turn.followUps.map((text) => newFollowUp(text, callbacks.ask))));
-      followUps.setAttribute("aria-label", say("followUps"));
+      followUps.querySelector("ul").replaceChildren(...(key === "" ? [] : turn.followUps.map((text) => newFollowUp(text, callbacks.ask))));
     }
   };
 }

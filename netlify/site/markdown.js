@@ -52,6 +52,19 @@ const HARMLESS = {
   RETURN_DOM_FRAGMENT: true,
 };
 
+/** A text that broke off or still grows, without the marks that have only begun: `**a`, `[b](ht`. */
+export function closeMarks(text) {
+  if ((text.match(/^ {0,3}(```|~~~)/gm) ?? []).length % 2 === 1) return text; // code is as it is
+  const begun = text.lastIndexOf("\n") + 1;
+  let line = text.slice(begun);
+  const isOpen = (mark) => line.replace(/`[^`]*`/g, "").split(mark).length % 2 === 0;
+  const close = (mark) => (line.endsWith(mark) ? line.slice(0, -mark.length) : line.trimEnd() + mark);
+  if (isOpen("`")) return text.slice(0, begun) + close("`");
+  // A citation, a link, and half of a pair of asterisks.
+  line = line.replace(/ ?\[[\d, ]*$/, "").replace(/\[([^\]]*)(?:\]\([^)\s]*)?$/, "$1").replace(/(^|[^*])\*$/, "$1");
+  return text.slice(0, begun) + (isOpen("**") ? close("**") : line);
+}
+
 /**
  * The blocks of a text, in order: `key` is equal where the block is, `draw()` makes its element.
  * So a page draws again only what changed while an answer is written.
@@ -85,7 +98,7 @@ function drawPlain(text) {
 
 function drawBlock(token) {
   const fragment = DOMPurify.sanitize(marked.parser([token]), HARMLESS);
-  for (const block of fragment.querySelectorAll("p, h3, li, blockquote, th, td")) block.dir = "auto";
+  for (const block of fragment.querySelectorAll("p, h3, ul, ol, li, blockquote, th, td")) block.dir = "auto";
   for (const link of fragment.querySelectorAll("a")) {
     Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
   }

@@ -4,7 +4,7 @@
  */
 import { createActions } from "./actions.js";
 import { duration, el, hidden, setText } from "./elements.js";
-import { drawCitations, readBlocks, spokenText } from "./markdown.js";
+import { closeMarks, drawCitations, readBlocks, spokenText } from "./markdown.js";
 import { say, words } from "./say.js";
 import { drawCitation, drawSources } from "./sources.js";
 import { describeTimeline, drawTimeline } from "./timeline.js";
@@ -171,7 +171,7 @@ function drawAnswer(container, prefix, turnNode) {
   return (turn) => {
     container.setAttribute("aria-busy", String(!ENDED.has(turn.phase)));
     const titles = turn.sources.map((source) => source.title);
-    const blocks = readBlocks(turn.answer);
+    const blocks = readBlocks(turn.phase === "done" ? turn.answer : closeMarks(turn.answer));
     const keys = blocks.map(({ key }) => JSON.stringify([key, titles]));
     blocks.forEach(({ draw }, at) => {
       if (drawn[at] === keys[at]) return;

@@ -6,6 +6,8 @@ import pytest
 
 from tests.browser import Page
 from tests.clients.javascript.installed import CLIENT, needs_packages
+from tests.netlify.pictures import LOOKS, set_look
+from tests.netlify.states import STATES, answer_states
 from tests.netlify.visits import STEPS, WHOLE, answers, ask, becomes, focused_element, press_until
 from tests.netlify.wire import Exchange, failure, final, serve, source, sources, status, token
 
@@ -212,3 +214,22 @@ def test_axe_finds_nothing_serious(page: Page, scheme: str, width: int) -> None:
         becomes(page, "failed")
         page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
         assert page.evaluate(check) == []
+
+
+@needs_packages
+@pytest.mark.soak
+@pytest.mark.parametrize("look", [look for look in LOOKS if look != "print"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_in_any_state(page: Page, look: str, state: str) -> None:
+    """axe-core, over each state of the page as it is looked at; not even something minor."""
+    axe = (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    check = """axe.run().then(({violations}) => violations
+        .map(({id, nodes}) => [id, nodes.map((node) => node.html)]))"""
+    with serve(answer_states) as server:
+        set_look(page, look)
+        page.open(server.url)
+        STATES[state](page)
+        page.evaluate(f"{axe}; undefined")
+        page.wait_for("document.getAnimations().every((a) => a.effect.getTiming().iterations > 1)")
+        assert page.evaluate(check) == []
+        assert [url for url in page.requests if not url.startswith(server.url)] == []

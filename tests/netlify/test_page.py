@@ -47,6 +47,33 @@ def test_an_answer_arrives_piece_by_piece(page: Page) -> None:
     assert page.complaints == []
 
 
+def test_a_mark_that_has_only_begun_is_not_shown(page: Page) -> None:
+    """Half of a bold word is bold, half of a link is its words, half of a citation is nothing."""
+    whole = "A **bold word** at `x` [1], see [a guide](https://e.org/g)."
+    cuts = {"A **bold wo": "A bold wo", "A **bold word** at `": "A bold word at"}
+    cuts |= {"A **bold word** at `x` [1": "A bold word at x"}
+    cuts |= {whole[:-8]: "A bold word at x [1], see a guide"}
+
+    def answer(exchange: Exchange) -> None:
+        exchange.open()
+        said = ""
+        for seq, cut in enumerate(cuts, 1):
+            exchange.send(seq, token(cut[len(said) :]))
+            said = cut
+            exchange.wait(cut)
+        exchange.send(len(cuts) + 1, final(whole))
+
+    with serve(answer) as server:
+        page.open(server.url)
+        ask(page, "Where?")
+        for step, (cut, seen) in enumerate(cuts.items()):
+            page.wait_for(f"document.querySelector('.answer').innerText.trim() === {seen!r}")
+            assert page.evaluate("document.querySelectorAll('.answer strong').length") == 1, step
+            server.gate(cut).set()
+        becomes(page, "done")
+        assert page.evaluate("document.querySelectorAll('.answer code').length") == 1
+
+
 def test_a_finished_turn_shows_its_steps_times_and_sources(page: Page) -> None:
     """What happened, how long it took and what it stands on stay in view."""
     with serve(answers(*WHOLE)) as server:

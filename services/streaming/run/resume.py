@@ -136,6 +136,7 @@ async def _append_fence(
         question = load_question(
             run.question,
             owner=run.owner,
+            streaming=reader.resume,  # only a stream can be read on from where it broke
             resume=reader.resume,
             seconds_left=reader.seconds_left,
             response_seconds_left=reader.response_seconds_left,

@@ -74,6 +74,7 @@ async def test_time_runs_out_and_the_next_invocation_goes_on(
     result = whole[-1][1]["result"]
     assert result["answer"] == WHOLE
     said = [prompt.so_far for prompt in chat.asked]
+    assert all(prompt.is_watched for prompt in chat.asked[1:])
     assert said[0] == ""
     assert all(WHOLE.startswith(text) for text in said)
     assert sorted(set(said), key=len) == said
