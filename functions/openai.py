@@ -63,11 +63,19 @@ async def cancel_response(request: Request) -> Response:
     )
 
 
+MODEL = {"id": "riverrun", "object": "model", "created": 1767225600, "owned_by": "riverrun"}
+
+
 async def list_models(request: Request) -> Response:
     """Name the one model there is: this service."""
     await read_owner(request)
-    model = {"id": "riverrun", "object": "model", "created": 1767225600, "owned_by": "riverrun"}
-    return JSONResponse({"object": "list", "data": [model]})
+    return JSONResponse({"object": "list", "data": [MODEL]})
+
+
+async def retrieve_model(request: Request) -> Response:
+    """Describe this service by any name: that is what it answers to."""
+    await read_owner(request)
+    return JSONResponse({**MODEL, "id": request.path_params["model"]})
 
 
 ROUTES = {
@@ -76,6 +84,7 @@ ROUTES = {
     "/v1/responses/{response}": {"GET": retrieve_response},
     "/v1/responses/{response}/cancel": {"POST": cancel_response},
     "/v1/models": {"GET": list_models},
+    "/v1/models/{model:path}": {"GET": retrieve_model},
 }
 
 # Its clients are given the address up to /v1, whatever stands before it.

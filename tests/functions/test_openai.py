@@ -150,6 +150,17 @@ def test_a_failed_response_says_so_and_is_remembered(client: openai.OpenAI) -> N
 def test_the_models_are_listed(client: openai.OpenAI) -> None:
     """So that a front end has something to choose."""
     assert [model.id for model in client.models.list()] == ["riverrun"]
+    assert client.models.retrieve("any/name").id == "any/name"
+
+
+def test_a_question_with_a_key_is_answered_once(client: openai.OpenAI) -> None:
+    """The library asks again by itself when a connection fails: the key joins the same run."""
+    key = {"Idempotency-Key": "one question"}
+    asked = [list(ask(client, "What?", stream=True, extra_headers=key)) for _ in range(2)]
+    first, again = ([chunk.to_json() for chunk in chunks] for chunks in asked)
+    assert first == again
+    with pytest.raises(openai.ConflictError):
+        ask(client, "Something else?", extra_headers=key)
 
 
 def test_a_chat_of_the_ai_sdk_is_read_on_and_stopped_by_its_id(server: Server) -> None:

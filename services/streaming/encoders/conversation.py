@@ -66,7 +66,8 @@ def read_parts(content: Any, field: str, *, is_question: bool) -> str:
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
-        text = (part.get("text") or part.get("refusal")) if kind in _TEXT_PARTS else None
+        is_text = isinstance(kind, str) and kind in _TEXT_PARTS
+        text = (part.get("text") or part.get("refusal")) if is_text else None
         if isinstance(text, str):
             texts.append(text)
         elif is_question:

@@ -58,7 +58,9 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_model_name(document: Mapping[str, Any]) -> str:
     """Return the model's name as the client gave it: it comes back in every object."""
-    model = document.get("model", "riverrun")
+    model = document.get("model")
+    if model is None:
+        return "riverrun"
     if not isinstance(model, str) or not 0 < len(model) <= 128:
         raise refuse("model", "must be a string of 1 to 128 characters")
     return model
@@ -69,10 +71,16 @@ def refuse_foreign(document: Mapping[str, Any]) -> None:
     for field in ("tools", "functions"):
         if document.get(field):
             raise refuse(field, "are not called here: the service has tools of its own")
-    kinds = [document.get("response_format"), (document.get("text") or {}).get("format")]
-    for kind in kinds:
+    text = document.get("text")
+    formats = [document.get("response_format"), text]
+    if isinstance(text, Mapping):
+        formats[1] = text.get("format")
+    for kind in formats:
         if isinstance(kind, Mapping) and kind.get("type", "text") != "text":
             raise refuse("response_format", "must be text: answers are prose with citations")
+    wanted = document.get("modalities")
+    if isinstance(wanted, list) and any(kind != "text" for kind in wanted):
+        raise refuse("modalities", "must be text: nothing is spoken or drawn here")
 
 
 def encoder(run_info: RunInfo) -> Callable[[Entry], bytes]:

@@ -51,6 +51,10 @@ def parse_request(document: Mapping[str, Any]) -> dict[str, Any]:
     openai_chat.refuse_foreign(document)
     if document.get("background"):
         raise refuse("background", "is not needed: every response can be read on from its id")
+    if document.get("conversation"):
+        raise refuse("conversation", "is not kept here: name the previous_response_id instead")
+    if document.get("prompt"):
+        raise refuse("prompt", "is not kept here: the service has instructions of its own")
     given = document.get("input")
     if isinstance(given, str):
         messages = [ChatMessage("user", given)]

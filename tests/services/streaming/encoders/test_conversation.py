@@ -88,3 +88,39 @@ def test_items_of_responses_that_are_no_messages_are_passed_over() -> None:
     )
     with pytest.raises(InvalidQuestionError, match="end with a message"):
         parse("openai_responses", items[:4])
+
+
+ASKED = {"messages": [{"role": "user", "content": "Well?"}]}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "document", "field"),
+    [
+        ("openai_chat", {**ASKED, "modalities": ["text", "audio"]}, "modalities"),
+        ("openai_chat", {**ASKED, "response_format": {"type": "json_object"}}, "response_format"),
+        ("openai_responses", {"input": "Well?", "conversation": "conv_1"}, "previous_response_id"),
+        ("openai_responses", {"input": "Well?", "prompt": {"id": "pmpt_1"}}, "prompt"),
+        ("openai_responses", {"input": "Well?", "background": True}, "background"),
+        ("openai_chat", {"messages": [{"role": "user", "content": [{"type": ["text"]}]}]}, "text"),
+        ("openai_responses", {"input": [{"role": "user", "content": [{"type": {}}]}]}, "text"),
+    ],
+)
+def test_what_would_change_the_answer_is_refused_with_a_sentence(
+    dialect: str, document: dict[str, Any], field: str
+) -> None:
+    """Rather than passed over, which would look as if it had been done; no type is a surprise."""
+    parse_request = find_dialect(dialect).parse_request
+    assert parse_request is not None
+    with pytest.raises(InvalidQuestionError, match=field):
+        parse_request(document)
+
+
+@pytest.mark.parametrize("text", ["plain", ["plain"], {"format": "plain"}, None, 7])
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses"])
+def test_a_format_of_any_shape_is_no_surprise(dialect: str, text: Any) -> None:
+    """Strangers write what they like where an object is meant."""
+    parse_request = find_dialect(dialect).parse_request
+    assert parse_request is not None
+    document = {**ASKED, "input": "Well?", "text": text, "response_format": text, "model": None}
+    fields = parse_request(document)
+    assert (fields["query"], fields["names"]) == ("Well?", {"model": "riverrun"})
