@@ -8,6 +8,7 @@
   that a process took the run over, which said so in the log before it called.
 - P5: a server that is given notice cuts no reader off: each body ends with a word of it.
 - P6 is looked at while it happens (`servers`): a server that has ended so holds no run.
+- P7: no run is taken from a producer that lives, nor ended, nor lost by the store (`incidents`).
 
 Knows stories and entries; not how either came about.
 """
@@ -16,6 +17,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from services.runs import Entry, Run, RunLog
 from services.streaming.run.resume import RESUMED_DESCRIPTION
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
+from tests.functions.incidents import find_taken, journal_of, read_calls
+from tests.functions.losses import Losses, find_run
 from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
 from tests.functions.wire import SeenEvent
@@ -32,20 +36,54 @@ from tests.functions.wire import SeenEvent
 FAILURES = frozenset({"deadline", "internal", "provider_truncated"})
 
 
-async def check(stories: Sequence[Story], log: RunLog, calls: Path) -> Counter[str]:
+async def check(
+    stories: Sequence[Story], log: RunLog, calls: Path, losses: Losses, *, forgets: bool
+) -> Counter[str]:
     """Raise `BrokenPromiseError`, with the seed, where one was broken. Returns what happened.
 
-    `calls` is the provider's list of its calls, a line each that begins with the story's name.
+    `calls` is the provider's list of its calls. Where the store `forgets` a run that has ended, a
+    key may stand for another one later.
     """
-    called = Counter(line.split()[0] for line in calls.read_text().splitlines())  # noqa: ASYNC240 - a test may wait
+    called, incidents = read_calls(calls), journal_of(calls).read()
+    gone = losses.read_gone()
     happened: Counter[str] = Counter()
     for story in stories:
-        if len(story.runs) != 1:
-            raise BrokenPromiseError(f"P4, seed {story.seed}: {len(story.runs)} runs of one key")
-        run = await log.find(min(story.runs), None)
-        entries = await log.read(run.id, 0, 100_000)
-        happened += check_story(story, run, entries, called[story.name])
+        many = len(story.runs)
+        if many == 0 or (many - 1 > len(story.runs & gone.keys()) and not forgets):
+            raise BrokenPromiseError(f"P4, seed {story.seed}: {many} runs of one key")
+        for run_id in sorted(story.runs):
+            found = await find_run(run_id, log, gone)
+            if found is None:
+                raise BrokenPromiseError(f"P2, seed {story.seed}: {run_id} is gone, and was live")
+            # Which of several runs was paid for so, no list says.
+            paid = called[story.name] if many == 1 else []
+            happened += check_story(select_run(story, run_id), *found, len(paid))
+            interrupted = _end_of(found[1]) == "interrupted"
+            if (taken := find_taken(paid, incidents, interrupted=interrupted)) is not None:
+                raise BrokenPromiseError(
+                    f"P7, seed {story.seed}: taken from process {taken.pid}, which lived"
+                )
+        happened["lost and asked anew"] += many - 1
+        happened["told gone"] += sum(bool(reader.lost) for reader in story.readers)
     return happened
+
+
+def select_run(story: Story, run_id: str) -> Story:
+    """What `story` saw of one of its runs."""
+    readers = [
+        replace(
+            reader,
+            seen=reader.seen if _run_of(reader.seen) == run_id else [],
+            before=[seen for seen in reader.before if _run_of(seen) == run_id],
+        )
+        for reader in story.readers
+        if len(story.runs) == 1 or run_id in reader.runs
+    ]
+    return replace(story, readers=readers) if len(story.runs) > 1 else story
+
+
+def _run_of(seen: Sequence[SeenEvent]) -> str:
+    return seen[0].id.rpartition("-")[0] if seen else ""
 
 
 def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) -> Counter[str]:
@@ -137,7 +175,10 @@ def _all_of(reader: Reader) -> list[SeenEvent]:
 def _check_read(readers: Sequence[Reader], ids: list[str]) -> None:
     for reader in readers:
         saw = [seen.id for seen in reader.seen]
-        assert saw == ids, f"{reader.name} saw {len(saw)} of {len(ids)} events, or in another order"
+        # What is not there any more, it could not read to its end.
+        assert saw == ids or (reader.lost and not saw), (
+            f"{reader.name} saw {len(saw)} of {len(ids)} events, or in another order"
+        )
         for before in reader.before:
             saw = [seen.id for seen in before]
             assert saw == ids[: len(saw)], f"{reader.name} saw others before"

@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +44,7 @@ from services.streaming.http.responses import STATUS_OF_CODE, error_response
 from services.streaming.readers import session, tail
 from services.streaming.run import log_writer, start
 from services.streaming.run.errors import PausedError
+from tests.functions.incidents import journal_of, note_delays
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
 
@@ -68,7 +70,8 @@ class CountedWords:
         asked = _ASKED.fullmatch(prompt.question)
         assert asked is not None, prompt.question
         with self.calls.open("ab", buffering=0) as file:
-            file.write(f"{asked['name']} {os.getpid()} {len(prompt.so_far)}\n".encode())
+            call = f"{asked['name']} {os.getpid()} {len(prompt.so_far)} {time.monotonic()}\n"
+            file.write(call.encode())
         said = ""
         for number in range(int(asked["words"])):
             # As wide as a token that is joined to no other, so that a word is an event.
@@ -236,6 +239,28 @@ def holds_on(log: RunLog) -> None:
     log.__dict__["release"] = release
 
 
+def takes_what_lives(log: RunLog) -> None:
+    """P7: a reader takes a run from a producer that lives."""
+
+    async def end_any_lease(
+        _log: RunLog,
+        run: Run,
+        _last: int,
+        *,
+        lease: float = 0.0,
+    ) -> bool:
+        if run.is_free or random.random() > 0.1:
+            return run.is_free
+        with suppress(SequenceConflictError):
+            await log.doubt(run)
+            doubted = await log.find(run.id, run.owner)
+            await log.expire(doubted)
+            return True
+        return False
+
+    put_into(tail, "end_dead_lease", end_any_lease)
+
+
 PROMISES: dict[str, Callable[[RunLog], None]] = {
     "P1": loses,
     "P2": shows_early,
@@ -243,6 +268,7 @@ PROMISES: dict[str, Callable[[RunLog], None]] = {
     "P4": pays_again,
     "P5": says_nothing,
     "P6": holds_on,
+    "P7": takes_what_lives,
 }
 
 
@@ -267,6 +293,8 @@ def main() -> int:
         share, seed = options["line"]
         table = app.log._table
         table._client = FaultyClient(table._get_client(), random.Random(seed), share)
+    lease = options.get("lease", 1.0)
+    note_delays(app.log, journal_of(counted.calls), os.getpid(), lease / 8)
     return command.main()
 
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.runs import RunLog
+from tests.functions.incidents import journal_of
+from tests.functions.losses import Losses
 from tests.functions.readers import Reader, read
 from tests.functions.servers import HURRIES, Server, Troubles
 from tests.functions.wire import CutError, Response, get
@@ -57,21 +59,27 @@ async def play(
     *,
     lease: float = 1.0,
     line: float = 0.0,
-    locked: Path | None = None,
+    losses: Losses,
+    retention: float | None = None,
     broken: str = "",
     troubles: int = 12,
 ) -> list[Story]:
     """A world of `seeds`, in which trouble comes about twice a `lease` (seconds), `troubles` times.
 
-    `line` is the share of DynamoDB calls that go wrong; `locked` is a SQLite file that a stranger
-    locks now and then; `broken` is the promise that the servers break on purpose.
+    `line` is the share of DynamoDB calls that go wrong; `losses` is told what the store may lose,
+    of which there is more where `retention` (seconds) is short or a file is removed; `broken` is
+    the promise that the servers break on purpose.
     """
+    if retention is not None:
+        environ = {**environ, "RIVERRUN_RETENTION_SECONDS": str(retention)}
     chance = random.Random(f"world {seeds[0]}")
     options = {"calls": str(calls), "lease": lease, "line": [line, seeds[0]], "broken": broken}
     hurries = chance.choice(HURRIES), chance.choice(HURRIES)
     servers = [Server({**environ, **hurry}, dict(options)) for hurry in hurries]
     await asyncio.gather(*(server.start() for server in servers))
-    troubled = asyncio.create_task(Troubles(servers, chance, lease, log, locked).come(troubles))
+    comes = Troubles(servers, chance, lease, log, journal_of(calls), losses)
+    comes.removes = losses.path is not None and retention is None
+    troubled = asyncio.create_task(comes.come(troubles))
     try:
         stories = await asyncio.gather(*(_story(seed, servers, lease) for seed in seeds))
         if troubled.done():

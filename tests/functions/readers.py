@@ -20,7 +20,8 @@ class Reader:
     """One reader's fate and what it saw.
 
     `seen` is what came since it last asked from the beginning, `before` what it had seen each time
-    when it did; `told` what was no part of the run; `cut_by` are the servers that cut a body.
+    when it did; `told` what was no part of the run; `cut_by` are the servers that cut a body, and
+    `lost` the runs that it was told are not there any more.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Reader:
     connections: int = 0
     told: list[str] = field(default_factory=list)
     cut_by: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
 
 
 async def read(
@@ -82,8 +84,8 @@ async def read(
 def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.Random) -> bytes:
     resume = "resume=1" if me.resume else "resume=0"
     if not me.seen:
-        if me.runs and chance.random() < 0.3:
-            run = min(me.runs)
+        if (there := me.runs - me.lost) and chance.random() < 0.3:
+            run = min(there)
             return get(f"/api/chat/runs/{run}/events?after=0&{resume}")
         return post(question, Idempotency_Key=key)
     if chance.random() < 0.2:
@@ -97,9 +99,20 @@ def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.R
     return get(f"/api/chat?{resume}", Last_Event_ID=last)
 
 
+def _begin_anew(me: Reader) -> None:
+    """Forget a run that is not there any more; whether it may be gone, the check says."""
+    me.lost |= {me.seen[-1].id.rpartition("-")[0]} if me.seen else me.runs
+    if me.seen:
+        me.before.append(me.seen)
+        me.seen = []
+
+
 def _note_refusal(me: Reader, response: Response) -> float:
     """How long this reader was asked to stay away, in seconds."""
     me.told.append(str(response.status))
+    if response.status in (404, 410):
+        _begin_anew(me)
+        return 0.0
     if response.status == 400:
         raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
     assert response.status in (429, 500, 503), f"status {response.status}"
@@ -142,6 +155,9 @@ def _is_disconnected_by(me: Reader, seen: SeenEvent) -> float:
     else:
         assert event["type"] == "error", f"{event['type']} without an id"
         me.told.append(event["code"])
+        if event["code"] in ("expired", "not_found"):
+            _begin_anew(me)
+            return 0.0
         assert event["retryable"], f"told for ever: {event['code']}"
     if event["type"] == "paused" or event["code"] == "deadline":
         last = me.seen[-1].seq if me.seen else 0

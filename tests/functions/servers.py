@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ from typing import Any
 
 from services.runs import RunLog
 from services.settings import ROOT
+from tests.functions.incidents import Journal
+from tests.functions.losses import Losses
 from tests.functions.serving import READY, clean
+from tests.functions.wire import CutError, Response, get
 
 # How long a server may take to end that was given notice, in seconds: the command's own patience,
 # twice, on a machine that does other things too.
@@ -114,7 +118,9 @@ class Server:
 class Troubles:
     """What comes over `servers`, which share `log`: `chance` decides, `lease` is the measure.
 
-    `locked` is a SQLite file that another program locks now and then, and whose disk is full.
+    `losses` is told what they may lose; where they share a SQLite file, that is locked by another
+    program now and then, its disk is full, and where it does not keep what it deletes, it is
+    removed. What befalls a server is noted in `journal`.
     Raises `BrokenPromiseError` where a server that was given notice leaves something behind.
     """
 
@@ -122,15 +128,19 @@ class Troubles:
     chance: random.Random
     lease: float
     log: RunLog
-    locked: Path | None
+    journal: Journal
+    losses: Losses
+    removes: bool = False
     orphans: set[tuple[str, int]] = field(default_factory=set)
 
     async def come(self, most: int) -> None:
         """Come about twice a lease, `most` times at most."""
         kinds = [self.kill, self.kill, self.freeze, self.freeze, self.end, self.deploy]
         kinds += [self.step_clock, self.step_all_clocks, self.sleep]
-        if self.locked is not None:
+        if self.losses.path is not None:
             kinds += [self.lock, self.lock_for_long, self.fill_disk]
+        if self.removes:
+            kinds += [self.remove_file, self.remove_side_file]
         for _ in range(self.chance.randint(most // 2, most)):
             await asyncio.sleep(self.chance.uniform(0.05, 0.8) * self.lease)
             await self.chance.choice(kinds)()
@@ -138,6 +148,7 @@ class Troubles:
     async def kill(self) -> None:
         """Kill one, and start it anew soon."""
         server = self.chance.choice(self.servers)
+        self.journal.note(server.process.pid, "killed", time.monotonic())
         server.kill()
         # What was held then may have lost its producer.
         self.orphans |= set(await _list_held(self.log))
@@ -147,11 +158,14 @@ class Troubles:
     async def end(self) -> None:
         """End one with notice."""
         server = self.chance.choice(self.servers)
+        self.journal.note(server.process.pid, "ended", time.monotonic())
         await server.end()
         await server.start()
 
     async def deploy(self) -> None:
         """End all of them with notice, at once."""
+        for one in self.servers:
+            self.journal.note(one.process.pid, "ended", time.monotonic())
         await asyncio.gather(*(one.end() for one in self.servers))
         try:
             for run_id, epoch in await _list_held(self.log):
@@ -191,9 +205,10 @@ class Troubles:
 
     async def fill_disk(self) -> None:
         """Leave no room for the files of any of them, for a while."""
-        assert self.locked is not None
-        wal = self.locked.with_name(self.locked.name + "-wal")
-        size = max((one.stat().st_size for one in (self.locked, wal) if one.exists()), default=0)
+        path = self.losses.path
+        assert path is not None
+        wal = path.with_name(path.name + "-wal")
+        size = max((one.stat().st_size for one in (path, wal) if one.exists()), default=0)
         for server in self.servers:
             server.limit_files(size)
         try:
@@ -204,14 +219,41 @@ class Troubles:
         # A lease that had to be let go meanwhile could not be.
         self.orphans |= set(await _list_held(self.log))
 
+    async def remove_file(self) -> None:
+        """Remove the file, as `make clean` does; who has it open hears of it soon or later."""
+        await self._remove(("", "-wal", "-shm"))
+        if self.chance.random() < 0.5:
+            await self._look_at_file()
+
+    async def remove_side_file(self) -> None:
+        """Remove only a part of it."""
+        await self._remove(self.chance.choice((("-wal",), ("-shm",), ("-wal", "-shm"), ("",))))
+        # What a process wrote after that, and before it looks, may be lost where it was killed.
+        await self._look_at_file()
+
+    async def _remove(self, suffixes: tuple[str, ...]) -> None:
+        # A process that has no file open yet finds none, and what was in it is in no other.
+        await self._look_at_file()
+        await asyncio.to_thread(self.losses.remove_files, suffixes)
+
+    async def _look_at_file(self) -> None:
+        """Ask each server something of the log."""
+        await asyncio.gather(*(self._ask_state(server.port) for server in self.servers))
+
+    async def _ask_state(self, port: int) -> None:
+        with suppress(CutError):
+            async with Response(port, get(f"/api/chat/runs/{'0' * 32}")) as response:
+                assert response.status in (404, 429, 500, 503), response.status
+
     async def _lock(self, seconds: float) -> None:
-        assert self.locked is not None
-        with closing(sqlite3.connect(self.locked, isolation_level=None, timeout=5)) as file:
+        assert self.losses.path is not None
+        with closing(sqlite3.connect(self.losses.path, isolation_level=None, timeout=5)) as file:
             with suppress(sqlite3.OperationalError):
                 file.execute("BEGIN IMMEDIATE")
             await asyncio.sleep(seconds)
 
     async def _freeze(self, servers: Sequence[Server]) -> None:
+        since = time.monotonic()
         for server in servers:
             server.process.send_signal(signal.SIGSTOP)
         try:
@@ -219,6 +261,7 @@ class Troubles:
         finally:
             for server in servers:
                 server.process.send_signal(signal.SIGCONT)
+                self.journal.note(server.process.pid, "frozen", since, time.monotonic())
 
 
 async def _list_held(log: RunLog) -> list[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Nothing is lost, doubled or paid for twice, whatever dies, freezes or leaves.
 
 A seed that failed is played again, with its whole world, by `RIVERRUN_SEED=n`; the soaks play
-`RIVERRUN_SEEDS=n` of them (1,000).
+`RIVERRUN_SEEDS=n` of them (1,000), or those of a range (`250:500`).
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from services.runs.sqlite.log import SQLiteLog
 from tests.functions.checking import check
 from tests.functions.deployed import PROMISES
 from tests.functions.history import TOGETHER, play
+from tests.functions.losses import Losses
 from tests.functions.servers import BrokenPromiseError
 from tests.functions.table_server import environ_for, moto
 from tests.services.runs import dynamodb_local
@@ -28,7 +29,8 @@ from tests.services.runs.tables import client_for, new_table
 
 SHARE = 25
 SMALL_SHARE = 5
-MANY = int(os.environ.get("RIVERRUN_SEEDS", "1000"))
+FIRST, _, LAST = os.environ.get("RIVERRUN_SEEDS", "1000").rpartition(":")
+MANY = int(LAST)
 
 
 def worlds(many: int) -> list[list[int]]:
@@ -37,7 +39,15 @@ def worlds(many: int) -> list[list[int]]:
     if one:
         first = int(one) // TOGETHER * TOGETHER
         return [list(range(first, first + TOGETHER))]
-    return [list(range(first, min(first + TOGETHER, many))) for first in range(0, many, TOGETHER)]
+    begin = int(FIRST or 0) if many == MANY else 0
+    return [
+        list(range(first, min(first + TOGETHER, many))) for first in range(begin, many, TOGETHER)
+    ]
+
+
+def find_retention(seeds: list[int]) -> float | None:
+    """For how long the store of a world keeps what has ended, in seconds; None: as it does."""
+    return 1.0 if seeds[0] // TOGETHER % 3 == 1 else None
 
 
 def print_result(where: str, many: int, happened: Counter[str], began: float) -> None:
@@ -53,9 +63,14 @@ async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
         calls.touch()
         environ = {"RIVERRUN_LOG": f"sqlite://{path}", "RIVERRUN_HEARTBEAT": "0.3"}
         log: RunLog = SQLiteLog(path)
+        losses, retention = Losses(path), find_retention(seeds)
+        if retention is not None:
+            losses.keep_deleted()
         try:
-            stories = await play(seeds, environ, calls, log, locked=path, broken=broken)
-            happened += await check(stories, log, calls)
+            stories = await play(
+                seeds, environ, calls, log, losses=losses, retention=retention, broken=broken
+            )
+            happened += await check(stories, log, calls, losses, forgets=False)
         finally:
             await log.close()
     print_result("sqlite", many, happened, began)
@@ -89,10 +104,22 @@ async def in_table(
     calls = folder / f"{seeds[0]}.calls"
     calls.touch()
     environ = {**environ_for(address, name), "RIVERRUN_HEARTBEAT": "1"}
-    log: RunLog = DynamoLog(Table(name, client=client))
+    losses, retention = Losses(), find_retention(seeds)
+    # By the clock of this log no run is ever over: it can read what is.
+    log: RunLog = DynamoLog(Table(name, client=client), now=lambda: 0.0)
     try:
-        stories = await play(seeds, environ, calls, log, lease=lease, line=0.1, troubles=troubles)
-        return await check(stories, log, calls)
+        stories = await play(
+            seeds,
+            environ,
+            calls,
+            log,
+            lease=lease,
+            line=0.1,
+            losses=losses,
+            retention=retention,
+            troubles=troubles,
+        )
+        return await check(stories, log, calls, losses, forgets=retention is not None)
     finally:
         await log.close()
 
