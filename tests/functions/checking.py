@@ -73,7 +73,9 @@ def select_run(story: Story, run_id: str) -> Story:
     readers = [
         replace(
             reader,
-            seen=reader.seen if _run_of(reader.seen) == run_id else [],
+            # What it read to the end was another one.
+            seen=reader.seen if (read := _run_of(reader.seen) == run_id) else [],
+            lost=reader.lost if read else reader.lost | {run_id},
             before=[seen for seen in reader.before if _run_of(seen) == run_id],
         )
         for reader in story.readers
