@@ -6,6 +6,7 @@ first client cost 0.4 s and 36 MB, so nothing is imported before the first call.
 """
 
 import io
+import os
 import socket
 import threading
 import time
@@ -134,6 +135,14 @@ def forget() -> None:
         _get_cached_client.cache_clear()
 
 
+def _leave_parent() -> None:
+    """Share no connection with the process that this one was forked from, and wait for no lock."""
+    global _making_lock, _switch_lock, _turns  # noqa: PLW0603 - those of the other process
+    _making_lock, _switch_lock = threading.Lock(), threading.Lock()
+    _turns = threading.Semaphore(MAX_PREPARING)
+    _get_cached_client.cache_clear()
+
+
 @cache
 def _get_cached_client(service: str, read_timeout: float, tries: int, connections: int) -> Any:
     try:
@@ -240,3 +249,7 @@ class _PacedReader(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parent)

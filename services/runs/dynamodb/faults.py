@@ -20,6 +20,13 @@ _BUSY_REASONS = frozenset(
 )
 
 
+class SkewedClockError(RunLogError):
+    """AWS refused the time of a signature: the clock is wrong, or this process was frozen."""
+
+    def __init__(self) -> None:
+        super().__init__("The run log is busy.", retry_after_ms=1000)
+
+
 class RefusedError(Exception):
     """A condition did not hold. `items` are the items that stood in the way, where told."""
 
@@ -45,10 +52,20 @@ def _of_response(response: Mapping[str, Any], table: str) -> Exception:
         return RefusedError([response.get("Item")])
     if code == "TransactionCanceledException":
         return _of_transaction(response.get("CancellationReasons") or ())
+    if _is_about_time(code, str(response.get("Error", {}).get("Message", ""))):
+        return SkewedClockError()
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if classify(code, status) in ("throttled", "unavailable"):
         return _busy()
     return _of_setup(code, table)
+
+
+def _is_about_time(code: str, message: str) -> bool:
+    # A wrong key has the same code and another message.
+    return code in ("RequestExpired", "RequestTimeTooSkewed") or (
+        classify(code) == "credentials"
+        and message.startswith(("Signature expired", "Signature not yet current"))
+    )
 
 
 def _of_setup(code: str, table: str) -> RiverrunError:

@@ -5,16 +5,21 @@ business of `services.runs.dynamodb`, what failures mean that of `services.runs.
 """
 
 import asyncio
+import logging
+import os
 import random
 import secrets
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
 from ... import aws
-from .faults import Item, RefusedError, translate_error
+from .faults import Item, RefusedError, SkewedClockError, translate_error
+
+logger = logging.getLogger("riverrun.runs")
 
 # Times in seconds. One try is given up early: another one usually finds a machine that answers.
 BUDGET = 5.0
@@ -22,6 +27,9 @@ CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 1.5
 FIRST_PAUSE = 0.025
 LONGEST_PAUSE = 0.8
+
+# How often a clock that AWS refuses is complained of, in seconds.
+COMPLAINT_INTERVAL = 60.0
 
 # Calls at once in one process. A thread is cheap, a connection less so.
 THREADS = 16
@@ -58,8 +66,28 @@ class Table:
         self._jitter = jitter
         self._sleep = sleep
         self._spent = spent
+        self._many_threads = threads
+        self._complained_at = -COMPLAINT_INTERVAL
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        self._process = os.getpid()
         self._connecting = threading.Lock()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="riverrun-dynamodb")
+        self._threads = ThreadPoolExecutor(
+            self._many_threads, thread_name_prefix="riverrun-dynamodb"
+        )
+
+    def _leave_parent(self) -> None:
+        """Share no thread and no connection with the process that this one was forked from."""
+        if self._process != os.getpid():
+            self._client = None
+            self._start_threads()
+
+    def _note_clock(self, error: Exception) -> None:
+        now = time.monotonic()
+        if isinstance(error, SkewedClockError) and now - self._complained_at > COMPLAINT_INTERVAL:
+            self._complained_at = now
+            logger.error("AWS refuses this machine's time. Set its clock, if it is wrong.")
 
     async def get(self, pk: str, sk: str) -> Item | None:
         """One item, as it is now."""
@@ -154,6 +182,7 @@ class Table:
         The same request may be applied more than once when an answer is lost: give it a condition
         that a second time does not meet. Raises `RefusedError` when a condition does not hold.
         """
+        self._leave_parent()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._budget
         pause = FIRST_PAUSE
@@ -162,6 +191,7 @@ class Table:
                 return await loop.run_in_executor(self._threads, self._send, operation, request)
             except Exception as error:
                 meant = translate_error(error, self.name)
+                self._note_clock(meant)
                 wait = self._jitter() * pause
                 if not getattr(meant, "retryable", False) or loop.time() + wait >= end:
                     raise meant from error

@@ -11,6 +11,7 @@ Knows files and transactions; what the tables mean is the business of `services.
 
 import asyncio
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -22,17 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import RiverrunError
+from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
-from .opening import (
-    Identity,
-    has_no_room,
-    identify,
-    is_busy,
-    open_file,
-    replace_file,
-    translate_error,
-)
+from .faults import describe_disk_fault, is_busy, translate_error
+from .opening import Identity, identify, open_file, replace_file
 
 logger = logging.getLogger("riverrun.runs")
 
@@ -82,6 +76,7 @@ class File:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
+        self._opened_by = os.getpid()
         self._schema = schema
         self._busy = busy
         self._upkeep = upkeep
@@ -126,6 +121,12 @@ class File:
         self._thread.shutdown(wait=True)
 
     async def _submit(self, asked: deque[_Request], work: Work[T], *, flushed: bool = True) -> T:
+        if os.getpid() != self._opened_by:
+            # SQLite can be neither used nor opened anew there, and this file's thread is elsewhere.
+            raise SetupError(
+                "The run log was opened before this process was forked from another one. Open it "
+                "afterwards: with gunicorn, leave out --preload."
+            )
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._closed:
@@ -266,9 +267,10 @@ class File:
     def _translate(self, error: Exception) -> Exception:
         if not isinstance(error, (sqlite3.Error, OSError)):
             return error
-        if has_no_room(error) and time.monotonic() - self._complained_at > COMPLAINT_INTERVAL:
-            self._complained_at = time.monotonic()
-            logger.error("The disk that holds %s is full. Make room.", self._path)
+        fault, now = describe_disk_fault(error, self._path), time.monotonic()
+        if fault is not None and now - self._complained_at > COMPLAINT_INTERVAL:
+            self._complained_at = now
+            logger.error("%s", fault)
         translated = translate_error(error, self._path)
         translated.__cause__ = error
         return translated

@@ -1,4 +1,4 @@
-"""Opening a SQLite file safely, leaving one that was removed, and what faults mean in our words.
+"""Opening a SQLite file safely, and leaving one that was removed.
 
 A file that cannot be used says so here, before any question is answered, and is left as it is.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from ...errors import RiverrunError, SetupError
-from ..errors import RunLogError
+from ...errors import SetupError
+from .faults import damage_message, is_busy, translate_opening_error, wal_message
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652
@@ -19,6 +19,9 @@ FORMAT = 2
 
 # What belongs to a file in use. Without one of them, what is in the others is not the whole.
 SIDE_FILES = ("-wal", "-shm")
+
+# The table that a file gets when its processes leave it. One that is put back loses it.
+LEFT = "left_behind"
 
 WAL_BYTES = 16 * 1024 * 1024
 
@@ -46,12 +49,12 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
             "directory that can be written, or RIVERRUN_LOG to another place."
         ) from error
     except sqlite3.Error as error:
-        raise _opening_error(error, path) from error
+        raise translate_opening_error(error, path) from error
     try:
         _prepare(connection, path, schema, busy)
     except sqlite3.Error as error:
         connection.close()
-        raise _opening_error(error, path) from error
+        raise translate_opening_error(error, path) from error
     except BaseException:
         connection.close()
         raise
@@ -118,18 +121,32 @@ def replace_file(
     copied: it may have been removed on purpose. Raises what `open_file` raises.
     """
     old, was = removed
-    if _rewrite(path, old, was):
-        return open_file(path, schema, busy)
+    is_rewritten = _rewrite(path, old, was)
     new = open_file(path, schema, busy)
     try:
-        if copy is not None:
+        if copy is not None and not is_rewritten and not _is_left(old):
             new.execute("BEGIN IMMEDIATE")
             copy(old, new)
             new.execute("COMMIT")
     except BaseException:
         new.close()
         raise
+    _mark_left(old)
     return new
+
+
+def _is_left(old: sqlite3.Connection) -> bool:
+    """Whether a process has copied what was live in `old`: it may have ended since, and be gone."""
+    found = old.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LEFT,)).fetchone()
+    return found is not None
+
+
+def _mark_left(old: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        if not old.in_transaction:
+            old.execute("BEGIN IMMEDIATE")
+        old.execute(f"CREATE TABLE IF NOT EXISTS {LEFT} (one)")
+        old.execute("COMMIT")
 
 
 def _rewrite(path: Path, old: sqlite3.Connection, was: Identity) -> bool:
@@ -167,15 +184,12 @@ def _inspect(path: Path, busy: float) -> None:
         file.execute("BEGIN")
         _check_format(file, path)
         if unclean and file.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise SetupError(_damage_message(path))
+            raise SetupError(damage_message(path))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, busy: float) -> None:
     if _enter_wal_mode(connection, busy) != "wal":
-        raise SetupError(
-            f"The file system of {path} does not take SQLite's write-ahead log. Set RIVERRUN_LOG "
-            "to a path on a local disk."
-        )
+        raise SetupError(wal_message(path))
     connection.execute("PRAGMA synchronous=FULL")
     # A burst leaves a long write-ahead log behind; it is cut back to this when it begins anew.
     connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
@@ -183,6 +197,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, busy: floa
     # first answer is to be kept.
     connection.execute("BEGIN IMMEDIATE")
     known = _check_format(connection, path)
+    connection.execute(f"DROP TABLE IF EXISTS {LEFT}")
     for statement in schema.split(";"):
         connection.execute(statement)
     if not known:
@@ -220,58 +235,6 @@ def _enter_wal_mode(connection: sqlite3.Connection, busy: float) -> str:
             if not is_busy(error) or time.monotonic() > end:
                 raise
         time.sleep(0.01)
-
-
-def translate_error(error: Exception, path: Path) -> RiverrunError:
-    """What went wrong, in our words. A busy file and a full disk are worth another try."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if isinstance(error, sqlite3.Error) and is_busy(error):
-        return RunLogError("The run log is busy.", retry_after_ms=1000)
-    if has_no_room(error):
-        return RunLogError("The run log has no room left.", retry_after_ms=5000)
-    if code == sqlite3.SQLITE_READONLY:
-        return SetupError(
-            f"{path} cannot be written. Make the file and its directory writable, or set "
-            "RIVERRUN_LOG to another path."
-        )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return SetupError(_damage_message(path))
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-        return SetupError(
-            f"{path} cannot be read and written ({error}). Check the disk and the rights of the "
-            "file and its directory, or set RIVERRUN_LOG to another path."
-        )
-    return RunLogError("The run log failed.", code="internal", retryable=False)
-
-
-def _opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
-    if is_busy(error):
-        return RunLogError(
-            f"{path} is locked by another process.",
-            retry_after_ms=1000,
-            hint="End that process, or set RIVERRUN_LOG to another path.",
-        )
-    told = translate_error(error, path)
-    return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
-
-
-def has_no_room(error: Exception) -> bool:
-    """Whether the disk, or what this process may write of it, is full."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
-
-
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process has the file locked."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _damage_message(path: Path) -> str:
-    return (
-        f"{path} is damaged, or not a database. Nothing was changed in it. Put a copy of it aside "
-        "with its -wal file, then remove both, or set RIVERRUN_LOG to another path."
-    )
 
 
 def _size(path: Path) -> int:

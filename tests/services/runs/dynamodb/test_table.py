@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +19,7 @@ from services.runs.dynamodb import table as dynamodb_table
 from services.runs.dynamodb.faults import RefusedError, translate_error
 from services.runs.dynamodb.log import DynamoLog
 from services.runs.dynamodb.table import Table
+from services.settings import ROOT
 from tests.services.runs.conformance import Clock, final, start_run, token
 from tests.services.runs.faults import BUSY_CODES, refusal
 from tests.services.runs.tables import client_for, new_table
@@ -61,6 +65,15 @@ def error(code: str, status: int = 400) -> Answer:
     """An error response."""
     kind = f"com.amazonaws.dynamodb.v20120810#{code}"
     return lambda service: service.answer(status, {"__type": kind, "message": "arn:secret"})
+
+
+def unsigned(message: str) -> Answer:
+    """A signature that DynamoDB does not take, and why."""
+    kind = "com.amazon.coral.service#InvalidSignatureException"
+    return lambda service: service.answer(400, {"__type": kind, "message": message})
+
+
+EXPIRED = "Signature expired: 20261130T080000Z is now earlier than 20261130T083000Z (... - 5 min.)"
 
 
 def cut(service: Service) -> None:
@@ -366,3 +379,64 @@ async def test_a_log_that_is_never_used_costs_nothing() -> None:
     assert table._client is None
     assert not table._threads._threads
     await table.close()
+
+
+async def test_a_call_that_was_signed_before_a_freeze_is_signed_anew(
+    service: type[Service], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a function that thawed after a quarter of an hour; the next try is in time."""
+    service.script += [unsigned(EXPIRED), unsigned(EXPIRED)]
+    table = Table("runs")
+    assert await table.get("a", "b") is None
+    assert len(service.asked) == 3
+    assert [record.message for record in caplog.records if "time" in record.message] == [
+        "AWS refuses this machine's time. Set its clock, if it is wrong."
+    ]
+    await table.close()
+
+
+async def test_a_clock_that_stays_wrong_is_a_busy_log_and_a_wrong_key_is_not(
+    service: type[Service],
+) -> None:
+    """A live answer waits for the one, and no try helps with the other."""
+    table = Table("runs", budget=0.0)
+    service.script += [unsigned("Signature not yet current: 2027 is still later than 2026")]
+    with pytest.raises(RunLogError) as busy:
+        await table.get("a", "b")
+    assert (busy.value.code, busy.value.retryable) == ("overloaded", True)
+    service.script += [unsigned("The request signature we calculated does not match")]
+    with pytest.raises(SetupError):
+        await table.get("a", "b")
+    await table.close()
+
+
+FORK = """
+import asyncio, os
+from services.runs.dynamodb.table import Table
+
+table = Table("runs")
+assert asyncio.run(table.get("a", "b")) is None
+child = os.fork()
+if child == 0:
+    assert asyncio.run(table.get("c", "d")) is None
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert asyncio.run(table.get("e", "f")) is None
+asyncio.run(table.close())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+async def test_a_process_that_was_forked_has_calls_of_its_own(service: type[Service]) -> None:
+    """Its threads are in the other process, and so is the other end of each connection."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", FORK],
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [request["Key"]["pk"]["S"] for _, request in service.asked] == ["a", "c", "e"]

@@ -1,16 +1,20 @@
 """One connection, one thread: writes share a flush, each stands alone, and faults are typed."""
 
 import asyncio
+import os
+import random
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.runs import Entry, RunLogError
+from services.runs.retry import append_patiently
 from services.runs.sqlite.file import File, Work
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
@@ -238,3 +242,67 @@ async def entries_in(path: Path, run_id: str) -> list[Entry]:
     await log.append(run_id, [Entry(len(entries) + 1, "token", b"x")])
     await log.close()
     return entries
+
+
+async def test_a_disk_that_fails_for_a_moment_loses_no_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The writer tries again, and the operator is told once."""
+    log = SQLiteLog(tmp_path / "runs.sqlite")
+
+    class Failing(FaultyConnection):
+        left = 3
+
+        def execute(self, statement: str, *values: Any) -> object:
+            if statement == "COMMIT" and self.left:
+                self.left -= 1
+                raise make_error(sqlite3.SQLITE_IOERR_FSYNC)
+            return self._connection.execute(statement, *values)
+
+    run = await start_run(log)
+    file = log._file
+    file._connection = Failing(file._connection, random.Random(1), 0)  # type: ignore[assignment]
+    await append_patiently(log, run.id, [token(1), final(2)])
+    assert await log.read(run.id, 0) == [token(1), final(2)]
+    assert [record.message for record in caplog.records if "fails" in record.message] == [
+        f"The disk that holds {tmp_path / 'runs.sqlite'} fails: it went wrong."
+    ]
+    await log.close()
+
+
+FORK = """
+import asyncio, os, sys
+from pathlib import Path
+from services.errors import SetupError
+from services.runs.sqlite.log import SQLiteLog
+
+async def use(log):
+    await log.list_recent()
+
+log = SQLiteLog(Path(sys.argv[1]))
+asyncio.run(use(log))
+child = os.fork()
+if child == 0:
+    try:
+        asyncio.run(use(log))
+    except SetupError as error:
+        os._exit(7 if "--preload" in error.message else 1)
+    os._exit(2)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+asyncio.run(use(log))
+asyncio.run(log.close())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_process_that_was_forked_from_the_opener_is_told_so(tmp_path: Path) -> None:
+    """It would wait for a thread that it does not have; the opener goes on."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(tmp_path / "runs.sqlite")],
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -155,6 +155,44 @@ async def test_what_had_ended_is_gone_with_a_file_that_was_removed(tmp_path: Pat
         await log.close()
 
 
+async def test_a_process_that_slept_brings_back_nothing_that_has_ended(tmp_path: Path) -> None:
+    """What it has open was copied long ago; since then it has ended, and is gone with a file."""
+    path = tmp_path / "data" / "runs.sqlite"
+    one, idle = SQLiteLog(path), SQLiteLog(path)
+    run = await start_run(one, "ann", "k")
+    await one.append(run.id, [token(1)])
+    remove_all(path)
+    await one.append(run.id, [final(2)])
+    remove_all(path)
+    live = await start_run(one, "bob")
+    for log in (idle, one):
+        with pytest.raises(UnknownRunError):
+            await log.find(run.id, "ann")
+        assert (await log.find(live.id, "bob")).id == live.id
+    await one.close()
+    await idle.close()
+
+
+async def test_a_folder_that_is_put_back_is_like_any_other(tmp_path: Path) -> None:
+    """Moved away, left by its processes, and moved back: what is live there survives again."""
+    path = tmp_path / "data" / "runs.sqlite"
+    one = SQLiteLog(path)
+    run = await start_run(one, "ann")
+    await one.append(run.id, [token(1)])
+    path.parent.rename(tmp_path / "aside")
+    await one.append(run.id, [token(2)])
+    await one.close()
+    remove_all(path)
+    (tmp_path / "aside").rename(path.parent)
+    two = SQLiteLog(path)
+    assert [entry.seq for entry in await two.read(run.id, 0)] == [1]
+    remove_all(path)
+    live = await start_run(two, "bob")
+    assert (await two.find(run.id, "ann")).id == run.id
+    assert (await two.find(live.id, "bob")).id == live.id
+    await two.close()
+
+
 async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """Not written into what no other process sees; when the place is free, it goes on."""
     path = tmp_path / "data" / "runs.sqlite"

@@ -1,0 +1,97 @@
+"""What faults of SQLite and of its disk mean in our words, and which are worth another try."""
+
+import sqlite3
+from pathlib import Path
+
+from ...errors import RiverrunError, SetupError
+from ..errors import RunLogError
+
+# What opening fails with on disks that are shared by a network or with a virtual machine.
+_NO_SHARED_MEMORY = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_SHMOPEN,
+        sqlite3.SQLITE_IOERR_SHMMAP,
+        sqlite3.SQLITE_IOERR_SHMLOCK,
+        sqlite3.SQLITE_IOERR_LOCK,
+    }
+)
+
+
+def translate_error(error: Exception, path: Path) -> RiverrunError:
+    """What went wrong, in our words. A busy file and a full disk are worth another try."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, sqlite3.Error) and is_busy(error):
+        return RunLogError("The run log is busy.", retry_after_ms=1000)
+    if has_no_room(error):
+        return RunLogError("The run log has no room left.", retry_after_ms=5000)
+    if code == sqlite3.SQLITE_IOERR:
+        # A disk that is shared, or plugged in, comes back; a live answer waits for it.
+        return RunLogError("The run log cannot be read and written.", retry_after_ms=5000)
+    if (message := _describe_setup_fault(code, error, path)) is not None:
+        return SetupError(message)
+    return RunLogError("The run log failed.", code="internal", retryable=False)
+
+
+def _describe_setup_fault(code: int, error: Exception, path: Path) -> str | None:
+    if code == sqlite3.SQLITE_READONLY:
+        return (
+            f"{path} cannot be written. Make the file and its directory writable, or set "
+            "RIVERRUN_LOG to another path."
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return damage_message(path)
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return (
+            f"{path} cannot be read and written ({error}). Check the disk and the rights of the "
+            "file and its directory, or set RIVERRUN_LOG to another path."
+        )
+    return None
+
+
+def translate_opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
+    if is_busy(error):
+        return RunLogError(
+            f"{path} is locked by another process.",
+            retry_after_ms=1000,
+            hint="End that process, or set RIVERRUN_LOG to another path.",
+        )
+    if getattr(error, "sqlite_errorcode", 0) in _NO_SHARED_MEMORY:
+        return SetupError(wal_message(path))
+    told = translate_error(error, path)
+    return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
+
+
+def has_no_room(error: Exception) -> bool:
+    """Whether the disk, or what this process may write of it, is full."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+
+
+def describe_disk_fault(error: Exception, path: Path) -> str | None:
+    """What the operator is told of a disk that is full or fails, None where it does not."""
+    if has_no_room(error):
+        return f"The disk that holds {path} is full. Make room."
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+        return f"The disk that holds {path} fails: {error}."
+    return None
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process has the file locked."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def damage_message(path: Path) -> str:
+    return (
+        f"{path} is damaged, or not a database. Nothing was changed in it. Put a copy of it aside "
+        "with its -wal file, then remove both, or set RIVERRUN_LOG to another path."
+    )
+
+
+def wal_message(path: Path) -> str:
+    return (
+        f"The file system of {path} does not take SQLite's write-ahead log, which needs memory that"
+        " processes share. Set RIVERRUN_LOG to a path on a local disk (in a container: a volume, "
+        "not a folder of the host)."
+    )

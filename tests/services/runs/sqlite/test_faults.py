@@ -1,0 +1,48 @@
+"""What a fault of a disk means: worth another try, or at fault for good, and told in our words."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from services.errors import SetupError
+from services.runs import RunLogError
+from services.runs.sqlite.faults import translate_error, translate_opening_error
+from tests.services.runs.faults import make_error
+
+PATH = Path("/data/runs.sqlite")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_BUSY_SNAPSHOT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_WRITE,
+    ],
+)
+def test_what_may_pass_is_worth_another_try(code: int) -> None:
+    """A lock, a full disk, one that is away for a moment."""
+    meant = translate_error(make_error(code), PATH)
+    assert isinstance(meant, RunLogError)
+    assert (meant.code, meant.retryable) == ("overloaded", True)
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN]
+)
+def test_what_does_not_pass_is_the_installations(code: int) -> None:
+    """It names the file."""
+    meant = translate_error(make_error(code), PATH)
+    assert isinstance(meant, SetupError)
+    assert str(PATH) in meant.message
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_LOCK])
+def test_a_disk_that_shares_no_memory_is_named_when_it_is_opened(code: int) -> None:
+    """A folder of the host in a virtual machine, a network's: not a disk that fails."""
+    meant = translate_opening_error(make_error(code), PATH)
+    assert isinstance(meant, SetupError)
+    assert "local disk" in meant.message
