@@ -50,6 +50,8 @@ test("a response is streamed, and read on after any number", async () => {
     const rest = [];
     for await (const event of await client.responses.retrieve(whole.id, { stream: true, starting_after: after })) rest.push(event);
     assert.deepEqual(rest.map((event) => event.sequence_number), events.slice(after + 1).map((event) => event.sequence_number));
+    const again = client.responses.stream({ response_id: whole.id, starting_after: after });
+    assert.equal((await again.finalResponse()).output_text, "Four crowns [1].");
   }
 });
 

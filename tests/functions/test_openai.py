@@ -116,6 +116,10 @@ def test_a_response_streams_and_can_be_read_again_from_any_number(client: openai
     middle = events[len(events) // 2].sequence_number
     rest = list(client.responses.retrieve(final.id, stream=True, starting_after=middle))
     assert [e.sequence_number for e in rest] == list(range(middle + 1, len(events)))
+    with client.responses.stream(response_id=final.id, starting_after=middle) as again:
+        numbers = [event.sequence_number for event in again]
+        assert again.get_final_response().output_text == final.output_text
+    assert numbers == list(range(middle + 1, len(events)))
     assert client.responses.retrieve(final.id).output_text == final.output_text
     following = client.responses.create(model="m", input="And?", previous_response_id=final.id)
     assert following.status == "completed"
