@@ -22,7 +22,7 @@ from .threads import HandlerThreads
 
 logger = logging.getLogger(__name__)
 
-TAKEOVER_SECONDS = 0.5  # seconds for an answer from outside the loop
+OUTSIDE_SECONDS = 0.5  # seconds for an answer from outside the loop
 CONFIRM_SECONDS = 10.0  # seconds after the deadline in which Lambda must have confirmed an answer
 
 
@@ -45,7 +45,7 @@ class RuntimeConfig(NamedTuple):
 class Delivery:
     """The answers to one invocation: a whole one, an error, or a stream on a connection."""
 
-    __slots__ = ("_api_connection", "_config", "_invocation", "_is_taken_over")
+    __slots__ = ("_api_connection", "_config", "_invocation", "_is_ended_outside")
 
     def __init__(
         self, config: RuntimeConfig, invocation: Invocation, api_connection: RuntimeApiConnection
@@ -53,7 +53,7 @@ class Delivery:
         self._config = config
         self._invocation = invocation
         self._api_connection = api_connection
-        self._is_taken_over = False
+        self._is_ended_outside = False
 
     def head(self, content_type: str) -> bytes:
         """The head of a streamed answer."""
@@ -104,11 +104,11 @@ class Delivery:
         if not (self._config.environment.keep_alive and connection.is_idle):
             connection.close()
 
-    def take_over(self, request: bytes) -> None:
+    def send_outside(self, request: bytes) -> None:
         """Answer from outside the event loop; what the loop delivers later is dropped."""
-        self._is_taken_over = True
+        self._is_ended_outside = True
         logger.error("The application blocks the event loop at the deadline; ended from outside.")
-        self._config.api.send_blocking(request, TAKEOVER_SECONDS)
+        self._config.api.send_blocking(request, OUTSIDE_SECONDS)
 
     async def respond(self, body: bytes, content_type: str = wire.JSON) -> None:
         """Send a whole answer, or, over Lambda's limit, an error that says so."""
@@ -120,14 +120,14 @@ class Delivery:
 
     async def report(self, failure: wire.Failure) -> None:
         """Send an error instead of an answer."""
-        if self._is_taken_over:
+        if self._is_ended_outside:
             return
         logger.error("%s: %s", failure.name or failure.type, failure.message)
         await self.send(self.error(failure))
 
     async def send(self, request: bytes) -> None:
         """Send a request that ends the invocation, and read the verdict on it."""
-        if not self._is_taken_over:
+        if not self._is_ended_outside:
             self._read_verdict(await self._api_connection.post(request))
 
     async def confirm(self, connection: Connection, *, ended: bool) -> None:

@@ -18,12 +18,12 @@ from .asgi import Exchange, encode_phrase
 from .client import RuntimeApiConnection, RuntimeAPIError
 from .connection import Connection
 from .delivery import Delivery, RuntimeConfig
+from .forced_ending import TEXT, ForcedEnding, stream_whole
 from .head import Head
 from .invocation import Context, Invocation
 from .invocation_scope import InvocationScope
 from .json_input import parse_json
 from .outcome import DEADLINE_FAILURE, UNSENT_FAILURE, Outcome, conclude, to_failure
-from .takeover import TEXT, Takeover, stream_whole
 from .writer import StreamWriter
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ FUNCTION_RESERVE = 0.3  # seconds before the deadline in which a blocked functio
 
 
 Supervise = Callable[
-    [Callable[[], Awaitable[object]], float, InvocationScope, Takeover | None], Awaitable[Outcome]
+    [Callable[[], Awaitable[object]], float, InvocationScope, ForcedEnding | None],
+    Awaitable[Outcome],
 ]
 
 
@@ -109,7 +110,7 @@ class InvocationHandler:
             late = buffered.write_response(payload, shape, Head(504, TEXT), encode_phrase(504))
             return self._delivery.whole(_to_json(late))
 
-        await self._exchange(exchange, Takeover(self._delivery, self._due(), encode_timeout))
+        await self._exchange(exchange, ForcedEnding(self._delivery, self._due(), encode_timeout))
         await self._delivery.respond(
             _to_json(buffered.write_response(payload, shape, *answer.result))
         )
@@ -134,7 +135,7 @@ class InvocationHandler:
             writer = StreamWriter(connection, self._delivery.head(wire.HTTP_INTEGRATION))
             exchange = Exchange(scope, body, StreamedAnswer(writer, multi_value=multi_value))
             connection.on_answer = exchange.disconnect
-            takeover = Takeover(
+            forced_ending = ForcedEnding(
                 self._delivery,
                 self._due(),
                 partial(
@@ -149,7 +150,7 @@ class InvocationHandler:
                 finish=lambda: exchange.fail(504, DEADLINE_FAILURE),
             )
             if connection.loss is None:
-                await self._exchange(exchange, takeover)
+                await self._exchange(exchange, forced_ending)
             if writer.has_begun and connection.is_connected:
                 await self._delivery.confirm(connection, ended=writer.has_ended)
                 return
@@ -157,10 +158,12 @@ class InvocationHandler:
             self._delivery.close(connection)
         await self._delivery.report(UNSENT_FAILURE)
 
-    async def _exchange(self, exchange: Exchange, takeover: Takeover) -> None:
+    async def _exchange(self, exchange: Exchange, forced_ending: ForcedEnding) -> None:
         """Run the application over one exchange, and complete what it left incomplete."""
         run = partial(self._config.application.run, exchange.scope, exchange.receive, exchange.send)
-        outcome = await self._supervise(run, self._time_left(), self._invocation_scope, takeover)
+        outcome = await self._supervise(
+            run, self._time_left(), self._invocation_scope, forced_ending
+        )
         conclude(exchange, outcome)
         self._invocation_scope.context.run(failures.release_frames, outcome.error)
 
@@ -177,8 +180,10 @@ class InvocationHandler:
         else:
             work = partial(function.call, run, payload, context, self._config.threads)
         due = self._invocation.deadline - FUNCTION_RESERVE
-        takeover = Takeover(self._delivery, due, partial(self._delivery.error, DEADLINE_FAILURE))
-        outcome = await self._supervise(work, left, self._invocation_scope, takeover)
+        forced_ending = ForcedEnding(
+            self._delivery, due, partial(self._delivery.error, DEADLINE_FAILURE)
+        )
+        outcome = await self._supervise(work, left, self._invocation_scope, forced_ending)
         if isinstance(outcome.value, tuple):
             await self._delivery.respond(*outcome.value)
             return
@@ -197,7 +202,7 @@ class InvocationHandler:
             frames = partial(
                 function.iterate_frames, self._config.application.run, payload, context
             )
-            takeover = Takeover(
+            forced_ending = ForcedEnding(
                 self._delivery,
                 self._due(),
                 partial(self._delivery.error, DEADLINE_FAILURE),
@@ -208,7 +213,7 @@ class InvocationHandler:
                 partial(_send_frames, writer, connection, frames),
                 self._time_left(),
                 self._invocation_scope,
-                takeover,
+                forced_ending,
             )
             failed = outcome.error is not None or bool(outcome.stopped_by)
             if failed:

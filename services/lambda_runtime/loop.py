@@ -14,12 +14,12 @@ from functools import partial
 
 from .client import RuntimeApiConnection
 from .delivery import RuntimeConfig
+from .forced_ending import ForcedEnding
 from .invocation import Invocation, current
 from .invocation_handler import InvocationHandler
 from .invocation_scope import InvocationScope, track
 from .outcome import Outcome
 from .reply import ProtocolError
-from .takeover import Takeover
 from .task_ledger import WAIT_SECONDS, TaskLedger
 from .watchdog import Watchdog
 
@@ -122,11 +122,11 @@ class Runtime:
         run: Callable[[], Awaitable[object]],
         seconds: float,
         invocation_scope: InvocationScope,
-        takeover: Takeover | None = None,
+        forced_ending: ForcedEnding | None = None,
     ) -> Outcome:
         """Run the application's code as a task of its own, for `seconds` at most.
 
-        `takeover` is for the watchdog, in case that code blocks the loop.
+        `forced_ending` is for the watchdog, in case that code blocks the loop.
         """
         if seconds <= 0:
             return Outcome(stopped_by="deadline")
@@ -140,8 +140,8 @@ class Runtime:
         )
         self._running[task] = ended
         watchdog = self._watchdog
-        if takeover is not None and watchdog is not None:
-            watchdog.watch(takeover)
+        if forced_ending is not None and watchdog is not None:
+            watchdog.watch(forced_ending)
         try:
             outcome = await ended
             if outcome.stopped_by:
@@ -154,8 +154,8 @@ class Runtime:
         finally:
             timer.cancel()
             self._running.pop(task, None)
-            if takeover is not None and watchdog is not None:
-                watchdog.leave(takeover)
+            if forced_ending is not None and watchdog is not None:
+                watchdog.leave(forced_ending)
         if self._stopping and isinstance(outcome.error, asyncio.CancelledError):
             return Outcome(stopped_by="shutdown")
         return outcome

@@ -148,7 +148,7 @@ def set_default_app(app: App | None) -> None:
 
 
 def shut_down(app: App | None = None) -> None:
-    """End this process's streams within 0.2 s: pause every run, disconnect every reader.
+    """End this process's streams within 0.2 s: pause every run, end every body.
 
     No reader is admitted after this, and a run that is about to begin is paused before a model
     is paid. Call it on the event loop, for instance from a signal handler; `wait_closed` waits

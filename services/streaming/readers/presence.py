@@ -17,14 +17,14 @@ from ..run.registry import LiveTask
 
 logger = logging.getLogger("riverrun.run")
 
-# How long a reader that was disconnected may take to come back before it counts as gone, in
+# How long a reader whose body was ended may take to come back before it counts as gone, in
 # seconds.
 RECONNECT_GRACE = 10.0
 
 # How often a mark is renewed, and a store that failed is asked again, in seconds.
 RENEW_INTERVAL = 2.0
 
-# How long a mark holds, in seconds. A reader that is disconnected still counts for as long as it
+# How long a mark holds, in seconds. A reader whose body ended still counts for as long as it
 # may take to come back, without a last write at the moment when its body has to end; and a store
 # may fail for as long before a reader loses the run.
 PRESENCE_TTL = RECONNECT_GRACE + RENEW_INTERVAL

@@ -1,4 +1,4 @@
-"""Serve one reader of a run: count it, end its body in time, disconnect it at once.
+"""Serve one reader of a run: count it, end its body in time.
 
 A reader that leaves does not stop the run. Where the log outlives this process, the run goes on to
 its end without readers, and is read later; the settings may say otherwise
@@ -21,7 +21,7 @@ from ..deadlines import BODY_MARGIN, FRONT_MARGIN, PARTIAL_READ_SECONDS
 from ..events import Partial, Paused
 from ..question import ReaderTerms
 from ..run.checkpoint import read_transcript
-from ..run.errors import BodyOverError, PausedError
+from ..run.errors import BodyOverError, CutError
 from ..run.log_writer import Entries, as_entry
 from ..run.registry import LiveTask
 from ..run.transcript import make_error_event
@@ -31,16 +31,16 @@ logger = logging.getLogger("riverrun.run")
 
 
 class ReaderSession:
-    """One reader of a run, which can be disconnected at once, whatever it waits for.
+    """One reader of a run, whose body can be ended at once, whatever it waits for.
 
     When its own time is over its body ends with `BodyOverError`. Does what `asyncio.timeout` does
     with one timer for a whole body: one for each entry would cost more than the entry.
     """
 
-    __slots__ = ("_disconnected_by", "_task", "_timer")
+    __slots__ = ("_ended_by", "_task", "_timer")
 
     def __init__(self, reader: ReaderTerms) -> None:
-        self._disconnected_by: PausedError | None = None
+        self._ended_by: CutError | None = None
         self._task: asyncio.Task[Any] | None = None
         seconds: float | None = None
         over = BodyOverError("deadline")
@@ -55,34 +55,32 @@ class ReaderSession:
         self._timer: asyncio.TimerHandle | None = None
         if seconds is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, seconds), self.disconnect, over)
+            self._timer = loop.call_later(max(0.0, seconds), self.end_body, over)
 
-    def disconnect(self, error: PausedError) -> None:
+    def end_body(self, error: CutError) -> None:
         """End this body with `error` now, between two entries. Asking again changes nothing."""
-        if self._disconnected_by is None:
-            self._disconnected_by = error
+        if self._ended_by is None:
+            self._ended_by = error
             if self._task is not None:
                 self._task.cancel()
 
     async def next(self, entries: AsyncIterator[Entry | None]) -> Entry | None:
-        """Return the next entry. Raises the error of `disconnect`, else what `anext` raises."""
-        if self._disconnected_by is not None:
-            raise self._disconnected_by
+        """Return the next entry. Raises the error of `end_body`, else what `anext` raises."""
+        if self._ended_by is not None:
+            raise self._ended_by
         self._task = task = asyncio.current_task()
         cancelling = task.cancelling() if task is not None else 0
         try:
             return await anext(entries)
         except asyncio.CancelledError:
-            if (error := self._disconnect_error()) is None or (
-                task and task.uncancel() > cancelling
-            ):
+            if (error := self._find_ended_by()) is None or (task and task.uncancel() > cancelling):
                 raise  # another caller cancelled the task
             raise error from None
         finally:
             self._task = None
 
-    def _disconnect_error(self) -> PausedError | None:
-        return self._disconnected_by
+    def _find_ended_by(self) -> CutError | None:
+        return self._ended_by
 
     def close(self) -> None:
         """End the timer: the reader has left."""
@@ -140,7 +138,7 @@ async def serve_reader(
     run_task = app.live.find_unpaused_task(run.id)
     seq = after
     ended = False
-    ended_by: PausedError | None = None
+    ended_by: CutError | None = None
     try:
         async with aclosing(entries):
             yield None
@@ -152,7 +150,7 @@ async def serve_reader(
                 if entry is not None:
                     seq, ended = entry.seq, entry.terminal
                 yield entry
-    except PausedError as error:
+    except CutError as error:
         ended_by = error
         # A reader whose own time is over may come back also to a run that cannot be resumed: its
         # producer still writes it.
@@ -170,14 +168,14 @@ async def serve_reader(
         await _close_session(app, run, session, will_return=ended_by is not None, is_over=ended)
 
 
-def _make_paused_entry(error: PausedError, cursor: str, *, idle: bool) -> Entry:
+def _make_paused_entry(error: CutError, cursor: str, *, idle: bool) -> Entry:
     # A reader that comes back to bodies without an event would come back at once for ever.
     wait = 1000 if idle else 0
     return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait))
 
 
 async def _make_read_on_entry(
-    error: PausedError, run: Run, seq: int, app: App, run_task: LiveTask | None
+    error: CutError, run: Run, seq: int, app: App, run_task: LiveTask | None
 ) -> Entry:
     # Whatever ended this body, the contract has one error for its reader (section 6): `deadline`,
     # with a cursor. The run itself goes on, or waits; its own end has a code of its own.

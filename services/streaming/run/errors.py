@@ -1,8 +1,9 @@
 """Why a producer, or a body, has to end before its answer is whole.
 
-`StoppedError` ends the run. `PausedError` ends only this producer: a run that can be continued
-waits in its log for the next one. For a run that cannot, it is the failure that its readers are
-told. `BodyOverError` ends only one reader's body. Knows nothing of how either is carried out.
+`StoppedError` ends the run. A `CutError` does not: `PausedError` ends only this producer, and a run
+that can pause waits in its log for the next one (for a run that cannot, it is the failure that its
+readers are told); `BodyOverError` ends only one reader's body. Knows nothing of how either is
+carried out.
 """
 
 from typing import NamedTuple
@@ -17,8 +18,8 @@ class StoppedError(RiverrunError):
     code = "cancelled"
 
 
-class PausedError(RiverrunError):
-    """This producer is at its end, and the run is not.
+class CutError(RiverrunError):
+    """A producer, or a body, ends before its answer is whole.
 
     `reason` is the word of the contract's `paused` event. `code` is what a run that cannot go on
     ends with.
@@ -32,7 +33,11 @@ class PausedError(RiverrunError):
         self.reason: PauseReason = reason
 
 
-class BodyOverError(PausedError):
+class PausedError(CutError):
+    """This producer is at its end, and the run is not."""
+
+
+class BodyOverError(CutError):
     """The time of one reader's body is over, and its run goes on without it."""
 
 

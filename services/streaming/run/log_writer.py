@@ -70,7 +70,7 @@ async def append_to_log(
     seconds that only grow.
     """
     seq = after
-    is_writer = True
+    owes_ending = True
     lease = _Lease(log, run, monotonic)
     cause = reader_left_error()
     pause_reason: PauseReason | None = None
@@ -86,10 +86,10 @@ async def append_to_log(
                 await append_patiently(log, run.id, entries, may_wait=may_wait)
                 lease.note_append()
                 seq += len(entries)
-                is_writer = not entries[-1].terminal
+                owes_ending = not entries[-1].terminal
                 yield entries
     except SequenceConflictError:
-        is_writer = False
+        owes_ending = False
         raise
     except PausedError as error:
         pause_reason = error.reason
@@ -105,7 +105,7 @@ async def append_to_log(
         cause = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
         raise
     finally:
-        if is_writer:
+        if owes_ending:
             with anyio.CancelScope(shield=True):
                 if make_checkpoint is not None and pause_reason is not None:
                     await release_lease(run, log, make_checkpoint(pause_reason, seq))

@@ -60,7 +60,7 @@ class LiveTask(Protocol):
 class LiveReader(Protocol):
     """A reader that is served by this process."""
 
-    def disconnect(self, reason: PausedError) -> None:
+    def end_body(self, error: PausedError) -> None:
         """End the reader's body now, and tell it why."""
 
 
@@ -134,7 +134,7 @@ class LiveRuns:
         readers = self.readers.setdefault(run_id, set())
         readers.add(reader)
         if self.is_closing:
-            self._disconnect_in_time(run_id, reader)  # admitted at the last moment
+            self._end_body_in_time(run_id, reader)  # admitted at the last moment
         return len(readers) == 1
 
     def remove_reader(self, run_id: str, reader: LiveReader) -> bool:
@@ -147,17 +147,17 @@ class LiveRuns:
         self.looks.pop(run_id, None)
         return True
 
-    def disconnect_readers(self, run_id: str, reason: PausedError) -> None:
-        """Disconnect, 0.05 s from now, the readers of a run paused here that still read its log.
+    def end_bodies(self, run_id: str, reason: PausedError) -> None:
+        """End, 0.05 s from now, the bodies of a run paused here whose readers still read its log.
 
         The others were told already: their channels were closed with `reason`.
         """
         loop = asyncio.get_running_loop()
         for reader in self.readers.get(run_id, ()):
-            loop.call_later(PAUSE_NOTICE_SECONDS, reader.disconnect, reason)
+            loop.call_later(PAUSE_NOTICE_SECONDS, reader.end_body, reason)
 
     def close(self) -> None:
-        """Pause every run and disconnect every reader, within 0.2 s; admit no reader any more.
+        """Pause every run and end every body, within 0.2 s; admit no reader any more.
 
         A run that cannot go on elsewhere ends as `interrupted`, and its answer so far is kept.
         """
@@ -166,14 +166,14 @@ class LiveRuns:
             task.stop(PausedError("shutdown"))
         for run_id, readers in self.readers.items():
             for reader in readers:
-                self._disconnect_in_time(run_id, reader)
+                self._end_body_in_time(run_id, reader)
 
-    def _disconnect_in_time(self, run_id: str, reader: LiveReader) -> None:
+    def _end_body_in_time(self, run_id: str, reader: LiveReader) -> None:
         # A log that hangs delays the end of a task, and not the word of it. Nor is it left to the
         # task: one whose run another process has ends without a word to its readers here.
         delay = 0.0 if self.find_unpaused_task(run_id) is None else SHUTDOWN_NOTICE_SECONDS
         loop = asyncio.get_running_loop()
-        loop.call_later(delay, reader.disconnect, PausedError("shutdown"))
+        loop.call_later(delay, reader.end_body, PausedError("shutdown"))
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until no run is produced here any more, at most `seconds`."""

@@ -143,7 +143,7 @@ class RunTask:
             pass  # another process resumed or ended this run: its readers read the log
         except PausedError as error:
             self.paused_by = error
-            self._live.disconnect_readers(self.run.id, error)
+            self._live.end_bodies(self.run.id, error)
             self._close_channels(error)
         except Exception as error:
             if not self._close_channels(error):

@@ -32,7 +32,7 @@ def test_a_body_has_its_last_word_before_the_runtime_cuts_it() -> None:
 
 
 def test_a_shutdown_is_over_before_the_runtime_cancels_and_lambda_kills() -> None:
-    """Readers are disconnected, then responses cancelled, then the lifespan ends, then SIGKILL."""
+    """Bodies are ended, then responses cancelled, then the lifespan ends, then SIGKILL."""
     assert (
         SHUTDOWN_NOTICE_SECONDS
         < SHUTDOWN_SECONDS

@@ -189,32 +189,32 @@ async def waits() -> AsyncIterator[Entry | None]:
     yield None
 
 
-async def test_a_reader_that_is_disconnected_gets_the_reason() -> None:
+async def test_a_body_that_is_ended_tells_why() -> None:
     """While they wait and before they wait; the first word counts."""
     seat = ReaderSession(ReaderTerms(seconds_left=10.0))
     with pytest.raises(BodyOverError) as over:
         await seat.next(waits())
     assert over.value.reason == "deadline"
     assert asyncio.get_running_loop().time() == pytest.approx(10.0 - BODY_MARGIN)
-    seat.disconnect(PausedError("shutdown"))
+    seat.end_body(PausedError("shutdown"))
     with pytest.raises(BodyOverError) as again:
         await seat.next(waits())
     assert again.value is over.value
 
 
-async def test_a_reader_that_is_cancelled_is_cancelled_though_it_is_disconnected_too() -> None:
+async def test_a_reader_that_is_cancelled_is_cancelled_though_its_body_is_ended_too() -> None:
     """At the same moment; a host that ends a request means it."""
     seat = ReaderSession(ReaderTerms())
     reading = asyncio.create_task(seat.next(waits()))
     await asyncio.sleep(1)
     reading.cancel()
-    seat.disconnect(PausedError("shutdown"))
+    seat.end_body(PausedError("shutdown"))
     with pytest.raises(asyncio.CancelledError):
         await reading
     other = ReaderSession(ReaderTerms())
     reading = asyncio.create_task(other.next(waits()))
     await asyncio.sleep(1)
-    other.disconnect(PausedError("shutdown"))
+    other.end_body(PausedError("shutdown"))
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

@@ -259,7 +259,7 @@ async def test_a_reader_let_in_at_the_last_moment_does_not_depend_on_the_task_he
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     class Latecomer:
-        def disconnect(self, reason: PausedError) -> None:
+        def end_body(self, reason: PausedError) -> None:
             told.set_result(reason.reason)
 
     reader = Latecomer()

@@ -15,7 +15,7 @@ from .head import Head, to_prelude
 TEXT = (("content-type", "text/plain; charset=utf-8"),)
 
 
-class Takeover:
+class ForcedEnding:
     """What the watchdog may do to one invocation.
 
     `request` makes the whole ending; `finish` ends a stream that `has_begun`.
@@ -56,7 +56,7 @@ class Takeover:
             self.release()
             self._finish()
         else:
-            self._delivery.take_over(self._request())
+            self._delivery.send_outside(self._request())
 
 
 def stream_whole(
