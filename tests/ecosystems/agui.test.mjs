@@ -38,6 +38,15 @@ for (const [name, Agent] of [["1.0", HttpAgent], ["0.0.59", OldAgent]]) {
       assert.deepEqual([errors, result], [["provider_error"], undefined]);
     }
   });
+
+  test(`${name}: a stop ends the run on the server, and what was said is its result`, async () => {
+    const agent = new Agent({ url, initialMessages: [{ id: "1", role: "user", content: "hangs" }] });
+    let stopped;
+    const stop = () => fetch(`${url}/runs/${agent.state.riverrunId}/stop`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+    const { result } = await agent.runAgent({}, { onTextMessageContentEvent: () => void (stopped ??= stop()) });
+    assert.equal((await stopped).status, 202);
+    assert.deepEqual([result.answer, result.finishReason], ["So far", "cancelled"]);
+  });
 }
 
 test("what is no text is refused, and thrown", async () => {
