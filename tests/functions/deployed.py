@@ -5,7 +5,7 @@
 is `python -m functions`: the product from the command to the store; only who answers, what is
 found and how long everything waits are of the tests.
 `DEPLOYED` is a JSON object: `calls` (a file), `lease`, `busy` (how long SQLite waits for a lock),
-`line` (the share of DynamoDB's calls that go wrong, and a seed), `broken` (a promise that is to be
+`line` (the share of the store's calls that go wrong, and a seed), `broken` (a promise that is to be
 broken: `PROMISES`), `send_buffer` (the bytes that the kernel holds for one reader).
 What a reader is told as a 500 or a 503 goes to stderr, with its cause.
 """
@@ -34,7 +34,6 @@ from services.errors import RiverrunError
 from services.passages import Passage
 from services.progress import Report, no_report
 from services.runs import Entry, Run, RunLog, SequenceConflictError
-from services.runs.dynamodb.log import DynamoLog
 from services.runs.sqlite import log as sqlite_log
 from services.runs.sqlite import rows as sqlite_rows
 from services.runs.sqlite.log import SQLiteLog
@@ -44,6 +43,7 @@ from services.streaming.http.responses import STATUS_OF_CODE, error_response
 from services.streaming.readers import session, tail
 from services.streaming.run import log_writer, start
 from services.streaming.run.errors import PausedError
+from tests.functions.bad_store import spoil_store
 from tests.functions.incidents import journal_of, note_delays
 
 _ASKED = re.compile(r"(?P<name>\S+) says (?P<words>\d+) words, (?P<pause>\d+) ms apart")
@@ -287,12 +287,8 @@ def main() -> int:
     impatient(app.log, options.get("lease", 1.0))
     if options.get("broken"):
         PROMISES[options["broken"]](app.log)
-    if "line" in options and isinstance(app.log, DynamoLog):
-        from tests.services.runs.faults import FaultyClient
-
-        share, seed = options["line"]
-        table = app.log._table
-        table._client = FaultyClient(table._get_client(), random.Random(seed), share)
+    if "line" in options:
+        spoil_store(app.log, *options["line"])
     lease = options.get("lease", 1.0)
     note_delays(app.log, journal_of(counted.calls), os.getpid(), lease / 8)
     return command.main()

@@ -66,9 +66,9 @@ async def play(
 ) -> list[Story]:
     """A world of `seeds`, in which trouble comes about twice a `lease` (seconds), `troubles` times.
 
-    `line` is the share of DynamoDB calls that go wrong; `losses` is told what the store may lose,
-    of which there is more where `retention` (seconds) is short or a file is removed; `broken` is
-    the promise that the servers break on purpose.
+    `line` is the share of the store's calls that go wrong; `losses` is told what the store may
+    lose, of which there is more where `retention` (seconds) is short or a file is removed; `broken`
+    is the promise that the servers break on purpose.
     """
     if retention is not None:
         environ = {**environ, "RIVERRUN_RETENTION_SECONDS": str(retention)}

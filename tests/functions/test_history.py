@@ -68,7 +68,15 @@ async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
             losses.keep_deleted()
         try:
             stories = await play(
-                seeds, environ, calls, log, losses=losses, retention=retention, broken=broken
+                seeds,
+                environ,
+                calls,
+                log,
+                # A tenth of what begins a transaction, a seventh of what ends one.
+                line=0.3,
+                losses=losses,
+                retention=retention,
+                broken=broken,
             )
             happened += await check(stories, log, calls, losses, forgets=False)
         finally:

@@ -20,7 +20,8 @@ from services.runs.dynamodb.table import Table
 from services.runs.memory import MemoryLog
 from services.runs.sqlite.log import SQLiteLog
 from tests.services.runs.conformance import Clock
-from tests.services.runs.faults import FaultyClient, FaultyConnection
+from tests.services.runs.disk_faults import FaultyConnection
+from tests.services.runs.faults import FaultyClient
 from tests.services.runs.history import AppendTry, History, Soon, check, play
 from tests.services.runs.tables import client_for, new_table
 

@@ -8,7 +8,7 @@ import pytest
 from services.errors import SetupError
 from services.runs import RunLogError
 from services.runs.sqlite.faults import translate_error, translate_opening_error
-from tests.services.runs.faults import make_error
+from tests.services.runs.disk_faults import make_error
 
 PATH = Path("/data/runs.sqlite")
 

@@ -19,7 +19,7 @@ from services.runs.sqlite.file import File, Work
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
 from tests.services.runs.conformance import final, start_run, token
-from tests.services.runs.faults import FaultyConnection, make_error
+from tests.services.runs.disk_faults import FaultyConnection, make_error
 
 pytestmark = pytest.mark.anyio
 
