@@ -16,6 +16,7 @@ from ...errors import RiverrunError
 from ...runs import LEASE_SECONDS, Entry, Run, RunLog, RunLogError, SequenceConflictError
 from ...runs.lease import RENEWALS_PER_LEASE
 from ...runs.retry import append_patiently
+from ..deadlines import SHUTDOWN_CLEANUP_SECONDS
 from ..event_json import payload
 from ..events import KINDS, TERMINAL_KINDS, Event, PauseReason, Token
 from .errors import PausedError, reader_left_error
@@ -27,6 +28,9 @@ logger = logging.getLogger("riverrun.run")
 # However much a producer writes, it renews its lease after this many seconds: that is also how a
 # store knows for how long to keep the run.
 LONGEST_UNRENEWED = 15.0
+
+# How often a log that fails is asked to release a lease.
+RELEASE_TRIES = 5
 
 # How often a silent producer's log is looked at, in seconds: a stop from another process is an end
 # that is there already. `make_interruptible` passes an empty batch as often.
@@ -166,13 +170,23 @@ async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:
 
 
 async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
-    """End the lease of `run` now, and leave `checkpoint`. Raises nothing."""
-    try:
-        await log.release(run, checkpoint=checkpoint)
-    except SequenceConflictError:
-        pass  # another process has resumed it
-    except Exception:
-        logger.exception("Run %s could not be released.", run.id)
+    """End the lease of `run` now, and leave `checkpoint`. Raises nothing.
+
+    A log that fails at once is asked again at once: a process that ends has a tenth of a second,
+    and a release that was applied although it failed may be applied again.
+    """
+    end = time.monotonic() + SHUTDOWN_CLEANUP_SECONDS
+    for tries_left in reversed(range(RELEASE_TRIES)):
+        try:
+            await log.release(run, checkpoint=checkpoint)
+        except SequenceConflictError:
+            pass  # another process has resumed it
+        except Exception as error:
+            may_pass = isinstance(error, RunLogError) and error.retryable
+            if may_pass and tries_left and time.monotonic() < end:
+                continue
+            logger.exception("Run %s could not be released.", run.id)
+        return
 
 
 async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:

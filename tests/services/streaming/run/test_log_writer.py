@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.errors import RiverrunError
-from services.runs import Entry, ExpiredRunError, Run, SequenceConflictError, follow
+from services.runs import Entry, ExpiredRunError, Run, RunLogError, SequenceConflictError, follow
 from services.runs.memory import MemoryLog
 from services.settings import Settings
 from services.streaming.app import App
@@ -16,7 +16,7 @@ from services.streaming.event_json import payload
 from services.streaming.events import Event, Final, Result, Status, Token
 from services.streaming.question import ReaderTerms
 from services.streaming.readers.session import prime, serve_reader
-from services.streaming.run.log_writer import Entries, EntryBatches, append_to_log
+from services.streaming.run.log_writer import Entries, EntryBatches, append_to_log, release_lease
 from services.streaming.run.transcript import Transcript
 from tests.services.streaming.instant import instant
 
@@ -272,3 +272,34 @@ async def test_what_is_recorded_is_not_held_as_events_too() -> None:
     async with aclosing(append_to_log(batches(came), run, log, transcript)) as recorded:
         assert [entry.kind for entry in await anext(recorded)] == ["token", "final"]
         assert came == []
+
+
+async def test_a_release_that_fails_once_is_tried_again() -> None:
+    """So that the run of a process that ends can be claimed at once."""
+    log = MemoryLog(is_durable=True)
+    run, _ = await begin(log)
+    release, tried = log.release, []
+
+    async def fail_once(*asked: Any, **more: Any) -> None:
+        tried.append(asked)
+        if len(tried) == 1:
+            raise RunLogError("busy")
+        await release(*asked, **more)
+
+    log.release = fail_once  # type: ignore[method-assign]
+    await release_lease(run, log, b"{}")
+    assert len(tried) == 2
+    assert (await log.find(run.id, None)).is_free
+
+
+async def test_a_release_that_always_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """After a few tries; nothing is raised."""
+    log = MemoryLog(is_durable=True)
+    run, _ = await begin(log)
+
+    async def fail(*_asked: Any, **_more: Any) -> None:
+        raise RunLogError("busy")
+
+    log.release = fail  # type: ignore[method-assign]
+    await release_lease(run, log, b"{}")
+    assert [record.message for record in caplog.records] == [f"Run {run.id} could not be released."]
