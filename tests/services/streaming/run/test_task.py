@@ -199,17 +199,19 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
     async def producer(question: Question) -> AsyncIterator[str]:
         begun.append(question.so_far)
         said = 0
-        for word in words:
+        first = question.so_far.count(" ")
+        for number, word in enumerate(words):
             said += len(word)
             if said > len(question.so_far):
-                await asyncio.sleep(0.1)
+                if number == first + 5:
+                    await asyncio.sleep(60)  # until its time is over, however slow the log was
                 yield word
 
     def process() -> App:
         return App(Settings(heartbeat=0.2), log=logs())
 
-    reader = ReaderTerms(resume=True, seconds_left=2.2)
-    question = Question(query="go", resume=True, seconds_left=2.2)
+    reader = ReaderTerms(resume=True, seconds_left=4.5)
+    question = Question(query="go", resume=True, seconds_left=4.5)
     app = process()
     response: Any = await handle_streaming_request(
         question, producer=producer, resumable=True, app=app
