@@ -1,6 +1,7 @@
 """`/api/chat` and `/.netlify/functions/chat`: ask a question, or go on reading an answer.
 
-And `/api/sources/{id}`: open the document that a source of an answer stands in.
+And `/api/sources/{id}`: open the document that a source of an answer stands in;
+`/api/sources/samples`: what to ask one's own documents.
 """
 
 from services.lambda_runtime import export_handler

@@ -169,6 +169,15 @@ class Library:
         except Exception as error:
             raise RetrievalError("The documents could not be listed. Please try again.") from error
 
+    async def list_headings(self) -> Sequence[str]:
+        """Return what stands over the passages, in order; none where the index cannot list it."""
+        try:
+            return (await self._run_in_thread(self._ensure_open)).headings
+        except RiverrunError:
+            raise
+        except Exception as error:
+            raise RetrievalError("The documents could not be listed. Please try again.") from error
+
     async def read_document(self, passage: str) -> DocumentText | None:
         """Return the indexed text of the document that the passage with this id stands in.
 

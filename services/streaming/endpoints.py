@@ -36,6 +36,7 @@ from .http.requests import (
     read_question,
     read_reader,
 )
+from .samples import handle_samples
 
 Routes = Mapping[str, Mapping[str, Callable[[Request], Awaitable[Response]]]]
 """Path -> method -> endpoint."""
@@ -121,14 +122,19 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
 
 
 def source_routes(path: str) -> Routes:
-    """Return the route that opens the document of a source, for programs and for browsers."""
+    """Return the routes that open the document of a source, and that sample the documents."""
 
     async def source(request: Request) -> Response:
         await read_owner(request)  # no key, no document
         wants_page = "text/html" in request.headers.get("accept", "")
         return await handle_source(request.path_params["source"], html=wants_page)
 
-    return {f"{path}/{{source:path}}": {"GET": source}}
+    async def samples(request: Request) -> Response:
+        await read_owner(request)
+        return await handle_samples()
+
+    # No passage is called so: its id names a document and a heading in it.
+    return {f"{path}/samples": {"GET": samples}, f"{path}/{{source:path}}": {"GET": source}}
 
 
 async def _resume(

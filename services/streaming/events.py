@@ -125,6 +125,7 @@ class Result:
     metadata: Mapping[str, str] = field(default_factory=dict)
     truncated: bool | None = None
     grounding: Grounding | None = None
+    follow_ups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class ChatResponse(_Wire):
     metadata: dict[str, str]
     truncated: bool | None = None
     grounding: ChatGrounding | None = None
+    follow_ups: list[str] | None = None
 
 
 class ChatPartial(_Wire):

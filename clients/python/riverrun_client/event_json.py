@@ -140,9 +140,7 @@ def read_result(value: JSON) -> Result:
         success=value.get("success") is not False,
         finish_reason=_read_text(value, "finishReason") or "stop",
         steps=read_steps(value.get("steps")),
-        tools_used=tuple(
-            x for x in _read_kind(value, "toolsUsed", list) or () if isinstance(x, str)
-        ),
+        tools_used=_read_texts(value, "toolsUsed"),
         execution_time_ms=_read_whole(value, "executionTimeMs") or 0,
         session_id=_read_text(value, "sessionId"),
         sources=read_sources(value.get("sources")),
@@ -152,8 +150,13 @@ def read_result(value: JSON) -> Result:
         metadata=_read_kind(value, "metadata", dict) or {},
         truncated=value.get("truncated") is True,
         grounding=_read_grounding(_read_kind(value, "grounding", dict)),
+        follow_ups=_read_texts(value, "followUps"),
         raw=value,
     )
+
+
+def _read_texts(value: JSON, name: str) -> tuple[str, ...]:
+    return tuple(x for x in _read_kind(value, name, list) or () if isinstance(x, str))
 
 
 def _read_grounding(value: JSON | None) -> Grounding | None:

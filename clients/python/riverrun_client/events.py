@@ -120,6 +120,7 @@ class Result:
     metadata: JSON = field(default_factory=dict)
     truncated: bool = False
     grounding: Grounding | None = None
+    follow_ups: tuple[str, ...] = ()
     raw: JSON = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -25,7 +25,7 @@
  *   answer: string, success: boolean, finishReason: string, steps: ChatStatus[],
  *   toolsUsed: string[], executionTimeMs: number, sessionId: string | null, sources: Source[],
  *   usage: Usage | null, model: string, runId: string, metadata: Record<string, string>,
- *   truncated?: boolean, grounding?: Grounding,
+ *   truncated?: boolean, grounding?: Grounding, followUps?: string[],
  * }} ChatResponse
  *
  * @typedef {{type: "status", status: ChatStatus}

@@ -51,6 +51,10 @@ class OpenFiles:
     def __init__(self, index: "Index") -> None:
         self.index = index
         self.document_titles = tuple(dict.fromkeys(index.documents))
+        pairs = zip(index.documents, index.sections, strict=True)
+        self.headings = tuple(
+            dict.fromkeys(f"{document}: {section}" for document, section in pairs if section)
+        )
         self.titles = title_words(self.document_titles)
 
     def correct(self, question: str) -> str:

@@ -95,6 +95,7 @@ class VectorSearch:
         self._read_at = clock()
         self.titles = self._known.titles
         self.document_titles: tuple[str, ...] = ()
+        self.headings: tuple[str, ...] = ()
 
     def correct(self, question: str) -> str:
         """Return the question as it is: the service knows vectors, no words."""

@@ -41,6 +41,9 @@ class OpenIndex(Protocol):
     document_titles: tuple[str, ...]
     """The titles of the documents, in order; none where the store cannot list them."""
 
+    headings: tuple[str, ...]
+    """What stands over the passages, document and section (`Paris: Museums`), each once."""
+
     titles: frozenset[str]
     """The telling words of the documents' titles, case-folded."""
 

@@ -28,6 +28,7 @@ from ..events import (
 from ..question import Earlier, Question
 from ..run.interruption import report_event
 from .collector import AnswerCollector
+from .follow_ups import suggest_follow_ups
 from .sources import make_sources, mark_quotes
 from .steps import Steps
 
@@ -135,16 +136,19 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     if session_id and text:
         await _remember_turn(question, session_id, text, app)
     yield steps.end("Answer written", characters=len(text))
+    sources = mark_quotes(sources, text, passages)
+    cited = {number for number, source in enumerate(sources, 1) if source.cited}
     yield Final(
         Result(
             answer=text,
             finish_reason=collector.finish_reason,
             tools_used=("search",),
             session_id=session_id,
-            sources=mark_quotes(sources, text, passages),
+            sources=sources,
             usage=collector.usage,
             model=collector.model or app.chat.model,
             grounding=_check_grounding(text, passages),
+            follow_ups=suggest_follow_ups(question.query, passages, cited) or None,
         )
     )
 
