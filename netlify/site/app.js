@@ -288,10 +288,10 @@ byId("forget-key").addEventListener("click", ({ target }) => {
 addEventListener("message", ({ source, data }) => {
   if (source === parent && source !== self && typeof data?.riverrunKey === "string") keys.use(data.riverrunKey, false);
 });
-drawSamples(byId("samples"), (text) => {
+void drawSamples(byId("samples"), (text) => {
   composer.focus(); // the sample is about to vanish with the welcome
   ask(text);
-});
+}, keys.headers());
 createThemeButton(byId("theme"));
 
 /** Read the run that the address names, which another page or device asked for. */

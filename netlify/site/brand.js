@@ -16,7 +16,8 @@ globalThis.riverrunBrand = {
     de: "Jeder Schritt ist zu sehen, jede Aussage mit der Stelle, auf der sie beruht.",
     es: "Cada paso se ve mientras ocurre, cada afirmación con el pasaje que la sostiene.",
   },
-  // Asked as they stand. An empty list shows none: do that when the documents are your own.
+  // Asked as they stand. Over documents of your own the page offers some of their headings instead;
+  // "documents" shows those alone, an empty list none.
   samples: [
     "What are the best restaurants in Tokyo?",
     "What are the best attractions in Paris?",

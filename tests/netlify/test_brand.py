@@ -80,6 +80,19 @@ def test_one_file_brands_the_page(page: Page, tmp_path: Path) -> None:
     assert page.complaints == []
 
 
+def test_documents_of_ones_own_are_offered_in_place_of_the_brands_samples(page: Page) -> None:
+    """What the server names is asked as it stands; what is no text is not offered."""
+    own = ["Ferries: Fares", 7, "<b>Ferries</b>: Hours"]
+    with serve(answers(*WHOLE), samples=own) as server:
+        page.open(server.url)
+        page.wait_for("document.querySelectorAll('.sample').length === 2")
+        assert page.text("#samples li:last-child") == "<b>Ferries</b>: Hours"
+        page.click(".sample")
+        becomes(page, "done")
+        assert server.questions()[0].body["query"] == "Ferries: Fares"
+    assert page.complaints == []
+
+
 def test_an_address_cannot_send_questions_elsewhere(page: Page) -> None:
     """`?endpoint=` takes a path on this server alone: a link must not carry keys away."""
     for endpoint in ("https://evil.example/api", "//evil.example/api", "/\\evil.example", "x"):

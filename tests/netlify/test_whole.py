@@ -80,7 +80,10 @@ def test_a_person_asks_opens_a_passage_stops_and_fails(url: str, page: Page) -> 
         )
 
     page.open(url)
+    page.wait_for("document.querySelectorAll('.sample').length === 2")
+    assert page.text("#samples").split("\n") == ["Ferries: Fares", "Ferries: Hours"]
     ask("What does a ferry ticket cost?", "done")
+    assert page.text(".follow-ups li") == "Ferries: Hours"
     assert page.evaluate("document.querySelectorAll('.steps li').length") >= 2
     page.click(".cite")
     page.wait_for("document.activeElement.closest('details')?.open")

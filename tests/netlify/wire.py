@@ -8,7 +8,7 @@ is written against the contract alone and shares no code with the product.
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -115,12 +115,14 @@ class Wire:
 
 
 @contextmanager
-def serve(answer: Answer, site: Path = SITE) -> Iterator[Wire]:
+def serve(answer: Answer, site: Path = SITE, *, samples: Sequence[object] = ()) -> Iterator[Wire]:
     """Serve the page and answer its requests with `answer`, on a port the system chooses."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path.startswith("/api/"):
+            if self.path == "/api/sources/samples":
+                self._samples()
+            elif self.path.startswith("/api/"):
                 self._exchange({})
             else:
                 self._file()
@@ -135,6 +137,11 @@ def serve(answer: Answer, site: Path = SITE) -> Iterator[Wire]:
             wire.asked.append(asked)
             with suppress(ConnectionError):  # the page may leave
                 answer(Exchange(asked, wire, self))
+
+        def _samples(self) -> None:
+            Exchange(PageRequest("GET", self.path, {}, {}), wire, self).reply(
+                200, {"samples": list(samples)}
+            )
 
         def _file(self) -> None:
             path = site / (self.path.lstrip("/").split("?")[0] or "index.html")
