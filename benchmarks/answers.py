@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.answers`` prints the figures; ``--show tuning`` also the questions that
 went wrong. Half of the questions, chosen by a hash of their text, is held back: it is counted,
-and never shown, so that nothing is tuned on it.
+and never shown, so that nothing is tuned on it. Those of `answers/fresh` were written by reading
+the documents alone, after the engine was tuned, and committed before they were asked once.
 
 A set is a file of ``benchmarks/answers``: a line a question, with what its answer has to say and
 the document that says it; a line that begins with "-" is a question that the documents do not
@@ -30,6 +31,8 @@ QUESTIONS = ROOT / "benchmarks" / "answers"
 SETS = ROOT / ".riverrun" / "sets"
 TOP_K = 5
 
+TUNED_ON, HELD_BACK, FRESH = HALVES = ("tuned on", "held back", "fresh")
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -38,6 +41,7 @@ class Labelled:
     question: str
     says: tuple[tuple[str, ...], ...]
     sources: tuple[str, ...]
+    is_fresh: bool = False
 
     @property
     def is_answerable(self) -> bool:
@@ -45,9 +49,12 @@ class Labelled:
         return bool(self.says)
 
     @property
-    def is_held_back(self) -> bool:
-        """Tell whether it is only counted."""
-        return hashlib.sha256(self.question.encode()).digest()[0] % 2 == 0
+    def half(self) -> str:
+        """Which part of the questions it belongs to; only the half tuned on is ever shown."""
+        if self.is_fresh:
+            return FRESH
+        held_back = hashlib.sha256(self.question.encode()).digest()[0] % 2 == 0
+        return HELD_BACK if held_back else TUNED_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +87,19 @@ class Outcome:
 
 
 def read_set(path: Path) -> list[Labelled]:
-    """Read one set of labelled questions."""
-    found = []
+    """Read one set of labelled questions; none where there is no such file."""
+    found: list[Labelled] = []
+    if not path.is_file():
+        return found
+    fresh = path.parent.name == FRESH
     for line in path.read_text("utf-8").splitlines():
         if line.startswith("- "):
-            found.append(Labelled(line[2:], (), ()))
+            found.append(Labelled(line[2:], (), (), fresh))
         elif line and not line.startswith("#"):
             question, says, source = (part.strip() for part in line.split("|"))
             facts = tuple(tuple(fact.strip().split("/")) for fact in says.split("&"))
-            found.append(Labelled(question, facts, tuple(one.strip() for one in source.split(","))))
+            sources = tuple(one.strip() for one in source.split(","))
+            found.append(Labelled(question, facts, sources, fresh))
     return found
 
 
@@ -131,7 +142,7 @@ def summarize(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
 def indexes(folder: Path) -> dict[str, Path]:
     """Return the sets that are here: the guide, and those with an index in `folder`."""
     found = {"guide": SHIPPED_INDEX}
-    for path in sorted(QUESTIONS.glob("*.txt")):
+    for path in sorted([*QUESTIONS.glob("*.txt"), *QUESTIONS.glob("fresh/*.txt")]):
         if (folder / f"index-{path.stem}").is_dir():
             found[path.stem] = folder / f"index-{path.stem}"
     return found
@@ -141,7 +152,11 @@ def measure(folder: Path) -> dict[str, list[Outcome]]:
     """Ask the questions of every set that is here."""
     found = {}
     for name, index in indexes(folder).items():
-        labelled = read_set(QUESTIONS / f"{name}.txt")
+        labelled = [
+            one
+            for folder in (QUESTIONS, QUESTIONS / FRESH)
+            for one in read_set(folder / f"{name}.txt")
+        ]
         settings = replace(Settings(), index=str(index))
         with closing(open_context(settings)) as library, open_index(index) as words:
             found[name] = asyncio.run(ask_all(library, words, labelled))
@@ -151,15 +166,12 @@ def measure(folder: Path) -> dict[str, list[Outcome]]:
 def tables(folder: Path = SETS) -> list[Table]:
     """Return the figures as a table."""
     measured = measure(folder)
-    rows = [
-        (f"{name}, {half}", *summarize(one for one in found if one.labelled.is_held_back is held))
-        for name, found in measured.items()
-        for half, held in (("tuned on", False), ("held back", True))
-    ]
+    rows = []
     every = [one for found in measured.values() for one in found]
-    for half, held in (("tuned on", False), ("held back", True)):
-        only = [one for one in every if one.labelled.is_held_back is held]
-        rows.append((f"all, {half}", *summarize(only)))
+    for name, found in {**measured, "all": every}.items():
+        for half in HALVES:
+            if only := [one for one in found if one.labelled.half == half]:
+                rows.append((f"{name}, {half}", *summarize(only)))
     return [
         Table(
             "Answers of the embedded engine",
@@ -182,7 +194,7 @@ def main() -> None:
     if given.show:
         for name, found in measure(given.sets).items():
             for one in found:
-                if not one.is_right and not one.labelled.is_held_back:
+                if not one.is_right and one.labelled.half == TUNED_ON:
                     kind = "lacks" if one.labelled.is_answerable else "should refuse"
                     wanted = " & ".join("/".join(fact) for fact in one.labelled.says)
                     print(f"{name} {kind} {wanted} (rank {one.rank}): {one.labelled.question}")
