@@ -166,12 +166,11 @@ def measure(folder: Path) -> dict[str, list[Outcome]]:
 def tables(folder: Path = SETS) -> list[Table]:
     """Return the figures as a table."""
     measured = measure(folder)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     every = [one for found in measured.values() for one in found]
     for name, found in {**measured, "all": every}.items():
-        for half in HALVES:
-            if only := [one for one in found if one.labelled.half == half]:
-                rows.append((f"{name}, {half}", *summarize(only)))
+        halves = [(half, [one for one in found if one.labelled.half == half]) for half in HALVES]
+        rows += [(f"{name}, {half}", *summarize(only)) for half, only in halves if only]
     return [
         Table(
             "Answers of the embedded engine",
