@@ -7,12 +7,17 @@ lays the answer out. English; a question in other words is an ordinary one.
 import re
 from dataclasses import dataclass
 
+LONGEST = 300
+"""Characters of a question that are looked at; what is longer has no such wording."""
+
 _PLAN = re.compile(
-    r"\b(?:plan|itinerary|schedule)\b|\b(?:trip|days?|week|weekend)s? (?:in|to|through|around)\b",
+    r"\b(?:plan|itinerary|schedule)\b"
+    r"|^\W*(?:\w\S*\s+){0,5}?(?:trip|days?|week|weekend)s? (?:in|to|through|around)\b",
     re.IGNORECASE,
 )
 _PLANNED = re.compile(
-    r".*\b(?:plan|itinerary|schedule|trip|days?|week|weekend)s?\s+(?:in|to|through|around|for|of)"
+    r".*\b(?:plan|itinerary|schedule|trip|days?|week|weekend|see|do|visit)s?"
+    r"\s+(?:in|to|through|around|for|of|near|at)"
     r"\s+(?P<where>[^,;.!?]+)",
     re.IGNORECASE,
 )
@@ -73,23 +78,34 @@ def asks_quantity(question: str) -> bool:
 
 def is_sightseeing(question: str) -> bool:
     """Tell whether the question is what to see or do at a place."""
-    return _SIGHTSEEING.search(question) is not None
+    return _SIGHTSEEING.search(question[:LONGEST]) is not None
 
 
 def is_plan(question: str) -> bool:
     """Tell whether a plan is asked for: days somewhere, a trip, an itinerary."""
-    return _PLAN.search(question) is not None and not asks_quantity(question)
+    start = question[:LONGEST]
+    return _PLAN.search(start) is not None and not asks_quantity(start)
 
 
 def read_plan(question: str) -> str:
     """Return what a plan is to be about, without the words that ask for one."""
-    found = _PLANNED.match(" ".join(question.split()))
+    found = _PLANNED.match(" ".join(question[:LONGEST].split()))
     return found["where"] if found else question
+
+
+def describe_visit(question: str) -> str | None:
+    """Return what a plan or a visit is made of, as a heading would say it; None for other things.
+
+    "Kyoto" alone is what all sections about Kyoto say.
+    """
+    if not (is_plan(question) or is_sightseeing(question)):
+        return None
+    return f"Sights and attractions of {read_plan(question)}"
 
 
 def read_comparison(question: str) -> Comparison | None:
     """Return what a question compares, None when it compares nothing."""
-    if not _COMPARE.search(question):
+    if len(question) > LONGEST or not _COMPARE.search(question):
         return None
     text = " ".join(question.split())
     for pattern in _SIDES:

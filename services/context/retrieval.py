@@ -18,7 +18,7 @@ from ..errors import RiverrunError
 from ..passages import DocumentText, Passage
 from ..progress import Progress, Report, no_report
 from ..small_talk import SmallTalk, find_small_talk
-from ..wording import is_plan, is_sightseeing, read_comparison, read_plan
+from ..wording import describe_visit, read_comparison
 from .followups import complete
 from .index.manifest import check_model
 from .stores.store import Facts, IndexStore, OpenIndex, RetrievalError
@@ -34,9 +34,6 @@ MOST_PASSAGES = 20
 
 KNOWN_QUESTIONS = 512
 """Questions whose vectors are kept: a page offers the same ones to all of its readers."""
-
-PLANNED = "Sights and attractions, what to see and do: "
-"""What a plan is made of, and how such sections are called."""
 
 NOT_SEARCHED: frozenset[SmallTalk | None] = frozenset(
     {"greeting", "thanks", "nod", "goodbye", "about", "sources", "joke"}
@@ -152,8 +149,8 @@ class Library:
         searches = [text]
         if comparison is not None:
             searches += comparison.searches
-        elif is_plan(text) or is_sightseeing(text):
-            searches = [f"{PLANNED}{read_plan(text)}", text]
+        elif visit := describe_visit(text):
+            searches = [text, visit]
         found = []
         for one in searches:
             vector = await self._embed(one)

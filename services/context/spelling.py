@@ -94,8 +94,9 @@ def _list_slips(word: str) -> Iterator[list[str]]:
     places = range(1, len(word))
     yield [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places[:-1]]
     yield [word[:at] + one + word[at:] for at in (*places, len(word)) for one in _LETTERS]
-    yield [word[:at] + word[at + 1 :] for at in places]
-    yield [word[:at] + one + word[at + 1 :] for at in places for one in _LETTERS]
+    if len(word) > SHORTEST:  # "yolk" is no "york"
+        yield [word[:at] + word[at + 1 :] for at in places]
+        yield [word[:at] + one + word[at + 1 :] for at in places for one in _LETTERS]
 
 
 def _write_like(word: str, mended: str) -> str:

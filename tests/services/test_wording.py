@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from services.wording import (
     asks_more,
     asks_quantity,
+    describe_visit,
     is_plan,
     is_sightseeing,
     read_comparison,
@@ -86,6 +87,26 @@ def test_not_every_or_compares(question: str) -> None:
 def test_what_to_see_at_a_place(question: str, expected: bool) -> None:
     """And not in a program."""
     assert is_sightseeing(question) is expected
+
+
+def test_a_visit_is_searched_for_as_a_heading_says_it() -> None:
+    """A plan and what to see alike; nothing else is a visit."""
+    for question in ("Plan a day in Kyoto", "What is there to see in Kyoto?"):
+        assert describe_visit(question) == "Sights and attractions of Kyoto"
+    assert describe_visit("Where do I eat in Kyoto?") is None
+
+
+HOSTILE = ("'" * 8000, "a " * 4000, "compare " * 1000, "days in " * 1000, "w" * 8000)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=["quotes", "words", "compare", "days", "one word"])
+def test_a_long_text_is_read_in_no_time(text: str) -> None:
+    """No pattern tries all ways to split it: this would hang."""
+    is_plan(text)
+    read_plan(text)
+    is_sightseeing(text)
+    read_comparison(text)
+    asks_more(text)
 
 
 @given(st.text(max_size=200))

@@ -14,10 +14,11 @@ import anyio.to_thread
 
 from ...progress import Progress, Report, no_report
 from ...small_talk import find_small_talk
-from ...wording import asks_more
+from ...wording import asks_more, describe_visit
 from ..draft import Draft
 from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
 from ..word_pieces import split_into_pieces
+from .definitions import is_definition, names_code_of, read_thing
 from .evidence import Evidence, is_sufficient, weigh
 from .kinds import Wish, read_wish
 from .layout import cite, clean_quote, compose, says_side
@@ -35,6 +36,12 @@ FAINTEST = {1: 0.85, 2: 0.85, 3: 0.75, 4: 0.65, 5: 0.65}
 PER_SIDE = 4
 """Units of each of two things that are compared."""
 
+NARROW = 2
+"""Units up to which a question wants one thing, and no more around it."""
+
+MOST_OF_BOTH = 2
+"""Units that say both: they stand above what is said of each."""
+
 COMPANY = 0.05
 """What a unit gains by standing in the passage the answer begins with."""
 
@@ -43,6 +50,12 @@ DANGLING = 0.1
 
 NUMBER = 0.1
 """What a unit gains that has a number or a date where one is asked for."""
+
+CODE = 0.15
+"""What a unit gains that has the keyword or method the question names."""
+
+DEFINED = 0.1
+"""What a unit gains that says what the thing is, or does, that is asked for."""
 
 LONGEST_PACED = 20.0
 """Seconds that an answer is spread over at most."""
@@ -158,15 +171,27 @@ def choose(prompt: Prompt) -> list[Evidence]:
     evidence: Sequence[Evidence] = weigh(question, prompt.passages)
     if not is_sufficient(question, prompt.passages, evidence):
         return []
+    if visit := describe_visit(question):
+        evidence = weigh(visit, prompt.passages)
     evidence = _leave_out_said(evidence, prompt)
-    left = [Evidence(item.unit, item.score + _count_number(item, wish)) for item in evidence]
+    thing = read_thing(question)
+    left = [
+        Evidence(
+            item.unit,
+            item.score + _count_number(item, wish) + _count_definition(item, thing, question),
+        )
+        for item in evidence
+    ]
     if wish.sides is None:
         chosen = _pick(left, wish.units)
     else:
         # As much of one side as of the other, if there is as much.
         sides = [_find_side(left, prompt, *pair) for pair in (wish.sides, wish.sides[::-1])]
+        both = [item for item in left if _says_both(item, wish.sides)]
         chosen = [item for side in sides for item in _pick(side, PER_SIDE)]
-        chosen = chosen if all(sides) else _pick(left, wish.units)
+        chosen = [*_pick(both, MOST_OF_BOTH), *chosen] if all(sides) else _pick(left, wish.units)
+    if wish.kind in ("plain", "how") and wish.units > NARROW:
+        chosen = _add_following(chosen, evidence)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
 
@@ -193,6 +218,22 @@ def _pick(left: Sequence[Evidence], wanted: int) -> list[Evidence]:
     return chosen
 
 
+def _add_following(chosen: list[Evidence], evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Add the unit that follows the best one, which often goes on to what is asked."""
+    if not chosen:
+        return chosen
+    best = chosen[0].unit
+    known = {(item.unit.rank, item.unit.position) for item in chosen}
+    following = (best.rank, best.position + 1)
+    more = [item for item in evidence if (item.unit.rank, item.unit.position) == following]
+    return [*chosen, *(more if following not in known else [])]
+
+
+def _says_both(item: Evidence, sides: tuple[str, str]) -> bool:
+    """Tell whether a unit itself says both things that are compared."""
+    return all(says_side(side, item.unit.text, "") for side in sides)
+
+
 def _find_side(left: Sequence[Evidence], prompt: Prompt, side: str, other: str) -> list[Evidence]:
     """Find the units about one thing that is compared, and not about the other."""
     titles = [passage.title for passage in prompt.passages]
@@ -206,6 +247,11 @@ def _find_side(left: Sequence[Evidence], prompt: Prompt, side: str, other: str) 
 
 def _count_number(item: Evidence, wish: Wish) -> float:
     return NUMBER if wish.wants_number and _NUMBER.search(item.unit.text) else 0.0
+
+
+def _count_definition(item: Evidence, thing: str | None, question: str) -> float:
+    gain = DEFINED if thing and is_definition(thing, item.unit.text) else 0.0
+    return gain + (CODE if names_code_of(question, item.unit.text) else 0.0)
 
 
 def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ...wording import asks_quantity, is_plan, read_comparison
+from ...wording import asks_quantity, is_plan, is_sightseeing, read_comparison
 from ..words import count_sentences_wanted, fold
 
 Kind = Literal["plan", "compare", "list", "how", "plain"]
@@ -38,6 +38,8 @@ def read_wish(question: str) -> Wish:
         return Wish("compare", 8, number, comparison.sides)
     if is_plan(question):
         return Wish("plan", 8, number)
+    if is_sightseeing(question):
+        return Wish("list", 6, number)
     if units == 5 or (_LIST.search(plain) and not number):
         return Wish("list", max(units, 4), number)
     if _HOW.search(plain):

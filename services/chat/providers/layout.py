@@ -101,18 +101,22 @@ def _lay_out_columns(chosen: Sequence[Evidence], passages: Sequence[Passage], wi
     if wish.sides is None:
         return _lay_out_list(chosen, passages, wish)
     columns: list[list[str]] = [[], []]
+    above = []
     for item in chosen:
         title = passages[item.unit.rank - 1].title
         sides = [says_side(side, item.unit.text, title) for side in wish.sides]
+        if sides[0] == sides[1]:
+            above.append(cite(item.unit))
+            continue
         part = " ".join(cite(item.unit).split()).replace("|", "\\|")
-        if sides[0] != sides[1]:
-            columns[sides.index(True)].append(part)
+        columns[sides.index(True)].append(part)
     if not all(columns):
         return _lay_out_list(chosen, passages, wish)
     rows = max(map(len, columns))
     left, right = (column + [""] * (rows - len(column)) for column in columns)
     head = f"| {_name(wish.sides[0])} | {_name(wish.sides[1])} |\n| --- | --- |\n"
-    return head + "\n".join(f"| {one} | {other} |" for one, other in zip(left, right, strict=True))
+    table = head + "\n".join(f"| {one} | {other} |" for one, other in zip(left, right, strict=True))
+    return "\n\n".join([*above, table])
 
 
 def says_side(side: str, text: str, title: str) -> bool:

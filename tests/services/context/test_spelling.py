@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.context.spelling import correct, count_words
 
-TEXTS = ("Seoul and its restaurants", "Bangkok, Edinburgh, Amsterdam", "museums museum unwrap")
+TEXTS = ("Seoul and its restaurants", "Bangkok, Edinburgh, Amsterdam", "museums museum unwrap york")
 OWN = count_words(TEXTS)
 
 
@@ -40,6 +40,7 @@ def test_one_slip_is_mended(typed: str, meant: str) -> None:
         "Where is E1042 raised, and SeoulX?",
         "Welche Museen gibt es in Amsterdam?",  # another language
         "the tps of it",  # too short
+        "Coffee with yolk near a rill",  # as short as a word with another letter
     ],
 )
 def test_what_may_be_meant_stays(question: str) -> None:
