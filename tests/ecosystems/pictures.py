@@ -43,6 +43,23 @@ DOCUMENT = """<!doctype html><meta charset="utf-8"><title>asking</title>
 <script type="module" src="{page}.js"></script>
 """
 
+# Whether a person can write into Open WebUI's field; what greets a first visit is clicked away.
+CAN_ASK = """(() => {
+  const field = document.querySelector("#chat-input");
+  if (!field) return false;
+  const { left, top, width, height } = field.getBoundingClientRect();
+  const above = document.elementFromPoint(left + width / 2, top + height / 2);
+  if (field.contains(above)) return true;
+  const buttons = [...document.querySelectorAll("button")];
+  buttons.find((button) => /Okay, Let.s Go/.test(button.innerText))?.click();
+  return false;
+})()"""
+
+IS_ANSWERED = """(() => {
+  const said = document.body.innerText;
+  return /Answer written/.test(said) && /[0-9] Sources/.test(said) && !/logged in/.test(said);
+})()"""
+
 NAMES = {
     "ai-sdk": "useChat of @ai-sdk/react",
     "assistant-ui": "assistant-ui",
@@ -106,12 +123,15 @@ def picture_open_webui(browser: Browser, folder: Path, url: str) -> None:
     """Start Open WebUI, ask it as a person does, and picture its answer."""
     with run_open_webui(url, folder) as address, browser.page(**WHOLE_SIZE) as page:
         page.open(address)
-        page.wait_for("document.querySelector('#chat-input')", patience=PATIENCE)
+        try:
+            page.wait_for(CAN_ASK, patience=PATIENCE)
+        except AssertionError:
+            take_picture(page, "open-webui")
+            raise
         page.click("#chat-input")
         page.type(QUESTION)
         page.press("Enter")
-        page.wait_for("/\\[1\\]|Source/.test(document.body.innerText)", patience=PATIENCE)
-        page.wait_for("!document.querySelector('#stop-button')", patience=PATIENCE)
+        page.wait_for(IS_ANSWERED, patience=PATIENCE)
         take_picture(page, "open-webui")
 
 
