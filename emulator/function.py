@@ -23,6 +23,7 @@ from emulator.sandbox import Log, Sandbox
 from emulator.template import FunctionSpec
 
 INIT_LIMIT = 10.0
+TERM_SECONDS = 1.0
 MANAGED_INIT_LIMIT = 900.0
 ACCOUNT_CONCURRENCY = 1000
 _GRACE = 0.2
@@ -38,12 +39,16 @@ class ThrottledError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How functions are run. Without `concurrency` every invocation has its own sandbox."""
+    """How functions are run. Without `concurrency` every invocation has its own sandbox.
+
+    `term_seconds` is what a Web Function's environment has between SIGTERM and SIGKILL.
+    """
 
     concurrency: int | None = 256
     python: str = sys.executable
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     init_limit: float = INIT_LIMIT
+    term_seconds: float = TERM_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

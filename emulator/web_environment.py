@@ -15,7 +15,6 @@ from emulator.sandbox import Log, inherit_environment
 from emulator.web_template import WebFunctionSpec
 
 SERVER = Path(__file__).parent / "stock" / "web_server.py"
-TERM_SECONDS = 1.0
 _PROBE_SECONDS = 0.02
 
 
@@ -26,7 +25,13 @@ class WebEnvironment(ProcessGroup):
     """
 
     def __init__(
-        self, spec: WebFunctionSpec, *, python: str, environ: Mapping[str, str], log: Log
+        self,
+        spec: WebFunctionSpec,
+        *,
+        python: str,
+        environ: Mapping[str, str],
+        log: Log,
+        term_seconds: float,
     ) -> None:
         super().__init__(lambda line: log(spec.public, line))
         self.spec = spec
@@ -35,6 +40,7 @@ class WebEnvironment(ProcessGroup):
         self.ready = False
         self._python = python
         self._environ = environ
+        self._term_seconds = term_seconds
         self.port = 0
 
     async def start(self, limit: float) -> bool:
@@ -70,8 +76,8 @@ class WebEnvironment(ProcessGroup):
         return False
 
     async def stop(self) -> None:
-        """SIGTERM, a second, SIGKILL."""
-        await self._end(grace=TERM_SECONDS)
+        """SIGTERM, a second unless told otherwise, SIGKILL."""
+        await self._end(grace=self._term_seconds)
 
     def _environment(self) -> dict[str, str]:
         own = {

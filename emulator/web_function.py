@@ -134,7 +134,11 @@ class WebFunction:
 
     async def _start(self) -> WebEnvironment:
         environment = WebEnvironment(
-            self.spec, python=self._options.python, environ=self._options.environ, log=self._log
+            self.spec,
+            python=self._options.python,
+            environ=self._options.environ,
+            log=self._log,
+            term_seconds=self._options.term_seconds,
         )
         self.sandboxes = [e for e in self.sandboxes if e.alive]
         self.sandboxes.append(environment)

@@ -32,6 +32,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         say("a" * int(asked["shout"]))
     if "crash" in asked:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "deaf" not in asked:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     headers = [(b"content-type", b"text/plain"), (b"x-own", b"yes"), (b"keep-alive", b"no")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if "stream" in asked:
@@ -50,7 +52,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 async def write_slowly(asked: dict[str, str], receive: Any, send: Any) -> None:
     """A dot, then one each tenth of a second; until it is told to end, with a last word then."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     left = asyncio.create_task(receive())
     count = int(asked["stream"])
     for _ in range(count):
