@@ -17,8 +17,8 @@ from fakes import bedrock
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Call, Reply
 from services.chat.prompt import estimate_tokens
+from tests.functions.hosts import run_host
 from tests.functions.reading_on import Answer, go_on, read_body
-from tests.functions.test_survival import cloud
 
 BUDGET, IN, OUT = 0.003, 1.0, 5.0
 LITTLE, MUCH = "A little of it, ", "東" * 2000
@@ -60,7 +60,9 @@ def test_a_budget_is_the_runs_whichever_process_goes_on_with_it(
             "RIVERRUN_PRICES": str(prices),
             "RIVERRUN_BUDGET_USD": str(BUDGET),
         }
-        with cloud(tmp_path, index, [], timeout=60, environ=environ, concurrency=16) as started:
+        with run_host(
+            "function", tmp_path, index, [], timeout=60, environ=environ, concurrency=16
+        ) as started:
             url = started.url("url chat")
             little, much = Answer(), Answer()
             with ThreadPoolExecutor(2) as threads:

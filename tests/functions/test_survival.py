@@ -7,73 +7,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from services.settings import ROOT
-from tests.emulator.support import RunningCloud, run_cloud
+from tests.functions.hosts import check_whole, make_script, run_host
 from tests.functions.reading_on import Answer, go_on, read_body, read_on
 
 log = logging.getLogger(__name__)
-
-FUNCTION = """
-  {name}:
-    Type: AWS::Serverless::Function
-    Properties:
-      FunctionName: {name}
-      Handler: functions.{name}.handler
-      CodeUri: {root}
-      Timeout: {timeout}
-      FunctionUrlConfig: {{AuthType: NONE, InvokeMode: RESPONSE_STREAM}}
-      Environment:
-        Variables:
-          AWS_LAMBDA_EXEC_WRAPPER: /var/task/bootstrap
-          RIVERRUN_INVOKE_MODE: response_stream
-"""
-
-
-@contextmanager
-def cloud(
-    folder: Path, index: Path, script: list[Any], *, timeout: int, **more: Any
-) -> Iterator[RunningCloud]:
-    """Functions that live for `timeout` seconds, a script, and a log in a file."""
-    template = folder / "template.yaml"
-    written = FUNCTION.format(name="chat", root=ROOT, timeout=timeout)
-    template.write_text(f"Resources:{written}")
-    (folder / "script.json").write_text(json.dumps(script))
-    environ = {
-        "RIVERRUN_INDEX": str(index),
-        "RIVERRUN_CHAT": "scripted",
-        "RIVERRUN_SCRIPT": str(folder / "script.json"),
-        "RIVERRUN_LOG": f"sqlite://{folder}/runs.sqlite",
-        **more.pop("environ", {}),
-    }
-    with run_cloud(template, environ=environ, **more) as started:
-        yield started
-
-
-def make_script(words: int, pause_ms: int) -> list[Any]:
-    """A script that says numbers, with a pause before each, and what it cost."""
-    steps: list[Any] = []
-    for number in range(words):
-        steps += [{"waitMs": pause_ms}, {"text": f"{number} "}]
-    steps += [{"usage": {"inputTokens": 10, "outputTokens": words}}]
-    return [{"when": "*", "steps": steps}]
-
-
-def check_whole(answer: Answer, words: int) -> None:
-    answer.check()
-    assert answer.last["type"] == "final"
-    result = answer.last["result"]
-    assert result["answer"] == answer.text == "".join(f"{number} " for number in range(words))
-    kinds = [event["type"] for event in answer.events]
-    assert kinds.count("sources") == 1
-    assert result["usage"]["outputTokens"] == words
 
 
 @pytest.mark.parametrize("concurrency", [16, None], ids=["concurrent", "on demand"])
@@ -81,8 +23,8 @@ def test_an_answer_outlives_its_functions(
     tmp_path: Path, index: Path, concurrency: int | None
 ) -> None:
     """Through functions that write for half as long: one stream without a gap."""
-    with cloud(
-        tmp_path, index, make_script(30, 100), timeout=3, concurrency=concurrency
+    with run_host(
+        "function", tmp_path, index, make_script(30, 100), timeout=3, concurrency=concurrency
     ) as started:
         answer = read_on(started.url("url chat"), "count")
         check_whole(answer, 30)
@@ -99,7 +41,9 @@ def test_an_answer_outlives_its_functions(
 @pytest.mark.soak
 def test_three_minutes_through_functions_of_ten_seconds(tmp_path: Path, index: Path) -> None:
     """The figure of the promise: one reader, one stream, no gap longer than a change of hands."""
-    with cloud(tmp_path, index, make_script(900, 200), timeout=10, concurrency=None) as started:
+    with run_host(
+        "function", tmp_path, index, make_script(900, 200), timeout=10, concurrency=None
+    ) as started:
         answer = read_on(started.url("url chat"), "count", limit=400)
         check_whole(answer, 900)
         seconds = answer.gaps[-1] - answer.gaps[0]
@@ -125,8 +69,8 @@ def test_a_function_that_is_told_to_end_hands_its_answer_on(
 
     How soon is in tests/services/streaming/readers/test_session.py, by a clock that no load moves.
     """
-    with cloud(
-        tmp_path, index, make_script(20, 100), timeout=20, concurrency=concurrency
+    with run_host(
+        "function", tmp_path, index, make_script(20, 100), timeout=20, concurrency=concurrency
     ) as started:
         url = started.url("url chat")
         answer = Answer()
@@ -162,7 +106,9 @@ def test_who_cannot_come_back_is_told_before_the_platform_ends_the_function(
         {"when": "warm", "steps": [{"text": "Warm."}]},
         {"when": "*", "steps": [{"text": "Half "}, {"hang": True}]},
     ]
-    with cloud(tmp_path, index, script, timeout=8, concurrency=concurrency) as started:
+    with run_host(
+        "function", tmp_path, index, script, timeout=8, concurrency=concurrency
+    ) as started:
         # How long a busy machine takes to start a function is not what is looked at here.
         read_body(Answer(), started.url("url chat"), "GET", "/api/chat?query=warm&streaming=true")
         answer = Answer()
@@ -184,8 +130,8 @@ def test_a_function_that_is_gone_without_a_word_is_replaced(
     """When its lease is over; one that wakes up then adds nothing to what it once wrote."""
     script = make_script(40, 250)
     with (
-        cloud(tmp_path, index, script, timeout=60, concurrency=None) as first,
-        cloud(tmp_path, index, script, timeout=60, concurrency=None) as second,
+        run_host("function", tmp_path, index, script, timeout=60, concurrency=None) as first,
+        run_host("function", tmp_path, index, script, timeout=60, concurrency=None) as second,
     ):
         answer = Answer()
         body = json.dumps({"query": "count", "streaming": True, "resume": True}).encode()

@@ -12,8 +12,8 @@ import pytest
 from fakes import openai
 from fakes.steps import Call, Reply, Step
 from services.chat.prompt import estimate_tokens
+from tests.functions.hosts import run_host
 from tests.functions.reading_on import Answer, read_on
-from tests.functions.test_survival import cloud
 
 IN, OUT = 1.0, 5.0
 HM = "hm, " * 200  # 229 tokens of thought, by the estimate
@@ -87,6 +87,6 @@ def test_a_thinking_model_outlives_its_functions(tmp_path: Path, index: Path, ti
     with openai.openai() as fake:
         fake.play_by(Model(0.02, 5).answer)
         environ = environment(fake.url, tmp_path)
-        with cloud(tmp_path, index, [], timeout=timeout, environ=environ) as started:
+        with run_host("function", tmp_path, index, [], timeout=timeout, environ=environ) as started:
             answer = read_on(started.url("url chat"), "What is in the Louvre?")
     check(answer, fake.calls, 5)

@@ -55,7 +55,7 @@ class _Wording(NamedTuple):
 
 _WORDINGS: dict[PauseReason, _Wording] = {
     "deadline": _Wording("deadline", "Time ran out before the answer was finished."),
-    "front": _Wording("deadline", "This connection's time ran out before the answer was finished."),
+    "front": _Wording("deadline", "Time ran out before the answer was finished."),
     "shutdown": _Wording("interrupted", "The service was ended before the answer was finished."),
     "interrupted": _Wording("interrupted", "The answer was interrupted: its producer is gone."),
     "abandoned": _Wording("cancelled", "The answer was paused because it had no readers."),
