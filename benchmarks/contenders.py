@@ -26,13 +26,15 @@ class Contender:
     """One row of the tables.
 
     `command` runs a Runtime API client with `environ`; with `direct` it is a server that
-    listens itself, on `{port}`. `missing` says what is absent, "" for nothing. `limit` is how
+    listens itself, on `{port}`; with `entry` it is an application of a Web Function, whose server
+    the emulator brings. `missing` says what is absent, "" for nothing. `limit` is how
     many events it can be asked for at once. `question` is the body of the POST that asks for
     them, None where a GET of the paths of `sources` does.
     """
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str] = ()
+    entry: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     direct: bool = False
     missing: str = ""
@@ -76,7 +78,7 @@ def _adapter() -> Contender:
     kept = ADAPTER_PROGRAM.is_file()
     program = str(ADAPTER_PROGRAM) if kept else shutil.which("lambda-adapter")
     absent = "lambda-adapter is not in .oracles: run tests/oracles/install"
-    server = shlex.join((sys.executable, *_UVICORN, "benchmarks.apps.web:app"))
+    server = shlex.join((sys.executable, *UVICORN_COMMAND, "benchmarks.apps.web:app"))
     return Contender(
         name="Lambda Web Adapter + uvicorn + Starlette",
         command=("sh", "-c", f"{server} & exec {shlex.quote(program or '')}"),
@@ -90,7 +92,7 @@ def _adapter() -> Contender:
 
 
 def _direct(name: str, app: str, question: bytes | None = None) -> Contender:
-    command = (sys.executable, *_UVICORN, app)
+    command = (sys.executable, *UVICORN_COMMAND, app)
     return Contender(name=name, command=command, direct=True, question=question)
 
 
@@ -102,7 +104,7 @@ with socket.create_connection((host, int(port))) as line:
     line.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     line.recv(1)
 """
-_UVICORN = ("-m", "uvicorn", "--log-level", "warning", "--no-access-log", "--port", "{port}")
+UVICORN_COMMAND = ("-m", "uvicorn", "--log-level", "warning", "--no-access-log", "--port", "{port}")
 _QUESTION = b'{"query":"go","streaming":true}'
 
 NODE = _node("Node, aws-lambda-ric 4, `pipeline()`", "index.piped")
@@ -115,6 +117,10 @@ ADAPTER = _adapter()
 UVICORN = _direct("uvicorn direct, Starlette", "benchmarks.apps.web:app")
 SSE_STARLETTE = _direct(
     "uvicorn direct, sse-starlette", "benchmarks.peers:sse_starlette", _QUESTION
+)
+WEB = Contender(name="Web Function, Starlette", entry="benchmarks.apps.web:app")
+WEB_FACADE = Contender(
+    name="Web Function, the whole facade", entry="benchmarks.peers:ours", question=_QUESTION
 )
 CEILING = Contender(
     name="the emulator's own limit (64 KiB ready-made)",
@@ -148,7 +154,8 @@ LOOP_KEPT = replace(
 """The least that a Runtime API client on asyncio takes."""
 
 ALL = (
-    BARE, STARLETTE, FACADE, NODE, WRITTEN, MANGUM, ADAPTER, UVICORN, SSE_STARLETTE, CEILING,
+    BARE, STARLETTE, FACADE, WEB, WEB_FACADE, NODE, WRITTEN, MANGUM, ADAPTER, UVICORN,
+    SSE_STARLETTE, CEILING,
 )  # fmt: skip
 
 

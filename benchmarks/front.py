@@ -1,4 +1,4 @@
-"""The emulator's Runtime API and function URLs, without the freezing: one process for all.
+"""The emulator's Runtime API, function URLs and Web Functions, without the freezing: one process.
 
 ``python -m benchmarks.front N NAME...`` starts these contenders, for N invocations at once in
 one process (0: classic), prints their ports and process ids as one line of JSON, and ends with
@@ -21,8 +21,11 @@ from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
 from emulator.sandbox import Sandbox
-from emulator.server import listen
+from emulator.server import Handler, listen
 from emulator.template import FunctionSpec, FunctionUrl
+from emulator.web_front import Endpoint
+from emulator.web_function import WebFunction
+from emulator.web_template import WebFunctionSpec
 from services.settings import ROOT
 
 PATIENCE = 60.0  # seconds to the first `/next`
@@ -47,6 +50,30 @@ class Warm(Function):
     def _idle(self, sandbox: Sandbox) -> None:
         if timer := self._timers.pop(sandbox, None):
             timer.cancel()
+
+
+async def open_web(contender: Contender, stack: AsyncExitStack) -> tuple[Handler, int]:
+    """The endpoint of a Web Function, and the id of its one process: it takes every request."""
+    spec = WebFunctionSpec(
+        name=contender.name,
+        logical_id="Bench",
+        root=ROOT,
+        timeout=600.0,
+        concurrency=100_000,
+        environment={
+            **contender.environ,
+            "AWS_LAMBDA_PYTHON_ENTRYPOINT": f"asgi:{contender.entry}",
+        },
+    )
+    function = WebFunction(spec, Options(init_limit=PATIENCE), _quiet)
+    stack.push_async_callback(function.close)
+    await function.start()
+    if not function.sandboxes[0].ready:
+        raise TimeoutError(f"{contender.name} did not start")
+    endpoint = Endpoint(
+        function=function, front_options=FrontOptions(faults=Faults(()), log=_quiet)
+    )
+    return endpoint.handle, function.sandboxes[0].pid
 
 
 def spec_of(contender: Contender) -> FunctionSpec:
@@ -76,11 +103,15 @@ async def serve(names: Sequence[str], concurrency: int | None) -> None:
     running: dict[str, tuple[int, int]] = {}
     async with AsyncExitStack() as stack:
         for contender in (one for one in ALL if one.name in names):
-            options = Options(concurrency=concurrency)
-            function = Warm(spec_of(contender), options, Faults(()), _quiet)
-            stack.push_async_callback(function.close)
-            process = await function.open()
-            server = await listen(function_url(function, url, front_options))
+            if contender.entry:
+                handler, process = await open_web(contender, stack)
+            else:
+                options = Options(concurrency=concurrency)
+                function = Warm(spec_of(contender), options, Faults(()), _quiet)
+                stack.push_async_callback(function.close)
+                process = await function.open()
+                handler = function_url(function, url, front_options)
+            server = await listen(handler)
             stack.push_async_callback(server.close)
             running[contender.name] = (server.port, process)
         print(json.dumps(running), flush=True)

@@ -21,7 +21,7 @@ from benchmarks.starts import cold, invocations
 from benchmarks.table import Table
 from benchmarks.targets import targets
 
-SENDERS = (of.BARE, of.STARLETTE, of.NODE, of.WRITTEN, of.ADAPTER, of.UVICORN)
+SENDERS = (of.BARE, of.STARLETTE, of.WEB, of.NODE, of.WRITTEN, of.ADAPTER, of.UVICORN)
 """Those that stream what `apps.sources` says."""
 AT_THE_API = (of.BARE, of.STARLETTE, of.NODE, of.WRITTEN, of.LOOP)
 
@@ -141,7 +141,7 @@ def _chunks(effort: Effort, found: Figures) -> Table:
 
 
 def _crowd(effort: Effort, found: Figures) -> Table:
-    contenders = (of.BARE, of.STARLETTE)
+    contenders = (of.BARE, of.STARLETTE, of.WEB)
     rows = []
     with load.start_contenders(contenders, concurrency=effort.streams) as running:
         for one, target in running.items():
