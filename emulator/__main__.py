@@ -134,7 +134,12 @@ def table(cloud: Cloud) -> list[str]:
         f"  Invoke API {invoke}   (boto3: endpoint_url)",
         f"  Faults     {invoke}/emulator/faults",
     ]
-    lines += [f"  Note: {note}" for note in cloud.notes]
+    # What the person set needs no note, and what several functions lack is said once.
+    lines += [
+        f"  Note: {note}"
+        for note in dict.fromkeys(cloud.notes)
+        if note.partition(" ")[0] not in os.environ
+    ]
     return [*lines, ""]
 
 

@@ -154,7 +154,7 @@ class Stack:
 
 
 def read_environment(
-    stack: Stack, function: str, variables: Mapping[str, Any], notes: list[str]
+    stack: Stack, variables: Mapping[str, Any], notes: list[str]
 ) -> dict[str, str]:
     """Read a function's variables; what only the cloud knows is left out, and said."""
     kept: dict[str, str] = {}
@@ -163,9 +163,7 @@ def read_environment(
         if stack.is_absent(value):
             continue
         if text is None:
-            notes.append(
-                f"{function}: {name} names a resource that is only in the cloud; left unset."
-            )
+            notes.append(f"{name} names a resource that is only in the cloud; left unset.")
         else:
             kept[name] = text
     return kept

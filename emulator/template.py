@@ -157,7 +157,7 @@ def _functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[FunctionS
             runtime=stack.text(properties.get("Runtime")) or "python3.13",
             timeout=stack.number(properties.get("Timeout"), 3.0),
             memory=int(stack.number(properties.get("MemorySize"), 128)),
-            environment=read_environment(stack, name, environment, notes),
+            environment=read_environment(stack, environment, notes),
             url=FunctionUrl(
                 auth_type=stack.text(url.get("AuthType")) or "NONE",
                 invoke_mode=stack.text(url.get("InvokeMode")) or "BUFFERED",

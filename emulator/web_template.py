@@ -66,7 +66,7 @@ def read_web_functions(stack: Stack, base: Path, notes: list[str]) -> Iterator[W
         assert timeout is not None
         assert places is not None
         environment = read_environment(
-            stack, name, as_mapping(properties.get("EnvironmentVariables")), notes
+            stack, as_mapping(properties.get("EnvironmentVariables")), notes
         )
         if empty := [key for key, value in environment.items() if not value]:
             raise EmulatorSetupError(f"{name}: AWS refuses an empty value: {', '.join(empty)}.")

@@ -95,6 +95,7 @@ class Settings:
     api_keys: tuple[str, ...] = ()
     gateway_secrets: tuple[str, ...] = ()
     signed: bool = False
+    show_errors: bool = False
     is_web_function: bool = False
     max_streams: int = 2000
     heartbeat: float = 10.0
@@ -144,6 +145,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         api_keys=read_guards(environ, "RIVERRUN_API_KEYS"),
         gateway_secrets=read_guards(environ, "RIVERRUN_GATEWAY_SECRETS"),
         signed=read_choice(environ, "RIVERRUN_SIGNED", ("on", "off"), "off") == "on",
+        show_errors=read_choice(environ, "RIVERRUN_SHOW_ERRORS", ("on", "off"), "off") == "on",
         is_web_function=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "native-http",
         max_streams=read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),

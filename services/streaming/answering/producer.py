@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from ..app import App
 from ..question import Question
 from ..run.stages import Output
+from .development import show_errors
 from .pipeline import answer_question
 from .replay import replay
 
@@ -19,6 +20,11 @@ def open_producer(
 
     Raises `TypeError` for what is no producer.
     """
+    output = _open(producer, question, app)
+    return show_errors(output) if app.settings.show_errors else output
+
+
+def _open(producer: Producer | None, question: Question, app: App) -> AsyncGenerator[Output, None]:
     if producer is None and app.settings.replay is not None:
         return replay(question, app.recordings, app.settings.replay_speed)
     if producer is None:

@@ -150,7 +150,9 @@ def _public_error(error: Exception, run_id: str) -> RiverrunError:
         logger.error("Run %s failed.", run_id, exc_info=error)
         return RiverrunError("Something went wrong on our side.", hint="Ask again in a moment.")
     if alone.__cause__ is not None or alone.code == "internal":
-        logger.error("Run %s failed: %s", run_id, alone.code, exc_info=error)
+        # Of a mistake in code the cause is the traceback to read.
+        cause = alone.__cause__ if alone.code == "internal" else None
+        logger.error("Run %s failed: %s", run_id, alone.code, exc_info=cause or error)
     else:
         logger.info("Run %s ended with %s.", run_id, alone.code)
     return alone
