@@ -98,9 +98,7 @@ async def _ingest(docs: Path, index: str, settings: Settings) -> int:
         print(*tally.report(), sep="\n", file=sys.stderr)
         return 2
     print(tally.summary(time.monotonic() - started))
-    # Without the variables of a stand-in (`make cloud`) the next command would ask AWS itself.
-    if "://" not in index or not os.environ.get("AWS_ENDPOINT_URL"):
-        print(f"Now: {_next_command(index, settings)}")
+    print(f"Now: {_next_command(index, settings)}")
     return 0
 
 
@@ -180,6 +178,9 @@ def _next_command(index: str, settings: Settings) -> str:
     if "://" not in index and Path(index).resolve() == SHIPPED_INDEX.resolve():
         return "make dev"
     chosen = {"RIVERRUN_INDEX": index}
+    if "://" in index and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
+        # Without it, what stands in a stand-in (`make cloud`) would be looked for in AWS itself.
+        chosen = {"AWS_ENDPOINT_URL": endpoint, **chosen}
     if settings.embedding != "local":
         chosen["RIVERRUN_EMBEDDING"] = settings.embedding
         if settings.embedding_model:
