@@ -184,7 +184,7 @@ def run_server(
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(10)
+                process.wait(60)  # a busy machine takes its time to end a whole cloud
             finally:
                 process.kill()
                 for reader in readers:
