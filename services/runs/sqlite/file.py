@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
 from .faults import describe_disk_fault, is_busy, translate_error
-from .opening import Identity, identify, open_file, replace_file
+from .opening import open_file, replace_file
+from .place import Place
 
 logger = logging.getLogger("riverrun.runs")
 
@@ -83,7 +84,7 @@ class File:
         self._copy_live = copy_live
         self._monotonic = monotonic
         self._flushes = True
-        self._identity: Identity = ()
+        self._place = Place(path)
         self._connection = self._adopt(open_file(path, schema, busy))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="riverrun-log")
         self._lock = threading.Lock()
@@ -164,7 +165,7 @@ class File:
     def _read(self, reads: list[_Request]) -> None:
         if (now := self._monotonic()) - self._looked_at >= LOOK_INTERVAL:
             self._looked_at = now
-            if identify(self._path) != self._identity:
+            if self._place.has_changed():
                 self._write([])
         for asked in reads:
             try:
@@ -200,18 +201,19 @@ class File:
             self._flushes = flushed
         self._connection.execute("BEGIN IMMEDIATE")
         # Looked at with the lock held: no process writes into a file that another has left.
-        if identify(self._path) != self._identity:
+        if self._place.has_changed():
             self._move()
             self._connection.execute("BEGIN IMMEDIATE")
 
     def _move(self) -> None:
         """Go on in a new file: the one that is open is not, or not whole, at its path any more."""
         old = self._connection
+        self._place.put_aside()
         new = replace_file(
             self._path,
             self._schema,
             self._busy,
-            removed=(old, self._identity),
+            removed=(old, self._place.identity),
             copy=self._copy_live,
         )
         logger.warning(
@@ -227,7 +229,7 @@ class File:
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={int(min(self._busy, LOCK_SLICE) * 1000)}")
         self._flushes = True
-        self._identity = identify(self._path)
+        self._place.note_opened()
         return connection
 
     def _write_one(self, asked: _Request) -> None:

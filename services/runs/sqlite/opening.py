@@ -6,27 +6,22 @@ A file that cannot be used says so here, before any question is answered, and is
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ...errors import SetupError
 from .faults import damage_message, is_busy, translate_opening_error, wal_message
+from .place import SIDE_FILES, Identity, identify, lock_directory, measure_file, side_file
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652
 FORMAT = 2
 
-# What belongs to a file in use. Without one of them, what is in the others is not the whole.
-SIDE_FILES = ("-wal", "-shm")
-
 # The table that a file gets when its processes leave it. One that is put back loses it.
 LEFT = "left_behind"
 
 WAL_BYTES = 16 * 1024 * 1024
-
-Identity = tuple[tuple[int, int] | None, ...]
-"""Device and number of a file and of its side files; None where there is none."""
 
 
 def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
@@ -62,8 +57,8 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    with _lock_directory(path.parent):
-        wal, shm = (_side_file(path, suffix) for suffix in SIDE_FILES)
+    with lock_directory(path.parent):
+        wal, shm = (side_file(path, suffix) for suffix in SIDE_FILES)
         if not path.exists():
             # Left by a file that was removed: SQLite would put its pages into the new one.
             wal.unlink(missing_ok=True)
@@ -74,35 +69,6 @@ def _create(path: Path) -> None:
         # opened by us: closing it would drop the locks that SQLite holds on it in this process.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-@contextmanager
-def _lock_directory(folder: Path) -> Iterator[None]:
-    """One process at a time makes or replaces files in `folder`. Without effect on Windows."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def identify(path: Path) -> Identity:
-    """Which files are at `path` now."""
-    return tuple(_identify_one(_side_file(path, suffix)) for suffix in ("", *SIDE_FILES))
-
-
-def _identify_one(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def replace_file(
@@ -124,15 +90,32 @@ def replace_file(
     is_rewritten = _rewrite(path, old, was)
     new = open_file(path, schema, busy)
     try:
-        if copy is not None and not is_rewritten and not _is_left(old):
+        if copy is not None and not is_rewritten:
             new.execute("BEGIN IMMEDIATE")
-            copy(old, new)
+            _copy_readable(copy, old, new)
             new.execute("COMMIT")
     except BaseException:
         new.close()
         raise
     _mark_left(old)
     return new
+
+
+def _copy_readable(
+    copy: Callable[[sqlite3.Connection, sqlite3.Connection], None],
+    old: sqlite3.Connection,
+    new: sqlite3.Connection,
+) -> None:
+    new.execute("SAVEPOINT copied")
+    try:
+        if not _is_left(old):
+            copy(old, new)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
+            raise
+        # What was cut off with the file is lost; what comes is kept.
+        new.execute("ROLLBACK TO copied")
+    new.execute("RELEASE copied")
 
 
 def _is_left(old: sqlite3.Connection) -> bool:
@@ -154,7 +137,7 @@ def _rewrite(path: Path, old: sqlite3.Connection, was: Identity) -> bool:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     if identify(path)[0] is None:
         return False
-    with _lock_directory(path.parent):
+    with lock_directory(path.parent):
         if identify(path)[0] != was[0]:
             return False
         # SQLite copies no file that it is writing. No process adds to this one: each looks what is
@@ -165,19 +148,15 @@ def _rewrite(path: Path, old: sqlite3.Connection, was: Identity) -> bool:
         with closing(sqlite3.connect(part)) as copy:
             old.backup(copy)
         for suffix in SIDE_FILES:
-            _side_file(path, suffix).unlink(missing_ok=True)
+            side_file(path, suffix).unlink(missing_ok=True)
         part.replace(path)
     return True
-
-
-def _side_file(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
 
 
 def _inspect(path: Path, busy: float) -> None:
     # A connection that may write moves what is in the write-ahead log into the file when it is
     # closed. This one leaves what is not ours, or not sound, as it was.
-    unclean = _size(_side_file(path, "-wal")) > 0
+    unclean = measure_file(side_file(path, "-wal")) > 0
     address = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, timeout=busy, uri=True)) as file:
         # One moment of the file: another process may be making it.
@@ -235,10 +214,3 @@ def _enter_wal_mode(connection: sqlite3.Connection, busy: float) -> str:
             if not is_busy(error) or time.monotonic() > end:
                 raise
         time.sleep(0.01)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

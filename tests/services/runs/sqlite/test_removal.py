@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import sqlite3
 import sys
@@ -191,6 +192,38 @@ async def test_a_folder_that_is_put_back_is_like_any_other(tmp_path: Path) -> No
     assert (await two.find(run.id, "ann")).id == run.id
     assert (await two.find(live.id, "bob")).id == live.id
     await two.close()
+
+
+@pytest.mark.parametrize("size", [0, 4096])
+async def test_a_file_that_is_cut_off_is_put_aside(
+    tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By another program, in place: what is written afterwards is there after a restart."""
+    path = tmp_path / "runs.sqlite"
+    one, two = SQLiteLog(path), SQLiteLog(path)
+    run = await start_run(one, "ann")
+    await one.append(run.id, [token(1)])
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    assert path.stat().st_size > 4096
+    await asyncio.sleep(2 * LOOK_INTERVAL)
+    for log in (one, two):
+        await log.find(run.id, "ann")
+    os.truncate(path, size)
+    with caplog.at_level(logging.WARNING):
+        fresh = await start_run(one, "bob")
+        await one.append(fresh.id, [final(1)])
+    assert 1 <= len(caplog.records) <= 2  # once a process
+    assert path.with_name("runs.sqlite.damaged").stat().st_size == size
+    later = SQLiteLog(path)
+    await asyncio.sleep(2 * LOOK_INTERVAL)
+    for log in (two, later):
+        assert await log.read(fresh.id, 0) == [final(1)]
+        await log.check()
+    for log in (one, two, later):
+        await log.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
