@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from services.runs import RunLog
 from tests.functions.incidents import journal_of
@@ -29,7 +30,7 @@ from tests.functions.readers import Reader, read
 from tests.functions.servers import HURRIES, Server, Troubles
 from tests.functions.wire import CutError, Response, get
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 # A world plays so many seeds at once.
 TOGETHER = 25
@@ -80,14 +81,18 @@ async def play(
     comes = Troubles(servers, chance, lease, log, journal_of(calls), losses)
     comes.removes = losses.path is not None and retention is None
     troubled = asyncio.create_task(comes.come(troubles))
+    played = asyncio.gather(*(_story(seed, servers, lease) for seed in seeds))
+    tasks: tuple[asyncio.Future[Any], ...] = (played, troubled)
     try:
-        stories = await asyncio.gather(*(_story(seed, servers, lease) for seed in seeds))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if troubled.done():
+            # What went wrong there says more than a reader that waits for a server that is gone.
             troubled.result()
-        return list(stories)
+        return list(await played)
     finally:
-        troubled.cancel()
-        await asyncio.wait({troubled})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         for server in servers:
             with suppress(ProcessLookupError):
                 server.process.send_signal(signal.SIGCONT)

@@ -10,13 +10,14 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.runs import RunLog, RunLogError
+from services.runs import Run, RunLog, RunLogError
 
 
 class Incident(NamedTuple):
@@ -45,6 +46,10 @@ class Journal:
         """Add an incident."""
         with self.path.open("ab", buffering=0) as file:
             file.write(f"{pid} {since} {until} {kind}\n".encode())
+
+    def list_unclear(self) -> set[str]:
+        """The runs of which no server knows whether it holds them."""
+        return {one.kind.partition(":")[2] for one in self.read() if one.kind.startswith("unclear")}
 
     def read(self) -> list[Incident]:
         """All incidents so far."""
@@ -93,26 +98,40 @@ def find_taken(
 def note_delays(log: RunLog, journal: Journal, pid: int, patience: float) -> None:
     """Have a server note what it does to its own leases.
 
-    When its loop or its store took longer than `patience` seconds, when a sign of life failed, and
-    when it released a run.
+    When its loop or its store took longer than `patience` seconds, when a sign of life failed, when
+    it released a run, and of which run it does not know whether it holds it: that failed.
     """
     tasks: set[asyncio.Task[None]] = set()
-    start, release = log.start, log.release
+    start, release, claim = log.start, log.release, log.claim
 
     async def start_watched(**asked: Any) -> Any:
         if not tasks:
             tasks.add(asyncio.create_task(_watch_loop(journal, pid, patience)))
         return await start(**asked)
 
-    async def release_noted(*asked: Any, **more: Any) -> None:
+    async def release_noted(run: Run, **more: Any) -> None:
         journal.note(pid, "released", time.monotonic())
-        await release(*asked, **more)
+        with note_unclear(run):
+            await release(run, **more)
+
+    async def claim_noted(run: Run, **more: Any) -> Run:
+        with note_unclear(run):
+            return await claim(run, **more)
+
+    @contextmanager
+    def note_unclear(run: Run) -> Iterator[None]:
+        try:
+            yield
+        except RunLogError:
+            journal.note(pid, f"unclear:{run.id}", time.monotonic())
+            raise
 
     log.__dict__.update(
         start=start_watched,
         append=_note_slow(log.append, journal, pid, patience),
         renew=_note_slow(log.renew, journal, pid, patience),
         release=release_noted,
+        claim=claim_noted,
     )
 
 

@@ -168,8 +168,10 @@ class Troubles:
             self.journal.note(one.process.pid, "ended", time.monotonic())
         await asyncio.gather(*(one.end() for one in self.servers))
         try:
-            for run_id, epoch in await _list_held(self.log):
-                if (run_id, epoch) not in self.orphans:
+            held = await _list_held(self.log)
+            unclear = self.journal.list_unclear()
+            for run_id, epoch in held:
+                if (run_id, epoch) not in self.orphans and run_id not in unclear:
                     raise BrokenPromiseError(f"P6: run {run_id} is held by no process")
         finally:
             await asyncio.gather(*(one.start() for one in self.servers))
@@ -265,6 +267,10 @@ class Troubles:
 
 
 async def _list_held(log: RunLog) -> list[tuple[str, int]]:
-    """The runs that go on and are held, each with its epoch."""
-    runs = [summary.run for summary in await log.list_recent(1000) if not summary.ended]
+    """The runs that go on and are held, each with its epoch.
+
+    One without an entry may be one whose start failed, and was applied all the same.
+    """
+    found = await log.list_recent(1000)
+    runs = [summary.run for summary in found if not summary.ended and summary.last > 0]
     return [(run.id, run.epoch) for run in runs if not run.is_free]
