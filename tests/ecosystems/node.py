@@ -29,7 +29,7 @@ def run_node(url: str, *command: str, **environ: str) -> None:
         env=os.environ | {"RIVERRUN_URL": url, **environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

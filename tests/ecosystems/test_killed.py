@@ -102,7 +102,7 @@ def test_no_client_takes_half_of_an_answer_for_the_whole_and_those_that_read_on_
     victim: Victim,
 ) -> None:
     """OpenAI's Python library here; in `killed.short.mjs` Node's, the AI SDK and AG-UI."""
-    with openai.OpenAI(base_url=f"{victim.url}/v1", api_key="none", timeout=60) as client:
+    with openai.OpenAI(base_url=f"{victim.url}/v1", api_key="none", timeout=120) as client:
         chunks = client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "Say it."}], stream=True
         )

@@ -1,7 +1,7 @@
 // What the suites of a page wait for, and what they read.
-/** Wait until something holds; however slow the machine is, it has half a minute. */
+/** Wait until something holds; however slow the machine is, it has two minutes. */
 export async function until(met) {
-  for (const end = Date.now() + 30_000; Date.now() < end; ) {
+  for (const end = Date.now() + 120_000; Date.now() < end; ) {
     if (met()) return;
     await new Promise((done) => setTimeout(done, 25));
   }
