@@ -38,6 +38,11 @@ ELLIPTICAL = re.compile(
 )
 """How questions begin that choose among what the last answer said, or doubt it."""
 
+# What asks for a subject as such, in words that are too common to be searched for.
+WHOLE = re.compile(
+    r"(?:(?:and|but|so|then) )?(?:(?:what|where|which|how) .*\b(?:see|do|visit|know)\b"
+    r"|(?:can you )?(?:tell me|say something|describe|introduce)\b|who (?:is|was|are|were)\b)"
+)
 POINTERS = word_set(
     """it its itself they them their theirs he him his she her hers latter former"""
 )
@@ -73,7 +78,8 @@ def _complete(question: str, earlier: Sequence[str], titles: Collection[str]) ->
     content = content_words(question)
     if not own:
         return _take_over(question, content, names, earlier[-1])
-    if set(content) <= {word for name in own for word in words(name)}:
+    is_bare = set(content) <= {word for name in own for word in words(name)}
+    if is_bare and not WHOLE.match(" ".join(said)):
         if names and _has_pointer(said):
             return f"{' '.join(names)}: {question}"
         return _exchange_names(earlier[-1], subject(earlier[-1], titles), own)

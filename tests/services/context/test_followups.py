@@ -10,6 +10,13 @@ TITLES = title_words(["Tokyo", "Kyoto", "New York", "A trip through Japan", "Ref
 
 BEST = "What are the best restaurants in Tokyo?"
 CASES = [
+    # A whole question in common words is none about the one before.
+    (
+        "What does a taxi cost in Lisbon?",
+        "What is there to see in Lisbon?",
+        "What is there to see in Lisbon?",
+    ),
+    ("What does a taxi cost in Lisbon?", "Tell me about Tokyo", "Tell me about Tokyo"),
     # Stands alone: a subject of its own, or enough content.
     (BEST, "What are the sights of Kyoto?", "What are the sights of Kyoto?"),
     (BEST, "what are the sights of kyoto?", "what are the sights of kyoto?"),

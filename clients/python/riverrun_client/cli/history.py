@@ -7,12 +7,17 @@ questions; a file that cannot be written or read is as good as an empty one.
 import json
 import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from riverrun_client.json_input import parse_json
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 KEEP = 200
 
@@ -51,8 +56,21 @@ def remember(path: Path, url: str, run: str, session: str, query: str) -> None:
     line = json.dumps(asdict(PastQuestion(url, run, session, query, time.time())))
     with suppress(OSError, ValueError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = path.read_text("utf-8").splitlines() if path.exists() else []
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write("\n".join([*kept[1 - KEEP :], line]) + "\n")
-        part.replace(path)
+        with _lock(path.with_name(f".{path.name}.lock")):
+            kept = path.read_text("utf-8").splitlines() if path.exists() else []
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
+                new.write("\n".join([*kept[1 - KEEP :], line]) + "\n")
+            part.replace(path)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Keep other commands of this user out; where the system has no such lock, nothing does."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
