@@ -130,6 +130,9 @@ def note_delays(log: RunLog, journal: Journal, pid: int, patience: float) -> Non
         start=start_watched,
         append=_note_slow(log.append, journal, pid, patience),
         renew=_note_slow(log.renew, journal, pid, patience),
+        # What a producer waits for between two signs of life.
+        read=_note_slow(log.read, journal, pid, patience),
+        read_last=_note_slow(log.read_last, journal, pid, patience),
         release=release_noted,
         claim=claim_noted,
     )
