@@ -15,7 +15,7 @@ from ..limits import Limiter
 from ..passages import Retriever
 from ..runs import RunLog, open_log
 from ..settings import Settings, read_settings
-from ..telemetry import Reporter
+from ..telemetry import LoopLag, Reporter, StepTimes
 from .event_json import read_event
 from .run.registry import LiveRuns
 
@@ -34,7 +34,7 @@ class App:
     `log` keeps the runs, `context` finds passages, `chat` writes answers, and `recordings` are
     replayed instead of answering; `ledger` keeps records beside the runs. `live` is the register
     of the runs that are live here. `access` knows who may ask, `limiter` how much; `reporter` says
-    what happened.
+    what happened, `loop_lag` how late the event loop was, and `step_times` what steps took.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class App:
         self.access = Access(self.settings.access, self.settings.api_keys, lambda: self.ledger)
         self.limiter = Limiter(self.settings.limits, lambda: self.ledger)
         self.reporter = Reporter(self.settings.telemetry)
+        self.loop_lag = LoopLag(self.reporter.note_lag)
+        self.step_times = StepTimes()
 
     @cached_property
     def tracer(self) -> "Tracer | None":

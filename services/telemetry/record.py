@@ -10,7 +10,8 @@ class RunRecord:
     """One run, or the part of it that one process worked on. Times are in milliseconds.
 
     `code` is an error's code, or how the answer ended: `stop`, `length`, `budget`, `cancelled`,
-    `paused`. `steps` has the time of each step by its name.
+    `paused`. `steps` has the time of each step by its name. `loop_lag_ms` is the worst lag of the
+    event loop meanwhile, `eta_error_ms` how far its end was from what the first `etaMs` had said.
     """
 
     run: str
@@ -27,6 +28,8 @@ class RunRecord:
     first_event_ms: int | None = None
     first_token_ms: int | None = None
     duration_ms: int = 0
+    loop_lag_ms: float | None = None
+    eta_error_ms: int | None = None
     steps: dict[str, int] = field(default_factory=dict)
     trace: str = ""
 
@@ -53,6 +56,8 @@ class RunRecord:
             "firstEventMs": self.first_event_ms,
             "firstTokenMs": self.first_token_ms,
             "durationMs": self.duration_ms,
+            "loopLagMs": self.loop_lag_ms,
+            "etaErrorMs": self.eta_error_ms,
             "steps": self.steps or None,
             "trace": self.trace or None,
         }

@@ -57,11 +57,15 @@ class Reporter:
                 "OutputTokens": record.output_tokens,
                 "DurationMs": record.duration_ms,
                 "ModelUnavailable": int(record.code in UNAVAILABLE),
+                "Resumes": int(record.resumed),
             }
-            if record.first_event_ms is not None:
-                figures["FirstEventMs"] = record.first_event_ms
-            if record.first_token_ms is not None:
-                figures["FirstTokenMs"] = record.first_token_ms
+            measured = {
+                "FirstEventMs": record.first_event_ms,
+                "FirstTokenMs": record.first_token_ms,
+                "LoopLagMs": record.loop_lag_ms,
+                "EtaErrorMs": record.eta_error_ms,
+            }
+            figures |= {name: value for name, value in measured.items() if value is not None}
             by = {"Code": record.code}
             rest = {k: v for k, v in said.items() if k != "code"}
             line = format_emf(
@@ -81,6 +85,10 @@ class Reporter:
         self._gathered[key] = self._gathered.get(key, 0) + 1
         if self._clock() - self._told_at >= GATHER:
             self.flush()
+
+    def note_lag(self, milliseconds: float) -> None:
+        """Count one sample of how late the event loop was."""
+        self.metrics.time("event_loop_lag_ms", milliseconds)
 
     def flush(self) -> None:
         """Tell of the refusals that were gathered."""
@@ -120,3 +128,5 @@ class Reporter:
             metrics.time("first_event_ms", record.first_event_ms)
         if record.first_token_ms is not None:
             metrics.time("first_token_ms", record.first_token_ms)
+        if record.eta_error_ms is not None:
+            metrics.time("eta_error_ms", record.eta_error_ms)

@@ -40,6 +40,8 @@ UNMATCHED_LIMIT = 20
 # The step in which a model is asked.
 ANSWER_STEP = "answer"
 
+STEPS = ("question", "search", ANSWER_STEP)
+
 
 @runtime_checkable
 class _Listing(Protocol):
@@ -78,14 +80,14 @@ def _is_known(event: Event, earlier: Earlier) -> bool:
 
 async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     earlier = question.earlier
-    steps = Steps(total=3)
+    steps = _make_steps(earlier, app)
 
     def report(progress: Progress) -> None:
         status = steps.report(progress)
         if earlier is None or not _is_known(status, earlier):
             report_event(status)
 
-    begun = steps.begin("question", "Reading the question")
+    begun = steps.begin("Reading the question")
     session_id = question.session_id
     if session_id:
         # Only a conversation has to be looked up. Else the step is over as it begins, and the
@@ -94,7 +96,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     history = await _read_history(question, app)
     yield steps.end(_describe_question(len(history)))
 
-    yield steps.begin("search", "Searching the documents")
+    yield steps.begin("Searching the documents")
     passages = await app.context.retrieve(
         question.query,
         question.top_k,
@@ -127,7 +129,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         sources = sources if draft.is_quoting else ()
     yield Sources(sources)
 
-    yield steps.begin(ANSWER_STEP, "Writing the answer")
+    yield steps.begin("Writing the answer")
     async with aclosing(answer(app.chat, prompt, report=report)) as pieces:
         async for piece in pieces:
             if (event := collector.to_event(piece)) is not None:
@@ -136,6 +138,8 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     if session_id and text:
         await _remember_turn(question, session_id, text, app)
     yield steps.end("Answer written", characters=len(text))
+    if collector.finish_reason == "stop":
+        steps.learn()
     sources = mark_quotes(sources, text, passages)
     cited = {number for number, source in enumerate(sources, 1) if source.cited}
     yield Final(
@@ -151,6 +155,14 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
             follow_ups=suggest_follow_ups(question.query, passages, cited) or None,
         )
     )
+
+
+def _make_steps(earlier: Earlier | None, app: App) -> Steps:
+    if earlier is None:
+        return Steps(STEPS, times=app.step_times)
+    # What is left of an answer that was begun elsewhere, no whole one tells.
+    last = earlier.last_step
+    return Steps(STEPS, least=(last and last.progress) or 0.0)
 
 
 async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:

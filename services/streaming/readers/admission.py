@@ -40,9 +40,11 @@ def when_ended(
     app: App, meter: RunMeter, ticket: Ticket | None
 ) -> Callable[[RunTask], Awaitable[None]]:
     """Make what is called when a task has ended: it settles `ticket` and reports what it saw."""
+    watch = app.loop_lag.open_watch()
 
     async def settle(task: RunTask) -> None:
         record = meter.make_record(task)
+        record.loop_lag_ms = round(app.loop_lag.close_watch(watch), 1)
         try:
             if app.tracer is not None:
                 start = round(meter.start * 1000)

@@ -41,6 +41,9 @@ class RunMeter:
         self._sources = 0
         self._model: str | None = None
         self._code: str | None = None
+        # When the answer would end, as the first status with an `etaMs` had it.
+        self._expected_end: int | None = None
+        self._eta_error: int | None = None
 
     def __call__(self, event: Event) -> None:
         """See one event."""
@@ -55,6 +58,8 @@ class RunMeter:
             self._sources = len(event.sources)
         elif isinstance(event, Final):
             self._code, self._model = event.result.finish_reason, event.result.model
+            if self._expected_end is not None and self._code == "stop":
+                self._eta_error = abs(round(self._clock() * 1000) - self._expected_end)
         elif isinstance(event, ErrorEvent):
             self._code = event.code
 
@@ -77,6 +82,7 @@ class RunMeter:
             first_event_ms=self._first_event,
             first_token_ms=self._first_token,
             duration_ms=self._elapsed(),
+            eta_error_ms=self._eta_error,
             steps={step.name: step.end - step.start for step in self.steps},
         )
 
@@ -92,6 +98,8 @@ class RunMeter:
         )
 
     def _note_step(self, status: Status) -> None:
+        if status.eta_ms is not None and self._expected_end is None:
+            self._expected_end = status.timestamp + status.eta_ms
         name = status.name or f"step {status.step}"
         if status.status in ("pending", "executing"):
             self._begun.setdefault(name, status.timestamp)

@@ -22,6 +22,8 @@ RECORD = RunRecord(
     first_event_ms=3,
     first_token_ms=40,
     duration_ms=1500,
+    loop_lag_ms=2.5,
+    eta_error_ms=120,
 )
 
 
@@ -53,6 +55,9 @@ def test_a_run_is_one_line_of_emf_that_cloudwatch_reads() -> None:
         "FirstEventMs": (3, "Milliseconds"),
         "FirstTokenMs": (40, "Milliseconds"),
         "ModelUnavailable": (0, "Count"),
+        "Resumes": (0, "Count"),
+        "LoopLagMs": (2.5, "Milliseconds"),
+        "EtaErrorMs": (120, "Milliseconds"),
     }
     assert (said["Service"], said["Code"], said["run"]) == ("guide", "stop", "r1")
     assert "an owner" not in line
@@ -68,7 +73,8 @@ def test_a_run_is_one_json_line_elsewhere(caplog: pytest.LogCaptureFixture) -> N
     assert said["owner"] != RECORD.owner
     assert set(said) == {
         "event", "run", "owner", "model", "code", "streaming", "inputTokens", "outputTokens",
-        "costUsd", "sources", "firstEventMs", "firstTokenMs", "durationMs",
+        "costUsd", "sources", "firstEventMs", "firstTokenMs", "durationMs", "loopLagMs",
+        "etaErrorMs",
     }  # fmt: skip
 
 

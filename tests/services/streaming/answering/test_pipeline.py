@@ -14,6 +14,7 @@ from services.settings import Settings
 from services.streaming import App, handle_streaming_request
 from services.streaming.answering.pipeline import _answer_deadline
 from services.streaming.question import Question
+from services.telemetry import RunRecord
 
 
 @pytest.mark.anyio
@@ -97,3 +98,30 @@ async def test_nothing_stands_beside_a_refusal_or_small_talk() -> None:
 async def test_who_asks_what_this_is_hears_which_documents_there_are() -> None:
     """By their titles."""
     assert (await ask("What can you do?"))[1]["answer"].endswith("The documents: Tokyo, Kyoto.")
+
+
+class NoLibrary:
+    """A library that finds nothing."""
+
+    async def retrieve(self, *_question: Any, **_known: Any) -> tuple[Passage, ...]:
+        return ()
+
+
+@pytest.mark.anyio
+async def test_the_fourth_answer_says_how_long_it_takes_and_its_record_how_wrong_that_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three are too few to say anything: their records have no error, and theirs no `etaMs`."""
+    app = App(Settings(chat="extractive"), context=NoLibrary())
+    records: list[RunRecord] = []
+    monkeypatch.setattr(app.reporter, "report_run", records.append)
+    promised = []
+    for _ in range(4):
+        response: Any = await handle_streaming_request({"query": "q"}, app=app)
+        said = [json.loads(chunk.partition(b"data: ")[2]) async for chunk in response.body_iterator]
+        promised.append([event["status"].get("etaMs") for event in said if "status" in event])
+    await app.live.wait_closed(30)
+    assert [set(etas) for etas in promised[:3]] == [{None}] * 3
+    assert all(eta is not None and eta >= 0 for eta in promised[3])
+    assert [record.eta_error_ms is None for record in records] == [True, True, True, False]
+    assert all(record.loop_lag_ms is not None for record in records)
