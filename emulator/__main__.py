@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from emulator import dashboard
 from emulator.cloud import NETLIFY_PORT, Cloud, Plan, open_cloud
 from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import read_faults
@@ -133,6 +134,7 @@ def table(cloud: Cloud) -> list[str]:
         "",
         f"  Invoke API {invoke}   (boto3: endpoint_url)",
         f"  Faults     {invoke}/emulator/faults",
+        f"  Dashboard  {base}{dashboard.PATH}",
     ]
     # What the person set needs no note, and what several functions lack is said once.
     lines += [

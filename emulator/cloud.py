@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emulator.admin import Admin
 from emulator.cloudformation import EmulatorSetupError
+from emulator.embedded_metrics import EmbeddedMetrics
 from emulator.faults import Fault, Faults
 from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
@@ -69,6 +70,7 @@ class Cloud:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    metrics: EmbeddedMetrics = field(default_factory=EmbeddedMetrics)
 
     @property
     def processes(self) -> "dict[str, Function | WebFunction]":
@@ -77,7 +79,7 @@ class Cloud:
 
 
 @asynccontextmanager
-async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
+async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
     """Start everything `plan` asks for.
 
     Raises `EmulatorSetupError` with one line for a person: a template that cannot be read, a
@@ -87,6 +89,12 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
     site_file = plan.template.parent / "netlify.toml"
     site = read_site(site_file)
     faults = Faults(plan.faults)
+    metrics = EmbeddedMetrics()
+
+    def log(name: str, line: str) -> None:
+        metrics.read(line)
+        print_line(name, line)
+
     functions = {
         spec.name: Function(spec, plan.options, faults, log) for spec in template.functions
     }
@@ -98,7 +106,7 @@ async def open_cloud(plan: Plan, log: Log) -> AsyncIterator[Cloud]:
         for spec in template.web_functions
     }
     notes = [*template.notes, *site.notes]
-    cloud = Cloud(template, site, faults, functions, endpoints, notes=notes)
+    cloud = Cloud(template, site, faults, functions, endpoints, notes=notes, metrics=metrics)
     async with AsyncExitStack() as stack:
         for name, front, first in _fronts(cloud, front_options):
             handler = front
@@ -134,6 +142,7 @@ def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handle
         site=lambda: cloud.site,
         front_options=front_options,
         endpoint=next(iter(cloud.endpoints.values()), None),
+        metrics=cloud.metrics,
     )
     invoke = Admin(invoke_api(functions, front_options), cloud.processes, cloud.faults)
     fronts: list[tuple[str, Handler, int]] = [

@@ -12,11 +12,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 
-from emulator import plug
+from emulator import dashboard, plug
+from emulator.embedded_metrics import EmbeddedMetrics
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
 from emulator.http1 import Reply, Request
@@ -56,12 +57,16 @@ class Netlify:
     front_options: FrontOptions
     head_limit: float = HEAD_LIMIT
     endpoint: Endpoint | None = None
+    metrics: EmbeddedMetrics = field(default_factory=EmbeddedMetrics)
 
     async def handle(self, request: Request, reply: Reply) -> None:
         """Answer one request: functions by name, by the API's paths, by alias; then the site."""
         if request.path == plug.PATH:
             web = () if self.endpoint is None else (self.endpoint.function,)
             await plug.pull((*self.functions.values(), *web), reply)
+            return
+        if dashboard.is_dashboard(request.path):
+            await dashboard.show(self.metrics, reply)
             return
         if self.endpoint is not None and _GATEWAY.match(request.path):
             await self._pass_on(self.endpoint, reply)

@@ -42,7 +42,7 @@ class Steps:
         """Start the next step."""
         self._step += 1
         self._started = self._now()
-        return self._status(description, "executing", 0.0)
+        return self._status(description, "executing", 0.0, now=self._started)
 
     def report(self, progress: Progress) -> Status:
         """Report how far a service is within this step."""
@@ -65,8 +65,10 @@ class Steps:
         state: StepState,
         done: float,
         data: Mapping[str, Any] | None = None,
+        *,
+        now: float | None = None,
     ) -> Status:
-        now = self._now()
+        now = self._now() if now is None else now
         elapsed = (now - self._started) * 1000
         before, share = sum(self._shares[: self._step - 1]), self._shares[self._step - 1]
         return Status(
