@@ -88,7 +88,7 @@ function show() {
   showTimes("token", "FirstTokenMs");
   showTimes("duration", "DurationMs");
   const errors = values("EtaErrorMs");
-  if (errors.length) at("duration-note").textContent += `; promised to ${time(quantile(errors, 0.5))}`;
+  if (errors.length) at("duration-note").textContent += `; its time left was wrong by ${time(quantile(errors, 0.5))}`;
   showTimes("lag", "LoopLagMs");
   const [input, output] = [sum(values("InputTokens")), sum(values("OutputTokens"))];
   say("tokens", whole.format(input + output));
