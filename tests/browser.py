@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,11 +72,13 @@ def find_chromium() -> str | None:
 class Browser:
     """A Chromium process, from `with` to the end of the block.
 
-    Thread-safe enough for one test at a time: one thread writes, one reads.
+    `flags` come after our own, so that they win. Thread-safe enough for one test at a time: one
+    thread writes, one reads.
     """
 
-    def __init__(self, executable: str) -> None:
+    def __init__(self, executable: str, *, flags: Sequence[str] = ()) -> None:
         self._executable = executable
+        self._flags = (*FLAGS, *flags)
         self._answers: dict[int, dict[str, Any]] = {}
         self._pages: dict[str, Page] = {}
         self._news = threading.Condition()
@@ -89,7 +91,7 @@ class Browser:
         to_us, from_browser = os.pipe()
         command = (
             *(sys.executable, "-c", _HANDOVER, str(to_browser), str(from_browser)),
-            *(self._executable, *FLAGS, f"--user-data-dir={self._profile}", "about:blank"),
+            *(self._executable, *self._flags, f"--user-data-dir={self._profile}", "about:blank"),
         )
         self._log = (Path(self._profile) / "stderr.log").open("wb")
         self._process = subprocess.Popen(
