@@ -134,7 +134,7 @@ def table(cloud: Cloud) -> list[str]:
         "",
         f"  Invoke API {invoke}   (boto3: endpoint_url)",
         f"  Faults     {invoke}/emulator/faults",
-        f"  Dashboard  {base}{dashboard.PATH}",
+        f"  Dashboard  {base}{dashboard.DASHBOARD}",
     ]
     # What the person set needs no note, and what several functions lack is said once.
     lines += [

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.strict_http import StrictHttp
+from functions._strict_http import StrictHttp
 from functions.web import FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings

@@ -12,13 +12,13 @@ from urllib.parse import parse_qs
 from emulator.embedded_metrics import EmbeddedMetrics
 from emulator.http1 import Reply
 
-PATH = "/dashboard"
+DASHBOARD = "/dashboard"
 
 _FOLDER = Path(__file__).parent
 _FILES = {
-    PATH: ("index.html", "text/html; charset=utf-8"),
-    f"{PATH}/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
-    f"{PATH}/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
+    DASHBOARD: ("index.html", "text/html; charset=utf-8"),
+    f"{DASHBOARD}/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+    f"{DASHBOARD}/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
 }
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -35,7 +35,7 @@ _HEADERS = [
 
 def is_dashboard(path: str) -> bool:
     """Tell whether a path is the dashboard's."""
-    return path == PATH or path.startswith(f"{PATH}/")
+    return path == DASHBOARD or path.startswith(f"{DASHBOARD}/")
 
 
 async def show(metrics: EmbeddedMetrics, reply: Reply) -> None:
@@ -45,7 +45,7 @@ async def show(metrics: EmbeddedMetrics, reply: Reply) -> None:
         await _refuse(reply, 403, "Only for clients on this machine.")
     elif request.method not in ("GET", "HEAD"):
         await _refuse(reply, 405, "GET it.")
-    elif request.path == f"{PATH}/figures":
+    elif request.path == f"{DASHBOARD}/figures":
         asked = parse_qs(request.query).get("after", ["0"])[0]
         after = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else 0
         body = json.dumps(metrics.list_after(after)).encode()

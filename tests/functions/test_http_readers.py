@@ -16,7 +16,7 @@ import pytest
 from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
 from emulator.http1 import Connection
-from functions.strict_http import _StrictConnection
+from functions._strict_http import _StrictConnection
 from tests.http_table import AMBIGUOUS, NEXT, PLAIN
 
 # A share with every test; `make fuzz TARGET=http` goes on.

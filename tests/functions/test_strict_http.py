@@ -10,8 +10,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-import functions.strict_http as strict
-from functions.strict_http import StrictHttp
+import functions._strict_http as strict
+from functions._strict_http import StrictHttp
 from tests.functions.serving import Server
 from tests.http_table import AMBIGUOUS, GET, NEXT, PLAIN, POST
 

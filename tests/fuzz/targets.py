@@ -10,7 +10,7 @@ import h11
 
 from emulator.integration import MalformedError, read_streamed
 from emulator.invocation import BrokenResponseError, Response
-from functions.strict_http import _StrictConnection
+from functions._strict_http import _StrictConnection
 from riverrun_client.sse import EventStreamParser as ClientParser
 from services.access.keys import parse_keys, read_plain_keys
 from services.access.signature import sign, verify
