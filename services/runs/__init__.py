@@ -11,7 +11,8 @@ from .errors import (
     SequenceConflictError,
     UnknownRunError,
 )
-from .log import LEASE_SECONDS, Entry, Run, RunLog, Summary, follow, new_id
+from .follow import follow
+from .log import LEASE_SECONDS, Entry, Run, RunLog, Summary, new_id
 from .opening import open_log
 
 __all__ = [

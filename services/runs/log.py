@@ -21,7 +21,7 @@ next append of its own is refused.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -123,9 +123,10 @@ class RunLog(Protocol):
         key: str | None,
         fingerprint: str,
         question: bytes = b"",
+        session: str | None = None,
         lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
-        """Make a run, or find the one that `key` already started for `owner`.
+        """Make a run, of `session` where it has one, or find the one `key` started for `owner`.
 
         The flag says whether the run is new; of any number of callers with one key, in any number
         of processes, one is told so. `lease` is in seconds. Raises `IdempotencyConflictError`
@@ -232,35 +233,28 @@ class RunLog(Protocol):
     async def list_recent(self, limit: int = 20) -> list[Summary]:
         """The newest runs, of all owners, newest first: for the operator."""
 
+    async def list_owned(self, owner: str, limit: int = 20) -> list[Summary]:
+        """The newest runs of `owner`, newest first."""
+
+    async def list_session(self, owner: str | None, session_id: str) -> list[str]:
+        """The ids of the runs that `owner` started in a session, oldest first; some may be gone."""
+
+    async def delete(self, run_id: str, owner: str | None) -> bool:
+        """Forget a run of `owner` that has ended: question, entries, feedback and key.
+
+        False, and nothing is changed, while it has not ended. Afterwards it is as one that never
+        was, and a producer that still writes gets an error. What a failed call left is forgotten by
+        the next one. Raises what `find` raises.
+        """
+
+    async def forget_turns(self, owner: str | None, session_id: str) -> bool:
+        """Forget the questions and answers of a session. False where there were none."""
+
     async def check(self) -> None:
         """Keep something small for a moment. Raises what an append would raise."""
 
     async def close(self) -> None:
         """Finish what was asked for and let go of files and connections."""
-
-
-async def follow(
-    log: RunLog, run_id: str, after: int = 0, *, heartbeat: float = 10.0
-) -> AsyncGenerator[Entry | None, None]:
-    """Every entry of a run after `after`, as they come, up to and with the terminal one.
-
-    Yields None when all that was there has been read, and after each `heartbeat` seconds in which
-    nothing came; nothing at all when `after` is the end. Reading never starts or changes a run.
-    """
-    last = await log.read_last(run_id)
-    if last is not None and last.terminal and last.seq <= after:
-        return
-    silent = True
-    while True:
-        while entries := await log.read(run_id, after):
-            for entry in entries:
-                yield entry
-                after = entry.seq
-                if entry.terminal:
-                    return
-        if silent:
-            yield None
-        silent = not await log.wait(run_id, after, heartbeat)
 
 
 def check_next(entries: Sequence[Entry], last: int, *, ended: bool) -> None:

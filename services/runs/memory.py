@@ -8,22 +8,16 @@ silence, or after the retention where that is longer.
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from heapq import nlargest
 from itertools import count
 from typing import Any
 
-from .errors import (
-    ExpiredRunError,
-    IdempotencyConflictError,
-    SequenceConflictError,
-    UnknownRunError,
-)
+from .errors import IdempotencyConflictError, SequenceConflictError
 from .log import (
     KEEP_TURNS,
     LEASE_SECONDS,
-    LIVE_RETENTION_SECONDS,
     MEMORY_RETENTION_SECONDS,
     RELEASED,
     Entry,
@@ -32,33 +26,11 @@ from .log import (
     check_next,
     new_run,
 )
+from .memory_records import Key, Record, Records
 from .notify import Notifier
 from .state_ages import StateAges
 
-KEEP_RUNS = 1000
-KEEP_BYTES = 256 * 1024 * 1024
 KEEP_SESSIONS = 1000
-
-# What an entry takes besides its payload, in bytes.
-_OVERHEAD = 200
-
-
-@dataclass(slots=True)
-class _Record:
-    run: Run
-    key: tuple[str | None, str] | None
-    number: int
-    touched: float
-    entries: list[Entry] = field(default_factory=list)
-    appended: list[tuple[int, float]] = field(default_factory=list)
-    size: int = 0
-    read_marks: int = 0
-    read_seconds: float = 0.0
-    feedback: bytes = b""
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.entries) and self.entries[-1].terminal
 
 
 class MemoryLog:
@@ -78,16 +50,11 @@ class MemoryLog:
     ) -> None:
         self.is_durable = is_durable
         self.state_ages = StateAges(monotonic)
-        self._retention = retention
         self._now = now
         self._notifier = Notifier()
         self._numbers = count(1)
-        self._running: OrderedDict[str, _Record] = OrderedDict()
-        self._ended: OrderedDict[str, _Record] = OrderedDict()
-        self._ended_size = 0
-        self._expired: OrderedDict[str, str | None] = OrderedDict()
-        self._keys: dict[tuple[str | None, str], str] = {}
-        self._sessions: OrderedDict[tuple[str | None, str], deque[tuple[str, str]]] = OrderedDict()
+        self._records = Records(retention, now)
+        self._sessions: OrderedDict[Key, deque[tuple[str, str]]] = OrderedDict()
 
     async def start(
         self,
@@ -96,67 +63,55 @@ class MemoryLog:
         key: str | None,
         fingerprint: str,
         question: bytes = b"",
+        session: str | None = None,
         lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
         """See `RunLog.start`."""
-        self._forget()
+        self._records.drop_expired()
         named = (owner, key) if key is not None else None
-        if named is not None and (record := self._find_kept(self._keys.get(named, ""))) is not None:
-            if record.run.fingerprint != fingerprint:
+        known = self._records.find(self._records.keys.get(named, "")) if named else None
+        if known is not None:
+            if known.run.fingerprint != fingerprint:
                 raise IdempotencyConflictError
-            return record.run, False
+            return known.run, False
         now = self._now()
         run = new_run(owner, fingerprint, question, created=now, lease=lease)
-        self._running[run.id] = _Record(run, named, next(self._numbers), touched=now)
-        if named is not None:
-            self._keys[named] = run.id
+        self._records.add(Record(run, named, session, next(self._numbers), touched=now))
         return run, True
 
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
-        self._forget()
-        record = self._find_kept(run_id)
-        if record is None and self._expired.get(run_id, ...) == owner:
-            raise ExpiredRunError
-        if record is None or record.run.owner != owner:
-            raise UnknownRunError
-        return record.run
+        return self._records.require_owned(run_id, owner).run
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
-        record = self._record(run_id)
+        record = self._records.require(run_id)
         check_next(entries, len(record.entries), ended=record.ended)
         if not entries:
             return
-        record.entries.extend(entries)
-        record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
-        record.touched = self._now()
-        record.appended.append((entries[-1].seq, record.touched))
-        if record.ended:
-            self._ended[run_id] = self._running.pop(run_id)
-            self._ended_size += record.size
+        self._records.extend(record, entries)
         self._notifier.wake(run_id, len(record.entries))
 
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
         after = max(0, after)
-        return self._record(run_id).entries[after : after + max(0, limit)]
+        return self._records.require(run_id).entries[after : after + max(0, limit)]
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
-        if len(self._record(run_id).entries) > after:
+        if len(self._records.require(run_id).entries) > after:
             return True
         with self._notifier.subscribe(run_id, after) as woken:
             return await self._notifier.wait_for(woken, timeout)
 
     async def read_last(self, run_id: str) -> Entry | None:
         """See `RunLog.read_last`."""
-        entries = self._record(run_id).entries
+        entries = self._records.require(run_id).entries
         return entries[-1] if entries else None
 
     async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
         """See `RunLog.read_append_times`."""
-        return list(self._record(run_id).appended)
+        return list(self._records.require(run_id).appended)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
@@ -190,13 +145,13 @@ class MemoryLog:
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
-        record = self._record(run_id)
+        record = self._records.require(run_id)
         record.read_marks += 1
         record.read_seconds = seconds
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
-        record = self._record(run_id)
+        record = self._records.require(run_id)
         if not record.read_marks:
             return math.inf
         age = self.state_ages.measure_age(("read", run_id), record.read_marks)
@@ -204,11 +159,11 @@ class MemoryLog:
 
     async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
         """See `RunLog.keep_feedback`."""
-        self._record(run_id).feedback = feedback
+        self._records.require(run_id).feedback = feedback
 
     async def read_feedback(self, run_id: str) -> bytes:
         """See `RunLog.read_feedback`."""
-        return self._record(run_id).feedback
+        return self._records.require(run_id).feedback
 
     async def read_turns(
         self, owner: str | None, session_id: str, limit: int
@@ -229,10 +184,28 @@ class MemoryLog:
 
     async def list_recent(self, limit: int = 20) -> list[Summary]:
         """See `RunLog.list_recent`."""
-        self._forget()
-        kept = filter(self._is_kept, (*self._running.values(), *self._ended.values()))
-        newest = nlargest(max(0, limit), kept, key=lambda record: record.number)
-        return [Summary(record.run, len(record.entries), record.ended) for record in newest]
+        self._records.drop_expired()
+        return _summarize(self._records, limit)
+
+    async def list_owned(self, owner: str, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_owned`."""
+        return _summarize((one for one in self._records if one.run.owner == owner), limit)
+
+    async def list_session(self, owner: str | None, session_id: str) -> list[str]:
+        """See `RunLog.list_session`."""
+        asked = (owner, session_id)
+        return [one.run.id for one in self._records if (one.run.owner, one.session) == asked]
+
+    async def delete(self, run_id: str, owner: str | None) -> bool:
+        """See `RunLog.delete`."""
+        record = self._records.require_owned(run_id, owner)
+        if record.ended:
+            self._records.remove(record)
+        return record.ended
+
+    async def forget_turns(self, owner: str | None, session_id: str) -> bool:
+        """See `RunLog.forget_turns`."""
+        return self._sessions.pop((owner, session_id), None) is not None
 
     async def check(self) -> None:
         """See `RunLog.check`."""
@@ -240,59 +213,25 @@ class MemoryLog:
     async def close(self) -> None:
         """See `RunLog.close`."""
 
-    def _record(self, run_id: str) -> _Record:
-        record = self._find_kept(run_id)
-        if record is None:
-            gone = run_id in self._expired or run_id in self._running or run_id in self._ended
-            raise ExpiredRunError if gone else UnknownRunError
-        return record
-
-    def _require_epoch(self, run: Run) -> _Record:
-        record = self._record(run.id)
+    def _require_epoch(self, run: Run) -> Record:
+        record = self._records.require(run.id)
         if record.run.epoch != run.epoch:
             raise SequenceConflictError
         return record
 
-    def _require_unrenewed(self, run: Run) -> _Record:
+    def _require_unrenewed(self, run: Run) -> Record:
         record = self._require_epoch(run)
         if record.run.is_free or record.run.renewals != run.renewals:
             raise SequenceConflictError
         return record
 
-    def _change(self, record: _Record, **changes: Any) -> Run:
+    def _change(self, record: Record, **changes: Any) -> Run:
         record.touched = self._now()
         renewals = record.run.renewals + 1
         record.run = replace(record.run, renewals=renewals, is_doubted=False, **changes)
         return record.run
 
-    def _find_kept(self, run_id: str) -> _Record | None:
-        record = self._running.get(run_id) or self._ended.get(run_id)
-        return record if record is not None and self._is_kept(record) else None
 
-    def _is_kept(self, record: _Record) -> bool:
-        live = 0.0 if record.ended else LIVE_RETENTION_SECONDS
-        return record.touched >= self._now() - max(self._retention, live)
-
-    def _forget(self) -> None:
-        while self._ended and (
-            len(self._ended) > KEEP_RUNS
-            or self._ended_size > KEEP_BYTES
-            or not self._is_kept(_first(self._ended))
-        ):
-            run_id, record = self._ended.popitem(last=False)
-            self._ended_size -= record.size
-            self._drop(run_id, record)
-        # The producers of these never ended them. One that is still written keeps those behind it.
-        while self._running and not self._is_kept(_first(self._running)):
-            self._drop(*self._running.popitem(last=False))
-
-    def _drop(self, run_id: str, record: _Record) -> None:
-        if record.key is not None and self._keys.get(record.key) == run_id:
-            del self._keys[record.key]
-        self._expired[run_id] = record.run.owner
-        while len(self._expired) > KEEP_RUNS:
-            self._expired.popitem(last=False)
-
-
-def _first(records: OrderedDict[str, _Record]) -> _Record:
-    return next(iter(records.values()))
+def _summarize(records: Iterable[Record], limit: int) -> list[Summary]:
+    newest = nlargest(max(0, limit), records, key=lambda record: record.number)
+    return [Summary(record.run, len(record.entries), record.ended) for record in newest]

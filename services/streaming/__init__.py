@@ -52,6 +52,7 @@ from .http.requests import (
     read_response_id,
     read_starting_after,
 )
+from .owned import handle_delete, handle_delete_session, handle_list
 from .question import Question, ReaderTerms
 from .run.interruption import report_event
 
@@ -79,8 +80,11 @@ __all__ = [
     "find_chat_run",
     "follow_run",
     "handle_chat_stream",
+    "handle_delete",
+    "handle_delete_session",
     "handle_feedback",
     "handle_health",
+    "handle_list",
     "handle_question",
     "handle_request",
     "handle_response",

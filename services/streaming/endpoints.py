@@ -26,7 +26,7 @@ from .handlers import (
     handle_visitor,
 )
 from .http.asgi import http_app
-from .http.body import read_object
+from .http.body import RequestError, read_object
 from .http.credentials import read_address, read_owner, read_run_owner
 from .http.requests import (
     Cursor,
@@ -36,6 +36,7 @@ from .http.requests import (
     read_question,
     read_reader,
 )
+from .owned import handle_delete, handle_delete_session, handle_list
 from .samples import handle_samples
 
 Routes = Mapping[str, Mapping[str, Callable[[Request], Awaitable[Response]]]]
@@ -82,7 +83,7 @@ def answer_routes(
 
 
 def run_routes(path: str, producer: Producer | None = None) -> Routes:
-    """Return the routes that look at a run, read it from anywhere, rate it and stop it.
+    """Return the routes that list runs, look at one, read it, rate it, stop it and delete it.
 
     `producer`, a resumable one, goes on with a run that no process writes any more.
     """
@@ -90,6 +91,18 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
     async def state(request: Request) -> Response:
         owner = await read_owner(request)
         return await handle_state(request.path_params["run"], owner=owner)
+
+    async def list_runs(request: Request) -> Response:
+        owner = await read_owner(request)
+        return await handle_list(owner=owner, limit=_read_limit(request))
+
+    async def delete(request: Request) -> Response:
+        owner = await read_owner(request)
+        return await handle_delete(request.path_params["run"], owner=owner)
+
+    async def delete_session(request: Request) -> Response:
+        owner = await read_owner(request)
+        return await handle_delete_session(request.path_params["session"], owner=owner)
 
     async def events(request: Request) -> Response:
         run = request.path_params["run"]
@@ -113,11 +126,13 @@ def run_routes(path: str, producer: Producer | None = None) -> Routes:
         return await handle_link(request.path_params["run"], owner=owner)
 
     return {
-        f"{path}/runs/{{run}}": {"GET": state},
+        f"{path}/runs": {"GET": list_runs},
+        f"{path}/runs/{{run}}": {"GET": state, "DELETE": delete},
         f"{path}/runs/{{run}}/events": {"GET": events},
         f"{path}/runs/{{run}}/feedback": {"POST": feedback},
         f"{path}/runs/{{run}}/token": {"POST": link},
         f"{path}/runs/{{run}}/stop": {"POST": stop},
+        f"{path}/sessions/{{session:path}}": {"DELETE": delete_session},
     }
 
 
@@ -135,6 +150,14 @@ def source_routes(path: str) -> Routes:
 
     # No passage is called so: its id names a document and a heading in it.
     return {f"{path}/samples": {"GET": samples}, f"{path}/{{source:path}}": {"GET": source}}
+
+
+def _read_limit(request: Request) -> int:
+    """Return the `limit` parameter: how much is listed at most, 20 when absent."""
+    text = request.query_params.get("limit", "") or "20"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 100 and len(text) < 4):
+        raise RequestError("limit must be a whole number from 1 to 100.")
+    return int(text)
 
 
 async def _resume(

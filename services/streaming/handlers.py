@@ -33,9 +33,8 @@ from .readers.join import ProducerSpec, join_run, start_run
 from .readers.session import start_uncancellable
 from .run.checkpoint import read_pause_reason
 from .run.log_writer import Entries
-from .run.resume import end_run
+from .run.resume import stop_run
 from .run.stages import Observer
-from .run.transcript import Transcript
 
 logger = logging.getLogger("riverrun.health")
 
@@ -169,11 +168,7 @@ async def handle_stop(run_id: str, *, owner: str | None = None, app: App | None 
     app = app or default_app()
     try:
         run = await app.log.find(run_id, owner)
-        task = app.live.find_unpaused_task(run.id)
-        if task is not None:
-            task.stop()
-        else:
-            await end_run(run, app.log, Transcript.make_stopped_ending)
+        await stop_run(run, app.log, app.live)
     except RiverrunError as error:
         return error_response(error)
     return JSONAnswer({"runId": run.id, "state": "stopping"}, 202)

@@ -1,6 +1,7 @@
 """`/api/chat/runs/{run}` over real sockets: look, join, stop."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -110,8 +111,11 @@ def test_each_address_takes_its_own_methods(server: Server) -> None:
     """405 with Allow for the rest."""
     run = "/api/chat/runs/" + "0" * 32
     for target, method, allow in [
-        (run, "POST", "GET, OPTIONS"),
-        (run, "DELETE", "GET, OPTIONS"),
+        ("/api/chat/runs", "POST", "GET, OPTIONS"),
+        ("/api/chat/runs", "DELETE", "GET, OPTIONS"),
+        (run, "POST", "GET, DELETE, OPTIONS"),
+        ("/api/chat/sessions/s", "GET", "DELETE, OPTIONS"),
+        ("/api/chat/sessions/s", "POST", "DELETE, OPTIONS"),
         (f"{run}/events", "POST", "GET, OPTIONS"),
         (f"{run}/stop", "GET", "POST, OPTIONS"),
         (f"{run}/stop", "HEAD", "POST, OPTIONS"),
@@ -142,6 +146,8 @@ def test_another_owners_run_cannot_be_looked_at_read_or_stopped(keyed_server: Se
         ("/events", "GET"),
         ("/events?after=9", "GET"),
         ("/stop", "POST"),
+        ("/token", "POST"),
+        ("", "DELETE"),
     ]:
         replies = [
             keyed_server.ask(f"/api/chat/runs/{one}{path}", method=method, headers=beta)
@@ -151,3 +157,54 @@ def test_another_owners_run_cannot_be_looked_at_read_or_stopped(keyed_server: Se
         assert replies[0].body == replies[1].body
         names = [[name for name, _ in reply.headers] for reply in replies]
         assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_an_owner_lists_and_deletes_what_is_its_own(keyed_server: Server, base: str) -> None:
+    """A run, and a session with the runs of it; what is left to others stays."""
+    alpha, beta = ({"Authorization": f"Bearer {key}"} for key in ("alpha", "beta"))
+
+    def ask(owner: dict[str, str], session: str) -> Any:
+        asked = {"query": "count to a hundred", "sessionId": session}
+        return keyed_server.ask(data=asked, headers=owner).json()
+
+    def list_runs(owner: dict[str, str]) -> list[str]:
+        return [one["runId"] for one in keyed_server.ask(base, headers=owner).json()["runs"]]
+
+    first = ask(alpha, "")
+    second, alone, others = ask(alpha, first["sessionId"]), ask(alpha, ""), ask(beta, "")
+    assert list_runs(alpha)[:3] == [one["runId"] for one in (alone, second, first)]
+    run = f"{base}/{alone['runId']}"
+    assert keyed_server.ask(run, method="DELETE").status == 401
+    deleted = keyed_server.ask(run, method="DELETE", headers=alpha)
+    assert (deleted.status, deleted.body) == (204, b"")
+    for path, method in [("", "GET"), ("", "DELETE"), ("/events", "GET"), ("/stop", "POST")]:
+        assert keyed_server.ask(run + path, method=method, headers=alpha).status == 404
+    session = f"{base.removesuffix('/runs')}/sessions/{first['sessionId']}"
+    assert keyed_server.ask(session, method="DELETE", headers=beta).status == 404
+    assert keyed_server.ask(session, method="DELETE", headers=alpha).status == 204
+    assert keyed_server.ask(session, method="DELETE", headers=alpha).status == 404
+    kept = list_runs(alpha)
+    assert not {one["runId"] for one in (first, second, alone)} & set(kept)
+    assert others["runId"] in list_runs(beta)
+    assert keyed_server.ask(f"{base}?limit=0", headers=alpha).status == 400
+    assert keyed_server.ask(f"{base}?limit=1", headers=beta).json()["runs"] != []
+
+
+def test_without_keys_who_has_the_id_deletes_and_no_run_is_listed(server: Server) -> None:
+    """As who has the id reads."""
+    asked = {"query": "count to a hundred", "sessionId": ""}
+    result = server.ask(data=asked).json()
+    assert server.ask("/api/chat/runs").status == 403
+    assert server.ask("/api/chat/sessions/alice", method="DELETE").status == 404
+    session = f"/api/chat/sessions/{result['sessionId']}"
+    assert server.ask(session, method="DELETE").status == 204
+    assert server.ask(f"/api/chat/runs/{result['runId']}").status == 404
+    # A page that is not ours needs to ask first, and is told no.
+    evil = {"Origin": "https://evil.example"}
+    run = server.stream("count to a hundred").header("X-Run-Id")
+    assert server.ask(f"/api/chat/runs/{run}", method="DELETE", headers=evil).status == 403
+    asked_first = {**evil, "Access-Control-Request-Method": "DELETE"}
+    refused = server.ask(f"/api/chat/runs/{run}", method="OPTIONS", headers=asked_first)
+    assert refused.header("Access-Control-Allow-Origin") is None
+    assert server.ask(f"/api/chat/runs/{run}").status == 200

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...errors import RiverrunError
-from ..errors import RunLogError, SequenceConflictError
+from ..errors import RunLogError, SequenceConflictError, UnknownRunError
 from ..log import Entry
 from ..packing import pack
 from . import items
@@ -81,10 +81,11 @@ async def last_entry(table: Table, run_id: str, known_run: KnownRun) -> Entry | 
     head = await look_at_end(table, run_id, known_run)
     if head is None:
         return None
+    _check_not_deleted(head)
     parts = [head]
     if int(head["parts"]["N"]) > 1:
         key = items.whole_batch_key(head["sk"]["S"])
-        parts = await _all(table, items.run_key(run_id), key, f"{key}$")
+        parts = await table.query_all(items.run_key(run_id), key, f"{key}$")
     for batch in items.batches(parts):
         return items.entries_of(*batch)[-1]
     # Some of its parts are not visible yet.
@@ -93,18 +94,10 @@ async def last_entry(table: Table, run_id: str, known_run: KnownRun) -> Entry | 
 
 async def append_times(table: Table, run_id: str) -> list[tuple[int, float]]:
     """The last number of each batch, and when it was appended, where that is known."""
-    found = await _all(table, items.run_key(run_id), items.FIRST_BATCH, items.LAST_BATCH)
+    found = await table.query_all(items.run_key(run_id), items.FIRST_BATCH, items.LAST_BATCH)
     heads = [parts[0] for _, parts in items.batches(found)]
     times = [(items.last_of(head), items.time_of(head)) for head in heads]
     return [(last, at) for last, at in times if at is not None]
-
-
-async def _all(table: Table, pk: str, low: str, high: str) -> list[Item]:
-    found, start = await table.query(pk, low, high, limit=100)
-    while start is not None:
-        page, start = await table.query(pk, low, high, limit=100, start=start)
-        found += page
-    return found
 
 
 async def look_at_end(table: Table, run_id: str, known_run: KnownRun) -> Item | None:
@@ -132,11 +125,18 @@ async def _place_after(table: Table, run_id: str, after: int, known_run: KnownRu
 def _entries(found: Sequence[Item], after: int, known_run: KnownRun) -> list[Entry]:
     entries: list[Entry] = []
     for first, parts in items.batches(found):
+        _check_not_deleted(parts[0])
         if not entries and first > after + 1:
             return []
         known_run.learn(items.last_of(parts[0]), ended=items.is_end(parts[0]))
         entries += [entry for entry in items.entries_of(first, parts) if entry.seq > after]
     return entries
+
+
+def _check_not_deleted(head: Item) -> None:
+    # Known here as a run that is kept, and deleted by another process since.
+    if items.is_deleted(head):
+        raise UnknownRunError
 
 
 def check_size(size: int, most: int = items.PART_BYTES) -> None:

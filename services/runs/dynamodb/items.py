@@ -8,6 +8,7 @@
     run#<id>               feedback           what a reader thinks of the answer
     key#<hash>             key                which run an idempotency key started
     runs#<day>#<digit>     <created>#<id>     which runs there are, for `list_recent`
+    owner#<hash>           <created>#<id>     which runs an owner has, or a session without one
     session#<hash>         t#<number>         a turn of a session
 
 `expires` is the table's TTL attribute (epoch seconds). DynamoDB deletes late, so a run's own is
@@ -40,11 +41,8 @@ META, KEY, READ_MARK, FEEDBACK = "meta", "key", "read_mark", "feedback"
 # while it still goes on; whether it is over is read from `meta` alone. In seconds.
 SLACK = 3600.0
 
-# What each sign of a producer's life changes, what the end of its lease does, and what is true
-# while there was no sign since.
-RENEWED: Mapping[str, Item] = {"renewals": {"N": "1"}, "doubted": {"BOOL": False}}
-ENDED: Mapping[str, Item] = {"lease": {"N": "0"}, "doubted": {"BOOL": False}}
-UNRENEWED = "#lease > :zero AND #renewals = :read"
+# What marks an item as what is left of a deleted run.
+DELETED: Mapping[str, Item] = {"deleted": {"BOOL": True}}
 
 # Before the first batch of a run, and after its last one.
 FIRST_BATCH, LAST_BATCH = "e#", "e$"
@@ -71,13 +69,34 @@ def hash_key(kind: str, owner: str | None, name: str) -> str:
 
 def listing_key(run: Run) -> tuple[str, str]:
     """Where `recent` finds a run. Sixteen partitions a day, so that none of them is hot."""
-    created = int(run.created * 1_000_000)
-    return f"runs#{int(run.created // 86400)}#{run.id[0]}", f"{created:020d}#{run.id}"
+    return f"runs#{int(run.created // 86400)}#{run.id[0]}", place_in_time(run)
+
+
+def place_in_time(run: Run) -> str:
+    """The place of a run among others, the oldest first."""
+    return f"{int(run.created * 1_000_000):020d}#{run.id}"
+
+
+def run_in(item: Item) -> str:
+    """The id of the run that an item lists."""
+    return str(item["sk"]["S"]).partition("#")[2]
 
 
 def listing_keys(day: int) -> list[str]:
     """The partitions of a day (days since the epoch)."""
     return [f"runs#{day}#{digit}" for digit in "0123456789abcdef"]
+
+
+def owned_key(owner: str | None, session: str | None) -> str | None:
+    """The partition of the runs of an owner, or of a session that has none; None without either."""
+    if owner is None and session is None:
+        return None
+    return hash_key("owner", owner, "" if owner is not None else str(session))
+
+
+def session_key(owner: str | None, session: str) -> str:
+    """The partition of a session's turns, which also names the session."""
+    return hash_key("session", owner, session)
 
 
 def batch_key(first: int) -> str:
@@ -115,8 +134,8 @@ def expiry(until: float) -> Item:
     return {"N": str(math.ceil(until))}
 
 
-def meta_item(run: Run, until: float) -> Item:
-    """The item of a run that is kept until `until`."""
+def meta_item(run: Run, until: float, listed: str | None = None) -> Item:
+    """The item of a run that is kept until `until`, and `listed` in that partition, if in one."""
     item = {
         "pk": text(run_key(run.id)),
         "sk": text(META),
@@ -133,6 +152,8 @@ def meta_item(run: Run, until: float) -> Item:
     }
     if run.owner is not None:
         item["owner"] = text(run.owner)
+    if listed is not None:
+        item["listed"] = text(listed)
     return item
 
 
@@ -175,44 +196,14 @@ def said_of(item: Item | None) -> bytes:
     return bytes(item["said"]["B"]) if item is not None else b""
 
 
+def is_deleted(item: Item) -> bool:
+    """Whether an item, of a run or of a batch, is what is left of a deleted run."""
+    return "deleted" in item
+
+
 def check_item(now: float) -> Item:
     """The item that is put to see whether the table can be written."""
     return {"pk": text("check"), "sk": text("check"), "expires": expiry(now + SLACK)}
-
-
-def lease_update(
-    run: Run, changes: Mapping[str, Item], condition: str, kept_since: float
-) -> dict[str, Any]:
-    """The change of the item of `run`, as long as its epoch is the same and `condition` holds.
-
-    A run whose time was over at `kept_since` is not changed. `renewals` is added to, every other
-    change is set.
-    """
-    added = changes.get("renewals")
-    names = [name for name in changes if name != "renewals"]
-    update = "SET " + ", ".join(f"#{name} = :{name}" for name in names)
-    values: dict[str, Item] = {f":{name}": changes[name] for name in names}
-    if added is not None:
-        update += " ADD #renewals :renewals"
-        values[":renewals"] = added
-    values[":since"] = number(kept_since)
-    where = "#epoch = :was AND #until > :since" + (f" AND {condition}" if condition else "")
-    known = {
-        ":was": number(run.epoch),
-        ":zero": number(0),
-        ":read": number(run.renewals),
-        ":yes": {"BOOL": True},
-    }
-    # DynamoDB refuses names and values that are not used.
-    used = set(re.findall(r"[#:]\w+", f"{update} {where}"))
-    return {
-        "UpdateExpression": update,
-        "ConditionExpression": where,
-        "ExpressionAttributeNames": {name: name[1:] for name in used if name[0] == "#"},
-        "ExpressionAttributeValues": {
-            name: value for name, value in {**known, **values}.items() if name in used
-        },
-    }
 
 
 def run_of_item(item: Item) -> Run:

@@ -9,7 +9,6 @@ import asyncio
 import math
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import errors
@@ -28,13 +27,11 @@ from ..log import (
 )
 from ..notify import Notifier
 from ..state_ages import StateAges
-from . import chain, items, sessions, starting
-from .chain import KnownRun, check_size
+from . import chain, deletion, items, leases, sessions, starting
+from .chain import check_size
 from .faults import Item, RefusedError
+from .known import KnownRuns
 from .table import Table
-
-# Runs that this process remembers something of, to ask the table less.
-KNOWN_RUNS = 2000
 
 # How often a question whether the table can be written is one to the service, in seconds.
 CHECK_INTERVAL = 5.0
@@ -65,7 +62,7 @@ class DynamoLog:
         self._monotonic = monotonic
         self._checked_at = -CHECK_INTERVAL
         self._notifier = Notifier()
-        self._known: OrderedDict[str, KnownRun] = OrderedDict()
+        self._known = KnownRuns(table, slack=self._slack, now=now)
 
     async def start(
         self,
@@ -74,6 +71,7 @@ class DynamoLog:
         key: str | None,
         fingerprint: str,
         question: bytes = b"",
+        session: str | None = None,
         lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
         """See `RunLog.start`."""
@@ -81,9 +79,11 @@ class DynamoLog:
         now = self._now()
         run = new_run(owner, fingerprint, question, created=now, lease=lease)
         until = now + self._retention
-        known = await starting.put_run(self._table, run, key, until, is_kept=self._is_kept)
+        known = await starting.put_run(
+            self._table, run, key, session, until, is_kept=self._known.is_kept
+        )
         if known is None:
-            self._remember(run.id, until).last = 0
+            self._known.remember(run.id, until).last = 0
             return run, True
         if known.fingerprint != fingerprint:
             raise errors.IdempotencyConflictError
@@ -91,17 +91,17 @@ class DynamoLog:
 
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
-        item = await self._meta(run_id)
+        item = await self._known.read_meta(run_id)
         if item is None or (run := items.run_of_item(item)).owner != owner:
             raise UnknownRunError
-        if not await self._is_kept(item):
+        if not await self._known.is_kept(item):
             raise ExpiredRunError
         return run
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
         entries = tuple(entries)
-        known_run = await self._require_kept(run_id)
+        known_run = await self._known.require_kept(run_id)
         if not entries:
             return
         if known_run.last is None or known_run.ended or entries[0].seq != known_run.last + 1:
@@ -117,14 +117,14 @@ class DynamoLog:
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
         after = min(max(0, after), LAST_SEQ)
-        known_run = await self._require_kept(run_id)
+        known_run = await self._known.require_kept(run_id)
         if limit < 1:
             return []
         return await chain.read_chain_after(self._table, run_id, after, limit, known_run)
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
-        known_run = await self._require_kept(run_id)
+        known_run = await self._known.require_kept(run_id)
 
         async def look() -> None:
             if self._notifier.is_due(run_id):
@@ -137,12 +137,12 @@ class DynamoLog:
 
     async def read_last(self, run_id: str) -> Entry | None:
         """See `RunLog.read_last`."""
-        known_run = await self._require_kept(run_id)
+        known_run = await self._known.require_kept(run_id)
         return await chain.last_entry(self._table, run_id, known_run)
 
     async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
         """See `RunLog.read_append_times`."""
-        await self._require_kept(run_id)
+        await self._known.require_kept(run_id)
         return await chain.append_times(self._table, run_id)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
@@ -151,10 +151,10 @@ class DynamoLog:
         epoch = items.number(run.epoch + 1)
         changes = {"lease": items.number(self._now() + lease), "epoch": epoch, "claimed": nonce}
         try:
-            item = await self._hold(run, {**changes, **items.RENEWED}, "#lease <= :zero")
+            item = await self._hold(run, {**changes, **leases.RENEWED}, "#lease <= :zero")
         except SequenceConflictError:
             # Ours all the same, when only the answer to an earlier try was lost.
-            there = await self._meta(run.id)
+            there = await self._known.read_meta(run.id)
             if there is None or there.get("claimed") != nonce:
                 raise
             item = there
@@ -162,32 +162,32 @@ class DynamoLog:
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        changes = {"lease": items.number(self._now() + lease), **items.RENEWED}
+        changes = {"lease": items.number(self._now() + lease), **leases.RENEWED}
         await self._hold(run, changes, "#lease >= :zero")
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         check_size(len(run.question) + len(checkpoint))
         changes = {"lease": items.number(RELEASED), "checkpoint": items.binary(checkpoint)}
-        await self._hold(run, {**changes, **items.RENEWED})
+        await self._hold(run, {**changes, **leases.RENEWED})
 
     async def doubt(self, run: Run) -> None:
         """See `RunLog.doubt`."""
-        await self._hold(run, {"doubted": {"BOOL": True}}, items.UNRENEWED)
+        await self._hold(run, {"doubted": {"BOOL": True}}, leases.UNRENEWED)
 
     async def expire(self, run: Run) -> None:
         """See `RunLog.expire`."""
-        await self._hold(run, items.ENDED, f"{items.UNRENEWED} AND #doubted = :yes")
+        await self._hold(run, leases.ENDED, f"{leases.UNRENEWED} AND #doubted = :yes")
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
-        await self._require_kept(run_id)
+        await self._known.require_kept(run_id)
         kept = self._now() + self._retention + items.SLACK
         await self._table.call("put_item", Item=items.read_mark_item(run_id, seconds, kept))
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
-        await self._require_kept(run_id)
+        await self._known.require_kept(run_id)
         mark = await self._table.get(items.run_key(run_id), items.READ_MARK)
         if mark is None:
             return math.inf
@@ -196,13 +196,13 @@ class DynamoLog:
 
     async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
         """See `RunLog.keep_feedback`."""
-        await self._require_kept(run_id)
+        await self._known.require_kept(run_id)
         kept = self._now() + self._retention + items.SLACK
         await self._table.call("put_item", Item=items.feedback_item(run_id, feedback, kept))
 
     async def read_feedback(self, run_id: str) -> bytes:
         """See `RunLog.read_feedback`."""
-        await self._require_kept(run_id)
+        await self._known.require_kept(run_id)
         return items.said_of(await self._table.get(items.run_key(run_id), items.FEEDBACK))
 
     async def read_turns(
@@ -231,6 +231,23 @@ class DynamoLog:
             found += filter(None, await asyncio.gather(*map(self._summary, ids)))
         return found[: max(0, limit)]
 
+    async def list_owned(self, owner: str, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_owned`."""
+        ids = await starting.list_owned(self._table, owner, limit) if limit > 0 else ()
+        return list(filter(None, await asyncio.gather(*map(self._summary, ids))))
+
+    async def list_session(self, owner: str | None, session_id: str) -> list[str]:
+        """See `RunLog.list_session`."""
+        return await deletion.list_runs(self._table, owner, session_id)
+
+    async def delete(self, run_id: str, owner: str | None) -> bool:
+        """See `RunLog.delete`."""
+        return await deletion.delete_run(self._table, run_id, owner, self._known)
+
+    async def forget_turns(self, owner: str | None, session_id: str) -> bool:
+        """See `RunLog.forget_turns`."""
+        return await deletion.forget_turns(self._table, owner, session_id, self._now())
+
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
         if self._monotonic() - self._checked_at >= CHECK_INTERVAL:
@@ -242,10 +259,10 @@ class DynamoLog:
         await self._table.close()
 
     async def _summary(self, run_id: str) -> Summary | None:
-        item = await self._meta(run_id)
-        if item is None or not await self._is_kept(item):
+        item = await self._known.read_meta(run_id)
+        if item is None or not await self._known.is_kept(item):
             return None
-        known_run = self._remember(run_id, float(item["until"]["N"]))
+        known_run = self._known.remember(run_id, float(item["until"]["N"]))
         await chain.look_at_end(self._table, run_id, known_run)
         return Summary(items.run_of_item(item), known_run.last or 0, known_run.ended)
 
@@ -254,45 +271,11 @@ class DynamoLog:
         now = self._now()
         until = now + self._retention
         kept = {"until": items.number(until), "expires": items.expiry(until + items.SLACK)}
-        update = items.lease_update(run, {**changes, **kept}, condition, now - self._slack)
+        update = leases.lease_update(run, {**changes, **kept}, condition, now - self._slack)
         try:
             item = await self._table.update(items.run_key(run.id), items.META, **update)
         except RefusedError:
-            await self._require_kept(run.id, anew=True)
+            await self._known.require_kept(run.id, anew=True)
             raise SequenceConflictError from None
-        self._remember(run.id, until)
+        self._known.remember(run.id, until)
         return item
-
-    async def _meta(self, run_id: str) -> Item | None:
-        if not items.is_run_id(run_id):
-            return None
-        return await self._table.get(items.run_key(run_id), items.META)
-
-    async def _require_kept(self, run_id: str, *, anew: bool = False) -> KnownRun:
-        known_run = self._known.get(run_id)
-        if known_run is not None and not anew and known_run.until > self._now():
-            self._known.move_to_end(run_id)
-            return known_run
-        item = await self._meta(run_id)
-        if item is None:
-            raise UnknownRunError if known_run is None else ExpiredRunError
-        if not await self._is_kept(item):
-            raise ExpiredRunError
-        return self._remember(run_id, float(item["until"]["N"]))
-
-    async def _is_kept(self, item: Item) -> bool:
-        """Whether a run is not over. One that has not ended is kept a little longer."""
-        past = self._now() - float(item["until"]["N"])
-        if past < 0 or past >= self._slack:
-            return past < 0
-        end = KnownRun(0.0)
-        await chain.look_at_end(self._table, items.run_of_item(item).id, end)
-        return not end.ended
-
-    def _remember(self, run_id: str, until: float) -> KnownRun:
-        known_run = self._known.setdefault(run_id, KnownRun(until))
-        known_run.until = until
-        self._known.move_to_end(run_id)
-        if len(self._known) > KNOWN_RUNS:
-            self._known.popitem(last=False)
-        return known_run

@@ -15,7 +15,7 @@ async def read_turns(
     """The last `limit` questions and answers of a session that are kept, oldest first."""
     if limit < 1:
         return []
-    newest_first = await table.query_newest(items.hash_key("session", owner, session_id), limit)
+    newest_first = await table.query_newest(items.session_key(owner, session_id), limit)
     said = [
         unpack(bytes(item["blob"]["B"]), 1)
         for item in newest_first
@@ -34,7 +34,7 @@ async def add_turn(
     blob = pack([Entry(1, "question", to_bytes(question)), Entry(2, "answer", to_bytes(answer))])
     check_size(len(blob))
     item = {
-        "pk": items.text(items.hash_key("session", owner, session_id)),
+        "pk": items.text(items.session_key(owner, session_id)),
         "blob": items.binary(blob),
         "nonce": items.binary(os.urandom(16)),
         "until": items.number(until),

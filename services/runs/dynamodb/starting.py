@@ -15,6 +15,7 @@ async def put_run(
     table: Table,
     run: Run,
     key: str | None,
+    session: str | None,
     until: float,
     *,
     is_kept: Callable[[Item], Awaitable[bool]],
@@ -26,10 +27,13 @@ async def put_run(
         "sk": items.text(sk),
         "expires": items.expiry(until + items.SLACK),
     }
+    partition = items.owned_key(run.owner, session)
     puts: list[dict[str, Any]] = [
-        {"Item": items.meta_item(run, until), "ConditionExpression": NEW},
+        {"Item": items.meta_item(run, until, partition), "ConditionExpression": NEW},
         {"Item": listing},
     ]
+    if partition is not None:
+        puts.append({"Item": _owned_item(run, partition, session, listing["expires"])})
     if key is None:
         # No other run has this id: if it is there, an earlier try was ours.
         with suppress(RefusedError):
@@ -58,5 +62,24 @@ async def list_started(table: Table, day: int, limit: int) -> list[str]:
     lists = await asyncio.gather(
         *(table.query_newest(key, limit) for key in items.listing_keys(day))
     )
-    keys = sorted((item["sk"]["S"] for keys in lists for item in keys), reverse=True)
-    return [key.partition("#")[2] for key in keys[:limit]]
+    newest = sorted((one for some in lists for one in some), key=_place, reverse=True)
+    return [items.run_in(item) for item in newest[:limit]]
+
+
+async def list_owned(table: Table, owner: str, limit: int) -> list[str]:
+    """The ids of the newest runs of an owner, newest first."""
+    partition = items.owned_key(owner, None)
+    assert partition is not None
+    return [items.run_in(item) for item in await table.query_newest(partition, limit)]
+
+
+def _owned_item(run: Run, partition: str, session: str | None, expires: Item) -> Item:
+    place = items.text(items.place_in_time(run))
+    item = {"pk": items.text(partition), "sk": place, "expires": expires}
+    if session is not None:
+        item["session"] = items.text(items.session_key(run.owner, session))
+    return item
+
+
+def _place(item: Item) -> str:
+    return str(item["sk"]["S"])

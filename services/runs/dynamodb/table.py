@@ -121,6 +121,18 @@ class Table:
         )
         return response["Items"], response.get("LastEvaluatedKey")
 
+    async def query_all(self, pk: str, low: str, high: str) -> list[Item]:
+        """Every item of a partition from `low` to `high`, in as many answers as that takes."""
+        found, start = await self.query(pk, low, high, limit=100)
+        while start is not None:
+            page, start = await self.query(pk, low, high, limit=100, start=start)
+            found += page
+        return found
+
+    async def delete(self, pk: str, sk: str) -> None:
+        """Delete an item, if it is there."""
+        await self.call("delete_item", Key=_key(pk, sk))
+
     async def query_newest(self, pk: str, limit: int) -> list[Item]:
         """The last `limit` items of a partition, the last one first."""
         found, _ = await self.query(pk, " ", "~", limit=limit, forward=False)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import IdempotencyConflictError, SequenceConflictError
+from ..errors import IdempotencyConflictError
 from ..log import (
     DURABLE_RETENTION_SECONDS,
     LAST_SEQ,
@@ -26,14 +26,15 @@ from ..log import (
 )
 from ..notify import Notifier
 from ..state_ages import StateAges
+from . import owned
 from .file import File
+from .leases import RENEWED, change_lease
 from .retention import Sweeper, copy_live_runs
 from .rows import (
-    RUN,
     SCHEMA,
     append_entries,
+    append_times_of,
     entries_after,
-    entry_of,
     feedback_of,
     find_run,
     insert_run,
@@ -42,9 +43,9 @@ from .rows import (
     keep_filler,
     list_newest,
     mark_read,
+    newest_entry,
     newest_of,
     read_mark_of,
-    run_of,
     run_of_key,
     scope_of,
     state_of,
@@ -53,9 +54,6 @@ from .rows import (
 
 # How often a question whether the file can be written is one to the disk, in seconds.
 CHECK_INTERVAL = 5.0
-
-# What each sign of a producer's life changes.
-RENEWED = "renewals = renewals + 1, doubted = 0"
 
 
 class SQLiteLog:
@@ -101,6 +99,7 @@ class SQLiteLog:
         key: str | None,
         fingerprint: str,
         question: bytes = b"",
+        session: str | None = None,
         lease: float = LEASE_SECONDS,
     ) -> tuple[Run, bool]:
         """See `RunLog.start`."""
@@ -112,7 +111,7 @@ class SQLiteLog:
                 if known.fingerprint != fingerprint:
                     raise IdempotencyConflictError
                 return known, False
-            insert_run(connection, run, key, now + self._keep(ended=False))
+            insert_run(connection, run, key, session, now + self._keep(ended=False))
             return run, True
 
         # The first entry is flushed and takes the run along; before it nothing was said or paid.
@@ -155,28 +154,12 @@ class SQLiteLog:
     async def read_last(self, run_id: str) -> Entry | None:
         """See `RunLog.read_last`."""
         now = self._now()
-
-        def look(connection: sqlite3.Connection) -> Entry | None:
-            number, last, _ = state_of(connection, run_id, now)
-            row = connection.execute(
-                "SELECT seq, kind, payload, terminal FROM entries WHERE run = ? AND seq = ?",
-                (number, last),
-            ).fetchone()
-            return entry_of(row) if row is not None else None
-
-        return await self._file.read(look)
+        return await self._file.read(lambda file: newest_entry(file, run_id, now))
 
     async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
         """See `RunLog.read_append_times`."""
         now = self._now()
-
-        def look(connection: sqlite3.Connection) -> list[tuple[int, float]]:
-            number, _, _ = state_of(connection, run_id, now)
-            return connection.execute(
-                "SELECT last, at FROM append_times WHERE run = ? ORDER BY last", (number,)
-            ).fetchall()
-
-        return await self._file.read(look)
+        return await self._file.read(lambda file: append_times_of(file, run_id, now))
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
@@ -247,6 +230,26 @@ class SQLiteLog:
         now = self._now()
         return await self._file.read(lambda file: list_newest(file, now, limit))
 
+    async def list_owned(self, owner: str, limit: int = 20) -> list[Summary]:
+        """See `RunLog.list_owned`."""
+        asked = (self._now(), limit, scope_of(owner))
+        return await self._file.read(lambda file: list_newest(file, *asked))
+
+    async def list_session(self, owner: str | None, session_id: str) -> list[str]:
+        """See `RunLog.list_session`."""
+        asked = (owner, session_id, self._now())
+        return await self._file.read(lambda file: owned.runs_of_session(file, *asked))
+
+    async def delete(self, run_id: str, owner: str | None) -> bool:
+        """See `RunLog.delete`."""
+        asked = (run_id, owner, self._now())
+        return await self._file.write(lambda file: owned.delete_run(file, *asked))
+
+    async def forget_turns(self, owner: str | None, session_id: str) -> bool:
+        """See `RunLog.forget_turns`."""
+        asked = (owner, session_id, self._now())
+        return await self._file.write(lambda file: owned.forget_turns(file, *asked))
+
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
         if self._monotonic() - self._checked_at >= CHECK_INTERVAL:
@@ -270,20 +273,11 @@ class SQLiteLog:
         flushed: bool = True,
     ) -> Run:
         now = self._now()
-
-        def hold(connection: sqlite3.Connection) -> Run:
-            number, _, ended = state_of(connection, run.id, now)
-            changed = connection.execute(
-                f"UPDATE runs SET {change}, expires = ? WHERE number = ? "  # noqa: S608 - constants
-                f"AND epoch = ? AND {condition}",
-                (*values, now + self._keep(ended), number, run.epoch),
-            )
-            if changed.rowcount == 0:
-                raise SequenceConflictError
-            row = connection.execute(f"SELECT {RUN} FROM runs WHERE number = ?", (number,))  # noqa: S608 - constants
-            return run_of(row.fetchone())
-
-        return await self._file.write(hold, flushed=flushed)
+        expires = (now + self._keep(ended=False), now + self._keep(ended=True))
+        asked = (change, values, condition)
+        return await self._file.write(
+            lambda file: change_lease(file, run, asked, now, expires), flushed=flushed
+        )
 
     async def _look(self) -> None:
         if not self._notifier.is_due(""):

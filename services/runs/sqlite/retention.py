@@ -37,7 +37,7 @@ class Sweeper:
             entries += last
             if last > SWEEP_ENTRIES and _cut(connection, number):
                 break  # the rest of it another time
-            _drop(connection, number, run_id, scope, key)
+            drop_run(connection, number, run_id, scope, key)
             until = now + self._retention
             connection.execute(
                 "INSERT INTO gone VALUES (?, ?, ?, ?)", (number, run_id, scope, until)
@@ -85,10 +85,11 @@ def _cut(connection: sqlite3.Connection, number: int) -> bool:
     return True
 
 
-def _drop(
+def drop_run(
     connection: sqlite3.Connection, number: int, run_id: str, scope: str, key: str | None
 ) -> None:
-    for table in ("entries", "append_times", "read_marks", "feedback"):
+    """Drop all that is kept of a run."""
+    for table in ("entries", "append_times", "read_marks", "feedback", "run_sessions"):
         connection.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
     connection.execute("DELETE FROM runs WHERE number = ?", (number,))
     connection.execute(
@@ -110,6 +111,7 @@ def copy_live_runs(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
             ("append_times", "last, at"),
             ("read_marks", "marks, seconds"),
             ("feedback", "said"),
+            ("run_sessions", "scope, session"),
         ):
             rows = old.execute(f"SELECT {others} FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
             places = ", ".join("?" * (1 + len(others.split(", "))))

@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS turns (
   number INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL, question BLOB NOT NULL,
   answer BLOB NOT NULL, expires REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS turns_of_a_session ON turns (scope, session, number);
+CREATE INDEX IF NOT EXISTS runs_of_an_owner ON runs (scope, number);
+CREATE TABLE IF NOT EXISTS run_sessions (
+  run INTEGER PRIMARY KEY, scope TEXT NOT NULL, session TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS runs_of_a_session ON run_sessions (scope, session);
 CREATE TABLE IF NOT EXISTS gone (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, until REAL NOT NULL)
 """
@@ -49,9 +53,15 @@ _RUN_FIELDS = (*RUN.split(", ")[:-1], "is_doubted")
 CHECK_BYTES = 16 * 1024
 
 
-def insert_run(connection: sqlite3.Connection, run: Run, key: str | None, expires: float) -> None:
+def insert_run(
+    connection: sqlite3.Connection,
+    run: Run,
+    key: str | None,
+    session: str | None,
+    expires: float,
+) -> None:
     scope = scope_of(run.owner)
-    connection.execute(
+    made = connection.execute(
         "INSERT INTO runs (id, owner, scope, key, created, fingerprint, question, epoch, "
         "lease_until, checkpoint, renewals, doubted, last, ended, expires) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?)",
@@ -62,6 +72,10 @@ def insert_run(connection: sqlite3.Connection, run: Run, key: str | None, expire
     )
     if key is not None:
         connection.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (scope, key, run.id))
+    if session is not None:
+        connection.execute(
+            "INSERT INTO run_sessions VALUES (?, ?, ?)", (made.lastrowid, scope, session)
+        )
 
 
 def run_of_key(
@@ -175,6 +189,24 @@ def entries_after(
     return [entry_of(row) for row in rows]
 
 
+def newest_entry(connection: sqlite3.Connection, run_id: str, now: float) -> Entry | None:
+    number, last, _ = state_of(connection, run_id, now)
+    row = connection.execute(
+        "SELECT seq, kind, payload, terminal FROM entries WHERE run = ? AND seq = ?",
+        (number, last),
+    ).fetchone()
+    return entry_of(row) if row is not None else None
+
+
+def append_times_of(
+    connection: sqlite3.Connection, run_id: str, now: float
+) -> list[tuple[int, float]]:
+    number, _, _ = state_of(connection, run_id, now)
+    return connection.execute(
+        "SELECT last, at FROM append_times WHERE run = ? ORDER BY last", (number,)
+    ).fetchall()
+
+
 def append_entries(
     connection: sqlite3.Connection, run: int, entries: Sequence[Entry], now: float, expires: float
 ) -> None:
@@ -214,10 +246,13 @@ def insert_turn(
     )
 
 
-def list_newest(connection: sqlite3.Connection, now: float, limit: int) -> list[Summary]:
+def list_newest(
+    connection: sqlite3.Connection, now: float, limit: int, scope: str | None = None
+) -> list[Summary]:
+    """The newest runs, of the owner with that `scope` if one is given."""
     rows = connection.execute(
         f"SELECT {RUN}, last, ended FROM runs WHERE expires > ? "  # noqa: S608 - constants
-        "ORDER BY number DESC LIMIT ?",
-        (now, max(0, limit)),
+        f"{'' if scope is None else 'AND scope = ? '}ORDER BY number DESC LIMIT ?",
+        (now, *(() if scope is None else (scope,)), max(0, limit)),
     )
     return [Summary(run_of(row[:-2]), row[-2], bool(row[-1])) for row in rows]

@@ -73,6 +73,7 @@ async def start_run(
             key=_scope_key(question),
             fingerprint=fingerprint,
             question=dump_question(question, spec.name),
+            session=question.session_id,
         )
         if not is_new:
             await app.limiter.refund(ticket)

@@ -13,7 +13,15 @@ from contextlib import aclosing
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import LEASE_SECONDS, Entry, Run, RunLog, RunLogError, SequenceConflictError
+from ...runs import (
+    LEASE_SECONDS,
+    Entry,
+    Run,
+    RunLog,
+    RunLogError,
+    SequenceConflictError,
+    UnknownRunError,
+)
 from ...runs.lease import RENEWALS_PER_LEASE
 from ...runs.retry import append_patiently
 from ..deadlines import SHUTDOWN_CLEANUP_SECONDS
@@ -92,8 +100,8 @@ async def append_to_log(
                 seq += len(entries)
                 owes_ending = not entries[-1].terminal
                 yield entries
-    except SequenceConflictError:
-        owes_ending = False
+    except (SequenceConflictError, UnknownRunError):
+        owes_ending = False  # another process writes it, or its owner deleted it
         raise
     except PausedError as error:
         pause_reason = error.reason

@@ -77,6 +77,15 @@ async def take_over_run(
         raise
 
 
+async def stop_run(run: Run, log: RunLog, live: LiveRuns) -> None:
+    """Stop a run, wherever it is produced, and keep what it said. Again changes nothing."""
+    task = live.find_unpaused_task(run.id)
+    if task is not None:
+        task.stop()
+    else:
+        await end_run(run, log, Transcript.make_stopped_ending)
+
+
 async def end_run(
     run: Run,
     log: RunLog,

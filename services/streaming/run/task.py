@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 import anyio
 
 from ...errors import RiverrunError
-from ...runs import Entry, Run, RunLog, SequenceConflictError
+from ...runs import Entry, Run, RunLog, SequenceConflictError, UnknownRunError
 from ..deadlines import DELIVERY_SECONDS, PRODUCER_MARGIN
 from ..events import Partial
 from .channel import Channel
@@ -139,8 +139,8 @@ class RunTask:
                 async for batch in batches:
                     self.seq = batch[-1].seq
                     await self._publish(batch)
-        except SequenceConflictError:
-            pass  # another process resumed or ended this run: its readers read the log
+        except (SequenceConflictError, UnknownRunError):
+            pass  # another process resumed, ended or deleted this run: its readers read the log
         except PausedError as error:
             self.paused_by = error
             self._live.end_bodies(self.run.id, error)

@@ -783,6 +783,127 @@ async def recent_runs_come_newest_first(log: RunLog, clock: Clock) -> None:
 
 
 @rule
+async def an_owner_sees_its_own_runs_newest_first(log: RunLog, clock: Clock) -> None:
+    """And no other owner's, nor one without; no owner is not the owner called nothing."""
+    anns = []
+    for number in range(4):
+        clock.seconds += 1
+        anns.append(await start_run(log, "ann", str(number)))
+        await start_run(log, "bob")
+        await start_run(log)
+    await log.append(anns[3].id, [token(1), final(2)])
+    seen = await log.list_owned("ann")
+    assert [each.run for each in seen] == anns[::-1]
+    assert [(each.last, each.ended) for each in seen[:2]] == [(2, True), (0, False)]
+    assert [each.run for each in await log.list_owned("ann", 2)] == anns[:1:-1]
+    assert await log.list_owned("ann", 0) == []
+    assert await log.list_owned("") == []
+
+
+@rule
+async def the_runs_of_a_session_are_found_again(log: RunLog, clock: Clock) -> None:
+    """Of that owner and session only; also of a session that has no owner."""
+    started: dict[tuple[str | None, str | None], set[str]] = {}
+    for owner in ("ann", "bob", None):
+        for session in ("s", "t", None):
+            clock.seconds += 1
+            for _ in range(2):
+                run, _ = await log.start(owner=owner, key=None, fingerprint="f", session=session)
+                started.setdefault((owner, session), set()).add(run.id)
+    for (owner, session), ids in started.items():
+        if session is not None:
+            assert set(await log.list_session(owner, session)) == ids
+    assert await log.list_session("ann", "u") == []
+    assert await log.list_session("carl", "s") == []
+
+
+@rule
+async def a_deleted_run_is_as_one_that_never_was(log: RunLog, clock: Clock) -> None:
+    """To every method, and its key starts a new one. Others stay, also those of its session."""
+    started = [
+        (await log.start(owner=owner, key=key, fingerprint="f", session="s"))[0]
+        for owner, key in (("ann", "k"), ("ann", "other"), (None, "k"))
+    ]
+    for run in started:
+        await log.append(run.id, [token(n) for n in range(1, 30)])
+        await log.append(run.id, [final(30)])
+        await log.keep_feedback(run.id, b"up")
+        await log.mark_read(run.id, 1.0)
+    for run in (started[0], started[2]):
+        assert await log.delete(run.id, run.owner)
+        for call in (
+            log.find(run.id, run.owner),
+            log.delete(run.id, run.owner),
+            log.read(run.id, 0),
+            log.read_last(run.id),
+            log.read_append_times(run.id),
+            log.read_feedback(run.id),
+            log.keep_feedback(run.id, b"up"),
+            log.append(run.id, [token(31)]),
+            log.claim(run),
+            log.renew(run),
+        ):
+            with pytest.raises(UnknownRunError) as refused:
+                await call
+            assert refused.value.code == "not_found"
+    assert [each.run for each in await log.list_recent()] == [started[1]]
+    assert [each.run for each in await log.list_owned("ann")] == [started[1]]
+    assert await log.list_session("ann", "s") == [started[1].id]
+    assert await log.list_session(None, "s") == []
+    assert len(await log.read(started[1].id, 0)) == 30
+    again, is_new = await log.start(owner="ann", key="k", fingerprint="another")
+    assert is_new
+    assert again.id != started[0].id
+
+
+@rule
+async def a_run_that_has_not_ended_is_not_deleted(log: RunLog, clock: Clock) -> None:
+    """Said or not said anything; nothing of it is changed."""
+    silent, said = await start_run(log, "ann"), await start_run(log, "ann")
+    await log.append(said.id, [token(1)])
+    for run in (silent, said):
+        assert not await log.delete(run.id, "ann")
+        assert await log.find(run.id, "ann") == run
+    await log.append(said.id, [final(2)])
+    assert await log.read(said.id, 0) == [token(1), final(2)]
+
+
+@rule
+async def only_its_owner_deletes_a_run(log: RunLog, clock: Clock) -> None:
+    """For another it is not there, ended or live; one whose time is over is expired."""
+    ended, live = await start_run(log, "ann"), await start_run(log, "ann")
+    await log.append(ended.id, [final(1)])
+    told = set()
+    for run_id in (ended.id, live.id, "0" * 32, "", "../x"):
+        for owner in ("bob", None, ""):
+            with pytest.raises(UnknownRunError) as refused:
+                await log.delete(run_id, owner)
+            told.add((type(refused.value), refused.value.message, refused.value.hint))
+    assert len(told) == 1
+    assert await log.find(ended.id, "ann") == ended
+    clock.seconds += 30 * 24 * 3600.0
+    with pytest.raises(ExpiredRunError):
+        await log.delete(ended.id, "ann")
+
+
+@rule
+async def a_session_is_forgotten_when_its_owner_says_so(log: RunLog, clock: Clock) -> None:
+    """Its turns, of that owner only; whether there were any is told."""
+    for owner in ("ann", "bob", None):
+        for number in range(5):
+            await log.add_turn(owner, "s", f"q {number}", "a")
+    assert not await log.forget_turns("ann", "t")
+    assert not await log.forget_turns("carl", "s")
+    for owner in ("ann", None):
+        assert await log.forget_turns(owner, "s")
+        assert await log.read_turns(owner, "s", 6) == []
+        assert not await log.forget_turns(owner, "s")
+    assert len(await log.read_turns("bob", "s", 6)) == 5
+    await log.add_turn("ann", "s", "anew", "a")
+    assert await log.read_turns("ann", "s", 6) == [("anew", "a")]
+
+
+@rule
 async def a_session_remembers_its_last_turns(log: RunLog, clock: Clock) -> None:
     """Oldest first, at most as many as are asked for, whatever was said."""
     assert await log.read_turns("ann", "s", 6) == []
@@ -834,6 +955,30 @@ async def what_one_wrote_all_read(open_another: OpenAnother, clock: Clock) -> No
     await one.add_turn("ann", "s", "q", "a")
     assert await two.read_turns("ann", "s", 6) == [("q", "a")]
     assert [each.last for each in await two.list_recent()] == [4]
+
+
+@add_shared_rule
+async def what_one_deletes_is_gone_for_all(open_another: OpenAnother, clock: Clock) -> None:
+    """Also for a process that has read it, and for a producer that has not heard of the end."""
+    producing, reading, deleting = open_another(), open_another(), open_another()
+    run = await start_run(producing, "ann", "k")
+    await producing.append(run.id, [token(1), token(2)])
+    assert await reading.read(run.id, 0) == [token(1), token(2)]
+    await deleting.append(run.id, [final(3)])
+    assert await deleting.delete(run.id, "ann")
+    for refused in (
+        producing.append(run.id, [token(3)]),
+        producing.renew(run),
+        producing.release(run),
+    ):
+        with pytest.raises((UnknownRunError, SequenceConflictError)):
+            await refused
+    for log in (producing, reading, deleting):
+        for unknown in (log.find(run.id, "ann"), log.read_last(run.id), log.read(run.id, 2)):
+            with pytest.raises(UnknownRunError):
+                await unknown
+    assert await reading.list_recent() == []
+    assert (await start_run(reading, "ann", "k")).id != run.id
 
 
 @add_shared_rule

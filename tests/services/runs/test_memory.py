@@ -6,13 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.runs import ExpiredRunError, RunLog, UnknownRunError, memory
+from services.runs import ExpiredRunError, RunLog, UnknownRunError, memory_records
 from services.runs.log import KEEP_TURNS, MEMORY_RETENTION_SECONDS
-from services.runs.memory import (
-    KEEP_RUNS,
-    KEEP_SESSIONS,
-    MemoryLog,
-)
+from services.runs.memory import KEEP_SESSIONS, MemoryLog
+from services.runs.memory_records import KEEP_RUNS
 from tests.services.runs.conformance import Clock, conformance, final, start_run, token
 
 
@@ -29,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 def runs_in(log: MemoryLog) -> int:
     """How many runs a log holds."""
-    return len(log._running) + len(log._ended)
+    return len(log._records.running) + len(log._records.ended)
 
 
 async def test_ten_thousand_runs_are_kept_as_a_thousand() -> None:
@@ -42,8 +39,8 @@ async def test_ten_thousand_runs_are_kept_as_a_thousand() -> None:
         ids.append(run.id)
     await start_run(log)
     assert runs_in(log) <= KEEP_RUNS + 1
-    assert len(log._keys) <= KEEP_RUNS
-    assert len(log._expired) <= KEEP_RUNS
+    assert len(log._records.keys) <= KEEP_RUNS
+    assert len(log._records.expired) <= KEEP_RUNS
     assert (await log.find(ids[-1], None)).id == ids[-1]
     with pytest.raises(ExpiredRunError):
         await log.find(ids[-KEEP_RUNS - 10], None)
@@ -53,7 +50,7 @@ async def test_ten_thousand_runs_are_kept_as_a_thousand() -> None:
 
 async def test_what_has_ended_is_kept_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few very long answers count for many short ones."""
-    monkeypatch.setattr(memory, "KEEP_BYTES", 100_000)
+    monkeypatch.setattr(memory_records, "KEEP_BYTES", 100_000)
     log = MemoryLog()
     runs = []
     for _ in range(10):
@@ -61,8 +58,8 @@ async def test_what_has_ended_is_kept_to_a_size(monkeypatch: pytest.MonkeyPatch)
         await log.append(run.id, [token(1, b"x" * 30_000), final(2)])
         runs.append(run)
     await start_run(log)
-    assert log._ended_size <= 100_000
-    assert [run.id for run in runs[-3:]] == list(log._ended)
+    assert log._records.ended_size <= 100_000
+    assert [run.id for run in runs[-3:]] == list(log._records.ended)
 
 
 async def test_a_run_under_way_is_never_dropped_for_room() -> None:
@@ -106,10 +103,10 @@ async def test_a_run_that_was_never_ended_is_dropped_after_an_hour() -> None:
     await log.append(alive.id, [token(1)])
     clock.seconds += 2
     await start_run(log)
-    assert next(iter(log._running)) == alive.id
+    assert next(iter(log._records.running)) == alive.id
     with pytest.raises(ExpiredRunError):
         await log.find(dead.id, None)
-    assert not log._keys
+    assert not log._records.keys
 
 
 async def test_sessions_and_their_turns_are_bounded() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from services.runs.memory import KEEP_RUNS, MemoryLog
+from services.runs.memory import MemoryLog
+from services.runs.memory_records import KEEP_RUNS
 from services.settings import Settings
 from services.streaming import (
     App,
@@ -479,9 +480,9 @@ async def test_a_thousand_runs_and_more_leave_a_bounded_house(app: App) -> None:
         logging.disable(logging.NOTSET)
     log: Any = app.log
     await log.start(owner=None, key=None, fingerprint="f")
-    assert len(log._running) == 1
-    assert len(log._ended) <= KEEP_RUNS
-    assert len(log._keys) <= KEEP_RUNS
+    assert len(log._records.running) == 1
+    assert len(log._records.ended) <= KEEP_RUNS
+    assert len(log._records.keys) <= KEEP_RUNS
     gc.collect()
     futures = [item for item in gc.get_objects() if isinstance(item, asyncio.Future)]
     pending = [item for item in futures if not item.done() and getattr(item, "_callbacks", None)]

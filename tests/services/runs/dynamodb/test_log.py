@@ -61,7 +61,7 @@ async def test_every_item_goes_away_by_itself(client: Any) -> None:
     await log.mark_read(run.id, 12.0)
     items = client.scan(TableName=name)["Items"]
     kinds = {item["pk"]["S"].partition("#")[0] for item in items}
-    assert kinds == {"run", "key", "runs", "session"}
+    assert kinds == {"run", "key", "runs", "owner", "session"}
     for item in items:
         assert int(item["expires"]["N"]) >= clock() + 100.5
     await log.close()

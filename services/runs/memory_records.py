@@ -1,0 +1,138 @@
+"""The register of the runs in a process's memory: which are kept, for how long, under which key.
+
+Knows nothing of leases and readers: those are the business of `services.runs.memory`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .errors import ExpiredRunError, UnknownRunError
+from .log import LIVE_RETENTION_SECONDS, Entry, Run
+
+KEEP_RUNS = 1000
+KEEP_BYTES = 256 * 1024 * 1024
+
+# What an entry takes besides its payload, in bytes.
+_OVERHEAD = 200
+
+Key = tuple[str | None, str]
+"""The owner, and the name that it gave."""
+
+
+@dataclass(slots=True)
+class Record:
+    """A run and all that is kept of it. `number` counts the runs of this process."""
+
+    run: Run
+    key: Key | None
+    session: str | None
+    number: int
+    touched: float
+    entries: list[Entry] = field(default_factory=list)
+    appended: list[tuple[int, float]] = field(default_factory=list)
+    size: int = 0
+    read_marks: int = 0
+    read_seconds: float = 0.0
+    feedback: bytes = b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last entry is terminal."""
+        return bool(self.entries) and self.entries[-1].terminal
+
+
+class Records:
+    """The records that are kept: those that run, those that have ended, and which have expired.
+
+    `retention` is in seconds; `now` gives epoch seconds.
+    """
+
+    def __init__(self, retention: float, now: Callable[[], float]) -> None:
+        self.running: OrderedDict[str, Record] = OrderedDict()
+        self.ended: OrderedDict[str, Record] = OrderedDict()
+        self.ended_size = 0
+        self.expired: OrderedDict[str, str | None] = OrderedDict()
+        self.keys: dict[Key, str] = {}
+        self._retention = retention
+        self._now = now
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records that are kept, in no order."""
+        return filter(self._is_kept, (*self.running.values(), *self.ended.values()))
+
+    def add(self, record: Record) -> None:
+        """Keep a run that begins."""
+        self.running[record.run.id] = record
+        if record.key is not None:
+            self.keys[record.key] = record.run.id
+
+    def extend(self, record: Record, entries: Sequence[Entry]) -> None:
+        """Add entries to a record, which may end it."""
+        record.entries.extend(entries)
+        record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
+        record.touched = self._now()
+        record.appended.append((entries[-1].seq, record.touched))
+        if record.ended:
+            self.ended[record.run.id] = self.running.pop(record.run.id)
+            self.ended_size += record.size
+
+    def find(self, run_id: str) -> Record | None:
+        """The record of a run that is kept."""
+        record = self.running.get(run_id) or self.ended.get(run_id)
+        return record if record is not None and self._is_kept(record) else None
+
+    def require(self, run_id: str) -> Record:
+        """The record of a run. Raises `UnknownRunError`, `ExpiredRunError` where there was one."""
+        record = self.find(run_id)
+        if record is None:
+            gone = run_id in self.expired or run_id in self.running or run_id in self.ended
+            raise ExpiredRunError if gone else UnknownRunError
+        return record
+
+    def require_owned(self, run_id: str, owner: str | None) -> Record:
+        """The record of a run of `owner`; one of another owner is unknown."""
+        self.drop_expired()
+        record = self.find(run_id)
+        if record is None and self.expired.get(run_id, ...) == owner:
+            raise ExpiredRunError
+        if record is None or record.run.owner != owner:
+            raise UnknownRunError
+        return record
+
+    def remove(self, record: Record) -> None:
+        """Forget a run that has ended, and that it was there."""
+        self.ended_size -= self.ended.pop(record.run.id).size
+        self._forget_key(record)
+
+    def drop_expired(self) -> None:
+        """Drop what is over: runs whose time is, and the oldest of too many that have ended."""
+        while self.ended and (
+            len(self.ended) > KEEP_RUNS
+            or self.ended_size > KEEP_BYTES
+            or not self._is_kept(_first(self.ended))
+        ):
+            _, record = self.ended.popitem(last=False)
+            self.ended_size -= record.size
+            self._expire(record)
+        # The producers of these never ended them. One that is still written keeps those behind it.
+        while self.running and not self._is_kept(_first(self.running)):
+            self._expire(self.running.popitem(last=False)[1])
+
+    def _is_kept(self, record: Record) -> bool:
+        live = 0.0 if record.ended else LIVE_RETENTION_SECONDS
+        return record.touched >= self._now() - max(self._retention, live)
+
+    def _expire(self, record: Record) -> None:
+        self._forget_key(record)
+        self.expired[record.run.id] = record.run.owner
+        while len(self.expired) > KEEP_RUNS:
+            self.expired.popitem(last=False)
+
+    def _forget_key(self, record: Record) -> None:
+        if record.key is not None and self.keys.get(record.key) == record.run.id:
+            del self.keys[record.key]
+
+
+def _first(records: OrderedDict[str, Record]) -> Record:
+    return next(iter(records.values()))
