@@ -299,7 +299,7 @@ async def test_a_preflight_is_answered_without_asking_anybody(path: str) -> None
     answer = await ask(endpoint, "OPTIONS", path, headers=headers, settings=LISTED)
     assert (answer.status, answer.body, endpoint.asked) == (204, b"", 0)
     assert answer.header("Access-Control-Allow-Origin") == "https://app.example.com"
-    assert answer.header("Access-Control-Allow-Methods") == "GET, POST, OPTIONS"
+    assert answer.header("Access-Control-Allow-Methods") == "GET, POST, DELETE, OPTIONS"
     allowed = (answer.header("Access-Control-Allow-Headers") or "").lower().split(", ")
     assert {"content-type", "last-event-id", "idempotency-key", "authorization"} <= set(allowed)
     assert answer.header("Vary") == "Accept, Origin"
