@@ -14,22 +14,22 @@ _ALL_OF_ONE_LOG = re.compile(r"\$\{\w+\.Arn\}:\*")
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
+# What the run log and its ledger do to their table. A role that lacks one of them fails late: at
+# the first owner who deletes a run, at the first answer that is resumed.
+LOG_ACTIONS = frozenset(
+    f"dynamodb:{name}"
+    for name in ("DeleteItem", "DescribeTable", "GetItem", "PutItem", "Query", "UpdateItem")
+)
+
 # What a function, or a caller of one, may be allowed at most. Not in the list, and so refused:
 # to hand on a role, to read a secret or a key, to change a function, an index or a table.
-_NEEDED = frozenset(
+_NEEDED = LOG_ACTIONS | frozenset(
     {
         "bedrock:ApplyGuardrail",
         "bedrock:CountTokens",
         "bedrock:InvokeModel",
         "bedrock:InvokeModelWithResponseStream",
-        "dynamodb:BatchWriteItem",
         "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:DescribeTable",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
         "execute-api:Invoke",
         "lambda:InvokeFunction",
         "lambda:InvokeFunctionUrl",

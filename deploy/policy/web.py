@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.permissions import statements
+from deploy.policy.permissions import LOG_ACTIONS, statements
 from deploy.policy.violation import Said, as_list, is_about, number, variables, web_functions
 from deploy.template import Stack, mapping
 
@@ -72,7 +72,7 @@ def _unfit_role(stack: Stack, where: str, properties: Mapping[str, Any]) -> Said
     }
     if not role:
         yield where, "has no role of its own; SAM's own one may write every log."
-    elif not {"logs:PutLogEvents", "dynamodb:UpdateItem"} <= allowed:
+    elif not {"logs:PutLogEvents", *LOG_ACTIONS} <= allowed:
         yield where, "its role may not write the log, or the table of the runs."
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.permissions import statements
+from deploy.policy.permissions import LOG_ACTIONS, statements
 from deploy.policy.violation import Said, as_list, functions, is_about, programs, variables
 from deploy.template import Stack, mapping
 
@@ -58,15 +58,15 @@ def unfit_permissions(stack: Stack) -> Said:
         if not resources:
             yield where, "allows something on no resource."
         elif statement.get("Effect") == "Allow":
-            actions = {str(action).partition(":")[0] for action in as_list(statement.get("Action"))}
-            allowed.setdefault(where, set()).update(actions)
+            allowed.setdefault(where, set()).update(map(str, as_list(statement.get("Action"))))
     for where, properties in functions(stack):
         role = next((name for name in allowed if is_about(properties.get("Role"), name)), "")
         said = variables(properties)
-        if str(mapping(said.get("RIVERRUN_LOG")).get("Fn::Sub", "")).startswith("dynamodb:") and (
-            "dynamodb" not in allowed.get(role, ())
-        ):
-            yield where, "keeps runs in a table that its role may not use."
+        if str(mapping(said.get("RIVERRUN_LOG")).get("Fn::Sub", "")).startswith("dynamodb:"):
+            only_looks = properties.get("Handler") == "functions.health.handler"
+            needed = {"dynamodb:DescribeTable"} if only_looks else LOG_ACTIONS
+            if missing := sorted(needed - allowed.get(role, set())):
+                yield where, f"keeps runs in a table, and its role lacks {', '.join(missing)}."
         limited = any(name.startswith(_LIMITS) for name in said)
         if limited and str(said.get("RIVERRUN_LOG")).startswith("memory:"):
             yield where, "has limits, which each sandbox would count for itself in memory."
@@ -74,7 +74,9 @@ def unfit_permissions(stack: Stack) -> Said:
         if has_dollars and not said.get("RIVERRUN_BUDGET_USD"):
             yield where, "has dollars of a day, and no budget of an answer that reserves them."
     asks = [p for _, p in functions(stack) if variables(p).get("RIVERRUN_CHAT") == "bedrock"]
-    if asks and not any("bedrock" in services for services in allowed.values()):
+    if asks and not any(
+        action.startswith("bedrock:") for actions in allowed.values() for action in actions
+    ):
         yield "chat", "asks bedrock, and no role may."
 
 

@@ -82,6 +82,19 @@ def variable(name: str, value: Any) -> Change:
     return put(f"{VARIABLES}/{name}", value)
 
 
+def forbid(role: str, action: str) -> Change:
+    """Take one action on the table from a role."""
+
+    def change(document: dict[str, Any]) -> None:
+        policy = document["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
+        for statement in policy["Statement"]:
+            allowed = statement.get("Fn::If", [None, statement])[1]
+            if isinstance(allowed, dict) and action in allowed.get("Action", ()):
+                allowed["Action"].remove(action)
+
+    return change
+
+
 TABLE_ARN = {"Fn::GetAtt": "runsTable.Arn"}
 
 # What was changed: (the rule that finds it, the change)
@@ -248,6 +261,16 @@ MUTANTS: dict[str, tuple[str, Change]] = {
             {"Ref": "AWS::NoValue"},
         ),
     ),
+    **{
+        f"a {role} that may not {action}": (rule, forbid(role, f"dynamodb:{action}"))
+        for role, rule in (
+            ("chatRole", "permissions"),
+            ("runsRole", "permissions"),
+            ("dialectsRole", "permissions"),
+            ("webRole", "web-environment"),
+        )
+        for action in ("DeleteItem", "PutItem", "Query")
+    },
     "a key sent in the clear": ("models", put("Parameters/OpenAIBaseUrl/AllowedPattern", ".*")),
     "code from another account": ("code", put(f"{CHAT}/CodeUri", "s3://theirs/code.zip")),
     "a layer from another account": (

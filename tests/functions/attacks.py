@@ -94,7 +94,9 @@ def credentials() -> Iterator[Attack]:
             f"/api/chat/runs/{MISSING}/events",
             f"/api/chat/runs/{MISSING}/events?token=x",
             f"/.netlify/functions/chat/runs/{MISSING}",
+            "/api/chat/runs",
         ],
+        "DELETE": [f"/api/chat/runs/{MISSING}", "/api/chat/sessions/alice"],
         "POST": [
             "/api/chat",
             "/.netlify/functions/chat",
@@ -138,9 +140,27 @@ def runs() -> Iterator[Attack]:
         "an item of the table": "ledger%23total",
     }
     for name, run in ids.items():
-        for method, end in (("GET", ""), ("GET", "/events"), ("POST", "/stop"), ("POST", "/token")):
+        for method, end in (
+            ("GET", ""), ("GET", "/events"), ("POST", "/stop"), ("POST", "/token"), ("DELETE", ""),
+        ):  # fmt: skip
             path = f"/api/chat/runs/{run}{end}"
             yield Attack(f"{name}: {method} …{end}", 404, "not_found", method, path, KEY)
+
+
+def deletions() -> Iterator[Attack]:
+    """Sessions that are not theirs to delete, and lists longer than is good."""
+    for name in ("alice", "session", "%2e%2e%2fx", "%00", "x%0d%0ay", "a/b/c", "*", "a" * 3000):
+        path = f"/api/chat/sessions/{name}"
+        yield Attack(f"session {name[:20]}", 404, "not_found", "DELETE", path, KEY)
+    path = f"/api/chat/runs/{MISSING}"
+    evil = {**KEY, "Origin": "https://evil.example"}
+    yield Attack("a page deletes", 403, "forbidden", "DELETE", path, evil)
+    sneaky = {**KEY, "X-HTTP-Method-Override": "DELETE"}
+    yield Attack("a POST that says DELETE", 405, "method_not_allowed", "POST", path, sneaky)
+    yield Attack("all runs", 405, "method_not_allowed", "DELETE", "/api/chat/runs", KEY)
+    yield Attack("all sessions", 404, "not_found", "DELETE", "/api/chat/sessions", KEY)
+    for limit in ("0", "-1", "101", "1e2", "%D9%A5", "9" * 30):
+        yield get(f"limit={limit}", 400, "invalid_request", f"/api/chat/runs?limit={limit}")
 
 
 def cursors() -> Iterator[Attack]:
@@ -322,4 +342,6 @@ def pages() -> Iterator[Attack]:
         yield get(f"ahead: {purpose}", 403, "forbidden", path, headers=headers, hosts=DIRECT)
 
 
-ATTACKS = [*credentials(), *runs(), *cursors(), *bodies(), *requests(), *urls(), *pages()]
+ATTACKS = [
+    *credentials(), *runs(), *deletions(), *cursors(), *bodies(), *requests(), *urls(), *pages(),
+]  # fmt: skip

@@ -93,7 +93,8 @@ def test_sam_streams_every_route(auth: str) -> None:
     """Its word in the template is not API Gateway's in the result: what counts is the result."""
     body = settle(translate(auth)["api"]["Properties"]["Body"])
     assert set(body["paths"]) == {
-        *("/api/chat", "/api/chat/runs/{proxy+}", "/api/health", "/api/sources/{proxy+}"),
+        *("/api/chat", "/api/chat/runs", "/api/chat/runs/{proxy+}", "/api/health"),
+        *("/api/chat/sessions/{proxy+}", "/api/chat/visitors", "/api/sources/{proxy+}"),
         *("/v1/{proxy+}", "/api/ui/{proxy+}", "/api/agui", "/api/agui/{proxy+}"),
     }
     for methods in body["paths"].values():
