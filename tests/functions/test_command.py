@@ -225,7 +225,7 @@ def test_the_page_and_what_is_not_there(server: Server) -> None:
     assert page.status == 200
     assert (page.header("Content-Type") or "").startswith("text/html")
     missing = ["/nope", "/api", "/.netlify", "/%00", "/..%2f..%2fREADME.md", "/api/nope"]
-    missing += ["/api/chat/", "/api/chats", "/api/chat/runs", "/.netlify/functions/"]
+    missing += ["/api/chat/", "/api/chats", "/api/chat/run", "/.netlify/functions/"]
     for target in missing:
         assert server.ask(target).status == 404, target
     assert server.ask("/", b"{}").status == 405

@@ -27,8 +27,9 @@ from riverrun_client.conversation import (
     SendRequest,
     Wait,
     keep_return,
+    read_json,
     read_run,
-    read_state,
+    send_deletion,
     stop_run,
 )
 from riverrun_client.cursor import RunCursor
@@ -107,7 +108,22 @@ class AsyncClient:
 
     async def state(self, run_id: str) -> Mapping[str, Any]:
         """What the server knows of a run, as its JSON."""
-        return await self._runner.run_to_end(read_state(self._parts, RunCursor(run_id)))
+        return await self._runner.run_to_end(
+            read_json(self._parts, self._parts.endpoint.get_state(run_id))
+        )
+
+    async def list_runs(self, limit: int = 20) -> Mapping[str, Any]:
+        """The newest runs of this client's key, as the server's JSON: `runs`, newest first."""
+        request = self._parts.endpoint.list_runs(limit)
+        return await self._runner.run_to_end(read_json(self._parts, request))
+
+    async def delete(self, run_id: str) -> None:
+        """Delete a run, stopped first where it is live. Raises `RiverrunError` where it is not."""
+        await self._runner.run_to_end(send_deletion(self._parts, run=run_id))
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a session: its runs, and what it remembers."""
+        await self._runner.run_to_end(send_deletion(self._parts, session=session_id))
 
     async def aclose(self) -> None:
         """Close the connections that the client opened itself."""

@@ -130,18 +130,32 @@ def stop_run(
         yield from _retry(send_stop, cursor, retries)
 
 
-def read_state(parts: ClientParts, cursor: RunCursor) -> Conversation[Mapping[str, Any]]:
-    """What the server knows of a run, as its JSON."""
-    retries = parts.count_retries()
-    request = parts.endpoint.get_state(cursor.run_id)
+def read_json(parts: ClientParts, request: Request) -> Conversation[Mapping[str, Any]]:
+    """The JSON object that the server answers `request` with."""
+    retries, cursor = parts.count_retries(), RunCursor()
     body = yield from _retry(lambda: _fetch_body(request, cursor, retries), cursor, retries)
     try:
-        state = parse_json(body)
+        told = parse_json(body)
     except ValueError:
-        state = None
-    if not isinstance(state, dict):
-        raise ProtocolError("The address answers, but not with the state of a run.")
-    return state
+        told = None
+    if not isinstance(told, dict):
+        raise ProtocolError("The address answers, but not as a Riverrun server.")
+    return told
+
+
+def send_deletion(parts: ClientParts, *, run: str = "", session: str = "") -> Conversation[None]:
+    """Delete a run, or else a session, and return when the server has answered.
+
+    What is not there after a try without an answer was deleted by that try.
+    """
+    endpoint = parts.endpoint
+    request = endpoint.delete_run(run) if run else endpoint.delete_session(session)
+    retries, cursor = parts.count_retries(), RunCursor()
+    try:
+        yield from _retry(lambda: _fetch_body(request, cursor, retries), cursor, retries)
+    except RiverrunError as error:
+        if error.code != "not_found" or not retries.failures:
+            raise
 
 
 def keep_return(steps: Conversation[T], returned: list[T]) -> Conversation[None]:

@@ -108,11 +108,29 @@ class Endpoint:
         url = self._add_query(self._run_url(run_id))
         return Request("GET", url, {"Accept": "application/json"})
 
+    def list_runs(self, limit: int) -> Request:
+        """The newest runs of who asks."""
+        query = f"&{self.query}" if self.query else ""
+        url = f"{self.url}/runs?limit={limit}{query}"
+        return Request("GET", url, {"Accept": "application/json"})
+
+    def delete_run(self, run_id: str) -> Request:
+        """Delete a run."""
+        return Request("DELETE", self._add_query(self._run_url(run_id)), _DELETING)
+
+    def delete_session(self, session_id: str) -> Request:
+        """Delete a session with its runs."""
+        url = self._add_query(f"{self.url}/sessions/{quote(session_id, safe='')}")
+        return Request("DELETE", url, _DELETING)
+
     def _add_query(self, url: str) -> str:
         return f"{url}?{self.query}" if self.query else url
 
     def _run_url(self, run_id: str) -> str:
         return f"{self.url}/runs/{quote(run_id, safe='')}"
+
+
+_DELETING = {"Accept": "application/json"}
 
 
 def _hash_body(body: bytes) -> dict[str, str]:

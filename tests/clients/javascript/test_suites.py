@@ -15,7 +15,17 @@ pytestmark = [pytest.mark.node, needs_packages]
 
 @pytest.mark.parametrize(
     "suite",
-    ["analytics", "applications", "content_sha256", "hosts", "react", "sse", "stop", "stream"],
+    [
+        "analytics",
+        "applications",
+        "content_sha256",
+        "hosts",
+        "owned",
+        "react",
+        "sse",
+        "stop",
+        "stream",
+    ],
 )
 def test_a_part_of_the_client_keeps_its_promises(suite: str) -> None:
     """Each file of tests passes; its report is shown when it does not."""

@@ -325,6 +325,34 @@ def test_the_state_of_a_run_is_its_json(both: Both) -> None:
         assert server.lines() == [f"GET /api/chat/runs/{RUN}"]
 
 
+GONE = Answer([], 204, {"Content-Type": ""})
+
+
+def test_what_is_ones_own_is_listed_and_deleted(both: Both) -> None:
+    """Each by a request of its own; a session may be called anything."""
+    listed = Answer([b'{"runs": []}'], 200, {"Content-Type": "application/json"})
+    with run_script(listed, GONE) as server:
+        assert both.call(server.url, "list_runs", 5) == {"runs": []}
+        assert both.call(server.url, "delete", RUN) is None
+        assert both.call(server.url, "delete_session", "a/b ?") is None
+    assert server.lines() == [
+        "GET /api/chat/runs?limit=5",
+        f"DELETE /api/chat/runs/{RUN}",
+        "DELETE /api/chat/sessions/a%2Fb%20%3F",
+    ]
+    assert [asked.body for asked in server.asked] == [b"", b"", b""]
+
+
+def test_a_deletion_whose_answer_was_lost_is_one(both: Both) -> None:
+    """Asked again it is not there; without a try before, that is an error."""
+    lost = Answer([], 204, {"Content-Type": ""}, end="nothing")
+    with run_script(lost, refusal(404, "not_found")) as server:
+        both.call(server.url, "delete", RUN)
+    assert len(server.asked) == 2
+    with run_script(refusal(404, "not_found")) as server, pytest.raises(RefusedError):
+        both.call(server.url, "delete", RUN)
+
+
 def _break(client: Client) -> object:
     stream = client.stream("x")
     for event in stream:

@@ -22,7 +22,7 @@ riverrun [options] "question"
        riverrun chat [--continue] ["question"]
        riverrun watch RUN [--after N]
        riverrun stop RUN
-       riverrun runs [-n N]
+       riverrun runs [-n N] [--delete RUN]
        riverrun bench [-n N] [-c N] ["question"]"""
 
 _EPILOG = """\
@@ -40,9 +40,9 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to do. `run` and `after` are for watch and stop, `count` and `at_once` for bench.
+    """What to do. `run` is for watch, stop and runs --delete, `after` for watch.
 
-    `resume` is for chat: go on with the last conversation.
+    `count` and `at_once` are for bench. `resume` is for chat: go on with the last conversation.
     """
 
     verb: Verb
@@ -87,6 +87,10 @@ def parse_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Cho
     )
     if told.after is not None and (verb != "watch" or not 0 <= told.after < 10**9):
         raise UsageError("--after is the number of an event, and for watch.")
+    if told.delete is not None:
+        if verb != "runs":
+            raise UsageError("--delete is for runs.")
+        return replace(choice, run=_run("runs --delete", [told.delete])[0])
     if told.resume and verb != "chat":
         raise UsageError("--continue is for chat.")
     if verb in ("chat", "runs"):
@@ -123,6 +127,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--session", metavar="ID", help="continue a session; '' begins one")
     add("--top-k", type=int, metavar="N", help="how many passages are used, 1 to 20")
     add("--after", type=int, metavar="N", help="watch: from behind event N")
+    add("--delete", metavar="RUN", help="runs: delete this one, on the server and in the list")
     add("--continue", dest="resume", action="store_true", help="chat: the last conversation")
     add(
         "-n", type=int, default=20, metavar="N", help="bench: questions in all; runs: how many (20)"
@@ -142,7 +147,7 @@ def _verb(words: list[str]) -> tuple[Verb, list[str]]:
     return "ask", words
 
 
-def _run(verb: Verb, words: list[str]) -> tuple[str, int]:
+def _run(verb: str, words: list[str]) -> tuple[str, int]:
     if len(words) != 1 or not words[0] or " " in words[0]:
         raise UsageError(f"{verb} needs the id of one run; put a question in quotes.")
     try:

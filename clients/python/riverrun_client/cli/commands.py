@@ -65,7 +65,7 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
         from riverrun_client.cli.bench import bench
 
         return bench(choice, out, err)
-    if choice.verb == "runs":
+    if choice.verb == "runs" and not choice.run:
         from riverrun_client.cli.chat import print_runs
 
         return print_runs(choice, out)
@@ -82,6 +82,8 @@ def _run(choice: Choice, out: TextIO, err: TextIO) -> int:
 def _talk(choice: Choice, client: Client, view: View, out: TextIO, err: TextIO) -> int:
     if choice.verb == "stop":
         return _stop(client, choice.run, view)
+    if choice.verb == "runs":
+        return _delete(client, choice.run)
     if choice.verb == "watch":
         stream = client.join(
             choice.run, choice.after, on_retry=lambda news: view.note(describe_retry(news))
@@ -154,6 +156,14 @@ def _stop_on_interrupt(stream: Stream, view: View) -> int:
     except KeyboardInterrupt:
         pass
     return INTERRUPTED
+
+
+def _delete(client: Client, run_id: str) -> int:
+    from riverrun_client.cli.history import forget, history_path
+
+    client.delete(run_id)
+    forget(history_path(os.environ), run_id)
+    return ANSWERED
 
 
 def _stop(client: Client, run_id: str, view: View) -> int:

@@ -58,10 +58,20 @@ def remember(path: Path, url: str, run: str, session: str, query: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _lock(path.with_name(f".{path.name}.lock")):
             kept = path.read_text("utf-8").splitlines() if path.exists() else []
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
-                new.write("\n".join([*kept[1 - KEEP :], line]) + "\n")
-            part.replace(path)
+            _write(path, [*kept[1 - KEEP :], line])
+
+
+def forget(path: Path, run: str) -> None:
+    """Take a run out of the list."""
+    with suppress(OSError, ValueError), _lock(path.with_name(f".{path.name}.lock")):
+        _write(path, [line for line in path.read_text("utf-8").splitlines() if run not in line])
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
+        new.writelines(f"{line}\n" for line in lines)
+    part.replace(path)
 
 
 @contextmanager
