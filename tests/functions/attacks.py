@@ -271,7 +271,7 @@ def requests() -> Iterator[Attack]:
         f"/api/chat/runs/{MISSING}/stop", headers={"X-HTTP-Method-Override": "POST"},
     )  # fmt: skip
     for path in (
-        "/api/nothing", "/api/chat/", "/api/chat/x", "/api/chat/runs", "/api/chat%2fruns",
+        "/api/nothing", "/api/chat/", "/api/chat/x", "/api/chat/run", "/api/chat%2fx",
         "/api/chat/runs/x/y", "/api//chat", "/api/CHAT", "/.netlify/functions/", "/api/.env",
         "/api/chat/../../etc/passwd%00", "/.netlify/functions/chat.py",
     ):  # fmt: skip
