@@ -26,7 +26,7 @@ from .log import (
     check_next,
     new_run,
 )
-from .memory_records import Key, Record, Records
+from .memory_records import KeptRun, KeptRuns, OwnedName
 from .notify import Notifier
 from .state_ages import StateAges
 
@@ -53,8 +53,8 @@ class MemoryLog:
         self._now = now
         self._notifier = Notifier()
         self._numbers = count(1)
-        self._records = Records(retention, now)
-        self._sessions: OrderedDict[Key, deque[tuple[str, str]]] = OrderedDict()
+        self._records = KeptRuns(retention, now)
+        self._sessions: OrderedDict[OwnedName, deque[tuple[str, str]]] = OrderedDict()
 
     async def start(
         self,
@@ -76,7 +76,7 @@ class MemoryLog:
             return known.run, False
         now = self._now()
         run = new_run(owner, fingerprint, question, created=now, lease=lease)
-        self._records.add(Record(run, named, session, next(self._numbers), touched=now))
+        self._records.add(KeptRun(run, named, session, next(self._numbers), touched=now))
         return run, True
 
     async def find(self, run_id: str, owner: str | None) -> Run:
@@ -213,25 +213,25 @@ class MemoryLog:
     async def close(self) -> None:
         """See `RunLog.close`."""
 
-    def _require_epoch(self, run: Run) -> Record:
+    def _require_epoch(self, run: Run) -> KeptRun:
         record = self._records.require(run.id)
         if record.run.epoch != run.epoch:
             raise SequenceConflictError
         return record
 
-    def _require_unrenewed(self, run: Run) -> Record:
+    def _require_unrenewed(self, run: Run) -> KeptRun:
         record = self._require_epoch(run)
         if record.run.is_free or record.run.renewals != run.renewals:
             raise SequenceConflictError
         return record
 
-    def _change(self, record: Record, **changes: Any) -> Run:
+    def _change(self, record: KeptRun, **changes: Any) -> Run:
         record.touched = self._now()
         renewals = record.run.renewals + 1
         record.run = replace(record.run, renewals=renewals, is_doubted=False, **changes)
         return record.run
 
 
-def _summarize(records: Iterable[Record], limit: int) -> list[Summary]:
+def _summarize(records: Iterable[KeptRun], limit: int) -> list[Summary]:
     newest = nlargest(max(0, limit), records, key=lambda record: record.number)
     return [Summary(record.run, len(record.entries), record.ended) for record in newest]

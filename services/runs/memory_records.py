@@ -16,16 +16,16 @@ KEEP_BYTES = 256 * 1024 * 1024
 # What an entry takes besides its payload, in bytes.
 _OVERHEAD = 200
 
-Key = tuple[str | None, str]
+OwnedName = tuple[str | None, str]
 """The owner, and the name that it gave."""
 
 
 @dataclass(slots=True)
-class Record:
+class KeptRun:
     """A run and all that is kept of it. `number` counts the runs of this process."""
 
     run: Run
-    key: Key | None
+    key: OwnedName | None
     session: str | None
     number: int
     touched: float
@@ -42,32 +42,32 @@ class Record:
         return bool(self.entries) and self.entries[-1].terminal
 
 
-class Records:
+class KeptRuns:
     """The records that are kept: those that run, those that have ended, and which have expired.
 
     `retention` is in seconds; `now` gives epoch seconds.
     """
 
     def __init__(self, retention: float, now: Callable[[], float]) -> None:
-        self.running: OrderedDict[str, Record] = OrderedDict()
-        self.ended: OrderedDict[str, Record] = OrderedDict()
+        self.running: OrderedDict[str, KeptRun] = OrderedDict()
+        self.ended: OrderedDict[str, KeptRun] = OrderedDict()
         self.ended_size = 0
         self.expired: OrderedDict[str, str | None] = OrderedDict()
-        self.keys: dict[Key, str] = {}
+        self.keys: dict[OwnedName, str] = {}
         self._retention = retention
         self._now = now
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[KeptRun]:
         """The records that are kept, in no order."""
         return filter(self._is_kept, (*self.running.values(), *self.ended.values()))
 
-    def add(self, record: Record) -> None:
+    def add(self, record: KeptRun) -> None:
         """Keep a run that begins."""
         self.running[record.run.id] = record
         if record.key is not None:
             self.keys[record.key] = record.run.id
 
-    def extend(self, record: Record, entries: Sequence[Entry]) -> None:
+    def extend(self, record: KeptRun, entries: Sequence[Entry]) -> None:
         """Add entries to a record, which may end it."""
         record.entries.extend(entries)
         record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
@@ -77,12 +77,12 @@ class Records:
             self.ended[record.run.id] = self.running.pop(record.run.id)
             self.ended_size += record.size
 
-    def find(self, run_id: str) -> Record | None:
+    def find(self, run_id: str) -> KeptRun | None:
         """The record of a run that is kept."""
         record = self.running.get(run_id) or self.ended.get(run_id)
         return record if record is not None and self._is_kept(record) else None
 
-    def require(self, run_id: str) -> Record:
+    def require(self, run_id: str) -> KeptRun:
         """The record of a run. Raises `UnknownRunError`, `ExpiredRunError` where there was one."""
         record = self.find(run_id)
         if record is None:
@@ -90,7 +90,7 @@ class Records:
             raise ExpiredRunError if gone else UnknownRunError
         return record
 
-    def require_owned(self, run_id: str, owner: str | None) -> Record:
+    def require_owned(self, run_id: str, owner: str | None) -> KeptRun:
         """The record of a run of `owner`; one of another owner is unknown."""
         self.drop_expired()
         record = self.find(run_id)
@@ -100,7 +100,7 @@ class Records:
             raise UnknownRunError
         return record
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: KeptRun) -> None:
         """Forget a run that has ended, and that it was there."""
         self.ended_size -= self.ended.pop(record.run.id).size
         self._forget_key(record)
@@ -119,20 +119,20 @@ class Records:
         while self.running and not self._is_kept(_first(self.running)):
             self._expire(self.running.popitem(last=False)[1])
 
-    def _is_kept(self, record: Record) -> bool:
+    def _is_kept(self, record: KeptRun) -> bool:
         live = 0.0 if record.ended else LIVE_RETENTION_SECONDS
         return record.touched >= self._now() - max(self._retention, live)
 
-    def _expire(self, record: Record) -> None:
+    def _expire(self, record: KeptRun) -> None:
         self._forget_key(record)
         self.expired[record.run.id] = record.run.owner
         while len(self.expired) > KEEP_RUNS:
             self.expired.popitem(last=False)
 
-    def _forget_key(self, record: Record) -> None:
+    def _forget_key(self, record: KeptRun) -> None:
         if record.key is not None and self.keys.get(record.key) == record.run.id:
             del self.keys[record.key]
 
 
-def _first(records: OrderedDict[str, Record]) -> Record:
+def _first(records: OrderedDict[str, KeptRun]) -> KeptRun:
     return next(iter(records.values()))

@@ -52,7 +52,7 @@ from .http.requests import (
     read_response_id,
     read_starting_after,
 )
-from .owned import handle_delete, handle_delete_session, handle_list
+from .ownership import handle_delete, handle_delete_session, handle_list
 from .question import Question, ReaderTerms
 from .run.interruption import report_event
 

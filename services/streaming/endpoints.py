@@ -36,7 +36,7 @@ from .http.requests import (
     read_question,
     read_reader,
 )
-from .owned import handle_delete, handle_delete_session, handle_list
+from .ownership import handle_delete, handle_delete_session, handle_list
 from .samples import handle_samples
 
 Routes = Mapping[str, Mapping[str, Callable[[Request], Awaitable[Response]]]]

@@ -26,8 +26,8 @@ from riverrun_client.conversation import (
     RenewKey,
     SendRequest,
     Wait,
+    fetch_json,
     keep_return,
-    read_json,
     read_run,
     send_deletion,
     stop_run,
@@ -109,13 +109,13 @@ class AsyncClient:
     async def state(self, run_id: str) -> Mapping[str, Any]:
         """What the server knows of a run, as its JSON."""
         return await self._runner.run_to_end(
-            read_json(self._parts, self._parts.endpoint.get_state(run_id))
+            fetch_json(self._parts, self._parts.endpoint.get_state(run_id))
         )
 
     async def list_runs(self, limit: int = 20) -> Mapping[str, Any]:
         """The newest runs of this client's key, as the server's JSON: `runs`, newest first."""
         request = self._parts.endpoint.list_runs(limit)
-        return await self._runner.run_to_end(read_json(self._parts, request))
+        return await self._runner.run_to_end(fetch_json(self._parts, request))
 
     async def delete(self, run_id: str) -> None:
         """Delete a run, stopped first where it is live. Raises `RiverrunError` where it is not."""

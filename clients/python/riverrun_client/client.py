@@ -24,8 +24,8 @@ from riverrun_client.conversation import (
     RenewKey,
     SendRequest,
     Wait,
+    fetch_json,
     keep_return,
-    read_json,
     read_run,
     send_deletion,
     stop_run,
@@ -114,13 +114,13 @@ class Client:
     def state(self, run_id: str) -> Mapping[str, Any]:
         """What the server knows of a run, as its JSON."""
         return self._runner.run_to_end(
-            read_json(self._parts, self._parts.endpoint.get_state(run_id))
+            fetch_json(self._parts, self._parts.endpoint.get_state(run_id))
         )
 
     def list_runs(self, limit: int = 20) -> Mapping[str, Any]:
         """The newest runs of this client's key, as the server's JSON: `runs`, newest first."""
         request = self._parts.endpoint.list_runs(limit)
-        return self._runner.run_to_end(read_json(self._parts, request))
+        return self._runner.run_to_end(fetch_json(self._parts, request))
 
     def delete(self, run_id: str) -> None:
         """Delete a run, stopped first where it is live. Raises `RiverrunError` where it is not."""

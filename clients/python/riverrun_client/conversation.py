@@ -130,7 +130,7 @@ def stop_run(
         yield from _retry(send_stop, cursor, retries)
 
 
-def read_json(parts: ClientParts, request: Request) -> Conversation[Mapping[str, Any]]:
+def fetch_json(parts: ClientParts, request: Request) -> Conversation[Mapping[str, Any]]:
     """The JSON object that the server answers `request` with."""
     retries, cursor = parts.count_retries(), RunCursor()
     body = yield from _retry(lambda: _fetch_body(request, cursor, retries), cursor, retries)

@@ -14,28 +14,28 @@ from ..errors import ExpiredRunError, UnknownRunError
 from . import chain, items
 from .chain import KnownRun
 from .faults import Item, RefusedError
-from .known import KnownRuns
+from .run_cache import RunCache
 from .table import Table
 
 # Deletes that wait for the table's threads at a time.
 AT_ONCE = 100
 
 
-async def delete_run(table: Table, run_id: str, owner: str | None, known: KnownRuns) -> bool:
+async def delete_run(table: Table, run_id: str, owner: str | None, cache: RunCache) -> bool:
     """Delete a run of `owner` that has ended; False, and nothing is done, where it has not."""
     pk = items.run_key(run_id)
     item = await table.get(pk, items.META) if items.is_run_id(run_id) else None
     if item is None or items.run_of_item(item).owner != owner:
         raise UnknownRunError
     if not items.is_deleted(item):
-        if not await known.is_kept(item):
+        if not await cache.is_kept(item):
             raise ExpiredRunError
         end = KnownRun(0.0)
         await chain.look_at_end(table, run_id, end)
         if not end.ended:
             return False
         await _mark(table, pk)
-    known.forget(run_id)
+    cache.forget(run_id)
     await _empty(table, item)
     await table.delete(pk, items.META)
     return True

@@ -30,7 +30,7 @@ from ..state_ages import StateAges
 from . import chain, deletion, items, leases, sessions, starting
 from .chain import check_size
 from .faults import Item, RefusedError
-from .known import KnownRuns
+from .run_cache import RunCache
 from .table import Table
 
 # How often a question whether the table can be written is one to the service, in seconds.
@@ -62,7 +62,7 @@ class DynamoLog:
         self._monotonic = monotonic
         self._checked_at = -CHECK_INTERVAL
         self._notifier = Notifier()
-        self._known = KnownRuns(table, slack=self._slack, now=now)
+        self._cache = RunCache(table, slack=self._slack, now=now)
 
     async def start(
         self,
@@ -80,10 +80,10 @@ class DynamoLog:
         run = new_run(owner, fingerprint, question, created=now, lease=lease)
         until = now + self._retention
         known = await starting.put_run(
-            self._table, run, key, session, until, is_kept=self._known.is_kept
+            self._table, run, key, session, until, is_kept=self._cache.is_kept
         )
         if known is None:
-            self._known.remember(run.id, until).last = 0
+            self._cache.remember(run.id, until).last = 0
             return run, True
         if known.fingerprint != fingerprint:
             raise errors.IdempotencyConflictError
@@ -91,17 +91,17 @@ class DynamoLog:
 
     async def find(self, run_id: str, owner: str | None) -> Run:
         """See `RunLog.find`."""
-        item = await self._known.read_meta(run_id)
+        item = await self._cache.read_meta(run_id)
         if item is None or (run := items.run_of_item(item)).owner != owner:
             raise UnknownRunError
-        if not await self._known.is_kept(item):
+        if not await self._cache.is_kept(item):
             raise ExpiredRunError
         return run
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """See `RunLog.append`."""
         entries = tuple(entries)
-        known_run = await self._known.require_kept(run_id)
+        known_run = await self._cache.require_kept(run_id)
         if not entries:
             return
         if known_run.last is None or known_run.ended or entries[0].seq != known_run.last + 1:
@@ -117,14 +117,14 @@ class DynamoLog:
     async def read(self, run_id: str, after: int, limit: int = 256) -> list[Entry]:
         """See `RunLog.read`."""
         after = min(max(0, after), LAST_SEQ)
-        known_run = await self._known.require_kept(run_id)
+        known_run = await self._cache.require_kept(run_id)
         if limit < 1:
             return []
         return await chain.read_chain_after(self._table, run_id, after, limit, known_run)
 
     async def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """See `RunLog.wait`."""
-        known_run = await self._known.require_kept(run_id)
+        known_run = await self._cache.require_kept(run_id)
 
         async def look() -> None:
             if self._notifier.is_due(run_id):
@@ -137,12 +137,12 @@ class DynamoLog:
 
     async def read_last(self, run_id: str) -> Entry | None:
         """See `RunLog.read_last`."""
-        known_run = await self._known.require_kept(run_id)
+        known_run = await self._cache.require_kept(run_id)
         return await chain.last_entry(self._table, run_id, known_run)
 
     async def read_append_times(self, run_id: str) -> list[tuple[int, float]]:
         """See `RunLog.read_append_times`."""
-        await self._known.require_kept(run_id)
+        await self._cache.require_kept(run_id)
         return await chain.append_times(self._table, run_id)
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
@@ -154,7 +154,7 @@ class DynamoLog:
             item = await self._hold(run, {**changes, **leases.RENEWED}, "#lease <= :zero")
         except SequenceConflictError:
             # Ours all the same, when only the answer to an earlier try was lost.
-            there = await self._known.read_meta(run.id)
+            there = await self._cache.read_meta(run.id)
             if there is None or there.get("claimed") != nonce:
                 raise
             item = there
@@ -181,13 +181,13 @@ class DynamoLog:
 
     async def mark_read(self, run_id: str, seconds: float) -> None:
         """See `RunLog.mark_read`."""
-        await self._known.require_kept(run_id)
+        await self._cache.require_kept(run_id)
         kept = self._now() + self._retention + items.SLACK
         await self._table.call("put_item", Item=items.read_mark_item(run_id, seconds, kept))
 
     async def seconds_unread(self, run_id: str) -> float:
         """See `RunLog.seconds_unread`."""
-        await self._known.require_kept(run_id)
+        await self._cache.require_kept(run_id)
         mark = await self._table.get(items.run_key(run_id), items.READ_MARK)
         if mark is None:
             return math.inf
@@ -196,13 +196,13 @@ class DynamoLog:
 
     async def keep_feedback(self, run_id: str, feedback: bytes) -> None:
         """See `RunLog.keep_feedback`."""
-        await self._known.require_kept(run_id)
+        await self._cache.require_kept(run_id)
         kept = self._now() + self._retention + items.SLACK
         await self._table.call("put_item", Item=items.feedback_item(run_id, feedback, kept))
 
     async def read_feedback(self, run_id: str) -> bytes:
         """See `RunLog.read_feedback`."""
-        await self._known.require_kept(run_id)
+        await self._cache.require_kept(run_id)
         return items.said_of(await self._table.get(items.run_key(run_id), items.FEEDBACK))
 
     async def read_turns(
@@ -242,7 +242,7 @@ class DynamoLog:
 
     async def delete(self, run_id: str, owner: str | None) -> bool:
         """See `RunLog.delete`."""
-        return await deletion.delete_run(self._table, run_id, owner, self._known)
+        return await deletion.delete_run(self._table, run_id, owner, self._cache)
 
     async def forget_turns(self, owner: str | None, session_id: str) -> bool:
         """See `RunLog.forget_turns`."""
@@ -259,10 +259,10 @@ class DynamoLog:
         await self._table.close()
 
     async def _summary(self, run_id: str) -> Summary | None:
-        item = await self._known.read_meta(run_id)
-        if item is None or not await self._known.is_kept(item):
+        item = await self._cache.read_meta(run_id)
+        if item is None or not await self._cache.is_kept(item):
             return None
-        known_run = self._known.remember(run_id, float(item["until"]["N"]))
+        known_run = self._cache.remember(run_id, float(item["until"]["N"]))
         await chain.look_at_end(self._table, run_id, known_run)
         return Summary(items.run_of_item(item), known_run.last or 0, known_run.ended)
 
@@ -275,7 +275,7 @@ class DynamoLog:
         try:
             item = await self._table.update(items.run_key(run.id), items.META, **update)
         except RefusedError:
-            await self._known.require_kept(run.id, anew=True)
+            await self._cache.require_kept(run.id, anew=True)
             raise SequenceConflictError from None
-        self._known.remember(run.id, until)
+        self._cache.remember(run.id, until)
         return item

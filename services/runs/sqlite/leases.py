@@ -10,7 +10,7 @@ from ..log import Run
 from .rows import RUN, run_of, state_of
 
 # What each sign of a producer's life changes.
-RENEWED = "renewals = renewals + 1, doubted = 0"
+RENEWAL = "renewals = renewals + 1, doubted = 0"
 
 
 def change_lease(

@@ -26,9 +26,9 @@ from ..log import (
 )
 from ..notify import Notifier
 from ..state_ages import StateAges
-from . import owned
+from . import ownership
 from .file import File
-from .leases import RENEWED, change_lease
+from .leases import RENEWAL, change_lease
 from .retention import Sweeper, copy_live_runs
 from .rows import (
     SCHEMA,
@@ -163,18 +163,18 @@ class SQLiteLog:
 
     async def claim(self, run: Run, *, lease: float = LEASE_SECONDS) -> Run:
         """See `RunLog.claim`."""
-        change = f"epoch = epoch + 1, {RENEWED}, lease_until = ?"
+        change = f"epoch = epoch + 1, {RENEWAL}, lease_until = ?"
         return await self._change_lease(run, change, (self._now() + lease,), "lease_until <= 0")
 
     async def renew(self, run: Run, *, lease: float = LEASE_SECONDS) -> None:
         """See `RunLog.renew`."""
-        change = (f"{RENEWED}, lease_until = ?", (self._now() + lease,), "lease_until >= 0")
+        change = (f"{RENEWAL}, lease_until = ?", (self._now() + lease,), "lease_until >= 0")
         await self._change_lease(run, *change, flushed=False)
 
     async def release(self, run: Run, *, checkpoint: bytes = b"") -> None:
         """See `RunLog.release`."""
         await self._change_lease(
-            run, f"{RENEWED}, lease_until = ?, checkpoint = ?", (RELEASED, checkpoint)
+            run, f"{RENEWAL}, lease_until = ?, checkpoint = ?", (RELEASED, checkpoint)
         )
 
     async def doubt(self, run: Run) -> None:
@@ -238,17 +238,17 @@ class SQLiteLog:
     async def list_session(self, owner: str | None, session_id: str) -> list[str]:
         """See `RunLog.list_session`."""
         asked = (owner, session_id, self._now())
-        return await self._file.read(lambda file: owned.runs_of_session(file, *asked))
+        return await self._file.read(lambda file: ownership.runs_of_session(file, *asked))
 
     async def delete(self, run_id: str, owner: str | None) -> bool:
         """See `RunLog.delete`."""
         asked = (run_id, owner, self._now())
-        return await self._file.write(lambda file: owned.delete_run(file, *asked))
+        return await self._file.write(lambda file: ownership.drop_ended_run(file, *asked))
 
     async def forget_turns(self, owner: str | None, session_id: str) -> bool:
         """See `RunLog.forget_turns`."""
         asked = (owner, session_id, self._now())
-        return await self._file.write(lambda file: owned.forget_turns(file, *asked))
+        return await self._file.write(lambda file: ownership.drop_turns(file, *asked))
 
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""

@@ -9,7 +9,7 @@ from tests.services.runs.conformance import final, token
 
 pytestmark = pytest.mark.anyio
 
-SECRET = b"what nobody should read again"
+SECRET = b"what is for no reader any more"
 
 
 async def test_what_was_deleted_is_not_in_the_file_any_more(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from .table import Table
 KNOWN_RUNS = 2000
 
 
-class KnownRuns:
+class RunCache:
     """The runs in `table` that this process remembers something of.
 
     A run that has not ended is kept `slack` seconds longer than its item says; `now` gives epoch

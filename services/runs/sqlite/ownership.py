@@ -11,14 +11,16 @@ from .retention import drop_run
 from .rows import find_run, scope_of
 
 
-def delete_run(connection: sqlite3.Connection, run_id: str, owner: str | None, now: float) -> bool:
+def drop_ended_run(
+    connection: sqlite3.Connection, run_id: str, owner: str | None, now: float
+) -> bool:
     """Drop a run of `owner` that has ended, and the memory that it was there; False if it lives."""
     find_run(connection, run_id, owner, now)
     number, scope, key, ended = connection.execute(
         "SELECT number, scope, key, ended FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
     if ended:
-        with _overwritten(connection):
+        with _overwrite_deleted(connection):
             drop_run(connection, number, run_id, scope, key)
     return bool(ended)
 
@@ -35,21 +37,19 @@ def runs_of_session(
     return [run_id for (run_id,) in rows]
 
 
-def forget_turns(
-    connection: sqlite3.Connection, owner: str | None, session: str, now: float
-) -> bool:
+def drop_turns(connection: sqlite3.Connection, owner: str | None, session: str, now: float) -> bool:
     """Drop the turns of a session. False where none was kept."""
     asked = (scope_of(owner), session)
     kept = connection.execute(
         "SELECT 1 FROM turns WHERE scope = ? AND session = ? AND expires > ? LIMIT 1", (*asked, now)
     ).fetchone()
-    with _overwritten(connection):
+    with _overwrite_deleted(connection):
         connection.execute("DELETE FROM turns WHERE scope = ? AND session = ?", asked)
     return kept is not None
 
 
 @contextmanager
-def _overwritten(connection: sqlite3.Connection) -> Iterator[None]:
+def _overwrite_deleted(connection: sqlite3.Connection) -> Iterator[None]:
     """What is deleted meanwhile is overwritten in the file: its owner asked for it to be gone.
 
     What has merely expired is not: that would double the writes of the upkeep.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { deleteRun, deleteSession, listRuns } from "../../../clients/javascript/src/owned.js";
+import { deleteRun, deleteSession, listRuns } from "../../../clients/javascript/src/runs.js";
 import { hasty, reply, serve } from "./scripted.mjs";
 
 const done = (response) => response.writeHead(204).end();

@@ -73,7 +73,7 @@ async def handle_delete(
         await _delete_run(run_id, owner, app)
     except RiverrunError as error:
         return error_response(error)
-    return _nothing_left()
+    return _make_empty_response()
 
 
 async def handle_delete_session(
@@ -97,7 +97,7 @@ async def handle_delete_session(
             raise UnknownSessionError
     except RiverrunError as error:
         return error_response(error)
-    return _nothing_left()
+    return _make_empty_response()
 
 
 async def _delete_run(run_id: str, owner: str | None, app: App) -> None:
@@ -136,5 +136,5 @@ def _describe(summary: Summary, state: str) -> dict[str, Any]:
     }
 
 
-def _nothing_left() -> Response:
+def _make_empty_response() -> Response:
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
