@@ -24,16 +24,17 @@ from tests.netlify.visits import LAST, ask
 from tests.netlify.wire import serve
 
 DOCS = ROOT / "docs"
-QUESTION = "What is there to see in Lisbon?"
+QUESTION = "How do I get around in Lisbon?"
 WARM_UP = "fetch('/api/chat?query=Lisbon').then((said) => said.text())"
 SIZE = (640, 500)
-QUALITY = 50
-FRAME_SECONDS = 0.3
+QUALITY = 40
+FRAME_SECONDS = 0.5
 LAST_SECONDS = 4.0
 
-SAID = """["h2", ".steps .description", ".notices", ".answer", ".actions"].map((part) =>
-  [...document.querySelectorAll(`.turn ${part}`)].map((node) => node.innerText).join()).join()"""
-"""What is said on the page, without its clocks."""
+SAID = """["h2", ".steps .description", ".notices", ".answer > *", ".actions"].map((part) =>
+  [...document.querySelectorAll(`.turn ${part}`)].map((node) =>
+    node.getBoundingClientRect().bottom < innerHeight - 90 && node.innerText).join()).join()"""
+"""What is said in the window, without its clocks."""
 
 
 @contextmanager
