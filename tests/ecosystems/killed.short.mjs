@@ -88,6 +88,13 @@ before(async () => {
   await rename(process.env.RIVERRUN_NEXT_SCRIPT, process.env.RIVERRUN_SCRIPT);
   const killed = await fetch(process.env.RIVERRUN_KILL, { method: "POST" });
   assert.equal(killed.status, 200);
+  // A client that comes back at once must not meet the dying process: not each of them tries twice.
+  const dying = new Set((await killed.json()).sandboxes.map(({ pid }) => pid));
+  const isDying = async () => {
+    const { functions } = await (await fetch(new URL("/emulator", process.env.RIVERRUN_KILL))).json();
+    return functions.some(({ sandboxes }) => sandboxes.some(({ pid, alive }) => alive && dying.has(pid)));
+  };
+  while (await isDying()) await new Promise((done) => setTimeout(done, 25));
 });
 after(() => page.close());
 
