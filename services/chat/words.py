@@ -103,7 +103,8 @@ def collect_stems(text: str) -> frozenset[str]:
     return frozenset(stem(word) for word in split_words(text) if word not in STOP_WORDS)
 
 
-def find_names(question: str) -> list[tuple[str, ...]]:
+@lru_cache(maxsize=1 << 9)
+def find_names(question: str) -> tuple[tuple[str, ...], ...]:
     """Find the things a question names, each as its folded words.
 
     A run of capitalised words inside a sentence ("Mount Everest"), or something of four
@@ -131,7 +132,7 @@ def find_names(question: str) -> list[tuple[str, ...]]:
         words = split_words(found.group(1)) if found else []
         if words and not any(word in STOP_WORDS or word in _NOT_NAMES for word in words):
             runs.append(words)
-    return [tuple(run) for run in runs[:MOST_NAMES]]
+    return tuple(tuple(run) for run in runs[:MOST_NAMES])
 
 
 def is_number(word: str) -> bool:

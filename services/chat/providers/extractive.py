@@ -57,6 +57,9 @@ CODE = 0.15
 DEFINED = 0.1
 """What a unit gains that says what the thing is, or does, that is asked for."""
 
+PIECES_A_TURN = 8
+"""Pieces that are said in one turn of the loop where no pace is kept."""
+
 LONGEST_PACED = 20.0
 """Seconds that an answer is spread over at most."""
 
@@ -112,9 +115,12 @@ class ExtractiveProvider:
             yield Restart("The documents have changed.")
         rest = list(split_into_pieces(answer[len(so_far) :]))
         pause = self._compute_pause(prompt, len(rest))
-        for piece in rest:
-            # Other streams run between two pieces of this one.
-            await anyio.sleep(pause) if pause else await anyio.lowlevel.checkpoint()
+        for place, piece in enumerate(rest):
+            if pause:
+                await anyio.sleep(pause)
+            elif place % PIECES_A_TURN == 0:
+                # Other streams run in between; what comes in one turn is logged in one write.
+                await anyio.lowlevel.checkpoint()
             yield Text(piece)
         yield Usage(input_tokens=_count_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")

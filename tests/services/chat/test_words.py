@@ -54,7 +54,7 @@ def test_names_are_told_by_capitals_digits_and_place(
     question: str, names: list[tuple[str, ...]]
 ) -> None:
     """Sentence starts, times and headlines name nothing."""
-    assert find_names(question) == names
+    assert find_names(question) == tuple(names)
 
 
 def test_only_so_many_names_are_looked_for() -> None:

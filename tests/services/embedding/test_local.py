@@ -121,3 +121,16 @@ async def test_weights_of_another_hash_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="hash differs"):
         await embedder.embed(["hello"])
     await embedder.close()
+
+
+@pytest.mark.anyio
+async def test_questions_that_wait_together_have_the_vectors_they_have_alone(
+    embedder: LocalEmbedder,
+) -> None:
+    """To the last bit, and whatever their lengths; one that is given up holds up no other."""
+    questions = [f"Where is {'very ' * (number % 4)}old town {number}?" for number in range(40)]
+    given_up = asyncio.ensure_future(embedder.embed(["Given up?"], "question"))
+    asked = [asyncio.ensure_future(embedder.embed([one], "question")) for one in questions]
+    given_up.cancel()
+    together = np.concatenate(await asyncio.gather(*asked))
+    np.testing.assert_array_equal(together, await embedder.embed(questions))
