@@ -140,7 +140,7 @@ validate: setup-dev ## Check the template: cfn-lint, our policy, and SAM where i
 	   AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} SAM_CLI_TELEMETRY=0 "$$sam" validate --lint; \
 	 else echo "The AWS SAM CLI is not on the PATH; cfn-lint and the policy have passed."; fi
 
-package: setup-dev ## Make the zip that Lambda runs (PROFILE=embedded, openai or bedrock)
+package: setup-dev ## Make the zip that Lambda runs (PROFILE=embedded, multilingual, openai or bedrock)
 	@$(BIN)/python -m deploy.package --profile $(PROFILE) $(if $(INDEX),--index "$(INDEX)")
 
 build: setup-dev ## Make the zip, and build/template.yaml that deploys it (PROFILE=)

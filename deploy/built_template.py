@@ -21,11 +21,20 @@ def _only(offered: str, left: str, says: str) -> tuple[str, str]:
 
 
 _CHAT = "extractive, bedrock, openai"
-_EMBEDDING = "local, bedrock, openai"
+_EMBEDDING = "local, multilingual, bedrock, openai"
+_NO_SECOND = "has the first engine only; for multilingual build one with PROFILE=multilingual."
 
 # What a package cannot be told to use, since it is not in there.
 _NARROWER = {
-    "embedded": (),
+    "embedded": (_only(_EMBEDDING, "local, bedrock, openai", _NO_SECOND),),
+    "multilingual": (
+        ("    Default: local\n", "    Default: multilingual\n"),
+        _only(
+            _EMBEDDING,
+            "multilingual, bedrock, openai",
+            "has the multilingual engine only; for local build one with PROFILE=embedded.",
+        ),
+    ),
     "openai": (
         ("    Default: local\n", "    Default: openai\n"),
         _only(_EMBEDDING, "bedrock, openai", "lacks the engine; build one with PROFILE=embedded."),

@@ -21,9 +21,15 @@ UNZIPPED_LIMIT = 250 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a package can do. `without` are libraries it leaves out, with all only they need."""
+    """What a package can do.
+
+    `without` are libraries it leaves out, with all only they need; `adds` is a second lock file,
+    of libraries that it alone has. `needs_index` says that the shipped index is none of its.
+    """
 
     without: tuple[str, ...]
+    adds: str = ""
+    needs_index: bool = False
     zipped_limit: int | None = None
 
 
@@ -36,6 +42,9 @@ _ONE_REQUEST = 50 * 1000 * 1000
 # twentieth of one with the engine, so only the smallest package goes without.
 PROFILES: Mapping[str, Profile] = {
     "embedded": Profile(without=()),
+    "multilingual": Profile(
+        without=_ENGINE, adds="requirements-multilingual.txt", needs_index=True
+    ),
     "openai": Profile(without=_ENGINE, zipped_limit=_ONE_REQUEST),
     "bedrock": Profile(without=(*_ENGINE, "openai"), zipped_limit=_ONE_REQUEST),
 }
@@ -85,9 +94,17 @@ def build(plan: Plan) -> Package:
         raise SetupError(
             f"There is no profile {plan.profile!r}. Use one of: {', '.join(PROFILES)}."
         )
+    if profile.needs_index and plan.index is None:
+        raise SetupError(
+            f"The profile {plan.profile} has another model than the shipped index. Make one with"
+            " RIVERRUN_EMBEDDING=multilingual make ingest DOCS=…, and name it with INDEX=."
+        )
     own = contents.own_files(plan.root, plan.index)
     lock = requirements.read_lock(plan.root / "requirements.txt")
     libraries = requirements.select_libraries(lock, without=profile.without, target=plan.target)
+    if profile.adds:
+        more = requirements.read_lock(plan.root / profile.adds)
+        libraries += requirements.select_libraries(more, without=(), target=plan.target)
     with tempfile.TemporaryDirectory(prefix="riverrun-package-") as folder:
         stage, library = Path(folder, "stage"), Path(folder, "libraries")
         requirements.install(libraries, library, target=plan.target, environ=plan.environ)

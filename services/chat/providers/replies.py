@@ -63,6 +63,8 @@ def explain_refusal(question: str, passages: Sequence[Passage]) -> str:
     if passages[0].is_foreign:
         return f"{NOT_SAID} {OTHER_LANGUAGE}"
     said, unsaid = find_unsaid(question, passages)
+    if not passages[0].shares_words:
+        unsaid = []  # they are words of another language
     missing = ", ".join(unsaid[:MOST_WORDS])
     if not said:
         return f"{NOT_SAID} They have nothing about: {missing}." if missing else NOT_SAID

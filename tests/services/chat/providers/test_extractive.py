@@ -262,6 +262,12 @@ def test_a_question_in_another_language_is_told_so() -> None:
     draft = write_answer(Prompt(asked, weak))
     assert draft.text == f"{NOT_SAID} {OTHER_LANGUAGE}"
     assert not draft.is_quoting
+    known = tuple(replace(one, is_foreign=False, shares_words=False) for one in weak)
+    unlike = tuple(
+        replace(one, sentences=tuple(replace(s, similarity=0.0) for s in one.sentences))
+        for one in known
+    )
+    assert "nothing about" not in write_answer(Prompt(asked, unlike)).text
 
 
 def test_a_refusal_names_what_is_there_and_what_is_missing() -> None:
