@@ -153,7 +153,7 @@ def test_a_changed_file_restarts_the_function_and_spares_its_streams(tmp_path: P
         url = cloud.url("url one")
         assert ask(url, {"say": ["x"]}).body == b"x"
         (old,) = pids(cloud, "one")
-        slow = pool.submit(ask, url, {"count": 20, "gap": 0.1})
+        slow = pool.submit(ask, url, {"count": 60, "gap": 0.1})
         wait_for(lambda: cloud.cloud.functions["one"].busy == 1)
         (tmp_path / "new.py").write_text("x = 1\n")
         wait_for(lambda: any(pid != old for pid in pids(cloud, "one")))
@@ -272,7 +272,7 @@ def test_the_third_of_two_is_throttled(
     template = write_template(tmp_path, ReservedConcurrentExecutions=2)
     with run_cloud(template, concurrency=concurrency) as cloud, ThreadPoolExecutor(2) as pool:
         url = cloud.url("url one")
-        slow = [pool.submit(ask, url, {"count": 20, "gap": 0.1}) for _ in range(2)]
+        slow = [pool.submit(ask, url, {"count": 60, "gap": 0.1}) for _ in range(2)]
         wait_for(lambda: cloud.cloud.functions["one"].busy == 2)
         third = ask(url, {"say": ["x"]})
         assert (third.status, third.json["Reason"]) == (429, reason)
