@@ -229,6 +229,7 @@ async def test_an_answer_goes_from_process_to_process(logs: Logs) -> None:
     assert events[-1]["result"]["answer"] == "".join(words)
     assert "".join(event.get("text", "") for event in events) == "".join(words)
     assert len(begun) > 2
-    assert sorted(set(begun), key=len) == begun
+    # On a slow machine a process may have had no time for a word: the next begins where it did.
+    assert sorted(begun, key=len) == begun
     kept = await app.log.read(run, 0)
     assert [json.loads(entry.payload) for entry in kept] == events
