@@ -96,7 +96,7 @@ class Settings:
     gateway_secrets: tuple[str, ...] = ()
     signed: bool = False
     show_errors: bool = False
-    is_web_function: bool = False
+    host_kind: str = "server"
     max_streams: int = 2000
     heartbeat: float = 10.0
     deadline: float = 900.0
@@ -146,7 +146,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         gateway_secrets=read_guards(environ, "RIVERRUN_GATEWAY_SECRETS"),
         signed=read_choice(environ, "RIVERRUN_SIGNED", ("on", "off"), "off") == "on",
         show_errors=read_choice(environ, "RIVERRUN_SHOW_ERRORS", ("on", "off"), "off") == "on",
-        is_web_function=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "native-http",
+        host_kind=_read_host_kind(environ),
         max_streams=read_integer(environ, "RIVERRUN_MAX_STREAMS", default.max_streams, low=1),
         heartbeat=read_seconds(environ, "RIVERRUN_HEARTBEAT", default.heartbeat),
         deadline=read_seconds(environ, "RIVERRUN_DEADLINE", default.deadline),
@@ -199,6 +199,18 @@ def _read_model(environ: Mapping[str, str], default: Settings) -> dict[str, Any]
         "budget_usd": read_number(environ, "RIVERRUN_BUDGET_USD"),
         "budget_tokens": read_integer(environ, "RIVERRUN_BUDGET_TOKENS", 0, low=1) or None,
     }
+
+
+def read_log_format(environ: Mapping[str, str]) -> str:
+    """Read how a host without a log of its own writes a record: as `text`, or as `json`."""
+    return read_choice(environ, "RIVERRUN_LOG_FORMAT", ("text", "json"), "text")
+
+
+def _read_host_kind(environ: Mapping[str, str]) -> str:
+    """Read what runs this process: a `web-function`, a `function`, or a `server`."""
+    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "native-http":
+        return "web-function"
+    return "function" if environ.get("AWS_LAMBDA_FUNCTION_NAME") else "server"
 
 
 def _read_response_seconds(environ: Mapping[str, str]) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,27 @@ def test_it_loads_nothing_of_the_runtime_that_polls_lambda() -> None:
         check=True,
     )
     assert done.stdout.strip() == "['services.lambda_runtime', 'services.lambda_runtime.handler']"
+
+
+def test_its_log_is_text_or_json_as_is_said() -> None:
+    """One line a record either way, on standard output, where AWS reads it."""
+    code = "import main, logging; logging.getLogger('x').warning('two\\nlines')"
+    said = {
+        form: subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=clean({"RIVERRUN_LOG_FORMAT": form}),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for form in ("text", "json")
+    }
+    assert said["text"] == "WARNING x: two\\nlines\n"
+    record = json.loads(said["json"])
+    assert (record["level"], record["logger"]) == ("WARNING", "x")
+    assert record["message"] == "two\\nlines"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["timestamp"])
 
 
 @pytest.mark.slow

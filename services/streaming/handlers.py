@@ -213,7 +213,7 @@ async def handle_health(*, parts: Sequence[str] | None = None, app: App | None =
     needed = known if parts is None else {name: known[name] for name in parts}
     checks = {name: await _check_part(name, part) for name, part in needed.items()}
     if all(state == "ok" for state in checks.values()):
-        return JSONAnswer({"status": "ok", "checks": checks})
+        return JSONAnswer({"status": "ok", "host": app.settings.host_kind, "checks": checks})
     unavailable = {"status": "unavailable", "checks": checks}
     return JSONAnswer(unavailable, 503, {"Retry-After": RETRY_AFTER})
 

@@ -12,6 +12,7 @@ def test_a_server_that_runs_is_ready(server: Server, base: str) -> None:
     assert reply.status == 200
     assert reply.json() == {
         "status": "ok",
+        "host": "server",
         "checks": {"runs": "ok", "context": "ok", "chat": "ok"},
     }
     assert reply.header("Cache-Control") == "no-store"

@@ -129,3 +129,18 @@ def test_a_response_ends_before_its_web_function_is_cut(
 ) -> None:
     """A margin is left for the wait before it began, at most half of the time."""
     assert read_settings(environ).response_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind"),
+    [
+        ({}, "server"),
+        ({"AWS_LAMBDA_FUNCTION_NAME": "chat"}, "function"),
+        ({"AWS_LAMBDA_INITIALIZATION_TYPE": "native-http"}, "web-function"),
+        # Set in both kinds of environment, and no sign of either.
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, "server"),
+    ],
+)
+def test_the_host_is_known_by_what_only_it_sets(environ: dict[str, str], kind: str) -> None:
+    """Which `/api/health` says."""
+    assert read_settings(environ).host_kind == kind

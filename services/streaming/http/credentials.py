@@ -65,7 +65,7 @@ def read_address(request: Request, settings: Settings | None = None) -> str:
     if is_gateway or _is_signed(request.scope.get("aws.event")):
         told = request.headers.get("x-riverrun-visitor", "").lower()
         return told if _ADDRESS.fullmatch(told) else ""
-    if settings.is_web_function:
+    if settings.host_kind == "web-function":
         last = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
         return last.lower() if _ADDRESS.fullmatch(last.lower()) else ""
     client = request.scope.get("client")

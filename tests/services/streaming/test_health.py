@@ -38,6 +38,7 @@ async def test_a_process_whose_parts_open_is_ready() -> None:
     assert answer.status == 200
     assert answer.json() == {
         "status": "ok",
+        "host": "server",
         "checks": {"runs": "ok", "context": "ok", "chat": "ok"},
     }
 
