@@ -88,3 +88,29 @@ async def test_a_deletion_that_was_cut_off_goes_on(client: Any, allowed: int) ->
     left = [item for item in client.scan(TableName=name)["Items"] if run_id in repr(item)]
     assert [item["blob"]["B"] for item in left] == [b""]
     await log.close()
+
+
+async def test_a_foreign_run_costs_the_same_calls_as_a_missing_one(client: Any) -> None:
+    """So that no clock tells one from the other; a time would be the machine's."""
+    calls: list[tuple[str, int]] = []
+
+    def note(operation: str, response: Any) -> None:
+        calls.append((operation, len(response.get("Items", ()))))
+
+    name = new_table(client)
+    log = DynamoLog(Table(name, client=SharedClient(client), spent=note))
+    run_id = await make_run(log)
+    seen = []
+    for asked in (run_id, "0" * 32):
+        for method in (log.find, log.delete):
+            calls.clear()
+            with pytest.raises(UnknownRunError):
+                await method(asked, "bob")
+            seen.append(list(calls))
+    assert seen == [[("get_item", 0)]] * 4
+    for session in ("s", "never"):
+        calls.clear()
+        assert await log.list_session("bob", session) == []
+        assert not await log.forget_turns("bob", session)
+        assert calls == [("query", 0)] * 2
+    await log.close()
