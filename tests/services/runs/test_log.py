@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,8 @@ async def test_runs_are_kept_for_as_long_as_was_set(
     """An hour in memory and a day elsewhere, where nothing was set."""
     for keep, kept in ((None, default), (60.0, 60.0)):
         opened = open_log(Settings(log=log, retention_seconds=keep, data_dir=tmp_path))
-        assert getattr(opened, "_records", opened)._retention == kept  # every store's own
+        records: Any = getattr(opened, "_records", opened)
+        assert records._retention == kept  # every store's own
         await opened.close()
 
 

@@ -54,10 +54,10 @@ async def test_a_run_without_times_is_recorded_all_the_same(tmp_path: Path) -> N
         clock.seconds += 1
         await log.append(run.id, [Entry(seq, "token", b'{"type":"token","text":"x"}')])
     for kept, expected in (([], [0, 0, 0]), ([1], [0, 2, 2]), ([0, 2], [1, 3, 3])):
-        times = log._running[run.id].appended
-        log._running[run.id].appended = [times[index] for index in kept]
+        times = log._records.running[run.id].appended
+        log._records.running[run.id].appended = [times[index] for index in kept]
         recording = read_recording(await record(log, run, tmp_path / "r.ndjson"))
-        log._running[run.id].appended = times
+        log._records.running[run.id].appended = times
         assert len(recording.entries) == 3
         assert [at for at, _ in recording.entries][-1] == expected[-1]
 

@@ -319,7 +319,7 @@ async def test_an_old_producer_that_wakes_up_is_shut_out(
     old = asyncio.create_task(ask(app, left=900.0))
     await asyncio.sleep(3.5)
     (run,) = app.live.tasks
-    log._running[run].run = replace(log._running[run].run, lease_until=0.0)
+    log._records.running[run].run = replace(log._records.running[run].run, lease_until=0.0)
     rest = await resume(elsewhere, run, 0, left=900.0)
     assert rest == await old
     assert ids(rest) == [f"{run}-{n}" for n in range(1, len(rest) + 1)]
