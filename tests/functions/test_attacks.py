@@ -14,6 +14,7 @@ import pytest
 from services.settings import ROOT
 from tests.emulator.support import run_cloud
 from tests.functions.attacks import ATTACKS, Attack, post
+from tests.functions.hosts import run_host
 from tests.functions.serving import run_server
 from tests.netlify.gateway.hosts import run_gateway
 
@@ -89,7 +90,7 @@ def host(
     script: Path,
     index: Path,
 ) -> Iterator[Host]:
-    """The ASGI server, the function behind its URL, and the gateway in front of that."""
+    """The ASGI server, the function behind its URL, the gateway before that; a Web Function."""
     folder = tmp_path_factory.mktemp("attacked")
     environ = settings_of(folder / "runs.sqlite", script, index)
     if request.param == "server":
@@ -97,6 +98,11 @@ def host(
             yield Host("server", server.url, folder / "runs.sqlite")
         return
     del environ["PORT"]
+    if request.param == "web":
+        said = json.loads(script.read_text("utf-8"))
+        with run_host("web", folder, index, said, timeout=60, environ=environ) as started:
+            yield Host("web", started.url("web web"), folder / "runs.sqlite")
+        return
     path = {"PATH": os.environ["PATH"]}
     with run_cloud(ROOT / "template.yaml", environ=environ | path) as cloud:
         url = cloud.url("url chat")
@@ -108,7 +114,7 @@ def host(
 
 
 @pytest.mark.xdist_group("attacks")
-@pytest.mark.parametrize("host", ["server", "function", "gateway"], indirect=True)
+@pytest.mark.parametrize("host", ["server", "function", "gateway", "web"], indirect=True)
 def test_no_attack_gets_what_it_is_after(host: Host) -> None:
     """Each is answered as promised, in the contract's shape, and starts no run."""
     wrong = []
