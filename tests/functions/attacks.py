@@ -262,7 +262,9 @@ def requests() -> Iterator[Attack]:
     for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "QUERY"):
         for path in ("/api/chat?query=x", f"/api/chat/runs/{MISSING}/stop"):
             # A Web Function's front does not know these two, and answers 400 itself.
-            hosts: tuple[str, ...] = ("server", "function") if method in ("PROPFIND", "QUERY") else ALL
+            hosts: tuple[str, ...] = (
+                ("server", "function") if method in ("PROPFIND", "QUERY") else ALL
+            )
             name = f"{method} {path}"
             yield Attack(name, 405, "method_not_allowed", method, path, KEY, hosts=hosts)
     yield Attack("HEAD", 405, "", "HEAD", "/api/chat?query=x", KEY)

@@ -216,7 +216,8 @@ def test_what_one_tab_asks_and_hears_the_other_shows(page: Page) -> None:
         becomes(other, "done")
         becomes(page, "done")
         assert other.text(".answer") == page.text(".answer") == "So far and on"
-        assert len(server.asked) == 1
+        # One run: on a busy machine a tab may ask once more under the same key.
+        assert len({asked.headers["idempotency-key"] for asked in server.questions()}) == 1
         ask(other, "And then?")
         page.wait_for("document.querySelectorAll('.turn').length === 2")
         becomes(page, "done")
