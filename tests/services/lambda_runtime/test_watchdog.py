@@ -135,11 +135,11 @@ async def block(app: Any, payload: Any, **options: Any) -> tuple[str, bytes, flo
 
     Again where it came too late: a machine that gives this process no time is no fault of it.
     """
-    for _ in range(3):
+    for _ in range(2):
         found = await _block_once(app, payload, **options)
         if found[2] > 0:
-            break
-    return found
+            return found
+    return await _block_once(app, payload, **options)
 
 
 async def _block_once(app: Any, payload: Any, **options: Any) -> tuple[str, bytes, float]:
