@@ -89,6 +89,8 @@ class ChunkedDecoder:
             field = _FIELD.fullmatch(line)
             if field is None:
                 raise MalformedBodyError("a trailer is not a header field")
+            if field[1].lower() in ("content-length", "transfer-encoding"):
+                raise MalformedBodyError("a trailer announces a body")  # RFC 9110, 6.5.1
             self.trailers[field[1].lower()] = field[2]
         del buffer[: end + 4]
         self.done = True

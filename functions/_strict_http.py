@@ -28,6 +28,9 @@ _STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\0")
 # The line before a chunk: a size that no reader's integer overflows, and what may follow it.
 _CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
+# What says where a body ends may not come behind it (RFC 9110, 6.5.1).
+_FRAMING = {b"content-length", b"transfer-encoding"}
+
 
 class StrictHttp(H11Protocol):
     """uvicorn's protocol for one connection, over a strict reader."""
@@ -150,6 +153,8 @@ class _StrictConnection(h11.Connection):
                 b"content-length" in names or event.http_version == b"1.0"
             ):
                 raise h11.RemoteProtocolError("a body in chunks and with a length")
+        if isinstance(event, h11.EndOfMessage) and {name for name, _ in event.headers} & _FRAMING:
+            raise h11.RemoteProtocolError("a trailer that announces a body")
         return event
 
 

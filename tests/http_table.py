@@ -110,6 +110,8 @@ AMBIGUOUS: dict[str, bytes] = {
     "bare CR in a trailer": _with(b"X: y", b"0\r\nA: b\rC\r\n\r\n", CHUNKED),
     "a blank before a trailer's colon": _with(b"X: y", b"0\r\nA : b\r\n\r\n", CHUNKED),
     "a trailer without a colon": _with(b"X: y", b"0\r\nGET / HTTP/1.1\r\n\r\n", CHUNKED),
+    "a length in a trailer": _with(b"X: y", b"0\r\nContent-Length: 5\r\n\r\n", CHUNKED),
+    "a coding in a trailer": _with(b"X: y", b"0\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNKED),
     # No HTTP.
     "a handshake of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "nonsense": b"nonsense\r\n\r\n",
