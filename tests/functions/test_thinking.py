@@ -81,7 +81,7 @@ def check(answer: Answer, calls: list[Call], thoughts: int) -> None:
     assert usage["costUsd"] == pytest.approx((tokens_in * IN + tokens_out * OUT) / 1e6, abs=1e-9)
 
 
-@pytest.mark.parametrize("timeout", [4, pytest.param(10, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("timeout", [8, pytest.param(10, marks=pytest.mark.soak)])
 def test_a_thinking_model_outlives_its_functions(tmp_path: Path, index: Path, timeout: int) -> None:
     """It would think longer than they live, and has begun to answer when the next one ends."""
     with openai.openai() as fake:
