@@ -12,7 +12,7 @@ _SIZE_LINE_LIMIT = 4096
 # chunk-size is 1*HEXDIG and nothing else; int() alone would take "+1", "0x1" and "1_0".
 # Of 15 digits at most, which no reader's integer overflows.
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n\0]*)?\r\n")
-_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*")
 
 
 class MalformedBodyError(Exception):

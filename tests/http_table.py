@@ -110,6 +110,7 @@ AMBIGUOUS: dict[str, bytes] = {
     "bare CR in a trailer": _with(b"X: y", b"0\r\nA: b\rC\r\n\r\n", CHUNKED),
     "a blank before a trailer's colon": _with(b"X: y", b"0\r\nA : b\r\n\r\n", CHUNKED),
     "a trailer without a colon": _with(b"X: y", b"0\r\nGET / HTTP/1.1\r\n\r\n", CHUNKED),
+    "a control in a trailer": _with(b"X: y", b"0\r\nA: b\x0b\r\n\r\n", CHUNKED),
     "a length in a trailer": _with(b"X: y", b"0\r\nContent-Length: 5\r\n\r\n", CHUNKED),
     "a coding in a trailer": _with(b"X: y", b"0\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNKED),
     # No HTTP.

@@ -94,7 +94,8 @@ def is_invisible(character: str) -> bool:
 def keep_lines(text: str) -> Verbatim:
     """Return code as it stands, without invisible characters, margins and trailing blanks."""
     visible = "".join(character for character in text if not is_invisible(character))
-    lines = [line.rstrip() for line in visible.expandtabs(4).splitlines()]
+    # A unit separator is the one control that is white space and ends no line.
+    lines = [line.rstrip() for line in visible.replace("\x1f", " ").expandtabs(4).splitlines()]
     return Verbatim(textwrap.dedent("\n".join(lines)).strip("\n"))
 
 

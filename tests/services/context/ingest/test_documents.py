@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.context.ingest.documents import Anchors, UnreadableError, decode, heading, slug, tidy
+from services.context.ingest.documents import (
+    Anchors,
+    UnreadableError,
+    decode,
+    heading,
+    keep_lines,
+    slug,
+    tidy,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +100,9 @@ def test_a_byte_order_mark_is_no_text() -> None:
 def test_a_byte_order_mark_declares_its_encoding(encoding: str) -> None:
     """What Windows programs call "Unicode" is read."""
     assert decode("Zürich, 8 °C".encode(encoding)) == "Zürich, 8 °C"
+
+
+def test_code_has_no_control_character() -> None:
+    """Neither one that ends a line elsewhere, nor the one that is white space and ends none."""
+    kept = keep_lines("".join(map(chr, range(1, 160))) + "\ud800x")
+    assert not [one for one in kept if unicodedata.category(one) in ("Cc", "Cs") and one != "\n"]
