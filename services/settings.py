@@ -158,6 +158,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
     if settings.chat == "scripted" and settings.script is None:
         raise SetupError("RIVERRUN_CHAT=scripted needs RIVERRUN_SCRIPT, the path of a JSON script.")
+    limits = settings.limits
+    if settings.budget_usd is None and (limits.visitor_usd_per_day or limits.total_usd_per_day):
+        raise SetupError(
+            "A day's dollars (RIVERRUN_VISITOR_USD_PER_DAY, RIVERRUN_TOTAL_USD_PER_DAY) need "
+            "RIVERRUN_BUDGET_USD: it is what each answer reserves before it costs anything."
+        )
     return settings
 
 

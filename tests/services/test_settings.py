@@ -144,3 +144,12 @@ def test_a_response_ends_before_its_web_function_is_cut(
 def test_the_host_is_known_by_what_only_it_sets(environ: dict[str, str], kind: str) -> None:
     """Which `/api/health` says."""
     assert read_settings(environ).host_kind == kind
+
+
+@pytest.mark.parametrize("name", ["RIVERRUN_VISITOR_USD_PER_DAY", "RIVERRUN_TOTAL_USD_PER_DAY"])
+def test_a_days_dollars_need_a_budget(name: str) -> None:
+    """Without one an answer would reserve nothing, and a flood would pass the day's limit."""
+    with pytest.raises(SetupError, match="RIVERRUN_BUDGET_USD"):
+        read_settings({name: "5"})
+    settings = read_settings({name: "5", "RIVERRUN_BUDGET_USD": "0.02"})
+    assert settings.budget_usd == 0.02
