@@ -26,6 +26,7 @@ AMBIGUOUS: dict[str, bytes] = {
     "two lengths in one": _with(b"Content-Length: 5, 6", b"hello"),
     "two codings": _with(b"Transfer-Encoding: chunked", LAST, CHUNKED),
     "two codings, one unknown": _with(b"Transfer-Encoding: x", LAST, CHUNKED),
+    "one length twice in one": _with(b"Content-Length: 5 ,5", b"hello"),
     # Lengths that are none.
     "a length with a sign": _with(b"Content-Length: +5", b"hello"),
     "a length below nothing": _with(b"Content-Length: -1", b""),
