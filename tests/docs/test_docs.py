@@ -1,5 +1,6 @@
 """The documents say what the code does, and what they show runs."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from services.settings import ROOT
+from services.settings import ROOT, Settings
+from services.streaming import App, handle_streaming_request
 from services.streaming.http.responses import STATUS_OF_CODE
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -62,6 +64,25 @@ def test_the_nine_lines_of_the_readme_stream(monkeypatch: pytest.MonkeyPatch) ->
         answer = client.post("/api/echo", json={"query": "one two", "streaming": True})
     assert 'data: {"type":"token","text":"one' in answer.text
     assert '"answer":"one two "' in answer.text
+
+
+@pytest.mark.anyio
+async def test_the_transcript_of_the_readme_is_what_is_said() -> None:
+    """Each event that it shows is one of the answer's, up to its dots; but for the end, by number.
+
+    Which number the end has depends on how many words a store was given at once.
+    """
+    readme = _read("README.md")
+    *shown, last = re.findall(r"^id: [0-9a-f]{32}-(\d+)\ndata: ([^…\n]+)", readme, re.MULTILINE)
+    asked = re.findall(r"-d '(\{.*streaming.*?\})'", readme)[0]
+    app = App(Settings(chat_pace=1e6))
+    response: Any = await handle_streaming_request(json.loads(asked), app=app)
+    said = b"".join([chunk async for chunk in response.body_iterator]).decode()
+    assert len(shown) == 4
+    for number, beginning in shown:
+        assert f"-{number}\ndata: {beginning}" in said
+    assert f"data: {last[1]}" in said
+    assert last[1].startswith('{"type":"final"')
 
 
 @pytest.mark.anyio
