@@ -69,7 +69,8 @@ def lock_directory(folder: Path) -> Iterator[None]:
 
 def identify(path: Path) -> Identity:
     """Which files are at `path` now."""
-    return tuple(_identify_one(side_file(path, suffix)) for suffix in ("", *SIDE_FILES))
+    # As text: each write asks, and a path made of paths costs more than the disk's answer.
+    return tuple([_identify_one(f"{path}{suffix}") for suffix in ("", *SIDE_FILES)])
 
 
 def side_file(path: Path, suffix: str) -> Path:
@@ -80,14 +81,14 @@ def side_file(path: Path, suffix: str) -> Path:
 def measure_file(path: Path) -> int:
     """How large the file at `path` is now, in bytes; 0 where there is none."""
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116 - half of what `Path.stat` costs
     except OSError:
         return 0
 
 
-def _identify_one(path: Path) -> tuple[int, int] | None:
+def _identify_one(path: str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - there is no path object to ask
     except OSError:
         return None
     return found.st_dev, found.st_ino
