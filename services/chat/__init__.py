@@ -12,6 +12,7 @@ from .provider import (
     ChatCode,
     ChatError,
     ChatProvider,
+    ModelUsage,
     Note,
     Piece,
     Prompt,
@@ -22,7 +23,6 @@ from .provider import (
     ThoughtText,
     Turn,
     UnbilledCall,
-    Usage,
     answer,
 )
 
@@ -34,6 +34,7 @@ __all__ = [
     "Draft",
     "DraftingProvider",
     "Grounding",
+    "ModelUsage",
     "Note",
     "Piece",
     "Prompt",
@@ -44,7 +45,6 @@ __all__ = [
     "ThoughtText",
     "Turn",
     "UnbilledCall",
-    "Usage",
     "answer",
     "check_citations",
     "find_quotes",

@@ -20,12 +20,12 @@ from .provider import (
     MAX_TOKENS,
     ZERO_USAGE,
     ChatProvider,
+    ModelUsage,
     Piece,
     Prompt,
     Stop,
     Text,
     ThoughtText,
-    Usage,
 )
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class BudgetedProvider:
         output = 0
         async with aclosing(self._stream_with_bill(call, before, report)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Usage):
+                if isinstance(piece, ModelUsage):
                     output = piece.output_tokens - before.output_tokens
                 elif isinstance(piece, Stop) and piece.reason == "length":
                     # A model that thinks may have used up the money with few words.
@@ -118,7 +118,7 @@ class BudgetedProvider:
                 yield piece
 
     async def _stream_with_bill(
-        self, call: Prompt, before: Usage, report: Report
+        self, call: Prompt, before: ModelUsage, report: Report
     ) -> AsyncGenerator[Piece, None]:
         """Stream the model's answer to `call`, with an estimated usage where it reports none.
 
@@ -132,7 +132,7 @@ class BudgetedProvider:
         try:
             async with aclosing(self.provider.stream(call, report=report)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Usage):
+                    if isinstance(piece, ModelUsage):
                         has_bill = True
                         yield before + self._read_bill(piece, call, texts, thought)
                         continue
@@ -155,15 +155,17 @@ class BudgetedProvider:
         if not has_bill:
             yield before + self._estimate_usage(call, "".join(texts), round(thought))
 
-    def _read_bill(self, bill: Usage, call: Prompt, texts: list[str], thought: float) -> Usage:
+    def _read_bill(
+        self, bill: ModelUsage, call: Prompt, texts: list[str], thought: float
+    ) -> ModelUsage:
         if is_credible(bill):
             return self._add_price(bill)
         logger.warning("%s reported %s; its call is estimated.", self.model, bill)
         return self._estimate_usage(call, "".join(texts), round(thought))
 
-    def _estimate_usage(self, call: Prompt, texts: str, thought: int = 0) -> Usage:
+    def _estimate_usage(self, call: Prompt, texts: str, thought: int = 0) -> ModelUsage:
         return self._add_price(
-            Usage(
+            ModelUsage(
                 estimate_prompt_tokens(call),
                 estimate_tokens(texts) + thought,
                 None,
@@ -171,15 +173,15 @@ class BudgetedProvider:
             )
         )
 
-    def _price_thoughts(self, tokens: int) -> Usage:
-        return self._add_price(Usage(0, tokens, None, reasoning_tokens=tokens))
+    def _price_thoughts(self, tokens: int) -> ModelUsage:
+        return self._add_price(ModelUsage(0, tokens, None, reasoning_tokens=tokens))
 
-    def _add_price(self, usage: Usage) -> Usage:
+    def _add_price(self, usage: ModelUsage) -> ModelUsage:
         if usage.cost_usd is None and self.price is not None:
             return replace(usage, cost_usd=self.price.compute_cost(usage))
         return usage
 
-    async def _find_affordable_tokens(self, prompt: Prompt, spent: Usage, longest: int) -> int:
+    async def _find_affordable_tokens(self, prompt: Prompt, spent: ModelUsage, longest: int) -> int:
         """Return how many tokens the budget pays for after `spent` and the words of `prompt`."""
         if self.budget.usd is None and self.budget.tokens is None:
             return sys.maxsize
@@ -192,7 +194,7 @@ class BudgetedProvider:
                 paid = self._count_affordable_tokens(spent, exact)
         return paid
 
-    def _count_affordable_tokens(self, spent: Usage, asked: int) -> int:
+    def _count_affordable_tokens(self, spent: ModelUsage, asked: int) -> int:
         limit = sys.maxsize
         if self.budget.tokens is not None:
             left = self.budget.tokens - spent.input_tokens - spent.output_tokens
@@ -210,7 +212,7 @@ class BudgetedProvider:
         return limit
 
 
-def is_credible(usage: Usage) -> bool:
+def is_credible(usage: ModelUsage) -> bool:
     """Return whether one call can have used this: nothing negative, nothing beyond any model."""
     counts = (
         *(usage.input_tokens, usage.output_tokens, usage.cached_tokens),

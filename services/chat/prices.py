@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..errors import SetupError
 from ..json_input import parse_json
-from .provider import Usage
+from .provider import ModelUsage
 
 SHIPPED_PRICES = Path(__file__).with_name("prices.json")
 
@@ -31,7 +31,7 @@ class Price:
     stored: float
     stored_hour: float = 0.0
 
-    def compute_cost(self, usage: Usage) -> float:
+    def compute_cost(self, usage: ModelUsage) -> float:
         """Return the cost of `usage` in US dollars."""
         plain = usage.input_tokens - usage.cached_tokens - usage.stored_tokens
         dollars = (

@@ -76,7 +76,7 @@ MAX_TOKENS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class ModelUsage:
     """What a call has used so far, in the provider's tokens; `cost_usd` is None if unknown.
 
     Of `input_tokens`, `cached_tokens` were read from the provider's prompt cache and
@@ -92,12 +92,12 @@ class Usage:
     stored_tokens: int = 0
     reasoning_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
+    def __add__(self, other: "ModelUsage") -> "ModelUsage":
         cost = None
         if self.cost_usd is not None and other.cost_usd is not None:
             # Rounded as prices are: no digits that only floating point made.
             cost = round(self.cost_usd + other.cost_usd, 9)
-        return Usage(
+        return ModelUsage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             cost,
@@ -107,7 +107,7 @@ class Usage:
         )
 
 
-ZERO_USAGE = Usage(0, 0, 0.0)
+ZERO_USAGE = ModelUsage(0, 0, 0.0)
 """The usage before any call."""
 
 
@@ -143,7 +143,7 @@ class Prompt:
     max_tokens: int = 1024
     so_far: str = ""
     until: float | None = None
-    spent: Usage = ZERO_USAGE
+    spent: ModelUsage = ZERO_USAGE
     is_watched: bool = False
     unbilled_calls: tuple[UnbilledCall, ...] = ()
     documents: tuple[str, ...] = ()
@@ -198,13 +198,13 @@ class Stop:
     model: str | None = None
 
 
-Piece = Text | ThoughtText | Usage | Note | Restart | Stop
+Piece = Text | ThoughtText | ModelUsage | Note | Restart | Stop
 
 
 class ChatProvider(Protocol):
     """A source of answers.
 
-    `stream` yields `Text`, perhaps `ThoughtText`, `Usage` and `Note`, then one `Stop`, and no more.
+    `stream` yields `Text`, perhaps `ThoughtText`, `ModelUsage`, `Note`, then one `Stop`, no more.
     A provider that cannot continue `Prompt.so_far` begins with `Restart`. It acquires inside and
     releases in `finally`, so that closing it at any piece, or cancelling it between two, frees
     everything at once. It fails with `ChatError`. One provider serves many streams at the same
@@ -277,7 +277,7 @@ class _Words:
             self._has_thoughts = True
         elif isinstance(piece, Restart):
             self._has_text = False
-        elif isinstance(piece, Usage) and piece.reasoning_tokens:
+        elif isinstance(piece, ModelUsage) and piece.reasoning_tokens:
             self._has_thoughts = True
 
     def check(self, stop: Stop) -> None:

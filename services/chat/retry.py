@@ -18,13 +18,13 @@ from .provider import (
     ZERO_USAGE,
     ChatError,
     ChatProvider,
+    ModelUsage,
     Note,
     Piece,
     Prompt,
     Restart,
     Stop,
     Text,
-    Usage,
     answer,
 )
 
@@ -57,7 +57,7 @@ class _AnswerState:
 
     prompt: Prompt
     calls_left: int
-    spent: Usage = ZERO_USAGE
+    spent: ModelUsage = ZERO_USAGE
     error: ChatError | None = None
     has_shown_text: bool = False
     pending_restart: Restart | None = None
@@ -142,11 +142,11 @@ class RetryingProvider:
         breaker = self._get_breaker(provider)
         state.calls_left -= 1
         state.has_shown_text = False
-        usage: Usage | None = None
+        usage: ModelUsage | None = None
         try:
             async with aclosing(answer(provider, state.prompt, report=report)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Usage):
+                    if isinstance(piece, ModelUsage):
                         usage = piece
                         # One usage for the answer: that of earlier tries is in it.
                         yield state.spent + usage

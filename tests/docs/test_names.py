@@ -27,8 +27,6 @@ SAME_BY_DESIGN = split_words(
     main SILENCE parse_json parse_request run translate_error
     """
 )
-# Homonyms that are left, until their owner has renamed one.
-ALLOWED_HOMONYMS = frozenset({"Usage"})
 
 LONGEST_MODULE = 300
 # The words of the page in three languages, and the page's own start.
@@ -119,7 +117,7 @@ def test_a_name_that_others_import_has_one_meaning() -> None:
         if package in {"tests", "benchmarks", "examples", "fakes"}:
             continue
         for name in set(public_names(parse(path))) & graph.taken[module]:
-            if not name.startswith("_") and name not in SAME_BY_DESIGN | ALLOWED_HOMONYMS:
+            if not name.startswith("_") and name not in SAME_BY_DESIGN:
                 meanings[package, name].append(module)
     assert {key: found for key, found in meanings.items() if len(found) > 1} == {}
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ...json_input import parse_json
-from ..provider import Prompt, Usage
+from ..provider import ModelUsage, Prompt
 from .bedrock_errors import read_stream_error
 from .chat_completions import as_count, merge_usage
 from .event_stream import MAX_STREAM, OversizeError
@@ -17,7 +17,7 @@ class BedrockMessage:
 
     def __init__(self, prompt: Prompt) -> None:
         self.reason = ""
-        self.usage: Usage | None = None
+        self.usage: ModelUsage | None = None
         self._sources = [passage.uri or passage.id for passage in prompt.passages]
         self._cited: list[int] = []
         self._last = ""
@@ -79,14 +79,14 @@ def read_events(stream: Any) -> Generator[StreamEvent, None, None]:
             yield {headers[":event-type"]: parse_json(message.payload)}
 
 
-def _parse_usage(counted: dict[str, Any]) -> Usage | None:
+def _parse_usage(counted: dict[str, Any]) -> ModelUsage | None:
     cached = as_count(counted.get("cacheReadInputTokens"))
     stored = as_count(counted.get("cacheWriteInputTokens"))
     tokens_in = as_count(counted.get("inputTokens")) + cached + stored
     tokens_out = as_count(counted.get("outputTokens"))
     if not tokens_in and not tokens_out:
         return None
-    return Usage(
+    return ModelUsage(
         # Bedrock counts cached tokens apart; our `input_tokens` include them.
         input_tokens=tokens_in,
         output_tokens=tokens_out,

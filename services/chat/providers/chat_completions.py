@@ -7,7 +7,7 @@ they put the rest, and no chunk has been checked before it comes here. Knows no 
 from dataclasses import dataclass
 from typing import Any
 
-from ..provider import MAX_TOKENS, Usage
+from ..provider import MAX_TOKENS, ModelUsage
 
 # A router calls an end "stop" that its model service called so.
 _FAILED_NATIVELY = frozenset(("error", "network_error", "abort", "insufficient_system_resource"))
@@ -21,7 +21,7 @@ class CompletionChunk:
     thought: str = ""
     finish_reason: str = ""
     is_refusal: bool = False
-    usage: Usage | None = None
+    usage: ModelUsage | None = None
 
 
 def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:
@@ -50,7 +50,7 @@ def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:
     )
 
 
-def read_usage(chunk: dict[str, Any]) -> Usage | None:
+def read_usage(chunk: dict[str, Any]) -> ModelUsage | None:
     """Return the usage, where the chunk has one that says anything."""
     counted = as_object(chunk.get("usage")) or as_object(
         as_object(chunk.get("x_groq")).get("usage")
@@ -74,7 +74,7 @@ def read_usage(chunk: dict[str, Any]) -> Usage | None:
         tokens_out = total - tokens_in
     if not tokens_in and not tokens_out:
         return None
-    return Usage(
+    return ModelUsage(
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         cost_usd=None,
@@ -89,11 +89,11 @@ def read_usage(chunk: dict[str, Any]) -> Usage | None:
     )
 
 
-def merge_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+def merge_usage(one: ModelUsage | None, other: ModelUsage | None) -> ModelUsage | None:
     """Return the larger of two counts of one call, number by number: none of them ever falls."""
     if one is None or other is None:
         return one or other
-    return Usage(
+    return ModelUsage(
         max(one.input_tokens, other.input_tokens),
         max(one.output_tokens, other.output_tokens),
         other.cost_usd if other.cost_usd is not None else one.cost_usd,
@@ -190,7 +190,7 @@ def _flatten(value: object, depth: int = 0) -> str:
     return ""
 
 
-def _read_native(chunk: dict[str, Any], usage: Usage | None) -> CompletionChunk:
+def _read_native(chunk: dict[str, Any], usage: ModelUsage | None) -> CompletionChunk:
     # Ollama's own protocol, line by line.
     message = as_object(chunk.get("message"))
     if not message and not chunk.get("done"):

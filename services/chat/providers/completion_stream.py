@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ...json_input import parse_json
-from ..provider import Usage
+from ..provider import ModelUsage
 from ..service_error import ServiceError, clean_for_log
 from .chat_completions import CompletionChunk, merge_usage, read_chunk
 from .error_bodies import MAX_BODY, find_error, read_error_body
@@ -45,7 +45,7 @@ class CompletionStream:
     """
 
     def __init__(self, timeout: float, thinking_timeout: float, *, is_thinker: bool) -> None:
-        self.usage: Usage | None = None
+        self.usage: ModelUsage | None = None
         self.is_thinking = is_thinker
         self._timeout = timeout
         self._thinking_timeout = max(timeout, thinking_timeout)

@@ -16,7 +16,7 @@ from ...progress import Progress, Report, no_report
 from ...small_talk import find_small_talk
 from ...wording import asks_more, describe_visit
 from ..draft import Draft
-from ..provider import Piece, Prompt, Restart, Stop, Text, Usage
+from ..provider import ModelUsage, Piece, Prompt, Restart, Stop, Text
 from ..word_pieces import split_into_pieces
 from .definitions import is_definition, names_code_of, read_thing
 from .evidence import Evidence, is_sufficient, weigh
@@ -101,7 +101,7 @@ class ExtractiveProvider:
     ) -> AsyncGenerator[Piece, None]:
         """Quote what answers the question, a word at a time, and report the usage.
 
-        A token is a word between white spaces: `Usage` counts them, and `max_tokens` cuts by
+        A token is a word between white spaces: `ModelUsage` counts them, and `max_tokens` cuts by
         them. It costs nothing.
         """
         report(Progress(f"Reading {_format_count(len(prompt.passages), 'passage')}"))
@@ -122,7 +122,7 @@ class ExtractiveProvider:
                 # Other streams run in between; what comes in one turn is logged in one write.
                 await anyio.lowlevel.checkpoint()
             yield Text(piece)
-        yield Usage(input_tokens=_count_words_read(prompt), output_tokens=len(rest), cost_usd=0.0)
+        yield ModelUsage(_count_words_read(prompt), len(rest), cost_usd=0.0)
         yield Stop("stop" if len(pieces) <= prompt.max_tokens else "length")
 
     def _compute_pause(self, prompt: Prompt, pieces: int) -> float:

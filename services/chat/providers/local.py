@@ -20,7 +20,7 @@ from ...errors import SetupError
 from ...progress import Report, no_report
 from ...threads import stream_from_thread
 from ..prompt import render_prompt
-from ..provider import Piece, Prompt, Usage
+from ..provider import ModelUsage, Piece, Prompt
 from ..provider_errors import make_chat_error, translate_service_error
 from ..stop_reasons import end_answer
 from .answer_reader import AnswerReader
@@ -91,7 +91,7 @@ class LocalProvider:
         self._callers += 1
         reader = AnswerReader(prompt, report, by_instruction=False)
         reason = ""
-        usage: Usage | None = None
+        usage: ModelUsage | None = None
         try:
             async with aclosing(self._read_chunks(prompt)) as chunks:
                 async for chunk in chunks:

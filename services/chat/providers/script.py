@@ -6,7 +6,7 @@ Knows neither where a script comes from nor how its steps are played.
 import unicodedata
 from dataclasses import dataclass
 
-from ..provider import Stop, Usage
+from ..provider import ModelUsage, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class BreakOffStep:
 class SpendStep:
     """Report this usage."""
 
-    usage: Usage
+    usage: ModelUsage
 
 
 ScriptStep = SayStep | WaitStep | FailStep | HangStep | BreakOffStep | SpendStep | Stop

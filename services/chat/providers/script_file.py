@@ -31,7 +31,7 @@ from typing import Any, NoReturn, get_args
 
 from ...errors import SetupError
 from ...json_input import DepthError, parse_json
-from ..provider import Stop, StopReason, Usage
+from ..provider import ModelUsage, Stop, StopReason
 from ..provider_errors import is_error_name, list_error_names
 from .script import (
     BreakOffStep,
@@ -171,7 +171,7 @@ def _parse_spend(item: dict[str, Any]) -> ScriptStep:
     _refuse_unknown_keys(usage, ("inputTokens", "outputTokens", "costUsd"))
     cost = usage.get("costUsd")
     return SpendStep(
-        Usage(
+        ModelUsage(
             input_tokens=_require_integer(usage.get("inputTokens", 0), "inputTokens", low=0),
             output_tokens=_require_integer(usage.get("outputTokens", 0), "outputTokens", low=0),
             cost_usd=None if cost is None else _require_number(cost, "costUsd"),

@@ -6,8 +6,7 @@ Knows no provider, and nothing of how a run ends.
 from dataclasses import dataclass, field
 from typing import Self
 
-from ...chat import ZERO_USAGE, Note, Piece, Restart, Stop, Text, ThoughtText
-from ...chat import Usage as Bill
+from ...chat import ZERO_USAGE, ModelUsage, Note, Piece, Restart, Stop, Text, ThoughtText
 from ..event_json import clean
 from ..events import Event, FinishReason, Notice, Reset, Token, Usage, UsageEvent
 from ..question import Question
@@ -18,7 +17,7 @@ class AnswerCollector:
     """The answer so far in UTF-8; `spent` is what is known of the cost of earlier producers."""
 
     text_bytes: bytearray = field(default_factory=bytearray)
-    spent: Bill = ZERO_USAGE
+    spent: ModelUsage = ZERO_USAGE
     usage: Usage | None = None
     finish_reason: FinishReason = "stop"
     model: str | None = None
@@ -30,7 +29,7 @@ class AnswerCollector:
         said = bytearray(question.so_far.encode())
         if usage is None:
             return cls(said)
-        spent = Bill(
+        spent = ModelUsage(
             usage.input_tokens,
             usage.output_tokens,
             usage.cost_usd,

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import anyio
 
-from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage, answer
+from services.chat import ChatProvider, ModelUsage, Piece, Prompt, Stop, Text, answer
 from services.errors import RiverrunError
 
 
@@ -42,7 +42,7 @@ async def check_provider(provider: ChatProvider, prompt: Prompt) -> None:
     raw = [piece async for piece in provider.stream(prompt)]
     assert isinstance(raw[-1], Stop)
     assert [piece for piece in raw if isinstance(piece, Stop)] == raw[-1:]
-    assert all(isinstance(piece, Text | Usage | Stop) for piece in raw)
+    assert all(isinstance(piece, Text | ModelUsage | Stop) for piece in raw)
     assert await collect(provider, prompt) == raw
     await _can_be_left_anywhere(provider, prompt, len(raw))
     await _does_not_mix(provider, prompt, text_of(raw))

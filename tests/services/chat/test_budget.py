@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.chat import Piece, Prompt, Stop, Text, UnbilledCall, Usage
+from services.chat import ModelUsage, Piece, Prompt, Stop, Text, UnbilledCall
 from services.chat.budget import Budget, BudgetedProvider, BudgetError
 from services.chat.prices import SHIPPED_PRICES, Price, read_prices
 from services.chat.prompt import estimate_prompt_tokens, estimate_tokens
@@ -22,21 +22,21 @@ pytestmark = pytest.mark.anyio
 
 PROMPT = Prompt("Why?", (passage("Why?", "Sky", "The sky is blue."),), max_tokens=1000)
 PRICE = Price(input=1.0, output=10.0, cached=0.1, stored=2.0)
-CUT: list[Piece | Exception] = [Text("a"), Usage(500, 100, None), Stop("length")]
+CUT: list[Piece | Exception] = [Text("a"), ModelUsage(500, 100, None), Stop("length")]
 
 
 async def test_the_bill_has_its_price() -> None:
     """In US dollars; cached and stored tokens at their own."""
-    model = Takes("m", [[Text("a"), Usage(1000, 100, None, 400, 100), Stop("stop")]])
+    model = Takes("m", [[Text("a"), ModelUsage(1000, 100, None, 400, 100), Stop("stop")]])
     _, bill, _ = await collect(BudgetedProvider(model, PRICE), PROMPT)
-    assert bill == Usage(1000, 100, 0.00174, 400, 100)
+    assert bill == ModelUsage(1000, 100, 0.00174, 400, 100)
 
 
 async def test_an_unknown_price_is_no_price() -> None:
     """No price is guessed; and a provider that knows its cost is believed."""
     _, bill, _ = await collect(BudgetedProvider(Takes("m", [CUT]), None), PROMPT)
-    assert bill == Usage(500, 100, None)
-    known: list[Piece | Exception] = [Text("a"), Usage(1, 1, 0.0), Stop("stop")]
+    assert bill == ModelUsage(500, 100, None)
+    known: list[Piece | Exception] = [Text("a"), ModelUsage(1, 1, 0.0), Stop("stop")]
     assert await collect(BudgetedProvider(Takes("m", [known]), PRICE), PROMPT) == known
 
 
@@ -85,7 +85,7 @@ async def test_a_free_model_has_no_limit_in_dollars() -> None:
     assert model.prompts[0].max_tokens == 1000
 
 
-SPENT = Usage(200, 30, 0.0007)
+SPENT = ModelUsage(200, 30, 0.0007)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_what_was_spent_is_taken_off(budget: Budget, less: int) -> None:
     for prompt in (PROMPT, replace(PROMPT, spent=SPENT)):
         model = Takes("m", [CUT])
         pieces = await collect(BudgetedProvider(model, PRICE, budget), prompt)
-        assert (pieces[1], pieces[-1]) == (Usage(500, 100, 0.0015), Stop("budget"))
+        assert (pieces[1], pieces[-1]) == (ModelUsage(500, 100, 0.0015), Stop("budget"))
         limits.append(model.prompts[0].max_tokens)
     assert limits[0] - limits[1] == pytest.approx(less, abs=1)
 
@@ -119,15 +119,15 @@ UNBILLED = (UnbilledCall("", "The sky is "), UnbilledCall("The sky is ", "blue")
 
 async def test_calls_that_were_cut_are_estimated_first_and_on_the_bill() -> None:
     """Each with the words it was sent and the words it said, before anything is asked."""
-    model = Takes("m", [[Text("."), Usage(10, 1, None), Stop("stop")]])
+    model = Takes("m", [[Text("."), ModelUsage(10, 1, None), Stop("stop")]])
     going_on = replace(PROMPT, so_far="The sky is blue", unbilled_calls=UNBILLED)
     asked = sum(estimate_prompt_tokens(replace(PROMPT, so_far=call.so_far)) for call in UNBILLED)
     said = sum(estimate_tokens(call.text) for call in UNBILLED)
     stream = BudgetedProvider(model, PRICE).stream(going_on)
-    assert await anext(stream) == Usage(asked, said, round((asked + 10 * said) / 1e6, 9))
+    assert await anext(stream) == ModelUsage(asked, said, round((asked + 10 * said) / 1e6, 9))
     assert model.prompts == []
     rest = [piece async for piece in stream]
-    assert isinstance(rest[1], Usage)
+    assert isinstance(rest[1], ModelUsage)
     assert (rest[1].input_tokens, rest[1].output_tokens) == (asked + 10, said + 1)
 
 
@@ -154,7 +154,7 @@ async def test_nothing_said_is_no_answer_to_end_with(so_far: str) -> None:
     prompt = replace(PROMPT, so_far=so_far, unbilled_calls=(UnbilledCall("", ""),))
     pieces, error = await outcome(BudgetedProvider(model, PRICE, Budget(tokens=400)), prompt)
     assert isinstance(error, BudgetError)
-    assert [type(piece) for piece in pieces] == [Usage]
+    assert [type(piece) for piece in pieces] == [ModelUsage]
     assert "was spent" in error.message
 
 
@@ -184,20 +184,22 @@ async def test_a_call_that_tells_no_bill_is_estimated(tape: Any, paid: bool) -> 
         estimate_prompt_tokens(PROMPT),
         estimate_tokens("a") if tape and tape[0] == Text("a") else 0,
     )
-    bills = [piece for piece in pieces if isinstance(piece, Usage)]
+    bills = [piece for piece in pieces if isinstance(piece, ModelUsage)]
     cost = round((asked + 10 * said) / 1e6, 9)
-    assert bills == ([Usage(asked, said, cost)] if paid else [])
+    assert bills == ([ModelUsage(asked, said, cost)] if paid else [])
 
 
 async def test_a_bill_that_was_told_is_believed_also_when_the_call_broke() -> None:
     """Nothing is added to it."""
     tape: list[Piece | Exception] = [
         Text("a"),
-        Usage(7, 3, None),
+        ModelUsage(7, 3, None),
         make_chat_error("provider_truncated"),
     ]
     pieces, _ = await outcome(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
-    assert [piece for piece in pieces if isinstance(piece, Usage)] == [Usage(7, 3, 0.000037)]
+    assert [piece for piece in pieces if isinstance(piece, ModelUsage)] == [
+        ModelUsage(7, 3, 0.000037)
+    ]
 
 
 def test_other_scripts_count_more() -> None:
@@ -262,19 +264,19 @@ async def test_thoughts_are_reported_while_they_come_and_billed_once() -> None:
         THOUGHT,
         THOUGHT,
         Text("a"),
-        Usage(500, 460, None),
+        ModelUsage(500, 460, None),
         Stop("stop"),
     ]
     bills = [
         piece
         for piece in await collect(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
-        if isinstance(piece, Usage)
+        if isinstance(piece, ModelUsage)
     ]
     assert [(bill.input_tokens, bill.output_tokens) for bill in bills] == [
         (0, 229), (0, 457), (500, 460),
     ]  # fmt: skip
     assert bills[1].reasoning_tokens == 457
-    assert bills[1].cost_usd == PRICE.compute_cost(Usage(0, 457, None))
+    assert bills[1].cost_usd == PRICE.compute_cost(ModelUsage(0, 457, None))
 
 
 async def test_a_call_that_broke_while_it_thought_is_billed_for_it() -> None:
@@ -283,14 +285,19 @@ async def test_a_call_that_broke_while_it_thought_is_billed_for_it() -> None:
     seen, error = await outcome(BudgetedProvider(Takes("m", [tape]), PRICE), PROMPT)
     assert error is not None
     bill = seen[-1]
-    assert isinstance(bill, Usage)
+    assert isinstance(bill, ModelUsage)
     assert bill.input_tokens == estimate_prompt_tokens(PROMPT)
     assert bill.output_tokens == bill.reasoning_tokens == 229
 
 
 async def test_a_budget_that_thoughts_have_used_up_is_the_cause_of_the_end() -> None:
     """Few words were said; what the model was allowed in all is what was left."""
-    tape: list[Piece | Exception] = [THOUGHT, Text("a"), Usage(500, 9000, None), Stop("length")]
+    tape: list[Piece | Exception] = [
+        THOUGHT,
+        Text("a"),
+        ModelUsage(500, 9000, None),
+        Stop("length"),
+    ]
     model = Takes("m", [tape])
     budget = Budget(tokens=estimate_prompt_tokens(PROMPT) + 9000)
     pieces = await collect(BudgetedProvider(model, PRICE, budget), PROMPT)
@@ -302,20 +309,20 @@ async def test_a_budget_that_thoughts_have_used_up_is_the_cause_of_the_end() -> 
 @pytest.mark.parametrize(
     "claim",
     [
-        Usage(-1_000_000, 5, None),
-        Usage(10, -5, None),
-        Usage(10**12, 5, None),
-        Usage(10, 5, -3.0),
-        Usage(10, 5, float("nan")),
-        Usage(10, 5, float("inf")),
-        Usage(10, 5, None, cached_tokens=-(10**6)),
+        ModelUsage(-1_000_000, 5, None),
+        ModelUsage(10, -5, None),
+        ModelUsage(10**12, 5, None),
+        ModelUsage(10, 5, -3.0),
+        ModelUsage(10, 5, float("nan")),
+        ModelUsage(10, 5, float("inf")),
+        ModelUsage(10, 5, None, cached_tokens=-(10**6)),
     ],
 )
-async def test_a_usage_that_cannot_be_is_no_bill(claim: Usage) -> None:
+async def test_a_usage_that_cannot_be_is_no_bill(claim: ModelUsage) -> None:
     """It is estimated instead: no service can make room in a budget, nor use up a day's."""
     model = Takes("m", [[Text("A whole answer."), claim, Stop("stop")]])
     _, bill, _ = await collect(BudgetedProvider(model, PRICE), PROMPT)
-    assert isinstance(bill, Usage)
+    assert isinstance(bill, ModelUsage)
     assert 0 < bill.input_tokens < 1000
     assert 0 < bill.output_tokens < 100
     assert bill.cost_usd is not None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chat import ChatError, Piece, Prompt, Stop, Text, Usage, answer
+from services.chat import ChatError, ModelUsage, Piece, Prompt, Stop, Text, answer
 from services.errors import RiverrunError
 from services.progress import Progress, Report, no_report
 from tests.services.chat.conformance import collect, outcome
@@ -49,7 +49,7 @@ class Tape:
 @pytest.mark.anyio
 async def test_pieces_come_out_as_they_went_in() -> None:
     """Text, usage and stop pass unchanged and in order."""
-    pieces = (Text("a "), Text(""), Usage(3, 2, None), Text("b"), Stop("length"))
+    pieces = (Text("a "), Text(""), ModelUsage(3, 2, None), Text("b"), Stop("length"))
     assert await collect(Tape(pieces), PROMPT) == list(pieces)
 
 
@@ -183,7 +183,7 @@ async def test_progress_reaches_the_callback() -> None:
 pieces_or_errors = st.lists(
     st.one_of(
         st.builds(Text, st.text(max_size=5)),
-        st.just(Usage(1, 1, 0.0)),
+        st.just(ModelUsage(1, 1, 0.0)),
         st.just(Stop("stop")),
         st.sampled_from([lambda: OSError("x"), lambda: ChatError("y")]),
     ),

@@ -9,6 +9,7 @@ import pytest
 from services.chat import (
     ChatCode,
     ChatError,
+    ModelUsage,
     Note,
     Piece,
     Prompt,
@@ -16,7 +17,6 @@ from services.chat import (
     Stop,
     Text,
     UnbilledCall,
-    Usage,
 )
 from services.chat.breaker import MAX_FAILURES, REST_SECONDS, Breaker
 from services.chat.budget import BudgetError
@@ -30,7 +30,7 @@ from tests.services.chat.conformance import collect, outcome, text_of
 pytestmark = pytest.mark.anyio
 
 PROMPT = Prompt("Why?", ())
-WELL: list[Piece | Exception] = [Text("a"), Usage(1, 1, 0.5), Stop("stop")]
+WELL: list[Piece | Exception] = [Text("a"), ModelUsage(1, 1, 0.5), Stop("stop")]
 
 
 @dataclass
@@ -181,19 +181,21 @@ async def test_an_installation_may_have_it_written_again() -> None:
 
 async def test_the_bill_is_one_and_has_every_try_on_it() -> None:
     """A try that was billed and failed is paid too."""
-    model = Takes("a", [[Usage(5, 2, 0.25), *fail_with()], WELL])
+    model = Takes("a", [[ModelUsage(5, 2, 0.25), *fail_with()], WELL])
     pieces = await collect(make_provider(model), PROMPT)
-    bills = [piece for piece in pieces if isinstance(piece, Usage)]
-    assert bills[-1] == Usage(6, 3, 0.75)
+    bills = [piece for piece in pieces if isinstance(piece, ModelUsage)]
+    assert bills[-1] == ModelUsage(6, 3, 0.75)
 
 
 async def test_every_try_leaves_the_next_less_to_spend() -> None:
     """What earlier invocations spent too; an unbilled call is counted once."""
-    model = Takes("a", [[Usage(5, 2, 0.25), *fail_with()], fail_with(), WELL])
-    prompt = Prompt("Why?", (), spent=Usage(100, 10, 1.0), unbilled_calls=(UnbilledCall("", "x"),))
+    model = Takes("a", [[ModelUsage(5, 2, 0.25), *fail_with()], fail_with(), WELL])
+    prompt = Prompt(
+        "Why?", (), spent=ModelUsage(100, 10, 1.0), unbilled_calls=(UnbilledCall("", "x"),)
+    )
     await collect(make_provider(model), prompt)
     assert [sent.spent for sent in model.prompts] == [
-        Usage(100, 10, 1.0), Usage(105, 12, 1.25), Usage(105, 12, 1.25),
+        ModelUsage(100, 10, 1.0), ModelUsage(105, 12, 1.25), ModelUsage(105, 12, 1.25),
     ]  # fmt: skip
     assert [len(sent.unbilled_calls) for sent in model.prompts] == [1, 0, 0]
 

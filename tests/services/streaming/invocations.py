@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.chat import Piece, Prompt, Stop, Text, Usage
+from services.chat import ModelUsage, Piece, Prompt, Stop, Text
 from services.passages import Passage
 from services.progress import Report, no_report
 from services.runs.memory import MemoryLog
@@ -53,7 +53,7 @@ class Words:
                 if said > len(prompt.so_far):
                     await asyncio.sleep(self.pace)
                     yield Text(word)
-            yield Usage(input_tokens=5, output_tokens=len(self.words), cost_usd=0.5)
+            yield ModelUsage(input_tokens=5, output_tokens=len(self.words), cost_usd=0.5)
             yield Stop("stop")
         finally:
             self.open -= 1

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
-from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage
+from services.chat import ChatProvider, ModelUsage, Piece, Prompt, Stop, Text
 from services.chat.budget import Budget, BudgetedProvider
 from services.chat.prices import read_prices
 from services.chat.prompt import estimate_prompt_tokens, estimate_tokens
@@ -39,7 +39,7 @@ Steps = list[Piece | Exception | Literal["hang"]]
 
 FIRST = "The sky is blue, " * 12
 REST = "and that is all."
-WELL: Steps = [Text(REST), Usage(300, 40, None), Stop("stop")]
+WELL: Steps = [Text(REST), ModelUsage(300, 40, None), Stop("stop")]
 CUT: Steps = [Text(FIRST), "hang"]
 IN, OUT = 2.0, 10.0
 THINKING = "Thinking"
@@ -322,7 +322,7 @@ async def test_a_try_that_broke_off_leaves_less_for_the_next(house: Any) -> None
     """In one invocation; the bill has both."""
     asked = estimate_prompt_tokens(Prompt("go", Documents().passages))
     broken: Steps = [make_chat_error("provider_truncated")]
-    cut: Steps = [Text(REST), Usage(30, 40, None), Stop("length")]
+    cut: Steps = [Text(REST), ModelUsage(30, 40, None), Stop("length")]
     async with house(broken, cut, tokens=2 * asked + 100) as made:
         result = (await ask(made.process(), then=None))[-1][1]["result"]
         assert [prompt.max_tokens for prompt in made.plays.asked] == [100 + asked, 100]

@@ -12,7 +12,7 @@ from fakes import bedrock as fake
 from fakes.aws_account import ACCOUNT
 from fakes.steps import Fake
 from services import aws
-from services.chat import Prompt, Stop, Turn, Usage, answer
+from services.chat import ModelUsage, Prompt, Stop, Turn, answer
 from services.chat.budget import Budget, BudgetedProvider
 from services.chat.prompt import estimate_prompt_tokens
 from services.chat.providers import read_pacing
@@ -105,8 +105,8 @@ async def test_cached_tokens_count_as_read(service: Fake) -> None:
     """Bedrock counts them apart; the bill needs both."""
     count_stream = fake.usage(10, 2, cacheReadInputTokens=100, cacheWriteInputTokens=7)
     service.play(fake.stream(fake.START, fake.text("a"), fake.stop(), count_stream))
-    usage = [piece for piece in await collect(model(), PROMPT) if isinstance(piece, Usage)]
-    assert usage == [Usage(117, 2, None, cached_tokens=100, stored_tokens=7)]
+    usage = [piece for piece in await collect(model(), PROMPT) if isinstance(piece, ModelUsage)]
+    assert usage == [ModelUsage(117, 2, None, cached_tokens=100, stored_tokens=7)]
 
 
 async def test_a_window_that_the_question_fills_is_too_long(service: Fake) -> None:
@@ -277,7 +277,7 @@ async def test_the_answer_keeps_its_own_limit_where_thoughts_have_theirs(service
     pieces = await collect(thinker, replace(PROMPT, max_tokens=100))
     assert pieces[-1] == Stop("length")
     assert 350 <= len(text_of(pieces)) <= 355
-    assert not any(isinstance(piece, Usage) for piece in pieces)
+    assert not any(isinstance(piece, ModelUsage) for piece in pieces)
 
 
 REFUSED = [
@@ -322,7 +322,7 @@ async def test_a_second_metadata_takes_no_usage_away(service: Fake) -> None:
     """Guardrails send one with a trace and no usage."""
     again = fake.event("metadata", {"usage": {}, "trace": {}})
     service.play(fake.stream(fake.START, fake.text("a"), fake.stop(), fake.usage(7, 1), again))
-    assert Usage(7, 1, None) in await collect(model(), PROMPT)
+    assert ModelUsage(7, 1, None) in await collect(model(), PROMPT)
 
 
 async def test_a_model_may_cite_the_passages_itself(service: Fake) -> None:

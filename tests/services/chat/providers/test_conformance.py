@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fakes.steps import Fake, Step
-from services.chat import ChatProvider, Piece, Prompt, Stop, Text, Usage, answer
+from services.chat import ChatProvider, ModelUsage, Piece, Prompt, Stop, Text, answer
 from services.chat.provider import ThoughtText
 from services.chat.providers import openai as openai_module
 from services.progress import Progress
@@ -93,7 +93,7 @@ async def test_text_usage_and_end(model: OpenProvider, wire: Wire, running: Fake
         Text("Light "),
         Text("é\U0001f5fc"),
         Text(" [1]."),
-        Usage(10, 3, None),
+        ModelUsage(10, 3, None),
         Stop("stop"),
     ]
 
@@ -128,7 +128,7 @@ async def test_bad_ends(model: OpenProvider, wire: Wire, running: Fake) -> None:
         seen, error = await outcome(model(), PROMPT)
         assert error is not None, word
         assert (error.code, error.retryable) == (code, retryable), word
-        assert seen == [Text("text"), Usage(10, 1, None)]
+        assert seen == [Text("text"), ModelUsage(10, 1, None)]
         assert repr(word) in str(error.__cause__) or error.code == "content_filtered"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import Prompt, Restart, Stop, Text, Turn, Usage
+from services.chat import ModelUsage, Prompt, Restart, Stop, Text, Turn
 from services.chat.providers.extractive import (
     PIECES_A_TURN,
     ExtractiveProvider,
@@ -156,7 +156,7 @@ async def test_an_answer_is_cut_at_the_tokens_allowed_and_says_so() -> None:
         pieces = await collect(ExtractiveProvider(), replace(TOKYO, max_tokens=allowed))
         said = [piece.text for piece in pieces if isinstance(piece, Text)]
         assert said == whole[:allowed]
-        assert isinstance(pieces[-2], Usage)
+        assert isinstance(pieces[-2], ModelUsage)
         assert (pieces[-2].output_tokens, pieces[-2].cost_usd) == (len(said), 0.0)
         assert pieces[-2].input_tokens > 20
         assert pieces[-1] == Stop("length" if allowed < len(whole) else "stop")

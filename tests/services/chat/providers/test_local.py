@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.chat import Prompt, Stop, Text, Turn, Usage, answer
+from services.chat import ModelUsage, Prompt, Stop, Text, Turn, answer
 from services.chat.providers.local import MAX_WAITING, LocalProvider
 from services.errors import RiverrunError, SetupError
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
@@ -72,7 +72,7 @@ async def test_text_usage_and_end(runtime: Runtime, weights: Path) -> None:
     assert await collect(local(weights), PROMPT) == [
         Text("Light "),
         Text("é\U0001f5fc"),
-        Usage(10, 3, 0.0),
+        ModelUsage(10, 3, 0.0),
         Stop("length"),
     ]
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from services.chat import Prompt, Stop, Text, Usage
+from services.chat import ModelUsage, Prompt, Stop, Text
 from services.chat.providers.local import LocalProvider
 from services.chat.providers.weights import MODEL, find_chat_weights
 from tests.services.chat.conformance import collect, outcome, text_of
@@ -33,7 +33,7 @@ async def test_it_streams_goes_on_stops_and_refuses(model: LocalProvider) -> Non
     pieces = await collect(model, Prompt("Say hello.", (), max_tokens=4))
     assert len([piece for piece in pieces if isinstance(piece, Text)]) > 1
     *_, usage, stop = pieces
-    assert isinstance(usage, Usage)
+    assert isinstance(usage, ModelUsage)
     assert (usage.output_tokens, usage.cost_usd, stop) == (4, 0.0, Stop("length"))
 
     before = "The capital of France is the city of Par"

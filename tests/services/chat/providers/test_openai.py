@@ -10,7 +10,7 @@ import pytest
 
 from fakes import openai as fake
 from fakes.steps import Call, Fake, Reply, Step
-from services.chat import Prompt, Stop, Text, Turn, Usage, answer
+from services.chat import ModelUsage, Prompt, Stop, Text, Turn, answer
 from services.chat.providers import read_pacing
 from services.chat.providers.openai import OpenAIProvider
 from tests.services.chat.conformance import collect, outcome, text_of
@@ -92,7 +92,7 @@ async def test_cached_tokens_are_told(service: Fake) -> None:
     """They cost less."""
     count_stream = fake.usage(100, 2, cached=64)
     service.play(fake.stream(fake.text("a"), fake.stop(), count_stream, fake.DONE))
-    assert Usage(100, 2, None, cached_tokens=64) in await collect(model(service), PROMPT)
+    assert ModelUsage(100, 2, None, cached_tokens=64) in await collect(model(service), PROMPT)
 
 
 BEGUN: list[Step] = [fake.START, fake.text("Half an ")]

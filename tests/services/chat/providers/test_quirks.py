@@ -8,7 +8,7 @@ import pytest
 
 from fakes import openai as fake
 from fakes.steps import Fake
-from services.chat import Prompt, Restart, Stop, Text, Usage
+from services.chat import ModelUsage, Prompt, Restart, Stop, Text
 from services.chat.budget import BudgetedProvider
 from services.chat.provider import Piece
 from services.chat.providers.openai import OpenAIProvider
@@ -72,7 +72,7 @@ async def test_a_quirk_is_read_for_what_it_is(
     if not quirk.code:
         assert pieces[-1] == Stop(quirk.reason)  # type: ignore[arg-type]
     if quirk.usage is not None:
-        usage = [piece for piece in pieces if isinstance(piece, Usage)][-1]
+        usage = [piece for piece in pieces if isinstance(piece, ModelUsage)][-1]
         counted = (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens)
         assert counted == quirk.usage
     assert quirk.log in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat.provider import Stop, Usage
+from services.chat.provider import ModelUsage, Stop
 from services.chat.providers.script import (
     BreakOffStep,
     FailStep,
@@ -55,8 +55,8 @@ def test_a_script_with_every_step_is_read_as_written(tmp_path: Path) -> None:
                     SayStep("Hello "),
                     SayStep("", 3),
                     WaitStep(0.5),
-                    SpendStep(Usage(9, 4, 0.5)),
-                    SpendStep(Usage(0, 0, None)),
+                    SpendStep(ModelUsage(9, 4, 0.5)),
+                    SpendStep(ModelUsage(0, 0, None)),
                     Stop("length"),
                 ),
             ),

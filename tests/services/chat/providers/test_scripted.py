@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.chat import ChatError, Prompt, Restart, Stop, Text, Usage, answer
+from services.chat import ChatError, ModelUsage, Prompt, Restart, Stop, Text, answer
 from services.chat.providers.script_file import parse_script
 from services.chat.providers.scripted import ScriptedProvider
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
@@ -48,7 +48,7 @@ async def test_usage_and_the_reason_to_stop_can_be_scripted() -> None:
         ),
         ANY,
     )
-    assert pieces == [Text("a"), Usage(0, 7, 0.25), Stop("length")]
+    assert pieces == [Text("a"), ModelUsage(0, 7, 0.25), Stop("length")]
 
 
 @pytest.mark.anyio

@@ -1,6 +1,6 @@
 """What the pieces of a provider become on the wire."""
 
-from services.chat import Note, Restart, Stop, Text, Usage
+from services.chat import ModelUsage, Note, Restart, Stop, Text
 from services.streaming.answering.collector import AnswerCollector
 from services.streaming.events import Notice, Reset, Token, UsageEvent
 from services.streaming.question import Question
@@ -11,7 +11,7 @@ def test_pieces_become_events() -> None:
     writing = AnswerCollector.resume_from(Question(query="q"))
     assert writing.to_event(Text("a")) == Token("a")
     assert writing.to_event(Note("fallback", "m")) == Notice("fallback", "m")
-    spent = writing.to_event(Usage(3, 2, 0.5))
+    spent = writing.to_event(ModelUsage(3, 2, 0.5))
     assert isinstance(spent, UsageEvent)
     assert (spent.usage.input_tokens, spent.usage.cost_usd) == (3, 0.5)
     assert writing.to_event(Stop("budget", "other")) is None

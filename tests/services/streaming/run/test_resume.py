@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.chat import Piece, Prompt, Stop, Text, Usage
+from services.chat import ModelUsage, Piece, Prompt, Stop, Text
 from services.runs import Entry, Run, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
@@ -103,7 +103,7 @@ async def test_what_it_cost_adds_up(log: MemoryLog) -> None:
 
     class PaidProvider(Words):
         async def stream(self, prompt: Prompt, **_: Any) -> AsyncGenerator[Piece, None]:
-            yield Usage(input_tokens=10, output_tokens=1, cost_usd=0.25)
+            yield ModelUsage(input_tokens=10, output_tokens=1, cost_usd=0.25)
             yield Text("b" if prompt.so_far else "a")
             if not prompt.so_far:
                 await asyncio.sleep(1e6)
