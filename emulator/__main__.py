@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator import dashboard
-from emulator.cloud import NETLIFY_PORT, Cloud, Plan, open_cloud
+from emulator.cloud import open_cloud
 from emulator.cloudformation import EmulatorSetupError
+from emulator.deployment import NETLIFY_PORT, Cloud, Plan
 from emulator.faults import read_faults
 from emulator.function import Options
 from emulator.log_lines import format_line
@@ -105,11 +106,7 @@ def table(cloud: Cloud) -> list[str]:
     for name, function in cloud.functions.items():
         mode = f"{function.concurrency} at once" if function.concurrency else "on demand"
         public = function.spec.public
-        # The paths that its API events give it; else the two that every function has.
-        paths = [r.path for r in cloud.template.rest_routes if r.function == name]
-        own = "   ".join(
-            base + path for path in paths or (f"/.netlify/functions/{public}", f"/api/{public}")
-        )
+        own = "   ".join(cloud.list_addresses(name))
         lines.append(f"  {public:<10} {own}   ({mode})")
         kind = function.spec.url
         if kind is not None:

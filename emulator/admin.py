@@ -75,7 +75,7 @@ class Admin:
             case "kill":
                 function.kill()
             case "end" if isinstance(function, WebFunction):
-                function.end()
+                function.retire()
             case "restart":
                 await function.reload()
             case _:

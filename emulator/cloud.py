@@ -1,81 +1,21 @@
-"""The cloud put together: functions from the template, fronts on their ports.
+"""The cloud's lifetime: everything is opened, followed while files change, and ended.
 
-`open_cloud` is its whole lifetime; leaving it ends every process it started.
+Leaving `open_cloud` ends every process it started.
 """
 
 import asyncio
-import errno
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from emulator.admin import Admin
 from emulator.cloudformation import EmulatorSetupError
+from emulator.deployment import Cloud, Plan, deploy
 from emulator.embedded_metrics import EmbeddedMetrics
-from emulator.faults import Fault, Faults
-from emulator.fronts import FrontOptions
-from emulator.function import Function, Options
-from emulator.function_url import function_url
-from emulator.hosts import for_this_machine, is_loopback
-from emulator.http_api import http_api
-from emulator.invoke_api import invoke_api
-from emulator.netlify import Netlify
-from emulator.rest_api import rest_api
+from emulator.faults import Faults
 from emulator.sandbox import Log
-from emulator.server import Handler, Server, listen
-from emulator.site import Site, read_site
-from emulator.template import Route, Template, read_template
+from emulator.site import read_site
+from emulator.template import read_template
 from emulator.watch import changes
-from emulator.web_front import Endpoint, WebOptions
-from emulator.web_function import WebFunction
-
-NETLIFY_PORT, REST_PORT, INVOKE_PORT, HTTP_PORT, URL_PORT, WEB_PORT = (
-    8888,
-    3000,
-    3001,
-    3002,
-    3010,
-    3020,
-)
-_ATTEMPTS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to open. `port` 0 takes free ports everywhere; only the Netlify front uses `host`."""
-
-    template: Path
-    host: str = "127.0.0.1"
-    port: int = NETLIFY_PORT
-    options: Options = field(default_factory=Options)
-    faults: Sequence[Fault] = ()
-    throttled: bool = False
-    watch: bool = False
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    web: WebOptions = field(default_factory=WebOptions)
-
-
-@dataclass(slots=True)
-class Cloud:
-    """A running cloud: its functions by name, its fronts' URLs, its faults, its remarks.
-
-    `endpoints` has the Web Functions, each with its front.
-    """
-
-    template: Template
-    site: Site
-    faults: Faults
-    functions: dict[str, Function]
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    metrics: EmbeddedMetrics = field(default_factory=EmbeddedMetrics)
-
-    @property
-    def processes(self) -> "dict[str, Function | WebFunction]":
-        """Everything that has a process, by name."""
-        return {**self.functions, **{n: e.function for n, e in self.endpoints.items()}}
 
 
 @asynccontextmanager
@@ -86,124 +26,92 @@ async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
     port that is taken.
     """
     template = read_template(plan.template, plan.parameters)
-    site_file = plan.template.parent / "netlify.toml"
-    site = read_site(site_file)
-    faults = Faults(plan.faults)
+    site = read_site(plan.template.parent / "netlify.toml")
     metrics = EmbeddedMetrics()
 
     def log(name: str, line: str) -> None:
         metrics.read(line)
         print_line(name, line)
 
-    functions = {
-        spec.name: Function(spec, plan.options, faults, log) for spec in template.functions
-    }
-    front_options = FrontOptions(faults=faults, log=log, throttled=plan.throttled)
-    endpoints = {
-        spec.name: Endpoint(
-            function=WebFunction(spec, plan.options, log), front_options=front_options, web=plan.web
-        )
-        for spec in template.web_functions
-    }
-    notes = [*template.notes, *site.notes]
-    cloud = Cloud(template, site, faults, functions, endpoints, notes=notes, metrics=metrics)
-    async with AsyncExitStack() as stack:
-        for name, front, first in _fronts(cloud, front_options):
-            handler = front
-            host = plan.host if name == "netlify" else "127.0.0.1"
-            if is_loopback(host) and not name.startswith("web "):  # it has a rule of its own
-                handler = for_this_machine(handler)
-            if name == "netlify":
-                server = await _exactly(handler, host, plan.port)
-            else:
-                server = await _next_free(handler, host, first if plan.port else 0)
-            stack.push_async_callback(server.close)
-            shown = f"[{host}]" if ":" in host else host
-            cloud.urls[name] = f"http://{shown}:{server.port}"
+    cloud = Cloud(
+        plan=plan,
+        template=template,
+        site=site,
+        faults=Faults(plan.faults),
+        log=log,
+        metrics=metrics,
+        notes=[*template.notes, *site.notes],
+    )
+    try:
+        await deploy(cloud, template)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(function.start()) for function in cloud.processes.values()]
             if plan.watch:
-                running.append(tasks.create_task(_follow_changes(cloud, plan.template, log)))
+                running.append(tasks.create_task(_follow_changes(cloud)))
             try:
                 yield cloud
             finally:
                 for task in running:
                     task.cancel()
                 # Processes first: what a front still carries ends when its function does.
-                await asyncio.gather(*(function.close() for function in cloud.processes.values()))
+                ending = (*cloud.processes.values(), *cloud.removed)
+                await asyncio.gather(*(function.close() for function in ending))
+    finally:
+        await asyncio.gather(*(server.close() for server in cloud.servers.values()))
 
 
-def _fronts(cloud: Cloud, front_options: FrontOptions) -> list[tuple[str, Handler, int]]:
-    template, functions = cloud.template, cloud.functions
-    gateway = (*template.http_routes, *template.rest_routes)
-    front = Netlify(
-        functions=functions,
-        routes=_visible(gateway),
-        site=lambda: cloud.site,
-        front_options=front_options,
-        endpoint=next(iter(cloud.endpoints.values()), None),
-        metrics=cloud.metrics,
-    )
-    invoke = Admin(invoke_api(functions, front_options), cloud.processes, cloud.faults)
-    fronts: list[tuple[str, Handler, int]] = [
-        ("netlify", front.handle, NETLIFY_PORT),
-        ("invoke", invoke.handle, INVOKE_PORT),
-    ]
-    if template.rest_routes:
-        rest = rest_api(functions, template.rest_routes, template.rest_api, front_options)
-        fronts.append(("rest", rest, REST_PORT))
-    if template.http_routes:
-        fronts.append(("http", http_api(functions, template.http_routes, front_options), HTTP_PORT))
-    for name, function in functions.items():
-        if function.spec.url:
-            handler = function_url(function, function.spec.url, front_options)
-            fronts.append((f"url {name}", handler, URL_PORT))
-    for name, endpoint in cloud.endpoints.items():
-        fronts.append((f"web {name}", endpoint.handle, WEB_PORT))
-    return fronts
+async def _follow_changes(cloud: Cloud) -> None:
+    template = cloud.plan.template
+    folder = template.parent.resolve()
 
+    def roots() -> tuple[Path, ...]:
+        return (folder, *(f.spec.root.resolve() for f in cloud.processes.values()))
 
-def _visible(routes: Sequence[Route]) -> tuple[Route, ...]:
-    """The API's paths that the Netlify front serves too; a catch-all would hide the site."""
-    return tuple(r for r in routes if r.path not in ("$default", "/", "/{proxy+}"))
-
-
-async def _exactly(handler: Handler, host: str, port: int) -> Server:
-    try:
-        return await listen(handler, host, port)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            other = port + 1 if port < 65535 else port - 1
-            message = f"Port {port} is taken. Stop what uses it, or choose another: PORT={other}."
-        else:
-            message = f"Cannot listen on {host}:{port}: {error.strerror or error}."
-        raise EmulatorSetupError(message) from error
-
-
-async def _next_free(handler: Handler, host: str, first: int) -> Server:
-    for port in range(first, first + _ATTEMPTS):
-        try:
-            return await listen(handler, host, port)
-        except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
-    raise EmulatorSetupError(f"No port from {first} to {first + _ATTEMPTS - 1} is free.")
-
-
-async def _follow_changes(cloud: Cloud, template: Path, log: Log) -> None:
-    roots = [template.parent, *(f.spec.root for f in cloud.processes.values())]
-    async for changed in changes(root.resolve() for root in roots):
-        names = {path.name for path in changed if path.parent == template.parent.resolve()}
-        if template.name in names:
-            log("emulator", f"{template.name} changed: start the emulator again to use it.")
+    async for changed in changes(roots):
+        names = {path.name for path in changed if path.parent == folder}
         if "netlify.toml" in names:
-            try:
-                cloud.site = read_site(template.parent / "netlify.toml")
-                log("emulator", "netlify.toml was read again.")
-            except EmulatorSetupError as error:
-                log("emulator", str(error))
-        if code := sorted(
-            p.name for p in changed if p.suffix != ".toml" and p.name != template.name
-        ):
-            log("emulator", f"{', '.join(code[:3])} changed: restarting the functions.")
-            await asyncio.gather(*(function.reload() for function in cloud.processes.values()))
+            _read_site(cloud, folder / "netlify.toml")
+        code = sorted(p.name for p in changed if p.suffix != ".toml" and p.name != template.name)
+        is_new = await _update(cloud) if template.name in names else frozenset()
+        if code:
+            cloud.log("emulator", f"{', '.join(code[:3])} changed: restarting the functions.")
+            old = (f for name, f in cloud.processes.items() if name not in is_new)
+            await asyncio.gather(*(function.reload() for function in old))
+
+
+def _read_site(cloud: Cloud, path: Path) -> None:
+    try:
+        cloud.site = read_site(path)
+        cloud.log("emulator", "netlify.toml was read again.")
+    except EmulatorSetupError as error:
+        cloud.log("emulator", str(error))
+
+
+async def _update(cloud: Cloud) -> frozenset[str]:
+    """Take what the changed template says; return the functions that have a new process for it.
+
+    A template that cannot be used is told, and everything goes on as it was.
+    """
+    path, known = cloud.plan.template, frozenset(cloud.notes)
+    try:
+        template = await asyncio.to_thread(read_template, path, cloud.plan.parameters)
+        update = await deploy(cloud, template)
+    except EmulatorSetupError as error:
+        cloud.log("emulator", f"{error} The cloud goes on with {path.name} as it was.")
+        return frozenset()
+    cloud.log("emulator", f"{path.name} was read again: {update}.")
+    cloud.notes = [*template.notes, *cloud.site.notes]
+    for note in cloud.notes:
+        if note not in known:
+            cloud.log("emulator", f"Note: {note}")
+    for function in cloud.removed:
+        function.retire()
+    processes = cloud.processes
+    await asyncio.gather(
+        *(processes[name].start() for name in update.added),
+        *(processes[name].reload() for name in update.changed),
+    )
+    for name in update.added:
+        if name in cloud.functions:
+            cloud.log("emulator", f"{name} is on {'   '.join(cloud.list_addresses(name))}")
+    return frozenset((*update.added, *update.changed))

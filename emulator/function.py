@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.cloudformation import ACCOUNT, REGION
 from emulator.faults import Fault, Faults
-from emulator.invocation import FunctionError, Invocation, Response, failure, new_trace_id
+from emulator.invocation import Invocation, Response, exit_error, failure, new_trace_id
 from emulator.sandbox import Log, Sandbox
 from emulator.template import FunctionSpec
 
@@ -80,8 +80,6 @@ class Function:
         self.busy = 0
         self.sandboxes: list[Sandbox] = []
         self.arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{spec.name}"
-        # The stock runtime would fork one process per place; it is run on demand instead.
-        self.concurrency = options.concurrency if spec.wrapper else None
         self._options = options
         self._faults = faults
         self._log = log
@@ -90,6 +88,12 @@ class Function:
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Sandbox, asyncio.TimerHandle] = {}
+
+    @property
+    def concurrency(self) -> int | None:
+        """The invocations of one process at once; None where each has a process."""
+        # The stock runtime would fork one process per place; it is run on demand instead.
+        return self._options.concurrency if self.spec.wrapper else None
 
     async def start(self) -> None:
         """In concurrency mode, start the process now rather than at the first invocation."""
@@ -108,11 +112,15 @@ class Function:
         self.sandboxes.clear()
 
     async def reload(self) -> None:
-        """Take the new code: new invocations meet a new process, running ones finish in the old."""
+        """Take the new code and `spec`: new invocations meet a new process, running ones end."""
+        self.retire()
+        await self.start()
+
+    def retire(self) -> None:
+        """End every process as soon as what it is answering is answered."""
         for sandbox in list(self.sandboxes):
             sandbox.stale = True
             self._retire(sandbox)
-        await self.start()
 
     @asynccontextmanager
     async def invoke(self, call: Call, faults: tuple[Fault, ...] = ()) -> AsyncIterator[Answer]:
@@ -180,7 +188,7 @@ class Function:
         )
         error = sandbox.api.init_error
         if error is not None or not sandbox.alive:
-            invocation.fail(error or _exit_error(sandbox))
+            invocation.fail(error or exit_error(sandbox.exited.result()))
         else:
             sandbox.api.submit(invocation)
         loop = asyncio.get_running_loop()
@@ -195,7 +203,7 @@ class Function:
     async def _finish(self, answer: Answer) -> None:
         """Read what the caller left unread: a client that leaves does not stop the function."""
         await answer.response.drain()
-        if self.concurrency is not None:
+        if answer.sandbox not in self._timers:
             answer.timer.cancel()  # on demand, the time runs until the next `/next`
 
     async def _duplicate(self, call: Call) -> None:
@@ -288,8 +296,3 @@ class Function:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _exit_error(sandbox: Sandbox) -> FunctionError:
-    status = sandbox.exited.result()
-    return failure("Runtime.ExitError", f"Runtime exited with error: exit status {status}")

@@ -47,6 +47,11 @@ def failure(error_type: str, message: str) -> FunctionError:
     return FunctionError(error_type, json.dumps(document).encode())
 
 
+def exit_error(status: int) -> FunctionError:
+    """The error of an invocation whose process had ended before it."""
+    return failure("Runtime.ExitError", f"Runtime exited with error: exit status {status}")
+
+
 def normalize_error_type(text: str) -> str:
     """The error type as the platform keeps it: `Runtime.X`, `Function.X`, or unknown."""
     if _KNOWN_ERROR.fullmatch(text):

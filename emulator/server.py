@@ -24,11 +24,12 @@ Handler = Callable[[Request, Reply], Awaitable[None]]
 class Server:
     """A listening socket and the connections it took; closing it closes them.
 
+    `handler` may be replaced at any time: the next request is the new one's.
     One that has not sent the whole head of a request in `head_seconds` is closed.
     """
 
     def __init__(self, handler: Handler, *, head_seconds: float = HEAD_SECONDS) -> None:
-        self._handler = handler
+        self.handler = handler
         self._head_seconds = head_seconds
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
@@ -84,7 +85,7 @@ class Server:
             return False
         reply = Reply(connection, request)
         try:
-            await self._handler(request, reply)
+            await self.handler(request, reply)
         except (TruncatedBodyError, MalformedBodyError):
             if not reply.status:
                 await _refuse(connection, 400, "the request body is malformed")

@@ -103,6 +103,16 @@ def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Te
     Raises `EmulatorSetupError` with one line that says what to mend.
     """
     stack = load(path, parameters)
+    try:
+        return _read(stack, path)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A list where a mapping belongs, a word where a number does: SAM would say where.
+        raise EmulatorSetupError(
+            f"{path} cannot be understood ({error}). `make validate` says what is wrong."
+        ) from error
+
+
+def _read(stack: Stack, path: Path) -> Template:
     notes: list[str] = []
     functions = tuple(_functions(stack, path.parent, notes))
     web_functions = tuple(read_web_functions(stack, path.parent, notes))

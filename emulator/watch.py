@@ -5,7 +5,7 @@ Knows nothing of what is done about it.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 _SUFFIXES = (".py", ".json", ".yaml", ".yml", ".toml", ".txt", ".sql")
@@ -16,13 +16,19 @@ _SKIPPED = frozenset(
 
 
 async def changes(
-    roots: Iterable[Path], *, interval: float = 0.5
+    roots: Callable[[], Iterable[Path]], *, interval: float = 0.5
 ) -> AsyncIterator[frozenset[Path]]:
-    """Yield the files that were changed, added or removed, each time there are any."""
-    watched = tuple(dict.fromkeys(roots))
+    """Yield the files that were changed, added or removed, each time there are any.
+
+    `roots` is asked at each look; what a new folder has is no change.
+    """
+    watched = frozenset(roots())
     before = await asyncio.to_thread(_snapshot, watched)
     while True:
         await asyncio.sleep(interval)
+        new = frozenset(roots()) - watched
+        before |= await asyncio.to_thread(_snapshot, new)
+        watched |= new
         now = await asyncio.to_thread(_snapshot, watched)
         if now != before:
             yield frozenset(Path(name) for name, _ in now.items() ^ before.items())

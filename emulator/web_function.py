@@ -85,7 +85,7 @@ class WebFunction:
         for environment in self.sandboxes:
             environment.kill()
 
-    def end(self) -> None:
+    def retire(self) -> None:
         """End every environment with notice, as at a scale-in."""
         for environment in list(self.sandboxes):
             environment.stale = True

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,8 +19,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from functions._changes import FolderChanges
 from functions._strict_http import StrictHttp
-from functions.web import FunctionRoutes
+from functions.web import FOLDER, FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
 from services.streaming import default_app, read_owner, shut_down, wait_closed
@@ -134,6 +136,7 @@ class _Site:
         self.waiting: set[asyncio.Task[None]] = set()
         self._page = Starlette(routes=[Mount("/", PageFiles(directory=SITE, html=True))])
         self._functions = FunctionRoutes()
+        self._changes = FolderChanges(Path(__file__).parent, FOLDER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -173,10 +176,11 @@ class _Site:
     def _find(self, scope: Scope) -> ASGIApp:
         if scope["path"] == "/metrics" and default_app().settings.telemetry.metrics == "prometheus":
             return _metrics
+        path = scope["path"]
+        if is_call := path.startswith(("/api/", "/.netlify/", "/v1/")):
+            self._changes.take(self._functions.apps)
         if (found := self._functions.find(scope)) is not None:
             return found
-        path = scope["path"]
-        is_call = path.startswith(("/api/", "/.netlify/", "/v1/"))
         return self._functions if is_call else self._page
 
 

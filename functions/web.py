@@ -17,25 +17,28 @@ from services.streaming import http_app, shut_down
 FOLDER = __name__.rpartition(".")[0]
 
 
-def find_apps() -> tuple[Starlette, ...]:
+def find_apps() -> dict[str, Starlette]:
     """The app of every module of this folder, by the modules' names."""
     names = [found.name for found in pkgutil.iter_modules(import_module(FOLDER).__path__)]
-    modules = [import_module(f"{FOLDER}.{name}") for name in sorted(names) if name[0] != "_"]
-    found = [getattr(module, "app", None) for module in modules]
+    modules = {name: import_module(f"{FOLDER}.{name}") for name in names if name[0] != "_"}
+    found = {name: getattr(module, "app", None) for name, module in modules.items()}
     # This module's own is none: it is being made.
-    return tuple(app for app in found if isinstance(app, Starlette))
+    return {name: app for name, app in found.items() if isinstance(app, Starlette)}
 
 
 class FunctionRoutes:
-    """The functions' apps as one: each request goes to the first that has a route for it."""
+    """The functions' apps as one: each request goes to the first that has a route for it.
+
+    `apps` has them by their modules' names, which are their order.
+    """
 
     def __init__(self) -> None:
-        self._apps = find_apps()
+        self.apps = find_apps()
         self._nothing_here = http_app({})
 
     def find(self, scope: Scope) -> ASGIApp | None:
         """The app that has a route for a request; None where none has."""
-        for app in self._apps:
+        for _, app in sorted(self.apps.items()):
             if any(route.matches(scope)[0] is not Match.NONE for route in app.routes):
                 return app
         return None

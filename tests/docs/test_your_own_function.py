@@ -12,6 +12,7 @@ from services.context import open_context
 from services.settings import ROOT, Settings
 from services.streaming import App, set_default_app
 from tests.emulator.support import ask, run_cloud
+from tests.emulator.test_invoke_api import wait_for
 
 MANUAL = (ROOT / "docs" / "your-own-function.md").read_text("utf-8")
 STEPS = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
@@ -58,19 +59,21 @@ def test_a_step_is_a_whole_endpoint(number: int, path: str, query: str, said: st
         assert client.get(f"/api{path}/health").json()["status"] == "ok"
 
 
-def test_a_file_and_its_stanza_are_served_by_the_emulator(tmp_path: Path) -> None:
-    """Beside the functions that are there, at both addresses."""
+def test_a_file_and_its_stanza_are_served_by_a_running_emulator(tmp_path: Path) -> None:
+    """Beside the functions that are there, at both addresses, as soon as they are saved."""
     for name in ("services", "knowledge", "bootstrap"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "functions").mkdir()
     for module in (ROOT / "functions").glob("*.py"):
         (tmp_path / "functions" / module.name).symlink_to(module)
-    (tmp_path / "functions" / "echo.py").write_text(STEPS[5])
-    template = (ROOT / "template.yaml").read_text("utf-8")
-    (tmp_path / "template.yaml").write_text(
-        template.replace("\nResources:\n", f"\nResources:\n{STANZA}\n", 1)
-    )
-    with run_cloud(tmp_path / "template.yaml") as cloud:
+    template = tmp_path / "template.yaml"
+    template.write_bytes((ROOT / "template.yaml").read_bytes())
+    with run_cloud(template, watch=True) as cloud:
+        assert ask(f"{cloud.url('netlify')}/api/echo?query=one").status == 404
+        (tmp_path / "functions" / "echo.py").write_text(STEPS[5])
+        text = template.read_text("utf-8")
+        template.write_text(text.replace("\nResources:\n", f"\nResources:\n{STANZA}\n", 1))
+        wait_for(lambda: bool(cloud.log_lines("echo is on")), 120)
         for address in ("/api/echo", "/.netlify/functions/echo"):
             got = ask(f"{cloud.url('netlify')}{address}?query=one+two&streaming=true")
             assert b'"answer":"one two "' in got.body

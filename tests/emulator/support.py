@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from emulator.cloud import Cloud, Plan, open_cloud
+from emulator.cloud import open_cloud
+from emulator.deployment import Cloud, Plan
 from emulator.faults import Fault
 from emulator.function import Options
 

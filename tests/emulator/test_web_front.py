@@ -204,7 +204,7 @@ def test_an_environment_that_ends_is_told_and_may_say_its_last_word() -> None:
         function = started.cloud.endpoints["tiny-web"].function
         with raw(started.url(URL), "/?stream=600") as sock:
             read_until(sock, DOT)
-            started.call(function.end)
+            started.call(function.retire)
             assert b"last word" in read_until(sock, b"0\r\n\r\n")
         assert ask(started.url(URL)).status == 200
         started.call(function.kill)  # it would be waited for until its time is over
@@ -215,7 +215,7 @@ def test_an_environment_that_does_not_end_is_killed() -> None:
     with run_cloud(TEMPLATE) as started:
         with raw(started.url(URL), "/?stream=600&deaf=1") as sock:
             read_until(sock, DOT)
-            started.call(started.cloud.endpoints["tiny-web"].function.end)
+            started.call(started.cloud.endpoints["tiny-web"].function.retire)
             assert not read_until(sock, b"0\r\n\r\n").endswith(b"0\r\n\r\n")
         wait_for_line(started, " cut")
 

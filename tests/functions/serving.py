@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from services.settings import ROOT
@@ -28,12 +29,12 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def start(
-    environ: Mapping[str, str], module: str = "functions", *options: str
+    environ: Mapping[str, str], module: str = "functions", *options: str, folder: Path = ROOT
 ) -> subprocess.Popen[str]:
-    """The command, begun."""
+    """The command, begun in `folder`."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *options],
-        cwd=ROOT,
+        cwd=folder,
         env=clean(environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -161,10 +162,10 @@ class StreamReader:
 
 @contextmanager
 def run_server(
-    environ: Mapping[str, str], module: str = "functions", *options: str
+    environ: Mapping[str, str], module: str = "functions", *options: str, folder: Path = ROOT
 ) -> Iterator[Server]:
     """A server for as long as the block lasts."""
-    with start(environ, module, *options) as process:
+    with start(environ, module, *options, folder=folder) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         found = next(filter(None, map(READY.match, process.stdout)), None)
