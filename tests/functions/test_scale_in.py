@@ -96,7 +96,7 @@ def test_each_stream_is_told_and_each_run_goes_on(
             await asyncio.gather(*(reader.speaks.wait() for reader in readers))
             (environment,) = function.sandboxes
             signalled = time.monotonic()
-            await asyncio.to_thread(started.call, function.end)
+            await asyncio.to_thread(started.call, function.retire)
             await asyncio.gather(*bodies)
             late = sorted(reader.told_at - signalled for reader in readers)
             await asyncio.gather(*(reader.go_on() for reader in readers))
