@@ -192,7 +192,7 @@ async def _make_read_on_entry(
             code="deadline",
             run_id=run.id,
             cursor=f"{run.id}-{seq}",
-            hint="Read on from the cursor.",
+            hint="Read on from the cursor, with resume=1.",
         ),
     )
 

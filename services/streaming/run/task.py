@@ -67,7 +67,7 @@ class RunTask:
         self._is_over = False
         # Where the log is this process's memory, no reader elsewhere waits: then a run whose
         # readers all lag waits for the first of them, and memory is not filled for none.
-        self._may_wait = not log.is_durable
+        self._can_wait_for_readers = not log.is_durable
         self._wake: asyncio.Future[None] | None = None
         self._on_end = on_end
 
@@ -78,7 +78,7 @@ class RunTask:
         """
         self.task = asyncio.create_task(self._write(batches))
         self.task.add_done_callback(lambda _task: self._live.remove_task(self))
-        if self._may_wait and seconds_left is not None:
+        if self._can_wait_for_readers and seconds_left is not None:
             delay = max(0.0, seconds_left - PRODUCER_MARGIN)
             timer = asyncio.get_running_loop().call_later(delay, self._stop_waiting)
             self.task.add_done_callback(lambda _task: timer.cancel())
@@ -172,7 +172,7 @@ class RunTask:
                 async with asyncio.timeout(DELIVERY_SECONDS):
                     for channel in keeping_up:
                         await channel.wait_taken()
-        while self._may_wait and self._channels and not any(self._channels.values()):
+        while self._can_wait_for_readers and self._channels and not any(self._channels.values()):
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
@@ -184,7 +184,7 @@ class RunTask:
         return any(closed)
 
     def _stop_waiting(self) -> None:
-        self._may_wait = False
+        self._can_wait_for_readers = False
         self._wake_writer()
 
     def _wake_writer(self) -> None:
