@@ -2,6 +2,7 @@
  * The buttons below an answer: copy, ask again, edit, share, feedback, and in development the plug.
  */
 import { copyText, setText } from "./elements.js";
+import { citedSources } from "./sources.js";
 import { brand, say } from "./say.js";
 import { ENDED, canReadOn, runOf } from "./turn.js";
 
@@ -95,7 +96,7 @@ function newFollowUp(text, ask) {
 }
 
 async function copyAnswer(button, { answer, sources }) {
-  const list = sources.map(({ title, uri }, at) => `[${at + 1}] ${[title, uri].filter(Boolean).join(", ")}`);
+  const list = citedSources({ answer, sources }).filter(({ isCited }) => isCited).map(({ source: { title, uri }, number }) => `[${number}] ${[title, uri].filter(Boolean).join(", ")}`);
   await showDone(button, copyText([answer, ...(list.length > 0 ? ["", ...list] : [])].join("\n")));
 }
 

@@ -15,10 +15,10 @@ import { askForKey, openKeys } from "./keys.js";
 import { drawMeasures } from "./measures.js";
 import { hasPlug, pullPlug } from "./plug.js";
 import { createEstimator } from "./progress.js";
-import { readTurn } from "./reader.js";
+import { readQuestion, readTurn } from "./reader.js";
 import { brand, say } from "./say.js";
 import { drawSamples } from "./samples.js";
-import { openShare, sharedRun } from "./share.js";
+import { openShare, sharedGoesOn, sharedRun } from "./share.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { createThemeButton } from "./theme.js";
 import { ENDED, applyEvent, beginTurn, canReadOn, reviveTurn, runOf } from "./turn.js";
@@ -67,12 +67,34 @@ const renderList = createDrawer(byId("conversations"), conversations, {
 function ask(text, replaced) {
   const query = text.trim();
   if (query === "" || working()) return;
-  const turn = { ...beginTurn(query, now(), newId()), asks: conversations.open.sessionId };
+  const notices = keepShared();
+  const turn = { ...beginTurn(query, now(), newId()), asks: conversations.open.sessionId, notices };
   conversations.tell(turn, { replaces: replaced?.turn.id });
   const entry = adopt(turn, replaced);
   follower.reset();
   // The new question goes to the top once; from then on only the reader scrolls.
   entry.view.node.scrollIntoView({ block: "start" });
+}
+
+/**
+ * A shared answer that its reader asks on from becomes a part of a conversation of this browser.
+ * Returns what the next turn has to say about it.
+ */
+function keepShared() {
+  const entry = [...shown.values()].find(({ isShared }) => isShared);
+  if (!entry) return [];
+  const goesOn = sharedGoesOn();
+  leaveShared();
+  if (entry.turn.phase === "failed") return [];
+  entry.isShared = false;
+  const { question, sessionId } = entry.turn;
+  entry.change({ ...entry.turn, question: question || say("sharedTitle"), sessionId: goesOn ? sessionId : null });
+  conversations.tell(entry.turn, { sessionId: entry.turn.sessionId ?? "" });
+  return goesOn ? [] : [say("apart")];
+}
+
+function leaveShared() {
+  if (sharedRun() !== "") history.replaceState(null, "", location.pathname + location.search);
 }
 
 /** The turn that is not over, if there is one. */
@@ -160,6 +182,7 @@ function afterEnd(entry) {
     entry.view.node.querySelector(".problem").after(askForKey(byId("key-form"), keys.isSet, (key, isRemembered) => {
       keys.use(key, isRemembered);
       byId("forget-key").hidden = false;
+      if (entry.isShared) void nameShared(entry);
       if (entry.isShared || canReadOn(turn)) readOn(entry);
       else ask(turn.question, entry);
     }));
@@ -238,7 +261,7 @@ function showConversation(choose, { keepsAddress = false } = {}) {
   byId("fresh").hidden = true;
   announcer.textContent = "";
   composer.clear();
-  if (!keepsAddress && sharedRun() !== "") history.replaceState(null, "", location.pathname + location.search);
+  if (!keepsAddress) leaveShared();
   const { turns: kept, dropped } = choose();
   byId("dropped").hidden = dropped === 0;
   if (dropped > 0) setText(byId("dropped"), say("dropped", dropped));
@@ -299,7 +322,13 @@ function showShared() {
   const run = sharedRun();
   if (run === "") return;
   showConversation(() => conversations.begin(), { keepsAddress: true });
-  adopt({ ...beginTurn("", now(), `shared-${run}`), cursor: `${run}-0` });
+  void nameShared(adopt({ ...beginTurn("", now(), `shared-${run}`), cursor: `${run}-0` }));
+}
+
+/** Put the question over a shared answer. */
+async function nameShared(entry) {
+  const question = await readQuestion(runOf(entry.turn), keys.headers());
+  if (question !== "") entry.change({ ...entry.turn, question });
 }
 
 // What the last visit left: finished turns are shown, an unfinished one is read on.

@@ -108,8 +108,11 @@ function drawSettings(part) {
 
 function when(at) {
   const date = new Date(at);
-  const isToday = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(language, isToday ? { timeStyle: "short" } : { dateStyle: "medium" }).format(date);
+  const isDay = (ago) => date.toDateString() === new Date(Date.now() - ago * 86_400_000).toDateString();
+  const time = new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(date);
+  if (isDay(0)) return time;
+  if (isDay(1)) return `${new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-1, "day")}, ${time}`;
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date);
 }
 
 function keep(name, value) {

@@ -46,6 +46,17 @@ export async function readTurn(entry, { now, analytics, headers }) {
   }
 }
 
+/** The question of a run that was handed on, by its state; "" where the server does not say. */
+export async function readQuestion(runId, headers) {
+  try {
+    const response = await fetch(`${brand.endpoint}/runs/${encodeURIComponent(runId)}`, { headers, cache: "no-store" });
+    const { query } = response.ok ? await response.json() : {};
+    return typeof query === "string" ? query : "";
+  } catch {
+    return ""; // the reading itself tells what is wrong
+  }
+}
+
 /** A problem in the words of this page. */
 function explain(problem) {
   if (!(problem instanceof RiverrunError)) return { message: say("ownMistake"), code: "internal" };

@@ -8,33 +8,41 @@ import { say } from "./say.js";
 const SVG = "http://www.w3.org/2000/svg";
 const isLocal = ({ hostname }) => /^(localhost|127\.|\[::1\])/.test(hostname);
 
-/** The address under which a page reads the run `id`, and the question it answers. */
-export function shareAddress(id) {
-  return `${location.origin}${location.pathname}#run=${encodeURIComponent(id)}`;
+/** The address under which a page reads the run `id`; whether the conversation goes on there. */
+export function shareAddress(id, goesOn = false) {
+  return `${location.origin}${location.pathname}#run=${encodeURIComponent(id)}${goesOn ? "&go-on=1" : ""}`;
 }
 
+const named = (name) => new URLSearchParams(location.hash.slice(1)).get(name) ?? "";
+
 /** The run that the address of this page names, or "". */
-export function sharedRun() {
-  return new URLSearchParams(location.hash.slice(1)).get("run") ?? "";
-}
+export const sharedRun = () => named("run");
+
+/** Whether that address lets the conversation go on here. */
+export const sharedGoesOn = () => named("go-on") !== "";
 
 /** Show the dialog for the run `id`. `needsKey`: the server answers only with a key. */
 export async function openShare(dialog, id, needsKey) {
-  const address = shareAddress(id);
   const field = dialog.querySelector("input");
-  const button = dialog.querySelector(".copy-address");
+  const [button, goesOn] = [".copy-address", ".go-on"].map((name) => dialog.querySelector(name));
   setText(dialog.querySelector(".lead"), say("shareLead"));
-  field.value = address;
   field.setAttribute("aria-label", say("shareTitle"));
-  button.onclick = () => showDone(button, copyText(address));
+  button.onclick = () => showDone(button, copyText(field.value));
   const warning = [isLocal(location) ? say("shareLocal") : "", needsKey ? say("shareKey") : ""].filter(Boolean).join(" ");
   dialog.querySelector(".warning").hidden = warning === "";
   setText(dialog.querySelector(".warning"), warning);
+  goesOn.checked = false;
+  field.value = shareAddress(id);
   dialog.showModal();
   field.select();
   // Only who shares needs it.
   const { generate } = await import("./vendor/lean-qr.js");
-  dialog.querySelector(".qr").replaceChildren(drawCode(generate(address)));
+  const draw = () => dialog.querySelector(".qr").replaceChildren(drawCode(generate(field.value)));
+  goesOn.onchange = () => {
+    field.value = shareAddress(id, goesOn.checked);
+    draw();
+  };
+  draw();
 }
 
 /** A QR code as one path of unit squares, with the quiet zone of four that the standard wants. */

@@ -28,9 +28,15 @@ function openSource(turnNode, id, from) {
   (details.querySelector("mark") ?? details).scrollIntoView({ block: "nearest" });
 }
 
+/** Every source with its number, and whether the answer cites it: as the server says, or it does. */
+export function citedSources({ answer, sources }) {
+  const named = new Set([...answer.matchAll(/\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]/g)].flatMap(([, numbers]) => numbers.split(",").map(Number)));
+  return sources.map((source, at) => ({ source, number: at + 1, isCited: source.cited ?? named.has(at + 1) }));
+}
+
 /**
  * A function that shows `sources` in `section`: the cited ones under their numbers, the others
- * folded below. Which are cited the server says, else the `answer` does.
+ * folded below.
  */
 export function drawSources(section, prefix) {
   const [cited, other] = section.querySelectorAll("ol");
@@ -39,8 +45,7 @@ export function drawSources(section, prefix) {
   setText(rest.querySelector("summary"), say("otherSources"));
   let drawn = "";
   return ({ sources, answer, phase }) => {
-    const named = new Set([...answer.matchAll(/\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]/g)].flatMap(([, numbers]) => numbers.split(",").map(Number)));
-    const parts = sources.map((source, at) => ({ source, number: at + 1, isCited: source.cited ?? named.has(at + 1) }));
+    const parts = citedSources({ answer, sources });
     // While it is written, and where nothing is cited, all of them stand together.
     const isSplit = phase === "done" && parts.some(({ isCited }) => isCited);
     const key = JSON.stringify([sources, isSplit && parts.map(({ isCited }) => isCited)]);

@@ -118,7 +118,9 @@ function drawWords(part, turn, now, leftMs) {
     setText(part(".problem .hint"), hintWords(problem));
   }
   const ended = ENDED.has(turn.phase);
-  setText(part(".small"), ended ? smallPrint(turn) : turn.stopping ? say("stopping") : waitWords(turn, now, leftMs));
+  const [small, more] = part(".small").children;
+  setText(small, ended ? smallPrint(turn) : turn.stopping ? say("stopping") : waitWords(turn, now, leftMs));
+  setText(more, ended ? figuresOf(turn) : "");
 }
 
 function linkWords(turn) {
@@ -140,12 +142,17 @@ function waitWords(turn, now, leftMs) {
 
 function smallPrint(turn) {
   const total = duration(turn.endedAt - turn.askedAt);
-  const first = turn.firstTokenAt === null ? "" : say("firstWords", duration(turn.firstTokenAt - turn.askedAt));
   const how = say({ done: "finished", stopped: "stoppedAfter", failed: "failedAfter" }[turn.phase], total);
-  const cost = turn.usage ? say("tokens", turn.usage.inputTokens, turn.usage.outputTokens) : "";
   const short = words.short[turn.finishReason] ?? "";
-  const line = [first, how, short, turn.truncated ? say("trimmed") : "", cost].filter(Boolean).join(" · ");
+  const line = [how, short, turn.truncated ? say("trimmed") : ""].filter(Boolean).join(" · ");
   return line.charAt(0).toUpperCase() + line.slice(1);
+}
+
+/** For those who want to see the machinery. */
+function figuresOf({ firstTokenAt, askedAt, usage }) {
+  const first = firstTokenAt === null ? "" : say("firstWords", duration(firstTokenAt - askedAt));
+  const cost = usage ? say("tokens", usage.inputTokens, usage.outputTokens) : "";
+  return [first, cost].filter(Boolean).map((figure) => ` · ${figure}`).join("");
 }
 
 /** The stream's picture, drawn while it is open. */

@@ -146,6 +146,8 @@ async def handle_state(
     try:
         run = await app.log.find(run_id, owner)
         state: dict[str, Any] = {"runId": run.id, "state": "running", "lastEventId": None}
+        if run.question:
+            state["query"] = str(from_json(run.question).get("query", ""))
         answer: list[str] = []
         after = 0
         while entries := await app.log.read(run.id, after):

@@ -1,5 +1,6 @@
 """What one does with an answer: copy, ask again, edit, share, rate, unlock, embed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,23 @@ from tests.netlify.wire import SITE, Exchange, failure, final, serve, source, so
 pytestmark = pytest.mark.browser
 
 COPIED = "navigator.clipboard.readText()"
+ASKED = "[...document.querySelectorAll('.asked')].map((asked) => asked.innerText)"
+
+
+def answer_run(exchange: Exchange) -> None:
+    """Answer every question and reader with one run, and who asks for its state too."""
+    if exchange.asked.method == "GET" and exchange.asked.path.endswith("/runs/r1"):
+        exchange.reply(200, {"runId": "r1", "state": "completed", "query": "Where?"})
+        return
+    exchange.open("r1")
+    exchange.send(1, sources("Tokyo"), run="r1")
+    exchange.send(2, final("Eat early [1]", sessionId="s1"), run="r1")
 
 
 def test_an_answer_and_its_code_can_be_copied(page: Page) -> None:
-    """As Markdown with its sources; code without the fence."""
+    """As Markdown with the sources that it cites; code without the fence."""
     answer = "Do this [1]:\n\n```python\nprint(1)\n```"
-    events = (final(answer, sources=[source("Guide", uri="https://e.org/g")]),)
+    events = (final(answer, sources=[source("Guide", uri="https://e.org/g"), source("Other")]),)
     permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
     grant = {"permissions": permissions, "browserContextId": page.context}
     page.browser.call("Browser.grantPermissions", grant)
@@ -52,12 +64,11 @@ def test_a_finished_question_can_be_asked_again_or_changed(page: Page) -> None:
 
 
 def test_an_answer_is_read_elsewhere_by_its_address(page: Page) -> None:
-    """The dialog has the address as text and as a picture; another visitor reads the whole run."""
+    """The dialog has the address as text and as a picture; another visitor reads the whole run.
 
-    def answer(exchange: Exchange) -> None:
-        exchange.open("r1")
-        exchange.send(1, sources("Tokyo"), run="r1")
-        exchange.send(2, final("Eat early [1]"), run="r1")
+    With its question, and what that visitor asks is told to be another conversation's.
+    """
+    answer = answer_run
 
     with serve(answer) as server:
         page.open(server.url)
@@ -72,11 +83,44 @@ def test_an_answer_is_read_elsewhere_by_its_address(page: Page) -> None:
             other.open(address)
             becomes(other, "done")
             assert other.text(".answer") == "Eat early\u202f1"
-            assert other.text(".asked") == "Shared answer"
+            other.wait_for("document.querySelector('.asked').innerText === 'Where?'")
             assert other.evaluate("localStorage['riverrun-conversations'] ?? ''") == ""
             ask(other, "Mine?")
             becomes(other, "done")
             assert server.questions()[-1].body["sessionId"] == ""
+            assert "without the shared answer" in other.text(".turn:last-child .notices")
+            # From now on it is a conversation of that browser, which a reload finds.
+            other.open(server.url)
+            assert other.evaluate(ASKED) == ["Where?", "Mine?"]
+            assert other.complaints == []
+
+
+def test_a_conversation_goes_on_elsewhere_where_its_owner_says_so(page: Page) -> None:
+    """The address says it too, as text and as a picture, and the session is the same one."""
+    with serve(answer_run) as server:
+        page.open(server.url)
+        ask(page, "Where?")
+        becomes(page, "done")
+        page.click(".share-turn")
+        page.wait_for("document.querySelector('.qr path') !== null")
+        before = page.evaluate("document.querySelector('.qr path').getAttribute('d')")
+        page.click("#share .go-on")
+        page.wait_for(
+            f"document.querySelector('.qr path').getAttribute('d') !== {json.dumps(before)}"
+        )
+        address = page.evaluate("document.querySelector('#share input').value")
+        assert address == f"{server.url}/#run=r1&go-on=1"
+        with page.browser.page() as other:
+            other.open(address)
+            becomes(other, "done")
+            ask(other, "And there?")
+            becomes(other, "done")
+            assert server.questions()[-1].body["sessionId"] == "s1"
+            assert other.text(".turn:last-child .notices") == ""
+            other.open(server.url)
+            ask(other, "And then?")
+            becomes(other, "done")
+            assert server.questions()[-1].body["sessionId"] == "s1"
             assert other.complaints == []
     assert page.complaints == []
 

@@ -13,7 +13,7 @@ from tests.netlify.visits import (
     becomes,
     focused_element,
 )
-from tests.netlify.wire import Exchange, failure, final, serve, sources, status, token
+from tests.netlify.wire import PATIENCE, Exchange, failure, final, serve, sources, status, token
 
 pytestmark = pytest.mark.browser
 
@@ -84,7 +84,10 @@ def test_a_finished_turn_shows_its_steps_times_and_sources(page: Page) -> None:
         steps = page.text(".steps ol")
         assert "Found 2 passages" in steps
         assert "120 ms" in steps
-        assert re.fullmatch(r"First words after .+ · finished in .+", page.text(".small"))
+        assert re.fullmatch(r"Finished in [^·]+", page.text(".small"))
+        page.evaluate("document.documentElement.dataset.details = ''")
+        figures = r"Finished in [^·]+ · First words after [^·]+"
+        assert re.fullmatch(figures, page.text(".small"))
         assert page.evaluate("document.querySelectorAll('.sources li').length") == 2
         assert page.evaluate("document.querySelector('.river').ariaValueNow") == "100"
     assert page.complaints == []
@@ -223,6 +226,7 @@ def test_a_double_click_asks_once_and_the_next_question_waits(page: Page) -> Non
     """The second click is no other question, and no stop; what is asked meanwhile is asked next."""
 
     def answer(exchange: Exchange) -> None:
+        exchange.server.gate("asked").set()
         exchange.open()
         if len(exchange.server.questions()) == 1:
             exchange.send(1, token("a"))
@@ -239,6 +243,7 @@ def test_a_double_click_asks_once_and_the_next_question_waits(page: Page) -> Non
         for question in ("Second?", "Never?", "Third?"):
             ask(page, question)
         page.wait_for("document.querySelectorAll('#queue li').length === 3")
+        assert server.gate("asked").wait(PATIENCE)
         assert (len(server.questions()), server.stops()) == (1, [])
         page.click("#queue li:nth-child(2) button")
         server.gate("queued").set()

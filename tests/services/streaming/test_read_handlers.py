@@ -139,7 +139,7 @@ async def test_a_finished_run_shows_its_result(app: App) -> None:
     state = answer.json()
     assert answer.status == 200
     assert answer.header("Cache-Control") == "no-store"
-    assert (state["runId"], state["state"]) == (run, "completed")
+    assert (state["runId"], state["state"], state["query"]) == (run, "completed", "x")
     assert state["result"] == whole.events()[-1]["result"]
     assert state["lastEventId"] == f"{run}-{len(whole.chunks)}"
     assert "partial" not in state
