@@ -25,10 +25,11 @@ from ..question import (
 )
 from ..run.log_writer import Entries
 from ..run.meter import RunMeter
-from ..run.resume import is_producer_of, take_over_run
+from ..run.resume import hand_back_run, is_producer_of, take_over_run
 from ..run.stages import Observer
 from ..run.start import start_run_task
 from .admission import estimate_run, when_ended
+from .presence import on_last_reader_left
 from .session import prime, serve_reader
 from .tail import ResumeHere, read_run
 
@@ -167,7 +168,7 @@ def _make_resume_here(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
             return False
         if app.live.is_closing:
             return False
-        await _resume_run(run, reader_now, spec, app)
+        await app.live.finish_take_over(_resume_run(run, reader_now, spec, app))
         return True
 
     return resume_here
@@ -178,16 +179,22 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
     resumed = await take_over_run(run, app.log, app.live, reader, max_seconds=max_seconds)
     if resumed is None:
         return  # another process produces it, or it is over: it is only read
-    ticket = await app.limiter.reserve_resumed(
-        resumed.question.owner or resumed.question.principal,
-        estimate_run(resumed.question, app.settings),
-    )
-    question = take_off_elapsed(resumed.question)
+    try:
+        ticket = await app.limiter.reserve_resumed(
+            resumed.question.owner or resumed.question.principal,
+            estimate_run(resumed.question, app.settings),
+        )
+        question = take_off_elapsed(resumed.question)
+        output = open_producer(spec.producer, question, app)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await hand_back_run(resumed.run, app.log)
+        raise
     meter = RunMeter(question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(
         resumed.run,
         question,
-        open_producer(spec.producer, question, app),
+        output,
         app.log,
         app.live,
         observers=(meter, *spec.observers),
@@ -197,6 +204,9 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         after=resumed.after,
         on_end=when_ended(app, meter, ticket),
     )
+    if run.id not in app.live.readers:
+        # The reader that asked for it has left meanwhile, and was not the last of a run here.
+        await on_last_reader_left(app, run.id, will_return=True, is_over=False)
 
 
 async def _serve(

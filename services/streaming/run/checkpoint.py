@@ -63,12 +63,12 @@ def make_checkpoint(
     ).to_bytes()
 
 
-def hand_back_checkpoint(known: Run, claimed: Run) -> bytes:
+def hand_back_checkpoint(claimed: Run) -> bytes:
     """Make the checkpoint of a process that `claimed` a run and has to go before it said a word.
 
-    It holds what `known`, the run before the claim, was left with.
+    It holds what the run was left with by the producer before.
     """
-    kept = from_json(known.checkpoint) if known.checkpoint else {}
+    kept = from_json(claimed.checkpoint) if claimed.checkpoint else {}
     return to_json({**kept, "epoch": claimed.epoch, "reason": "interrupted"})
 
 

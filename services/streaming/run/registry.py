@@ -5,7 +5,9 @@ this register, and it knows only what the two small protocols below say of them.
 """
 
 import asyncio
-from typing import Protocol
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from ...errors import RiverrunError
 from ...runs import Entry, Run
@@ -13,6 +15,8 @@ from ..deadlines import PAUSE_NOTICE_SECONDS, SHUTDOWN_NOTICE_SECONDS
 from ..events import Partial
 from .channel import Channel, lingering_tasks
 from .errors import PausedError
+
+logger = logging.getLogger("riverrun.run")
 
 
 class BusyError(RiverrunError):
@@ -79,6 +83,7 @@ class LiveRuns:
         self.tasks: dict[str, LiveTask] = {}
         self.presence_tasks: dict[str, asyncio.Task[None]] = {}
         self.looks: dict[str, tuple[float, Run, bool]] = {}
+        self._take_overs: set[asyncio.Task[None]] = set()
         self._max_streams = max_streams
 
     def admit(self, *, starts_run: bool = False) -> None:
@@ -175,7 +180,32 @@ class LiveRuns:
         loop = asyncio.get_running_loop()
         loop.call_later(delay, reader.end_body, PausedError("shutdown"))
 
+    async def finish_take_over(self, work: Coroutine[Any, Any, None]) -> None:
+        """Take a run over, to the end of `work` also where the reader that asked for it leaves.
+
+        Cut off between the claim and the producer, it would leave a run that no process writes and
+        none may claim. A reader that leaves is not kept waiting for it, the end of the process is.
+        """
+        task = asyncio.create_task(work)
+        self._take_overs.add(task)
+        task.add_done_callback(self._take_overs.discard)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)
+            raise
+
     async def wait_closed(self, seconds: float) -> None:
-        """Wait until no run is produced here any more, at most `seconds`."""
-        if tasks := {task.task for task in self.tasks.values()}:
-            await asyncio.wait(tasks, timeout=seconds)
+        """Wait until no run is produced or taken over here any more, at most `seconds`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while tasks := self._take_overs | {task.task for task in self.tasks.values()}:
+            if (left := end - loop.time()) <= 0:
+                return
+            # One that is being taken over is a task in a moment, and stops at once.
+            await asyncio.wait(tasks, timeout=left)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("A run could not be taken over: %r", error)

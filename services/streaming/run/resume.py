@@ -73,8 +73,13 @@ async def take_over_run(
         return await _append_fence(claimed, log, reader, max_seconds)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await release_lease(claimed, log, hand_back_checkpoint(known, claimed))
+            await hand_back_run(claimed, log)
         raise
+
+
+async def hand_back_run(claimed: Run, log: RunLog) -> None:
+    """Let a run go that this process claimed, and has to leave before a word of its own."""
+    await release_lease(claimed, log, hand_back_checkpoint(claimed))
 
 
 async def stop_run(run: Run, log: RunLog, live: LiveRuns) -> None:

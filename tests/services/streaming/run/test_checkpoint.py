@@ -74,9 +74,8 @@ async def test_the_next_producer_knows_what_the_last_one_knew(
     await log.append(run.id, entries_of(0, said))
     await log.release(run, checkpoint=make_checkpoint(run, known, unwanted, "deadline", len(said)))
     if handed:
-        left = await log.find(run.id, None)
-        claimed = await log.claim(left)
-        await log.release(claimed, checkpoint=hand_back_checkpoint(left, claimed))
+        claimed = await log.claim(await log.find(run.id, None))
+        await log.release(claimed, checkpoint=hand_back_checkpoint(claimed))
         assert read_pause_reason(await log.find(run.id, None)) == "interrupted"
     logged = [event for event in after if type(event) not in unwanted]
     await log.append(run.id, entries_of(len(said), logged))
