@@ -103,7 +103,7 @@ def _quantiles(seconds: list[float]) -> list[str]:
 async def _recover(environ: Mapping[str, str], calls: Path) -> dict[str, list[float]]:
     options = {"calls": str(calls), "lease": LEASE_SECONDS}
     servers = [Server(environ, dict(options)) for _ in range(2)]
-    servers[1].set_clock(1.0)
+    servers[1].clock.set(1.0)
     await asyncio.gather(*(server.start() for server in servers))
     found: dict[str, list[float]] = {"reader": [], "repeat": []}
     try:

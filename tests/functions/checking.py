@@ -7,7 +7,7 @@
 - P4: the key stands for one run, and the provider was called once, and once more at most each time
   that a process took the run over, which said so in the log before it called.
 - P5: a server that is given notice cuts no reader off: each body ends with a word of it.
-- P6 is looked at while it happens (`servers`): a server that has ended so holds no run.
+- P6 is looked at while it happens (`troubles`): a server that has ended so holds no run.
 - P7: no run is taken from a producer that lives, nor ended, nor lost by the store (`incidents`).
 
 Knows stories and entries; not how either came about.
@@ -25,7 +25,13 @@ from services.runs import Entry, Run, RunLog
 from services.streaming.run.resume import RESUMED_DESCRIPTION
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
-from tests.functions.incidents import find_taken, journal_of, read_calls
+from tests.functions.incidents import (
+    Incident,
+    find_taken,
+    journal_of,
+    read_calls,
+    was_starved,
+)
 from tests.functions.losses import Losses, find_run
 from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
@@ -62,7 +68,7 @@ async def check(
                 # Its readers came back to another one, which was there still; this one waits.
                 check_beginning(told, *found)
                 continue
-            happened += check_story(told, *found, len(paid))
+            happened += check_story(told, *found, len(paid), incidents)
             interrupted = _end_of(found[1]) == "interrupted"
             if (taken := find_taken(paid, incidents, interrupted=interrupted)) is not None:
                 raise BrokenPromiseError(
@@ -93,7 +99,13 @@ def _run_of(seen: Sequence[SeenEvent]) -> str:
     return seen[0].id.rpartition("-")[0] if seen else ""
 
 
-def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) -> Counter[str]:
+def check_story(
+    story: Story,
+    run: Run,
+    entries: Sequence[Entry],
+    calls: int,
+    incidents: Sequence[Incident] = (),
+) -> Counter[str]:
     """`check` for one story, its `run`, the `entries` of that, and `calls` of the provider."""
     kept = {f"{run.id}-{entry.seq}": entry.payload for entry in entries}
     gone_on = sum(_goes_on(entry) for entry in entries)
@@ -101,7 +113,7 @@ def check_story(story: Story, run: Run, entries: Sequence[Entry], calls: int) ->
         ("P3", partial(_check_log, story, entries)),
         ("P4", partial(_check_calls, run, gone_on, calls)),
         ("P2", partial(_check_kept, story.readers, kept)),
-        ("P5", partial(_check_told, story.readers)),
+        ("P5", partial(_check_told, story.readers, incidents)),
         ("P1", partial(_check_read, story.readers, list(kept))),
     )
     for promise, look in checks:
@@ -201,7 +213,9 @@ def _check_read(readers: Sequence[Reader], ids: list[str]) -> None:
             assert saw == ids[: len(saw)], f"{reader.name} saw others before"
 
 
-def _check_told(readers: Sequence[Reader]) -> None:
+def _check_told(readers: Sequence[Reader], incidents: Sequence[Incident]) -> None:
     for reader in readers:
-        for server in reader.cut_by:
-            assert server.returncode != -signal.SIGTERM, f"{reader.name} was cut off, with notice"
+        for server, at in reader.cut_by:
+            assert server.returncode != -signal.SIGTERM or was_starved(server.pid, at, incidents), (
+                f"{reader.name} was cut off by process {server.pid} at {at:.2f}, with notice"
+            )

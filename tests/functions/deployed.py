@@ -272,8 +272,8 @@ PROMISES: dict[str, Callable[[RunLog], None]] = {
 }
 
 
-def main() -> int:
-    """Serve until killed or ended. Returns the exit status."""
+def prepare() -> None:
+    """Put the tests' parts into this process, as `DEPLOYED` says."""
     options: dict[str, Any] = json.loads(os.environ["DEPLOYED"])
     counted = CountedWords(Path(options["calls"]))
     app = App(read_settings(os.environ), chat=counted, context=Nothing())
@@ -291,8 +291,8 @@ def main() -> int:
         spoil_store(app.log, *options["line"])
     lease = options.get("lease", 1.0)
     note_delays(app.log, journal_of(counted.calls), os.getpid(), lease / 8)
-    return command.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    prepare()
+    sys.exit(command.main())

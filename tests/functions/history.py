@@ -1,12 +1,12 @@
 """A small Jepsen over real processes: servers that die and freeze, readers that leave anywhere.
 
-A world is two servers on one store. Each seed is one question, asked with one Idempotency-Key by
-one to three readers who leave after any event, at any byte, in any way, come back to either server
-with the id that they saw last, or ask anew with the key, and perhaps stop the run. Meanwhile
-servers are killed and started anew, ended with notice, or stopped for longer than a lease and let
-go on, not knowing it; some have so little time that they let go of runs by themselves. After a
-while that ends, and so must every story. `tests.functions.checking` holds what all readers saw
-against the store.
+A world is two servers on one store, each an ASGI server or a Web Function. Each seed is one
+question, asked with one Idempotency-Key by one to three readers who leave after any event, at any
+byte, in any way, come back to either server with the id that they saw last, or ask anew with the
+key, and perhaps stop the run. Meanwhile servers are killed and started anew, ended with notice, or
+stopped for longer than a lease and let go on, not knowing it; some have so little time that they
+let go of runs by themselves. After a while that ends, and so must every story.
+`tests.functions.checking` holds what all readers saw against the store.
 
 In most stories the readers say `resume` and obey `paused`, so that a producer that is gone is taken
 over; in the others they do not, and come back by hand. What is done, a seed decides; when it
@@ -15,7 +15,6 @@ happens, the machine does.
 
 import asyncio
 import random
-import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,10 +26,20 @@ from services.runs import RunLog
 from tests.functions.incidents import journal_of
 from tests.functions.losses import Losses
 from tests.functions.readers import Reader, read
-from tests.functions.servers import HURRIES, Server, Troubles
+from tests.functions.servers import HURRIES, AnyServer, Server
+from tests.functions.troubles import Troubles
+from tests.functions.web_servers import WebServer
 from tests.functions.wire import CutError, Response, get
 
 PATIENCE = 180.0
+
+# What a Web Function has instead: a response is cut, its process lives on.
+WEB_HURRIES: tuple[Mapping[str, str], ...] = (
+    {},
+    {},
+    {"RIVERRUN_WEB_TIMEOUT": "3", "RIVERRUN_WEB_MARGIN": "1"},
+    {"RIVERRUN_DEADLINE": "2.4"},
+)
 
 # A world plays so many seeds at once.
 TOGETHER = 25
@@ -64,19 +73,27 @@ async def play(
     retention: float | None = None,
     broken: str = "",
     troubles: int = 12,
+    hosts: Sequence[tuple[bool, bool]] = ((False, False),),
 ) -> list[Story]:
     """A world of `seeds`, in which trouble comes about twice a `lease` (seconds), `troubles` times.
 
     `line` is the share of the store's calls that go wrong; `losses` is told what the store may
     lose, of which there is more where `retention` (seconds) is short or a file is removed; `broken`
-    is the promise that the servers break on purpose.
+    is the promise that the servers break on purpose; `hosts` are what the world may have: which of
+    its two servers are Web Functions.
     """
     if retention is not None:
         environ = {**environ, "RIVERRUN_RETENTION_SECONDS": str(retention)}
     chance = random.Random(f"world {seeds[0]}")
     options = {"calls": str(calls), "lease": lease, "line": [line, seeds[0]], "broken": broken}
+    on_webs = random.Random(f"hosts {seeds[0]}").choice(hosts)
     hurries = chance.choice(HURRIES), chance.choice(HURRIES)
-    servers = [Server({**environ, **hurry}, dict(options)) for hurry in hurries]
+    servers: list[AnyServer] = [
+        WebServer({**environ, **WEB_HURRIES[HURRIES.index(hurry)]}, dict(options))
+        if on_web
+        else Server({**environ, **hurry}, dict(options))
+        for hurry, on_web in zip(hurries, on_webs, strict=True)
+    ]
     await asyncio.gather(*(server.start() for server in servers))
     comes = Troubles(servers, chance, lease, log, journal_of(calls), losses)
     comes.removes = losses.path is not None and retention is None
@@ -93,13 +110,10 @@ async def play(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        for server in servers:
-            with suppress(ProcessLookupError):
-                server.process.send_signal(signal.SIGCONT)
-            server.kill()
+        await asyncio.gather(*(server.close() for server in servers))
 
 
-async def _story(seed: int, servers: list[Server], lease: float) -> Story:
+async def _story(seed: int, servers: Sequence[AnyServer], lease: float) -> Story:
     chance = random.Random(f"story {seed}")
     await asyncio.sleep(chance.uniform(0, 1.5) * lease)
     words, pause = chance.choice((0, 1, 3, 12, 40)), chance.choice((0, 0, 5, 30))
@@ -130,7 +144,7 @@ async def _story(seed: int, servers: list[Server], lease: float) -> Story:
 
 
 async def _stop(
-    story: Story, when: float | None, servers: list[Server], chance: random.Random
+    story: Story, when: float | None, servers: Sequence[AnyServer], chance: random.Random
 ) -> None:
     if when is None:
         return

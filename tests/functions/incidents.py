@@ -19,6 +19,10 @@ from typing import Any, NamedTuple
 
 from services.runs import Run, RunLog, RunLogError
 
+# A server waits for 2 s for its bodies to end: one whose loop stood still for a good part of that
+# may be too late for the last ones.
+STARVED_SECONDS = 0.5
+
 
 class Incident(NamedTuple):
     """What befell the process `pid` from `since` to `until`."""
@@ -93,6 +97,17 @@ def find_taken(
         ):
             return producer
     return None
+
+
+def was_starved(pid: int, at: float, incidents: Sequence[Incident]) -> bool:
+    """Whether the machine kept the loop of a process from its readers before it ended at `at`.
+
+    From the notice on, for so long that its own patience was over before it was done.
+    """
+    own = [one for one in incidents if one.pid == pid]
+    notice = min((one.since for one in own if one.kind == "ended"), default=at)
+    late = [one for one in own if one.kind == "late" and notice < one.until <= at]
+    return sum(one.until - max(one.since, notice) for one in late) >= STARVED_SECONDS
 
 
 def note_delays(log: RunLog, journal: Journal, pid: int, patience: float) -> None:

@@ -6,12 +6,12 @@ saw last, or asks anew with its key. Knows what a reader is promised, and nothin
 
 import asyncio
 import random
-import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.functions.servers import BrokenPromiseError, Server
+from tests.functions.servers import AnyProcess, AnyServer, BrokenPromiseError
 from tests.functions.wire import CutError, CutOffError, Leave, Response, SeenEvent, get, post
 
 
@@ -20,8 +20,8 @@ class Reader:
     """One reader's fate and what it saw.
 
     `seen` is what came since it last asked from the beginning, `before` what it had seen each time
-    when it did; `told` what was no part of the run; `cut_by` are the servers that cut a body, and
-    `lost` the runs that it was told are not there any more.
+    when it did; `told` what was no part of the run; `cut_by` the servers that cut a body and when;
+    `lost` are the runs that it was told are not there any more.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Reader:
     runs: set[str] = field(default_factory=set)
     connections: int = 0
     told: list[str] = field(default_factory=list)
-    cut_by: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    cut_by: list[tuple[AnyProcess, float]] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
 
 
@@ -39,7 +39,7 @@ async def read(
     me: Reader,
     question: Mapping[str, Any],
     key: str,
-    servers: Sequence[Server],
+    servers: Sequence[AnyServer],
     chance: random.Random,
 ) -> None:
     """Read to the end, as an `EventSource` with a patient person behind it does."""
@@ -78,7 +78,7 @@ async def read(
         except CutError as error:
             me.told.append(str(error)[:40])
             if isinstance(error, CutOffError):
-                me.cut_by.append(process)
+                me.cut_by.append((process, time.monotonic()))
 
 
 def _request(me: Reader, question: Mapping[str, Any], key: str, chance: random.Random) -> bytes:
@@ -115,7 +115,7 @@ def _note_refusal(me: Reader, response: Response) -> float:
         return 0.0
     if response.status == 400:
         raise BrokenPromiseError(f"P2, {me.name}: the log lacks what it was shown")
-    assert response.status in (429, 500, 503), f"status {response.status}"
+    assert response.status in (429, 500, 502, 503, 504), f"status {response.status}"
     return response.retry_after
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from services.streaming.run.resume import RESUMED_DESCRIPTION
 from tests.functions.checking import check_story
 from tests.functions.deployed import word_of
 from tests.functions.history import Story
+from tests.functions.incidents import Incident, was_starved
 from tests.functions.readers import Reader
 from tests.functions.servers import BrokenPromiseError
 from tests.functions.wire import SeenEvent
@@ -165,7 +167,7 @@ def goes_on_without_a_claim(history: History) -> None:
 def is_cut_off_with_notice(history: History) -> None:
     with subprocess.Popen(["sleep", "60"]) as server:
         server.terminate()
-    history.reader.cut_by.append(server)
+    history.reader.cut_by.append((server, 0.0))
 
 
 FAULTS: dict[str, tuple[Callable[[History], None], ...]] = {
@@ -200,3 +202,13 @@ def test_a_fault_is_found_and_named(promise: str, fault: Callable[[History], Non
     fault(history)
     with pytest.raises(BrokenPromiseError, match=rf"^{promise}, seed 0: "):
         history.check()
+
+
+def test_a_server_whose_loop_stood_still_may_be_too_late_for_a_body() -> None:
+    """For half a second since its notice: less, before it or in another process, excuses none."""
+    notice = Incident(7, 10.0, inf, "ended")
+    stood = Incident(7, 10.5, 11.1, "late")
+    assert was_starved(7, 12.0, [notice, stood])
+    assert not was_starved(7, 12.0, [notice, stood._replace(until=10.9)])
+    assert not was_starved(7, 12.0, [notice, stood._replace(since=9.0, until=10.4)])
+    assert not was_starved(8, 12.0, [notice, stood])

@@ -27,6 +27,8 @@ from tests.functions.table_server import environ_for, moto
 from tests.services.runs import dynamodb_local
 from tests.services.runs.tables import client_for, new_table
 
+# Which of a world's two servers are Web Functions.
+HOSTS = ((False, False), (False, True), (True, True))
 SHARE = 25
 SMALL_SHARE = 5
 FIRST, _, LAST = os.environ.get("RIVERRUN_SEEDS", "1000").rpartition(":")
@@ -55,7 +57,7 @@ def print_result(where: str, many: int, happened: Counter[str], began: float) ->
     print(f"{where}: {many} seeds in {time.monotonic() - began:.0f} s: {dict(happened)}")  # noqa: T201 - a figure to report
 
 
-async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
+async def in_sqlite(folder: Path, many: int, broken: str = "", hosts: Any = HOSTS[:1]) -> None:
     """A file a world."""
     began, happened = time.monotonic(), Counter[str]()
     for seeds in worlds(many):
@@ -78,6 +80,7 @@ async def in_sqlite(folder: Path, many: int, broken: str = "") -> None:
                 losses=losses,
                 retention=retention,
                 broken=broken,
+                hosts=hosts,
             )
             happened += await check(stories, log, calls, losses, forgets=False)
         finally:
@@ -153,6 +156,12 @@ def test_in_dynamodb(tmp_path: Path) -> None:
 def test_in_sqlite_a_thousand_times(tmp_path: Path) -> None:
     """Forty worlds."""
     asyncio.run(in_sqlite(tmp_path, MANY))
+
+
+@pytest.mark.soak
+def test_on_mixed_hosts_a_thousand_times(tmp_path: Path) -> None:
+    """Forty worlds of ASGI servers and Web Functions."""
+    asyncio.run(in_sqlite(tmp_path, MANY, hosts=HOSTS))
 
 
 @pytest.mark.soak
