@@ -4,6 +4,7 @@ Redirects, rewrites and headers as rules; a file for a path. Knows nothing of fu
 """
 
 import mimetypes
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -62,12 +63,16 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site: the published directory, its rules, and remarks for the person."""
+    """A site: the published directory, its rules, and remarks for the person.
+
+    Pages of `frame_origins` may show it in a frame where its own policy lets none.
+    """
 
     publish: Path | None = None
     redirects: tuple[Redirect, ...] = ()
     headers: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     notes: tuple[str, ...] = ()
+    frame_origins: tuple[str, ...] = ()
 
     def headers_for(self, path: str) -> list[tuple[str, str]]:
         """The headers of every rule whose `for` matches; later rules win."""
@@ -75,6 +80,10 @@ class Site:
         for pattern, pairs in self.headers:
             if _pattern(pattern).fullmatch(path.rstrip("/") or "/"):
                 merged.update({name.lower(): (name, value) for name, value in pairs})
+        if self.frame_origins and "content-security-policy" in merged:
+            name, policy = merged["content-security-policy"]
+            allowed = f"frame-ancestors {' '.join(self.frame_origins)}"
+            merged[name.lower()] = name, policy.replace("frame-ancestors 'none'", allowed)
         return list(merged.values())
 
     def file(self, path: str) -> Path | None:
@@ -107,7 +116,10 @@ def content_type(path: Path) -> str:
 
 
 def read_site(path: Path) -> Site:
-    """Read `netlify.toml`; without one there is no site. Raises `EmulatorSetupError`."""
+    """Read `netlify.toml`, and RIVERRUN_FRAME_ORIGINS as `make serve` does; none, no site.
+
+    Raises `EmulatorSetupError`.
+    """
     if not path.is_file():
         return Site()
     try:
@@ -115,6 +127,7 @@ def read_site(path: Path) -> Site:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise EmulatorSetupError(f"{path} cannot be read: {error}") from error
     build = document.get("build", {})
+    origins = os.environ.get("RIVERRUN_FRAME_ORIGINS", "")
     publish = (path.parent / build.get("base", "") / build.get("publish", "")).resolve()
     notes: list[str] = []
     if "publish" in build and not publish.is_dir():
@@ -138,6 +151,7 @@ def read_site(path: Path) -> Site:
         tuple(redirects),
         headers,
         tuple(notes),
+        tuple(filter(None, map(str.strip, origins.split(",")))),
     )
 
 

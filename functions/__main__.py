@@ -134,7 +134,10 @@ class _Site:
     def __init__(self) -> None:
         self.reading: list[str] = []
         self.waiting: set[asyncio.Task[None]] = set()
-        self._page = Starlette(routes=[Mount("/", PageFiles(directory=SITE, html=True))])
+        files = PageFiles(
+            directory=SITE, frame_origins=default_app().settings.frame_origins, html=True
+        )
+        self._page = Starlette(routes=[Mount("/", files)])
         self._functions = FunctionRoutes()
         self._changes = FolderChanges(Path(__file__).parent, FOLDER)
 

@@ -92,6 +92,7 @@ class Settings:
     abandoned_after: float = 0.0
     data_dir: Path = Path(".riverrun")
     allowed_origins: tuple[str, ...] = ()
+    frame_origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     gateway_secrets: tuple[str, ...] = ()
     signed: bool = False
@@ -142,6 +143,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         abandoned_after=read_seconds(environ, "RIVERRUN_ABANDONED_AFTER", default.abandoned_after),
         data_dir=Path(environ.get("RIVERRUN_DATA_DIR", "") or default.data_dir),
         allowed_origins=_read_origins(environ, "RIVERRUN_ALLOWED_ORIGINS"),
+        frame_origins=_read_origins(environ, "RIVERRUN_FRAME_ORIGINS"),
         api_keys=read_guards(environ, "RIVERRUN_API_KEYS"),
         gateway_secrets=read_guards(environ, "RIVERRUN_GATEWAY_SECRETS"),
         signed=read_choice(environ, "RIVERRUN_SIGNED", ("on", "off"), "off") == "on",

@@ -91,8 +91,10 @@ def test_keys_and_origins_are_read_with_blanks_and_line_ends_around_them() -> No
         {
             "RIVERRUN_API_KEYS": " one , two\n",
             "RIVERRUN_ALLOWED_ORIGINS": "https://a.example, http://localhost:5173",
+            "RIVERRUN_FRAME_ORIGINS": "https://b.example",
         }
     )
+    assert settings.frame_origins == ("https://b.example",)
     assert settings.api_keys == ("one", "two")
     assert settings.allowed_origins == ("https://a.example", "http://localhost:5173")
 

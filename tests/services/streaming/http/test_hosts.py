@@ -66,6 +66,18 @@ def test_the_page_has_the_headers_that_it_says() -> None:
     assert client.get("/_headers").status_code == 404
 
 
+def test_the_page_says_which_pages_may_show_it_in_a_frame() -> None:
+    """None, until they are listed; the rest of its policy stays."""
+    site = ROOT / "netlify" / "site"
+    policies = []
+    for origins in ((), ("http://localhost:3000", "https://a.example")):
+        files = PageFiles(directory=site, frame_origins=origins, html=True)
+        page = TestClient(Starlette(routes=[Mount("/", files)])).get("/")
+        policies.append(page.headers["content-security-policy"])
+    listed = "frame-ancestors http://localhost:3000 https://a.example"
+    assert policies[1] == policies[0].replace("frame-ancestors 'none'", listed) != policies[0]
+
+
 def test_only_headers_of_every_path_are_read(tmp_path: Path) -> None:
     """As the host reads them."""
     path = tmp_path / "_headers"
