@@ -165,7 +165,7 @@ class File:
     def _read(self, reads: list[_Request]) -> None:
         if (now := self._monotonic()) - self._looked_at >= LOOK_INTERVAL:
             self._looked_at = now
-            if self._place.has_changed():
+            if self._place.has_changed(self._connection):
                 self._write([])
         for asked in reads:
             try:
@@ -201,14 +201,14 @@ class File:
             self._flushes = flushed
         self._connection.execute("BEGIN IMMEDIATE")
         # Looked at with the lock held: no process writes into a file that another has left.
-        if self._place.has_changed():
+        if self._place.has_changed(self._connection):
             self._move()
             self._connection.execute("BEGIN IMMEDIATE")
 
     def _move(self) -> None:
         """Go on in a new file: the one that is open is not, or not whole, at its path any more."""
         old = self._connection
-        self._place.put_aside()
+        self._place.put_aside(old)
         new = replace_file(
             self._path,
             self._schema,

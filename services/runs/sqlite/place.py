@@ -4,6 +4,7 @@ A file may be removed, replaced or cut off by a program that knows nothing of us
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +29,13 @@ class Place:
         self.identity = identify(self.path)
         self._largest = 0
 
-    def has_changed(self) -> bool:
-        """Whether there is another file now, or none, or one that is cut off."""
-        return identify(self.path) != self.identity or self._is_cut_off()
+    def has_changed(self, connection: sqlite3.Connection) -> bool:
+        """Whether there is another file than that of `connection` now, or none, or one cut off."""
+        return identify(self.path) != self.identity or self._is_cut_off(connection)
 
-    def put_aside(self) -> None:
+    def put_aside(self, connection: sqlite3.Connection) -> None:
         """Take a file that is cut off out of the way, unless another process has."""
-        if not self._is_cut_off():
+        if not self._is_cut_off(connection):
             return
         with lock_directory(self.path.parent):
             if identify(self.path)[0] != self.identity[0]:
@@ -44,11 +45,32 @@ class Place:
                 if side_file(self.path, suffix).exists():
                     side_file(self.path, suffix).replace(side_file(aside, suffix))
 
-    def _is_cut_off(self) -> bool:
+    def _is_cut_off(self, connection: sqlite3.Connection) -> bool:
         # A file of ours never shrinks by itself.
         size = measure_file(self.path)
+        if size < self._largest and identify(self.path)[0] == self.identity[0]:
+            if not _is_vacuumed(connection, self._largest):
+                return True
+            self._largest = 0
         self._largest = max(size, self._largest)
-        return size < self._largest and identify(self.path)[0] == self.identity[0]
+        return False
+
+
+def _is_vacuumed(connection: sqlite3.Connection, largest: int) -> bool:
+    """Whether a file is smaller than its `largest` because another program made it so by SQLite.
+
+    Then the database says so itself, and is whole.
+    """
+    try:
+        connection.execute("PRAGMA shrink_memory")  # what is not in the file any more may be there
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        if pages * page_bytes >= largest:
+            return False
+        found: tuple[str] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    return found == ("ok",)
 
 
 @contextmanager

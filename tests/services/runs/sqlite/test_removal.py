@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import RiverrunError
-from services.runs import ExpiredRunError, UnknownRunError
+from services.runs import Entry, ExpiredRunError, UnknownRunError
 from services.runs.sqlite.file import LOOK_INTERVAL
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
@@ -224,6 +224,37 @@ async def test_a_file_that_is_cut_off_is_put_aside(
         await log.close()
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_file_that_another_program_vacuums_is_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It shrinks, and no process leaves it: what has ended is there still."""
+    path = tmp_path / "runs.sqlite"
+    one, two = SQLiteLog(path), SQLiteLog(path)
+    run = await start_run(one, "ann")
+    large = [Entry(seq, "token", b'{"text":"%b"}' % (b"x" * 9000)) for seq in range(1, 50)]
+    await one.append(run.id, large)
+    kept = await start_run(two, "ann")
+    await two.append(kept.id, [final(1)])
+    for log in (one, two):  # each has seen how large it is
+        await log.append((await start_run(log, "bob")).id, [token(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for log in (one, two):
+            await log.append((await start_run(log, "bob")).id, [token(1)])
+        before = path.stat().st_size
+        file.execute("DELETE FROM entries WHERE seq > 1")
+        file.execute("VACUUM")
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < before
+    for log in (one, two):
+        fresh = await start_run(log, "bob")
+        await log.append(fresh.id, [token(1)])
+        assert await log.read(kept.id, 0) == [final(1)]
+        await log.close()
+    assert not path.with_name("runs.sqlite.damaged").exists()
+    assert caplog.records == []
 
 
 async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
