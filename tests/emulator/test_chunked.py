@@ -81,16 +81,26 @@ def test_any_cut_of_the_bytes_gives_what_h11_gives(
         b"11111111111111111\r\n",
         b"1" * 5000,
         b"0\r\nno field\r\n\r\n",
+        b"1 ;a\r\nx\r\n",
+        b"1\t;a\r\nx\r\n",
+        b"1 \r\nx\r\n",
+        b"1;\x7f\r\nx\r\n",
+        b"1;\x0b\r\nx\r\n",
     ],
 )
 def test_what_is_not_chunked_is_refused(wire: bytes) -> None:
-    """Sizes are hexadecimal digits and nothing else, lines end in CR LF."""
+    """Sizes are hexadecimal digits and nothing else, lines end in CR LF.
+
+    A blank before an extension is refused by llhttp and `make serve` too, though RFC 9112 would
+    have it read: bytes that one reader takes and another does not are a place to hide in.
+    """
     with pytest.raises(MalformedBodyError):
         ChunkedDecoder().take(bytearray(wire))
 
 
 @pytest.mark.parametrize(
-    "wire", [b"1;a=b\r\nx\r\n0\r\n\r\n", b"1 ;a\r\nx\r\n0;b\r\n\r\n", b"0001\r\nx\r\n0\r\n\r\n"]
+    "wire",
+    [b"1;a=b\r\nx\r\n0\r\n\r\n", b'1;a="\xe9 ;"\r\nx\r\n0;b\r\n\r\n', b"0001\r\nx\r\n0\r\n\r\n"],
 )
 def test_extensions_are_ignored(wire: bytes) -> None:
     """RFC 9112, 7.1.1: a recipient ignores chunk extensions it does not know."""
