@@ -101,7 +101,8 @@ import asyncio, os, socket
 import benchmarks.apps.web
 host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
 with socket.create_connection((host, int(port))) as line:
-    line.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    line.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\n")
+    line.sendall(b"Host: localhost\\r\\n\\r\\n")
     line.recv(1)
 """
 UVICORN_COMMAND = ("-m", "uvicorn", "--log-level", "warning", "--no-access-log", "--port", "{port}")

@@ -20,8 +20,9 @@ from emulator.faults import Faults
 from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
+from emulator.http1 import Handler
 from emulator.sandbox import Sandbox
-from emulator.server import Handler, listen
+from emulator.server import listen
 from emulator.template import FunctionSpec, FunctionUrl
 from emulator.web_front import Endpoint
 from emulator.web_function import WebFunction

@@ -12,8 +12,7 @@ from typing import Any
 from emulator.cloudformation import EmulatorSetupError
 from emulator.faults import Faults, parse_faults
 from emulator.function import Function
-from emulator.http1 import Reply, Request
-from emulator.server import Handler
+from emulator.http1 import Handler, Reply, Request
 from emulator.web_function import WebFunction
 
 _LIMIT = 1024 * 1024

@@ -16,13 +16,13 @@ from emulator.faults import Fault, Faults
 from emulator.fronts import FrontOptions
 from emulator.function import Function, Options
 from emulator.function_url import function_url
-from emulator.hosts import for_this_machine, is_loopback
+from emulator.http1 import Handler
 from emulator.http_api import http_api
 from emulator.invoke_api import invoke_api
 from emulator.netlify import Netlify
 from emulator.rest_api import rest_api
 from emulator.sandbox import Log
-from emulator.server import Handler, Server, listen
+from emulator.server import Server, listen
 from emulator.site import Site
 from emulator.template import Route, Template
 from emulator.web_front import Endpoint, WebOptions
@@ -167,16 +167,13 @@ async def _open_fronts(cloud: Cloud, front_options: FrontOptions) -> None:
         await cloud.servers.pop(name).close()
     for name, (front, first) in wanted.items():
         host = cloud.plan.host if name == "netlify" else "127.0.0.1"
-        # A Web Function's front has a rule of its own.
-        is_guarded = is_loopback(host) and not name.startswith("web ")
-        handler = for_this_machine(front) if is_guarded else front
         if name in cloud.servers:
-            cloud.servers[name].handler = handler
+            cloud.servers[name].handler = front
             continue
         if name == "netlify":
-            server = await _exactly(handler, host, cloud.plan.port)
+            server = await _exactly(front, host, cloud.plan.port)
         else:
-            server = await _next_free(handler, host, first if cloud.plan.port else 0)
+            server = await _next_free(name, front, first if cloud.plan.port else 0)
         cloud.servers[name] = server
         shown = f"[{host}]" if ":" in host else host
         cloud.urls[name] = f"http://{shown}:{server.port}"
@@ -224,10 +221,12 @@ async def _exactly(handler: Handler, host: str, port: int) -> Server:
         raise EmulatorSetupError(message) from error
 
 
-async def _next_free(handler: Handler, host: str, first: int) -> Server:
+async def _next_free(name: str, handler: Handler, first: int) -> Server:
+    # A Web Function's front has a rule of its own: AWS's name for it is one of its names.
+    judges_host = name.startswith("web ")
     for port in range(first, first + _ATTEMPTS):
         try:
-            return await listen(handler, host, port)
+            return await listen(handler, port=port, judges_host=judges_host)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise

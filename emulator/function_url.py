@@ -11,10 +11,9 @@ from typing import Any
 
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
-from emulator.http1 import Reply, Request
+from emulator.http1 import Handler, Reply, Request
 from emulator.invocation import new_trace_id
 from emulator.payloads import url_domain, version_2
-from emulator.server import Handler
 from emulator.template import FunctionUrl
 
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")

@@ -10,7 +10,6 @@ import os
 import re
 
 from emulator.http1 import Reply, Request
-from emulator.server import Handler
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 
@@ -31,18 +30,6 @@ def answers_to(request: Request) -> bool:
     name = found["name"].lower().rstrip(".")
     listed = os.environ.get("RIVERRUN_ALLOWED_HOSTS", "").lower().split(",")
     return name == "localhost" or _is_address(name.strip("[]")) or name in map(str.strip, listed)
-
-
-def for_this_machine(handler: Handler) -> Handler:
-    """Make a handler that answers only to names that lead here."""
-
-    async def answer(request: Request, reply: Reply) -> None:
-        if answers_to(request):
-            await handler(request, reply)
-        else:
-            await refuse_request(reply, "This server does not answer to that name.")
-
-    return answer
 
 
 def is_from_page(request: Request) -> bool:

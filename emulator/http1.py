@@ -9,7 +9,7 @@ import contextlib
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -141,6 +141,9 @@ class Reply:
         while await self._connection.fill():
             if len(self._connection.buffer) > HEAD_LIMIT:
                 return
+
+
+Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
 class Connection:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
-from emulator.http1 import Reply, Request
+from emulator.http1 import Handler, Reply, Request
 from emulator.payloads import version_2
 from emulator.routes import find_route
-from emulator.server import Handler
 from emulator.template import Route
 
 TOTAL = 30.0

@@ -21,10 +21,9 @@ from emulator.faults import Fault
 from emulator.fronts import FrontOptions, refuse_by_fault
 from emulator.function import Answer, Call, Function, ThrottledError
 from emulator.hosts import is_from_page, refuse_request
-from emulator.http1 import Reply, Request
+from emulator.http1 import Handler, Reply, Request
 from emulator.invocation import PAYLOAD_LIMIT, BrokenResponseError, FunctionError, new_trace_id
 from emulator.json_input import parse_json
-from emulator.server import Handler
 from emulator.stages import INNER, CutError, Stream, spoil, throttle
 
 REQUEST_LIMIT = 6 * 1024 * 1024

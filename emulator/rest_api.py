@@ -10,12 +10,11 @@ from urllib.parse import unquote
 
 from emulator.fronts import Front, FrontOptions, carry, read_body
 from emulator.function import Function
-from emulator.http1 import Reply, Request
+from emulator.http1 import Handler, Reply, Request
 from emulator.integration import REST_REMAPPED
 from emulator.invocation import new_trace_id
 from emulator.payloads import version_1
 from emulator.routes import find_route, has_parameters
-from emulator.server import Handler
 from emulator.template import RestApi, Route
 
 # "Idle timeout 5 min Regional/private, 30 s edge-optimized; stream at most 15 min."

@@ -1,42 +1,50 @@
 """A listening socket and the conversations on it. Knows nothing of what is said.
 
-The handler gets one request and its reply; what it leaves unfinished is dropped.
+The handler gets one request and its reply; what it leaves unfinished is dropped. A listener that
+only this machine reaches answers to the names that lead here, and to no page's own.
 """
 
 import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
 
 import h11
 
 from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
-from emulator.http1 import Connection, Reply, Request, phrase
+from emulator.hosts import answers_to, is_loopback, refuse_request
+from emulator.http1 import Connection, Handler, Reply, phrase
 
 # How long a connection may take over the head of its next request, as AWS's fronts allow.
 HEAD_SECONDS = 60.0
-
-Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
 class Server:
     """A listening socket and the connections it took; closing it closes them.
 
     `handler` may be replaced at any time: the next request is the new one's.
-    One that has not sent the whole head of a request in `head_seconds` is closed.
+    One that has not sent the whole head of a request in `head_seconds` is closed. `judges_host`
+    says that the handler has a rule of its own for `Host`.
     """
 
-    def __init__(self, handler: Handler, *, head_seconds: float = HEAD_SECONDS) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        head_seconds: float = HEAD_SECONDS,
+        judges_host: bool = False,
+    ) -> None:
         self.handler = handler
         self._head_seconds = head_seconds
+        self._is_guarded = not judges_host
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
 
     async def listen(self, host: str, port: int) -> None:
         """Accept from now on; `port` 0 takes a free one. Raises `OSError`."""
+        self._is_guarded = self._is_guarded and is_loopback(host)
         self._server = await asyncio.start_server(self._accept, host, port, backlog=1024)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
@@ -85,7 +93,10 @@ class Server:
             return False
         reply = Reply(connection, request)
         try:
-            await self.handler(request, reply)
+            if self._is_guarded and not answers_to(request):
+                await refuse_request(reply, "This server does not answer to that name.")
+            else:
+                await self.handler(request, reply)
         except (TruncatedBodyError, MalformedBodyError):
             if not reply.status:
                 await _refuse(connection, 400, "the request body is malformed")
@@ -101,9 +112,11 @@ class Server:
         return reply.finished and reply.keep_alive and request.body.complete
 
 
-async def listen(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> Server:
+async def listen(
+    handler: Handler, host: str = "127.0.0.1", port: int = 0, *, judges_host: bool = False
+) -> Server:
     """Serve `handler` on `host`:`port`. Raises `OSError` when the port is taken."""
-    server = Server(handler)
+    server = Server(handler, judges_host=judges_host)
     await server.listen(host, port)
     return server
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from fakes.hosts import REFUSAL, leads_here
+
 Step = bytes | float | threading.Event | Literal["cut", "hang", "end"]
 """``cut`` resets the connection, ``hang`` says nothing more until the client leaves, ``end``
 closes the connection without the last chunk."""
@@ -137,6 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Keep the call and play its reply."""
+        if not all(map(leads_here, self.headers.get_all("Host", []))):
+            self.close_connection = True
+            self._refuse(Refusal(403, REFUSAL.encode(), {"Content-Type": "text/plain"}))
+            return
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         call = Call(self.path, headers, json.loads(raw) if raw else None)

@@ -18,7 +18,7 @@ def main() -> None:
     target = (address.hostname, address.port)
     with socket.create_connection(target) as line:
         while True:
-            line.sendall(b"GET %b/next HTTP/1.1\r\nHost: x\r\n\r\n" % VERSION.encode())
+            line.sendall(b"GET %b/next HTTP/1.1\r\nHost: localhost\r\n\r\n" % VERSION.encode())
             head, payload = _message(line)
             name = b"lambda-runtime-aws-request-id: "
             request = next(text for text in head.split(b"\r\n") if text.lower().startswith(name))
@@ -31,7 +31,7 @@ def main() -> None:
 def _post(post: socket.socket, request: bytes, frame: bytes, count: int) -> None:
     post.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     post.sendall(
-        b"POST %b/%b/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"POST %b/%b/response HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
         b"Content-Type: application/vnd.awslambda.http-integration-response\r\n"
         b"Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n%x\r\n%b\r\n"
         % (VERSION.encode(), request, len(PRELUDE), PRELUDE)

@@ -93,12 +93,13 @@ class KeptRuns:
     def require_owned(self, run_id: str, owner: str | None) -> KeptRun:
         """The record of a run of `owner`; one of another owner is unknown."""
         self.drop_expired()
-        record = self.find(run_id)
-        if record is None and self.expired.get(run_id, ...) == owner:
-            raise ExpiredRunError
-        if record is None or record.run.owner != owner:
-            raise UnknownRunError
-        return record
+        # The same steps for a run of another owner as for none: no clock tells them apart.
+        found = self.ended.get(run_id, self.running.get(run_id))
+        was_owned = self.expired.get(run_id, ...) == owner
+        record = found if found is not None and found.run.owner == owner else None
+        if record is not None and self._is_kept(record):
+            return record
+        raise ExpiredRunError if record is not None or was_owned else UnknownRunError
 
     def remove(self, record: KeptRun) -> None:
         """Forget a run that has ended, and that it was there."""

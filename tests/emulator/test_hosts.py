@@ -1,9 +1,11 @@
 """Pages of strangers that reach for the developer's machine."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from emulator.runtime_api import RuntimeApi
 from tests.emulator.support import RunningCloud, ask, run_cloud
 
 
@@ -42,3 +44,20 @@ def test_a_page_cannot_invoke_a_function(cloud: RunningCloud, header: tuple[str,
     assert (got.status, b"signed" in got.body) == (403, True)
     served = ask(cloud.url("invoke") + path, method="POST", headers=headers[:1], body=b"{}")
     assert served.status != 403
+
+
+@pytest.mark.anyio
+async def test_a_rebound_page_is_no_runtime() -> None:
+    """It would be given the visitors' questions, and could answer them."""
+    api = RuntimeApi()
+    await api.start()
+    try:
+        path = f"http://{api.address}/2018-06-01/runtime/invocation/next"
+        for host in ("evil.example", "127.0.0.1.evil.example"):
+            got = await asyncio.to_thread(ask, path, headers=[("Host", host)])
+            assert (got.status, b"does not answer" in got.body) == (403, True)
+        assert not api.ready.is_set()
+        served = await asyncio.to_thread(ask, f"http://{api.address}/2018-06-01/ping")
+        assert (served.status, served.body) == (200, b"pong")
+    finally:
+        await api.close()

@@ -23,7 +23,7 @@ class Runtime:
         self.reader, self.writer = reader, writer
 
     async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-        lines = [f"{method} {path} HTTP/1.1", "Host: runtime"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if "Transfer_Encoding" not in headers:
             lines.append(f"Content-Length: {len(body)}")

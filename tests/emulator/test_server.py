@@ -38,10 +38,10 @@ async def echo(request: Request, reply: Reply) -> None:
 async def test_requests_follow_each_other_on_one_connection() -> None:
     """Sized, chunked with trailers, and without a body, however the bytes are cut."""
     wire = (
-        b"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
-        b"POST /2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nab"
+        b"POST /2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"1\r\nc\r\n0\r\nT: v\r\n\r\n"
-        b"\r\nGET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        b"\r\nGET /3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     whole = await talk(echo, wire)
     assert [part for part in whole.split(b"\r\n") if part.startswith(b"X-Path")] == [
@@ -58,7 +58,7 @@ async def test_a_client_that_asks_first_is_told_to_continue() -> None:
     """Expect: 100-continue."""
     said = await talk(
         echo,
-        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
         b"a",
     )
     assert said.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
@@ -73,7 +73,8 @@ async def test_a_head_request_gets_the_head_alone() -> None:
         await reply.finish()
 
     said = await talk(
-        stream, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+        stream,
+        b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     )
     first, second, rest = said.split(b"\r\n\r\n")
     assert first == second
@@ -97,14 +98,17 @@ async def test_an_old_client_gets_no_chunks() -> None:
     ("head", "status"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", b"400"),  # no Host
-        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c: d\x00\r\n\r\n", b"400"),
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            b"400",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c: d\x00\r\n\r\n", b"400"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET /" + b"a" * 70_000, b"431"),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab", b"400"),
     ],
 )
 async def test_what_is_not_http_is_refused(head: bytes, status: bytes) -> None:
@@ -121,7 +125,7 @@ async def test_a_cut_lets_what_was_written_arrive() -> None:
             await reply.write(b"x" * 10_000)
         await reply.cut()
 
-    said = await talk(stream, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", eof=False)
+    said = await talk(stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", eof=False)
     assert said.count(b"x") == 1_000_000
     assert not said.endswith(b"0\r\n\r\n")
 
@@ -135,8 +139,10 @@ async def test_a_handler_that_fails_is_a_500_or_a_cut(capfd: pytest.CaptureFixtu
             await reply.write(b"a")
         raise LookupError(request.path)
 
-    assert (await talk(fail, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 500")
-    said = await talk(fail, b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n", eof=False)
+    assert (await talk(fail, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).startswith(
+        b"HTTP/1.1 500"
+    )
+    said = await talk(fail, b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n", eof=False)
     assert not said.endswith(b"0\r\n\r\n")
     assert "LookupError: /late" in capfd.readouterr().err
 
@@ -150,4 +156,6 @@ async def test_a_header_cannot_end_its_own_line() -> None:
                 await reply.start(200, [("X", value)])
         await reply.send(200, [])
 
-    assert (await talk(inject, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    assert (await talk(inject, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).startswith(
+        b"HTTP/1.1 200"
+    )

@@ -1,8 +1,12 @@
 """The log in memory keeps the rules, and its bounds."""
 
 import gc
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -131,3 +135,40 @@ async def test_a_reader_that_gave_up_leaves_nothing_in_the_log() -> None:
         assert not await log.wait(run.id, 0, 0.0001)
     assert not log._notifier.list_runs()
     gc.collect()
+
+
+async def test_a_foreign_run_takes_the_same_steps_as_a_missing_one() -> None:
+    """Call by call, so that no clock tells one from the other; a time would be the machine's."""
+    log = MemoryLog()
+    live, ended = [await start_run(log, "ann", key) for key in "ab"]
+    await log.append(ended.id, [final(1)])
+    await log.add_turn("ann", "s", "question", "answer")
+    for method in (log.find, log.delete):
+        assert (
+            len({trace_calls(method, each, "bob") for each in (live.id, ended.id, "0" * 32)}) == 1
+        )
+    for ask in (log.list_session, log.forget_turns, partial(log.read_turns, limit=1)):
+        assert trace_calls(ask, "bob", "s") == trace_calls(ask, "bob", "t")
+    # And what is theirs is seen to take others.
+    assert trace_calls(log.find, live.id, "ann") != trace_calls(log.find, live.id, "bob")
+
+
+def trace_calls(method: Callable[..., Coroutine[Any, Any, object]], *asked: object) -> str:
+    """What was called, Python's own functions too, until a method that waits for nothing ended."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        name = frame.f_code.co_qualname if event.startswith(("call", "return")) else argument
+        calls.append(f"{event} {getattr(name, '__qualname__', name)}")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        method(*asked).send(None)
+    except StopIteration as ended:
+        calls.append(repr(type(ended.value)))
+    except UnknownRunError as error:
+        calls.append(error.code)
+    finally:
+        sys.setprofile(before)
+    return "\n".join(calls)

@@ -1,11 +1,13 @@
 """What an owner has deleted is out of the file."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.runs import UnknownRunError
 from services.runs.sqlite.log import SQLiteLog
-from tests.services.runs.conformance import final, token
+from tests.services.runs.conformance import Clock, final, token
 
 pytestmark = pytest.mark.anyio
 
@@ -47,4 +49,38 @@ async def test_a_file_of_an_older_version_gets_what_it_lacks(tmp_path: Path) -> 
     assert await log.list_session("ann", "s") == []
     assert await log.delete(run.id, "ann")
     assert await log.list_owned("ann") == []
+    await log.close()
+
+
+async def test_a_foreign_run_takes_the_same_statements_as_a_missing_one(tmp_path: Path) -> None:
+    """So that no clock tells one from the other; a time would be the machine's."""
+    clock = Clock()  # no upkeep falls between
+    log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, monotonic=clock)
+    live, _ = await log.start(owner="ann", key=None, fingerprint="f", session="s")
+    ended, _ = await log.start(owner="ann", key=None, fingerprint="f", session="s")
+    await log.append(ended.id, [final(1)])
+    await log.add_turn("ann", "s", "question", "answer")
+    statements: list[str] = []
+
+    def note(statement: str) -> None:
+        statements.append(statement.replace(live.id, "ID").replace(ended.id, "ID"))
+
+    await log._file.read(lambda file: file.set_trace_callback(note))
+    seen = []
+    for method in (log.find, log.delete):
+        for asked in (live.id, ended.id, "ID"):
+            statements.clear()
+            with pytest.raises(UnknownRunError):
+                await method(asked, "bob")
+            seen.append(list(statements))
+    for ask in (log.list_session, log.forget_turns, partial(log.read_turns, limit=1)):
+        for session in ("s", "t"):
+            statements.clear()
+            assert not await ask("bob", session)
+            seen.append([each.replace(f"'{session}'", "SESSION") for each in statements])
+    assert seen[0] == seen[1] == seen[2] != []
+    assert seen[3] == seen[4] == seen[5] != []
+    assert seen[6] == seen[7] != []
+    assert seen[8] == seen[9] != []
+    assert seen[10] == seen[11] != []
     await log.close()
