@@ -14,7 +14,7 @@ import h11
 from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
 from emulator.hosts import answers_to, is_loopback, refuse_request
-from emulator.http1 import Connection, Handler, Reply, phrase
+from emulator.http1 import Connection, Handler, Reply, Request, phrase
 
 # How long a connection may take over the head of its next request, as AWS's fronts allow.
 HEAD_SECONDS = 60.0
@@ -93,10 +93,7 @@ class Server:
             return False
         reply = Reply(connection, request)
         try:
-            if self._is_guarded and not answers_to(request):
-                await refuse_request(reply, "This server does not answer to that name.")
-            else:
-                await self.handler(request, reply)
+            await self._handle(request, reply)
         except (TruncatedBodyError, MalformedBodyError):
             if not reply.status:
                 await _refuse(connection, 400, "the request body is malformed")
@@ -110,6 +107,12 @@ class Server:
         if not reply.finished:
             connection.abort()
         return reply.finished and reply.keep_alive and request.body.complete
+
+    async def _handle(self, request: Request, reply: Reply) -> None:
+        if self._is_guarded and not answers_to(request):
+            await refuse_request(reply, "This server does not answer to that name.")
+        else:
+            await self.handler(request, reply)
 
 
 async def listen(

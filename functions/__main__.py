@@ -20,7 +20,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions._changes import FolderChanges
-from functions._strict_http import StrictHttp
+from functions._strict_http import StrictHttp, check_strictness
 from functions.web import FOLDER, FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.settings import ROOT, Settings
@@ -75,6 +75,7 @@ def main() -> int:
 
 def _open_parts() -> Settings:
     # Opened before the first question, so that a fault of the installation is told at once.
+    check_strictness()
     app = default_app()
     settings = app.settings
     guarded = not app.access.is_open or settings.gateway_secrets or settings.access.is_open

@@ -8,11 +8,20 @@ half a request is closed; the rest is as uvicorn does it.
 
 import asyncio
 import re
+from importlib.metadata import version
 from typing import Any
 
 import h11
-from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from services.errors import SetupError
+
+try:
+    # A private name, and the one place that every line of h11 comes from: `check_strictness` says
+    # so where another version of h11 has it no more, or takes its lines from elsewhere.
+    from h11._receivebuffer import ReceiveBuffer
+except ImportError:
+    ReceiveBuffer = object  # type: ignore[assignment, misc]
 
 # How long a client may take over the head of a request, and over all of it, in seconds.
 HEAD_SECONDS = 60.0
@@ -30,6 +39,15 @@ _LENGTHS = re.compile(rb"(?i)content-length:[^,]*,")
 
 # The line before a chunk: a size that no reader's integer overflows, and what may follow it.
 _CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+
+# h11 alone takes each; here each is refused in another place: in a line of the head, in the line
+# before a chunk, in a trailer.
+_CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+_LENIENCIES = (
+    b"GET / HTTP/1.1\nHost: x\n\n",
+    _CHUNKED + b"1 \r\nx\r\n0\r\n\r\n",
+    _CHUNKED + b"0\r\nA: b\n\n",
+)
 
 # What says where a body ends may not come behind it (RFC 9110, 6.5.1).
 _FRAMING = {b"content-length", b"transfer-encoding"}
@@ -136,13 +154,33 @@ class StrictHttp(H11Protocol):
             self.transport.close()
 
 
+def check_strictness() -> None:
+    """Read what must be refused, before a stranger sends it.
+
+    Raises `SetupError` where the installed h11 takes its lines from elsewhere than we think.
+    """
+    for wire in _LENIENCIES:
+        try:
+            judge = _StrictConnection(h11.SERVER, 16 * 1024)
+            judge.receive_data(wire)
+            while judge.next_event() not in (h11.NEED_DATA, h11.PAUSED):
+                pass
+        except h11.RemoteProtocolError:
+            continue
+        except (AttributeError, TypeError):
+            pass
+        raise SetupError(
+            f"h11 {version('h11')} cannot be read strictly, and would take a request that hides "
+            "in another. Install the h11 of requirements.txt."
+        )
+
+
 class _StrictConnection(h11.Connection):
     """h11, whose lines end with CR LF and whose requests announce one body."""
 
     def __init__(self, role: Any, max_incomplete_event_size: int) -> None:
         super().__init__(role, max_incomplete_event_size)
         # Every line of a head, of a chunk's size and of trailers is taken from here.
-        assert type(self._receive_buffer) is ReceiveBuffer
         self._receive_buffer = _StrictBuffer()
 
     def next_event(self) -> Any:

@@ -29,6 +29,7 @@ RULES = {
     "limits": care.missing_limits,
     "logs": care.logs_for_ever,
     "alarms": alarms.silent_functions,
+    "dashboard": alarms.unseen_counts,
     "budget": alarms.mute_budgets,
     "secrets": care.plain_secrets,
     "privacy": care.watched_visitors,

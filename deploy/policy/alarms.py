@@ -1,12 +1,22 @@
 """Check that someone is told: an alarm on what fails, what is refused, and what it costs."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.policy.violation import Said, as_list, functions, is_about, number, variables
+from deploy.policy.violation import (
+    Said,
+    as_list,
+    functions,
+    is_about,
+    number,
+    variables,
+    web_functions,
+)
 from deploy.template import Stack, mapping
 
-# What our functions count themselves, and an owner has to hear of (docs/operating.md).
+# What our functions count themselves, and an owner has to hear of (docs/public.md).
 _COUNTED = ("CostUsd", "Refused", "LimitsHit", "ModelUnavailable")
 _LONG = 30  # seconds: such a function carries answers, and one that is turned away is missed
 
@@ -56,6 +66,40 @@ def mute_budgets(stack: Stack) -> Said:
         ]
         if not told or not all(told):
             yield where, "tells no one; name a subscriber for each notification."
+
+
+def unseen_counts(stack: Stack) -> Said:
+    """Find functions that count what no dashboard shows, and dashboards that CloudWatch refuses."""
+    shown = {where: render_dashboard(one) for where, one in stack.of("AWS::CloudWatch::Dashboard")}
+    for where, body in shown.items():
+        if body is None:
+            yield where, "its DashboardBody is no JSON."
+    ours = [
+        where
+        for where, properties in (*functions(stack), *web_functions(stack))
+        if "RIVERRUN_METRICS" in variables(properties)
+    ]
+    if ours and not any('"Riverrun"' in json.dumps(body) for body in shown.values()):
+        yield ours[0], "counts runs, money and refusals, and there is no dashboard of them."
+
+
+def render_dashboard(dashboard: Mapping[str, Any]) -> Any:
+    """The body of a dashboard, with the names of what only the cloud knows; None if no JSON."""
+    try:
+        return json.loads(_render(dashboard.get("DashboardBody"), {}))
+    except ValueError:
+        return None
+
+
+def _render(text: object, known: Mapping[str, str]) -> str:
+    """A text as CloudFormation would write it; what only the cloud knows stands as its name."""
+    match mapping(text).get("Fn::Sub", text):
+        case [str(outer), dict(inner)]:
+            return _render(outer, {name: _render(value, known) for name, value in inner.items()})
+        case str(plain):
+            return re.sub(r"\$\{([\w:.]+)\}", lambda m: known.get(m[1], m[1]), plain)
+        case _:
+            return ""
 
 
 def _faults(alarm: Mapping[str, Any], *, topic: bool) -> list[str]:

@@ -1,7 +1,7 @@
 /**
  * How often one address may ask: a count for each address in a window of a minute, in the memory of
  * one instance of the gateway. Netlify runs several, so an address may have the limit in each; the
- * firm limits, for each visitor and for all, are the functions' own (docs/operating.md).
+ * firm limits, for each visitor and for all, are the functions' own (docs/public.md).
  */
 const WINDOW = 60_000;
 /** So many addresses are remembered; a flood from more than that forgets the oldest. */

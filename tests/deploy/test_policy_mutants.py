@@ -227,6 +227,19 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
     "an alarm on an average": ("alarms", put(f"{ALARM}/Statistic", "Average")),
     "an alarm that is never reached": ("alarms", put(f"{ALARM}/Threshold", 1000000)),
+    "no dashboard": ("dashboard", drop(f"{R}/dashboard")),
+    "a dashboard of the functions' host alone": (
+        "dashboard",
+        put(f"{R}/dashboard/Condition", "OnFunctions"),
+    ),
+    "a dashboard that is no JSON": (
+        "dashboard",
+        put(f"{R}/dashboard/Properties/DashboardBody", '{"widgets": [}'),
+    ),
+    "a dashboard of another thing": (
+        "dashboard",
+        put(f"{R}/dashboard/Properties/DashboardBody", '{"widgets": []}'),
+    ),
     "an alarm that looks at a week": ("alarms", put(f"{ALARM}/EvaluationPeriods", 2016)),
     "a budget without a subscriber": (
         "budget",

@@ -1,5 +1,6 @@
 """The template against everything that has a word in it: the code, AWS's linters, the emulator."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.policy.alarms import render_dashboard
 from deploy.policy.permissions import statements
 from deploy.policy.violation import functions, variables, web_functions
 from deploy.template import broken_rules, choices, defaults, mapping, parse_template, resolve
@@ -303,6 +305,32 @@ def test_a_key_cannot_stand_in_a_parameter(parameter: str, value: str, allowed: 
     """Nor in an address; nor can one be sent in the clear."""
     pattern = DOCUMENT["Parameters"][parameter]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, value)) == allowed
+
+
+@pytest.mark.parametrize("host", DOCUMENT["Parameters"]["Host"]["AllowedValues"])
+def test_a_dashboard_shows_what_its_host_counts(host: str) -> None:
+    """Our own metrics by the names that the code writes, and AWS's by what is in the stack."""
+    stack = resolve(DOCUMENT, defaults(DOCUMENT) | {"Host": host})
+    ((_, dashboard),) = stack.of("AWS::CloudWatch::Dashboard")
+    widgets = [one["properties"] for one in render_dashboard(dashboard)["widgets"]]
+    metrics = [metric for widget in widgets for metric in widget["metrics"]]
+    texts = {
+        str(part.get("expression", "")) for m in metrics for part in m if isinstance(part, dict)
+    }
+    texts.discard("")
+    named = {metric[1] for metric in metrics if metric[0] == "Riverrun"}
+    named |= {
+        found[1] for text in texts if (found := re.search(r'Service.*MetricName="(\w+)"', text))
+    }
+    code = (ROOT / "services" / "telemetry" / "reporter.py").read_text("utf-8")
+    assert named >= {"CostUsd", "Runs", "Refused", "LimitsHit", "LoopLagMs", "FirstTokenMs"}
+    assert all(f'"{name}"' in code for name in named)
+    # What stands for a resource is one of this host's.
+    said = json.dumps(widgets)
+    assert ("AWS/Lambda/Web" in said) == (host == "web")
+    assert ("Throttles" in said) == (host == "functions")
+    of_others = set(DOCUMENT["Resources"]) - set(stack.resources)
+    assert not {f'"{name}"' for name in of_others} & set(re.findall(r'"\w+"', said))
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import h11
 import pytest
+from h11._receivebuffer import ReceiveBuffer
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 import functions._strict_http as strict
 from functions._strict_http import StrictHttp
+from services.errors import SetupError
 from tests.functions.serving import Server
 from tests.http_table import AMBIGUOUS, GET, NEXT, PLAIN, POST
 
@@ -189,3 +191,32 @@ def test_make_serve_reads_so(server: Server) -> None:
             said += more
     assert said.startswith(b"HTTP/1.1 400 ")
     assert said.count(b"HTTP/1.1 ") == 1
+
+
+async def test_the_installed_h11_is_read_strictly() -> None:
+    """By a private name of it: the version that is locked still has what that hangs on."""
+    strict.check_strictness()
+
+
+@pytest.mark.parametrize("method", ["maybe_extract_lines", "maybe_extract_next_line"])
+async def test_an_h11_that_takes_its_lines_elsewhere_is_not_served(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """It is told at the start, with what to do; a stranger would find out otherwise."""
+    monkeypatch.setattr(strict._StrictBuffer, method, getattr(ReceiveBuffer, method))
+    with pytest.raises(SetupError, match=r"h11 .* Install the h11 of requirements.txt"):
+        strict.check_strictness()
+
+
+async def test_an_h11_without_the_name_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one whose buffer has another shape, or goes by another name."""
+
+    class Renamed(h11.Connection):
+        """A connection whose buffer is elsewhere."""
+
+    monkeypatch.setattr(strict, "_StrictConnection", lambda *_: Renamed(h11.SERVER))
+    with pytest.raises(SetupError, match="h11"):
+        strict.check_strictness()
+    monkeypatch.setattr(strict, "_StrictConnection", lambda *_: object())
+    with pytest.raises(SetupError, match="h11"):
+        strict.check_strictness()
