@@ -27,10 +27,15 @@ const PASSED = [
   "idempotency-key",
   "last-event-id",
   "origin",
+  // Why a browser asks: for a part of a page, or ahead, starts no run.
+  "purpose",
+  "sec-fetch-dest",
   "sec-fetch-site",
+  "sec-purpose",
   "traceparent",
   "tracestate",
   "user-agent",
+  "x-moz",
   "x-request-id",
   "x-requested-with",
 ];

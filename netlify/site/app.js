@@ -11,6 +11,7 @@ import { createDrawer } from "./drawer.js";
 import { setText } from "./elements.js";
 import { sendFeedback } from "./feedback.js";
 import { createFollower } from "./follow.js";
+import { openForgetting } from "./forget.js";
 import { askForKey, openKeys } from "./keys.js";
 import { drawMeasures } from "./measures.js";
 import { hasPlug, pullPlug } from "./plug.js";
@@ -32,6 +33,7 @@ const now = () => performance.timeOrigin + performance.now();
 const analytics = createAnalytics();
 const estimator = createEstimator({ getItem: (name) => localStorage.getItem(name), setItem: (name, value) => localStorage.setItem(name, value) });
 const keys = openKeys();
+const forget = openForgetting(keys);
 const shown = new Map(); // by id: {turn, view, run, change, ...}, in order
 
 const conversations = openConversations({
@@ -54,10 +56,12 @@ const renderList = createDrawer(byId("conversations"), conversations, {
   choose: (id) => showConversation(() => conversations.choose(id)),
   rename: (id, title) => conversations.rename(id, title),
   remove(id) {
+    const remember = forget(conversations.placesOf(id));
     const restore = conversations.remove(id);
     const wasOpen = conversations.open.id === id;
     if (wasOpen) showConversation(() => conversations.begin());
     return () => {
+      remember();
       restore();
       if (wasOpen) showConversation(() => conversations.choose(id));
     };

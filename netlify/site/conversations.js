@@ -6,6 +6,8 @@
  * run (it holds the lock of that name) and tells the others; when it goes, the next one reads on
  * from the last event that was shown. Knows neither the network nor the page.
  */
+import { runOf } from "./turn.js";
+
 const LIST = "riverrun-conversations";
 const ENTRY = "riverrun-conversation-";
 const OPEN = "riverrun-open"; // in `sessionStorage`: what this tab shows, over a reload
@@ -90,6 +92,14 @@ export function openConversations({ onTurn, onList, onStop, onFull }) {
 
     rename(id, title) {
       putList(list().map((one) => (one.id === id ? { ...one, title: title.slice(0, TITLE) } : one)));
+    },
+
+    /** Where the server has what one said: its session, or its runs before it had a session. */
+    placesOf(id) {
+      const { sessionId = "", turns = [] } = load(id) ?? {};
+      if (sessionId !== "") return [`/sessions/${encodeURIComponent(sessionId)}`];
+      const runs = turns.map(({ cursor = "" }) => runOf({ cursor: String(cursor) }));
+      return runs.filter(Boolean).map((run) => `/runs/${encodeURIComponent(run)}`);
     },
 
     /** Delete one. Returns a function that brings it back. */

@@ -1,6 +1,7 @@
 """Who asks: an opaque name that owns runs and sessions, and is what limits are counted for."""
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 
 from ..errors import RiverrunError
@@ -38,4 +39,20 @@ def name_owner(kind: str, name: str) -> str:
 
 def name_stranger(address: str) -> str:
     """Name a visitor without a credential by the address, for limits alone; it owns nothing."""
-    return name_owner("address", address) if address else "open"
+    return name_owner("address", _name_subscriber(address)) if address else "open"
+
+
+def _name_subscriber(address: str) -> str:
+    """An address as one visitor has it.
+
+    An IPv6 subscriber owns a whole /64, and could use a new address for each question; an IPv4
+    address that is written as IPv6 is the IPv4 address.
+    """
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        mapped = known.ipv4_mapped
+        return str(mapped or ipaddress.IPv6Network((int(known) >> 64 << 64, 64)))
+    return str(known)

@@ -5,47 +5,10 @@ row is for: what a host refuses by itself, or does not serve, is no row of the o
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
-ALL = ("server", "function", "gateway", "web")
-# A function URL reaches the function `chat` alone, and only a server has addresses of its own.
-SERVER = ("server",)
-# What a client between us would not send: fetch has rules of its own for what it forwards.
-DIRECT = ("server", "function", "web")
-
-KEY = {"Authorization": "Bearer alpha"}
-JSON = {"Content-Type": "application/json"}
-GOOD = {"query": "one word", "streaming": False}
-MISSING = "0123456789abcdef" * 2
-
-
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """One request, and the status and code it is promised."""
-
-    name: str
-    status: int
-    code: str = ""
-    method: str = "POST"
-    path: str = "/api/chat"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    hosts: tuple[str, ...] = ALL
-
-
-def post(name: str, status: int, code: str, body: Any = GOOD, **more: Any) -> Attack:
-    """A question as JSON, or the bytes given, from one who has a key."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {**JSON, **KEY, **more.pop("headers", {})}
-    return Attack(name, status, code, headers=headers, body=data, **more)
-
-
-def get(name: str, status: int, code: str, path: str, **more: Any) -> Attack:
-    """A GET from one who has a key."""
-    headers = {**KEY, **more.pop("headers", {})}
-    return Attack(name, status, code, "GET", path, headers, **more)
+from tests.functions.attack import ALL, DIRECT, GOOD, JSON, KEY, MISSING, SERVER, Attack, get, post
+from tests.functions.disguises import DISGUISES
 
 
 def credentials() -> Iterator[Attack]:
@@ -336,15 +299,13 @@ def pages() -> Iterator[Attack]:
     yield post("a form of another site", 403, "forbidden", headers=cross)
     for dest in ("image", "iframe", "script", "style", "object", "video", "font"):
         headers = {"Sec-Fetch-Dest": dest, "Sec-Fetch-Site": "same-origin"}
-        path = "/api/chat?query=x"
-        # Netlify's gateway passes the first two words of a browser on, not this one.
-        yield get(f"for a {dest}", 403, "forbidden", path, headers=headers, hosts=DIRECT)
+        yield get(f"for a {dest}", 403, "forbidden", "/api/chat?query=x", headers=headers)
     for purpose in ("prefetch", "prefetch;prerender"):
         headers = {"Sec-Purpose": purpose}
-        path = "/api/chat?query=x"
-        yield get(f"ahead: {purpose}", 403, "forbidden", path, headers=headers, hosts=DIRECT)
+        yield get(f"ahead: {purpose}", 403, "forbidden", "/api/chat?query=x", headers=headers)
 
 
 ATTACKS = [
     *credentials(), *runs(), *deletions(), *cursors(), *bodies(), *requests(), *urls(), *pages(),
+    *DISGUISES,
 ]  # fmt: skip

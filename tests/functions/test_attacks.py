@@ -13,7 +13,8 @@ import pytest
 
 from services.settings import ROOT
 from tests.emulator.support import run_cloud
-from tests.functions.attacks import ATTACKS, Attack, post
+from tests.functions.attack import Attack, post
+from tests.functions.attacks import ATTACKS
 from tests.functions.hosts import run_host
 from tests.functions.serving import run_server
 from tests.netlify.gateway.hosts import run_gateway
@@ -51,7 +52,9 @@ class Host:
             self._parts.hostname or "", self._parts.port, timeout=20
         )
         try:
-            connection.putrequest(attack.method, attack.path, skip_accept_encoding=True)
+            connection.putrequest(
+                attack.method, attack.path, skip_host="Host" in headers, skip_accept_encoding=True
+            )
             for name, value in headers.items():
                 connection.putheader(name, value.encode("latin-1"))
             if attack.body is not None or attack.method == "POST":
@@ -141,7 +144,7 @@ def test_no_attack_gets_what_it_is_after(host: Host) -> None:
 
 def test_the_table_is_as_long_as_it_was() -> None:
     """A row that is lost guards nothing."""
-    assert len(ATTACKS) >= 150
+    assert len(ATTACKS) >= 400
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 

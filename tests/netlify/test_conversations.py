@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser import Page
 from tests.netlify.visits import LAST, WHOLE, answers, ask, becomes
-from tests.netlify.wire import Answer, Exchange, final, serve
+from tests.netlify.wire import PATIENCE, Answer, Exchange, final, serve
 
 pytestmark = pytest.mark.browser
 
@@ -69,6 +69,56 @@ def test_a_conversation_is_renamed_and_deleted_with_a_way_back(page: Page) -> No
         page.click("#menu")
         assert page.evaluate(TITLES) == ["The first one"]
     assert page.complaints == []
+
+
+AS_IF_LONG_AGO = """(() => {
+  const kept = JSON.parse(localStorage['riverrun-forget'] ?? '[]');
+  localStorage['riverrun-forget'] = JSON.stringify(kept.map((one) => ({...one, at: 0})));
+})()"""
+KEPT_BACK = "JSON.parse(localStorage['riverrun-forget'] ?? '[]').map(({path}) => path)"
+
+
+def test_what_is_deleted_here_is_deleted_on_the_server(page: Page) -> None:
+    """Its session, or its runs where it had none, once it cannot be brought back."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.open()
+        is_named = exchange.asked.body["query"] == "Named?"
+        exchange.send(1, final("a", sessionId="s/1" if is_named else ""))
+
+    remove = "#list li:nth-child(1) .quiet:last-child"
+    with serve(answer) as server:
+        page.open(server.url)
+        converse(page, "Unnamed?", "Named?")
+        page.click("#menu")
+        page.click(remove)
+        assert page.evaluate(KEPT_BACK) == ["/sessions/s%2F1"]
+        page.click("#undo button")
+        assert page.evaluate(KEPT_BACK) == []
+        page.click(remove)
+        page.click(remove)
+        assert page.evaluate(KEPT_BACK) == ["/sessions/s%2F1", "/runs/run"]
+        page.open(f"{server.url}/?left")  # with the page its way back is gone
+        assert server.gate("deleted").wait(PATIENCE)
+        page.evaluate(AS_IF_LONG_AGO)
+        page.open(f"{server.url}/?later")
+        page.wait_for(f"{KEPT_BACK}.length === 0")
+        assert set(server.deletions()) == {"/api/chat/sessions/s%2F1", "/api/chat/runs/run"}
+    assert page.complaints == []
+
+
+def test_a_deletion_that_did_not_reach_the_server_is_made_up_for(page: Page) -> None:
+    """At the next visit; one that is refused is not asked again."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        for status, kept in ((503, 1), (401, 1), (404, 0), (503, 1), (403, 0)):
+            server.deletion_status = status
+            page.evaluate('localStorage[\'riverrun-forget\'] = \'[{"path":"/sessions/s","at":0}]\'')
+            server.gate("deleted").clear()
+            page.open(f"{server.url}/?{status}")
+            assert server.gate("deleted").wait(PATIENCE)
+            page.wait_for(f"{KEPT_BACK}.length === {kept}")
+    assert set(server.deletions()) == {"/api/chat/sessions/s"}
 
 
 def test_what_the_browser_drops_it_says(page: Page) -> None:

@@ -98,7 +98,17 @@ def test_a_person_asks_opens_a_passage_stops_and_fails(url: str, page: Page) -> 
     ask("Tell me badly", "failed")
     assert page.text(".turn:last-child .problem .what")
     assert page.text(".turn:last-child .answer") == "Half"
+
+    # The conversation is deleted: on the server too, once there is no way back.
+    entry = "JSON.parse(localStorage['riverrun-conversation-' + sessionStorage['riverrun-open']])"
+    runs = page.evaluate(f"{entry}.turns.map(({{cursor}}) => cursor.slice(0, 32))")
+    state = "Promise.all({}.map(async (run) => (await fetch(`/api/chat/runs/${{run}}`)).status))"
+    assert page.evaluate(state.format(runs)) == [200] * 3
+    page.click("#menu")
+    page.click("#list li .quiet:last-child")
     assert page.complaints == []
+    page.open(f"{url}/?left")
+    page.wait_for(f"({state.format(runs)}).then((all) => all.every((one) => one === 404))")
 
 
 def test_the_plug_is_pulled_and_the_answer_goes_on(page: Page, tmp_path: Path) -> None:

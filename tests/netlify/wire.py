@@ -91,6 +91,7 @@ class Wire:
 
     url: str
     asked: list[PageRequest] = field(default_factory=list)
+    deletion_status: int = 204
     _gates: dict[str, threading.Event] = field(default_factory=dict)
 
     def gate(self, name: str) -> threading.Event:
@@ -109,9 +110,19 @@ class Wire:
         found = (re.fullmatch(r"/api/chat/runs/(.+)/events\?after=(\d+)&resume=1", p) for p in gets)
         return [f"{one[1]}-{one[2]}" for one in found if one]
 
+    def deletions(self) -> list[str]:
+        """The path of each request to delete."""
+        return [asked.path for asked in self.asked if asked.method == "DELETE"]
+
     def stops(self) -> list[str]:
         """The path of each request to stop."""
         return [asked.path for asked in self.asked if asked.path.endswith("/stop")]
+
+
+def delete(exchange: Exchange) -> None:
+    """Answer a request to delete."""
+    exchange.reply(exchange.server.deletion_status)
+    exchange.server.gate("deleted").set()
 
 
 @contextmanager
@@ -127,6 +138,8 @@ def serve(answer: Answer, site: Path = SITE, *, samples: Sequence[object] = ()) 
             else:
                 self._file()
 
+        do_DELETE = do_GET  # noqa: N815 - the standard library's name
+
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length", "0"))
             self._exchange(json.loads(self.rfile.read(size) or b"{}"))
@@ -136,7 +149,7 @@ def serve(answer: Answer, site: Path = SITE, *, samples: Sequence[object] = ()) 
             asked = PageRequest(self.command, self.path, headers, body)
             wire.asked.append(asked)
             with suppress(ConnectionError):  # the page may leave
-                answer(Exchange(asked, wire, self))
+                {"DELETE": delete}.get(self.command, answer)(Exchange(asked, wire, self))
 
         def _samples(self) -> None:
             Exchange(PageRequest("GET", self.path, {}, {}), wire, self).reply(

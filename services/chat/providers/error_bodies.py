@@ -18,6 +18,10 @@ from ..service_error import ServiceError
 MAX_BODY = 64 << 10
 """Bytes of an error's body that are read."""
 
+# Characters of a page of HTML that are read: its beginning says what it is, and a tag that is never
+# closed is looked for up to the end, from each place anew.
+MAX_PAGE = 4 << 10
+
 # Milliseconds. A later moment is no time to ask again.
 MAX_WAIT = 86_400_000
 
@@ -119,7 +123,8 @@ def _read_object(value: Mapping[str, Any]) -> ServiceError:
             said = str(said)
         if not isinstance(said, str) or said.strip().lower() in _UNSAID:
             continue
-        if said.isdecimal() and 400 <= int(said) <= 599:
+        # Of three digits: of thousands Python makes no number, and raises.
+        if said.isdecimal() and len(said) == 3 and 400 <= int(said) <= 599:
             status = status or int(said)
         elif not name:
             name = said[:80]
@@ -172,6 +177,7 @@ def _read_details(details: list[Any]) -> tuple[str, str]:
 
 
 def _read_page(page: str) -> str:
+    page = page[:MAX_PAGE]
     title = _TITLE.search(page)
     words = title[1] if title and title[1].strip() else _TAGS.sub(" ", page)
     return f"a page of HTML: {' '.join(words.split())}"

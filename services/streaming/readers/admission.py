@@ -18,17 +18,18 @@ logger = logging.getLogger("riverrun.run")
 # How long the end of a run may take over counting, in seconds: a function is frozen after it.
 SETTLE_SECONDS = 1.0
 
-# What a question and its passages are in tokens at most, where no budget says: passages are cut
-# to some 400 tokens each, and the instructions take 600.
+# What a question and its passages are in tokens at most, where no budget says: a token is a byte at
+# least, passages are cut to some 400 tokens each, and the instructions take 600.
 _PASSAGE_TOKENS = 400
 _OTHER_TOKENS = 600
 
 
 def estimate_run(question: Question, settings: Settings) -> Estimate:
     """Estimate what the answer to `question` may use at most: the budget where one is set."""
+    asked = (question.query, *(text for turn in question.history for text in turn))
     tokens = settings.budget_tokens or (
         settings.chat_tokens
-        + len(question.query) // 3
+        + sum(len(text.encode("utf-8", "surrogatepass")) for text in asked)
         + question.top_k * _PASSAGE_TOKENS
         + _OTHER_TOKENS
     )

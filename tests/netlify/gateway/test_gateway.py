@@ -131,9 +131,13 @@ def test_the_question_goes_on_with_the_headers_that_may_pass(name: str, tmp_path
         "idempotency-key": "key 1",
         "last-event-id": "abc-7",
         "origin": "https://page.example",
+        "purpose": "prefetch",
+        "sec-fetch-dest": "image",
         "sec-fetch-site": "same-origin",
+        "sec-purpose": "prefetch",
         "traceparent": "00-1-2-03",
         "user-agent": "a browser",
+        "x-moz": "prefetch",
     }
     stopped = {
         "client-ip": "192.0.2.1",

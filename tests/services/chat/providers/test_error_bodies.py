@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.chat.provider_errors import find_meaning
 from services.chat.providers.chat_completions import read_chunk
 from services.chat.providers.completion_stream import BrokenStreamError, CompletionStream
+from services.chat.providers import error_bodies
 from services.chat.providers.error_bodies import find_error, read_error_body, read_retry_after
 from services.chat.providers.event_stream import OversizeError
 from services.chat.service_error import ServiceError
@@ -78,6 +79,23 @@ def test_any_bytes_are_an_answer_or_a_typed_failure(body: bytes, places: list[in
 def test_how_long_to_wait(headers: dict[str, str], milliseconds: int | None) -> None:
     """By a number or a date, a day at most."""
     assert read_retry_after(headers) == milliseconds
+
+
+@pytest.mark.parametrize("code", ["9" * 5000, "4" * 4301, 404, "404", "\u0664\u0660\u0664"])
+def test_a_code_of_any_length_is_read(code: object) -> None:
+    """Of thousands of digits Python makes no number; the service has failed all the same."""
+    found = error_bodies.find_error({"error": {"code": code, "message": "no"}})
+    assert found is not None
+    assert found.status == (404 if len(str(code)) == 3 else 0)
+
+
+def test_of_a_page_the_beginning_is_read() -> None:
+    """A tag that is never closed would be looked for up to the end, from each of 65,536 places."""
+    page = b"<title>Bad gateway</title>" + b"<" * error_bodies.MAX_BODY
+    found = error_bodies.read_error_body(502, {}, page)
+    assert found.text == "a page of HTML: Bad gateway"
+    cut = error_bodies.read_error_body(502, {}, b"<" * error_bodies.MAX_BODY)
+    assert len(cut.text) < 2 * error_bodies.MAX_PAGE
 
 
 def test_a_date_is_as_far_away_as_it_is() -> None:
