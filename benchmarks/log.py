@@ -98,10 +98,16 @@ async def _capacity(address: str) -> Table:
     spent: Counter[str] = Counter()
     rows: list[list[object]] = []
 
+    def count_transaction(params: Mapping[str, Any], **_more: Any) -> None:
+        # DynamoDB Local says 4 of every transaction. AWS charges two units for each item of a KB.
+        spent["WCU"] += 2 * len(params["TransactItems"])
+
     def count(operation: str, response: Mapping[str, Any]) -> None:
         reads = operation in ("get_item", "query")
         capacity = response["ConsumedCapacity"]
         spent["calls to read" if reads else "calls to write"] += 1
+        if operation == "transact_write_items":
+            return
         for each in capacity if isinstance(capacity, list) else [capacity]:
             spent["RCU" if reads else "WCU"] += each["CapacityUnits"]
 
@@ -111,10 +117,13 @@ async def _capacity(address: str) -> Table:
         spent.clear()
 
     client = client_for(address)
+    client.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems", count_transaction
+    )
     name = new_table(client)
     log, elsewhere = (DynamoLog(DynamoTable(name, client=client, spent=count)) for _ in range(2))
     run, _ = await log.start(owner="ann", key="k", fingerprint="f", question=b"{}" * 100)
-    note("start, with a key")
+    note("start, with an owner and a key")
     for batch in _answer():
         await log.append(run.id, batch)
     note(f"{len(_answer())} appends of {sum(map(len, _answer()))} entries")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chat.provider_errors import find_meaning
+from services.chat.providers import error_bodies
 from services.chat.providers.chat_completions import read_chunk
 from services.chat.providers.completion_stream import BrokenStreamError, CompletionStream
-from services.chat.providers import error_bodies
 from services.chat.providers.error_bodies import find_error, read_error_body, read_retry_after
 from services.chat.providers.event_stream import OversizeError
 from services.chat.service_error import ServiceError
