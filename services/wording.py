@@ -16,15 +16,17 @@ _PLAN = re.compile(
     re.IGNORECASE,
 )
 _PLANNED = re.compile(
-    r".*\b(?:plan|itinerary|schedule|trip|days?|week|weekend|see|do|visit)s?"
+    r".*\b(?:plan|itinerary|schedule|trip|days?|week|weekend|see|do|visit|attraction|sight|landmark"
+    r"|highlight)s?"
     r"\s+(?:in|to|through|around|for|of|near|at)"
-    r"\s+(?P<where>[^,;.!?]+)",
+    r"\s+(?P<where>[^,;.!?]+?)(?: (?:in|for|with|within|over|on|during)\b.*)?(?:[,;.!?]|$)",
     re.IGNORECASE,
 )
 _SIGHTSEEING = re.compile(
     r"\b(?:what(?:'s| is| are)? (?:there )?(?:the best )?(?:things )?"
     r"(?:to|(?:can|should|could) (?:i|you|we))|(?:things|places) to)"
-    r" (?:visit\b|(?:see|do)(?: and (?:see|do))? (?:in|around|near|at) (?-i:[A-Z]))",
+    r" (?:visit\b|(?:see|do)(?: and (?:see|do))? (?:in|around|near|at) (?-i:[A-Z]))"
+    r"|\b(?:attractions|sights|landmarks|highlights) (?:in|of|around|near) (?-i:[A-Z])",
     re.IGNORECASE,
 )
 _MORE = re.compile(r"\b(?:more|else|another|others?|further|instead)\b", re.IGNORECASE)

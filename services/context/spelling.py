@@ -16,6 +16,10 @@ from .words import COMMON, is_english, words
 SHORTEST = 4
 """Letters; a shorter word is one slip away from too many."""
 
+ENGLISH_SLIPS = 2
+"""Kinds of slips of which English is looked up, where no document has the word: letters swapped or
+left out. A letter too many or a wrong one makes other words: "vegan" is no "vegas"."""
+
 MOST_WORDS = 24
 """Words of a question that are looked at: a pasted page need not be."""
 
@@ -73,13 +77,15 @@ def _mend(
     if folded in known:
         return word
     counts = own()
-    for kind in _list_slips(folded):
+    for number, kind in enumerate(_list_slips(folded)):
         slips = [one for one in kind if len(one) >= SHORTEST]
         if near := [one for one in slips if one in counts]:
             return _write_like(word, max(near, key=lambda one: counts[one]))
         # A name is none of English; a question may begin with "Waht".
         if near := [
-            one for one in slips if one in COMMON or (one in known and not word[0].isupper())
+            one
+            for one in slips
+            if one in COMMON or (number < ENGLISH_SLIPS and one in known and not word[0].isupper())
         ]:
             # The common words of the language have the lowest numbers.
             return _write_like(word, min(near, key=lambda one: known.get(one, 0)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ...passages import Passage
 from ...small_talk import SmallTalk
-from .evidence import find_unsaid
+from .answerability import find_unsaid
 
 NOT_SAID = "I looked, but the documents do not say."
 

@@ -40,6 +40,7 @@ def test_one_slip_is_mended(typed: str, meant: str) -> None:
         "Where is E1042 raised, and SeoulX?",
         "Welche Museen gibt es in Amsterdam?",  # another language
         "the tps of it",  # too short
+        "vegan food in Seoul",  # nearly a word of English, of a rare one
         "Coffee with yolk near a rill",  # as short as a word with another letter
     ],
 )

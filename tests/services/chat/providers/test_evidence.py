@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.chat.providers.evidence import find_unsaid, is_said, is_sufficient, weigh
+from services.chat.providers.answerability import find_unsaid, is_sufficient
+from services.chat.providers.evidence import is_said, weigh
 from services.chat.words import stem
 from services.passages import Passage, Sentence
 from tests.services.chat.providers.bag import passage, vector
@@ -31,14 +32,28 @@ def test_a_unit_gains_by_meaning_words_and_passage() -> None:
     """Each part can lift a unit above its equal."""
     question = "Where is sushi in Tokyo?"
     base = at(PLAIN, 0.5, 0.5)
+    (least,) = weigh(question, (base,))
     for better in (
         at(PLAIN, 0.6, 0.5),
         at(passage("", "House rules", "Quiet sushi begins at ten."), 0.5, 0.5),
         at(PLAIN, 0.5, 0.6),
+        at(passage("", "House rules", "Quiet hours begin at ten and end at six."), 0.5, 0.5),
     ):
-        worse, best = weigh(question, (base, better))
-        assert best.score > worse.score
-        assert (worse.unit.rank, best.unit.rank) == (1, 2)
+        (best,) = weigh(question, (better,))
+        assert best.score > least.score
+    first, second = weigh(question, (base, base))
+    assert first.score > second.score
+
+
+def test_a_unit_gains_by_its_neighbours_and_loses_by_pointing_elsewhere() -> None:
+    """What stands beside an answer is often the rest of it; a caption says nothing."""
+    question = "Where is sushi in Tokyo?"
+    alone = at(passage("", "T", "Ask at the desk now."), 0.5, 0.1)
+    beside = at(passage("", "T", "Ask at the desk now.", "Sushi is sold there."), 0.5, 0.5)
+    assert weigh(question, (beside,))[0].score > weigh(question, (alone,))[0].score
+    caption = at(passage("", "T", "Table 3: the sushi of Tokyo."), 0.5, 0.5)
+    plain = at(passage("", "T", "Look at the sushi of Tokyo."), 0.5, 0.5)
+    assert weigh(question, (plain,))[0].score > weigh(question, (caption,))[0].score + 0.1
 
 
 def test_a_name_counts_by_its_rarity_and_never_filters() -> None:
@@ -51,7 +66,7 @@ def test_a_name_counts_by_its_rarity_and_never_filters() -> None:
         found = tuple(
             replace(one, rarity={"tokyo": rarity, "blossom": 0.5}) for one in (home, elsewhere)
         )
-        best, worse = weigh(question, found)
+        (best,), (worse,) = (weigh(question, (one,)) for one in found)
         gains.append(best.score - worse.score)
     assert gains[0] > 0.2
     assert abs(gains[1]) < 0.01
@@ -124,6 +139,9 @@ def test_what_is_there_and_what_is_missing_is_named_as_it_was_asked() -> None:
         ["Tokyo"],
         ["Dentist", "lovers"],
     )
+    assert find_unsaid("How many days do I need in Tokyo?", (TOKYO,)) == (["Tokyo"], ["days"])
+    seen = replace(TOKYO, rarity={"vegan": 1.0, "food": 0.4})
+    assert find_unsaid("vegan food in Tokyo", (seen,)) == (["Tokyo"], ["vegan"])
 
 
 def test_no_passages_or_no_sentences_are_no_evidence() -> None:

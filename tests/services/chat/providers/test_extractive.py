@@ -13,11 +13,11 @@ from services.chat import ModelUsage, Prompt, Restart, Stop, Text, Turn
 from services.chat.providers.extractive import (
     PIECES_A_TURN,
     ExtractiveProvider,
-    choose,
     write_answer,
 )
 from services.chat.providers.layout import clean_quote
 from services.chat.providers.replies import IN_SHORT, NOT_SAID, OTHER_LANGUAGE, SAYINGS
+from services.chat.providers.selection import choose
 from services.chat.word_pieces import split_into_pieces
 from services.passages import Sentence
 from services.progress import Progress
@@ -287,9 +287,21 @@ def test_a_plan_has_headings_and_a_comparison_two_columns() -> None:
     """Laid out for the kind of question, of nothing but quotations."""
     plan = write_answer(prompt("Plan a day in Tokyo with sushi restaurants and parks")).text
     assert "**Restaurants**\n\n- " in plan
-    asked = "Compare Ueno Park and the Tuileries garden parks"
-    table = write_answer(prompt(asked)).text.split("\n")
-    assert table[0] == "| Ueno Park | the Tuileries garden parks |" or table[0].startswith("- ")
+    table = write_answer(prompt("Compare Tokyo and Paris for parks")).text.split("\n")
+    assert table[0] == "| Tokyo | Paris |"
+
+
+def test_what_is_compared_without_a_section_of_its_own_gets_prose() -> None:
+    """Two columns would part the sentences that tell the two apart."""
+    asked = "What is the difference between sushi and ramen?"
+    rules = "Sushi must be booked and ramen must not, which is the difference between them."
+    found = (
+        passage(asked, "Tokyo › Eating", rules, "Sushi is rice.", "Ramen is noodles."),
+        passage(asked, "Tokyo › Parks", "Ueno Park has cherry trees."),
+    )
+    text = write_answer(Prompt(asked, found)).text
+    assert text.startswith(rules)
+    assert "|" not in text
 
 
 def lines(question: str, title: str, text: str, *cuts: str) -> Prompt:

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from services.chat import Prompt
-from services.chat.providers.extractive import choose, write_answer
+from services.chat.providers.extractive import write_answer
 from services.chat.providers.replies import NOT_SAID
+from services.chat.providers.selection import choose
 from services.chat.words import split_words
 from services.embedding import Embedder, open_embedder
 from services.passages import Passage, Sentence

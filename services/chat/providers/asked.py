@@ -1,0 +1,95 @@
+"""What kind of thing a question asks for, and whether words hold one of that kind. English.
+
+"What does a ticket cost?" is answered by a price, "Who wrote it?" by a name, "Is it safe?" by a
+sentence that begins with yes or no. A sentence that comes as close in meaning and holds none
+is the second best.
+"""
+
+import re
+from typing import Literal
+
+from ...wording import asks_quantity
+
+Asked = Literal["price", "hours", "number", "person", "place", "command", "verdict"]
+
+_AND = r"(?:and |so |but )?"
+
+LONGEST = 300
+"""Characters of a question that are looked at."""
+
+MUST_BE_SAID: frozenset[Asked] = frozenset(("price", "hours"))
+"""Kinds that no other words answer: where no passage has one, the answer is not there."""
+
+_QUESTIONS: tuple[tuple[Asked, re.Pattern[str]], ...] = (
+    (
+        "price",
+        re.compile(
+            r"\bhow much (?:is|are) (?:an?|the|it|one|\w+ tickets?)\b"
+            r"|\b(?:what|how much) .{1,80}\b(?:costs?|pay|charged?)\b"
+            r"|\b(?:price|cost|fare|fee) (?:of|for)\b|\bentrance fee\b"
+        ),
+    ),
+    (
+        "hours",
+        re.compile(
+            r"\b(?:opening|closing) (?:hours?|times?)\b"
+            r"|\b(?:what time|when) (?:does|do|is|are) .{1,80}\b(?:open|close)\b"
+            r"|^(?:is|are) .{1,80} open(?! source|-source)\b"
+        ),
+    ),
+    ("person", re.compile(rf"^{_AND}(?:who|whose|whom)\b")),
+    ("place", re.compile(rf"^{_AND}where\b")),
+    (
+        "command",
+        re.compile(rf"^{_AND}how (?:do|can|should|would|to)\b|^(?:which|what) command\b"),
+    ),
+    (
+        "verdict",
+        re.compile(
+            rf"^{_AND}(?:is|are|was|were|do|does|did|can|could|has|have|will|should|may|must)\b"
+        ),
+    ),
+)
+
+_HELD: dict[Asked, re.Pattern[str]] = {
+    "price": re.compile(
+        r"[$€£¥₹]\s?\d|\d\s?(?:[€£]|euros?|dollars?|pounds?|yen|rupees?|cents?|pence|baht|pesos?)\b"
+        r"|\b(?:free|gratis|costs?|prices?|priced|cheap\w*|expensive|fees?|fares?|charged?)\b",
+        re.IGNORECASE,
+    ),
+    "hours": re.compile(
+        r"\b\d{1,2}(?:[:.]\d\d)? ?(?:am|pm|a\.m|p\.m|o'clock)\b|\b\d{1,2}:\d\d\b"
+        r"|\b(?:noon|midnight|open|opens|close|closes|closed|dusk|dawn|o'clock)\b",
+        re.IGNORECASE,
+    ),
+    "number": re.compile(
+        r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
+        r"|fifty|hundred|thousand|million|half|once|twice|january|february|march|april|may|june"
+        r"|july|august|september|october|november|december|spring|summer|autumn|winter)\b",
+        re.IGNORECASE,
+    ),
+    "person": re.compile(r"(?<=[a-z,;] )(?:[A-Z][\w'’-]+ ?){1,4}|^(?:[A-Z][\w'’-]+ ){2}"),
+    "place": re.compile(
+        r"[~\w]*/[\w.-]+/[\w./-]*|\b(?:in|at|on|under|beside|near) (?:the )?[`A-Z]"
+    ),
+    "command": re.compile(r"`[^`]+`|```"),
+    "verdict": re.compile(r"(?:yes|no|not|never|only|of course|absolutely)\b", re.IGNORECASE),
+}
+
+
+def read_asked(question: str) -> Asked | None:
+    """Return what kind of thing a question asks for, None where its wording does not tell."""
+    plain = " ".join(question[:LONGEST].casefold().split())
+    for kind, pattern in _QUESTIONS[:2]:
+        if pattern.search(plain):
+            return kind
+    if asks_quantity(question):
+        return "number"
+    return next((kind for kind, pattern in _QUESTIONS[2:] if pattern.search(plain)), None)
+
+
+def holds(asked: Asked, text: str) -> bool:
+    """Tell whether a text has a thing of the kind that is asked for."""
+    pattern = _HELD[asked]
+    # A verdict stands first; within a sentence "not" and "only" are said of anything.
+    return (pattern.match(text) if asked == "verdict" else pattern.search(text)) is not None

@@ -1,0 +1,232 @@
+"""Choose the units to quote, and in which order: those that answer best, and no padding."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...passages import Passage
+from ...wording import asks_more, describe_visit, read_plan
+from ..provider import Prompt
+from .answerability import is_sufficient
+from .asked import Asked, holds, read_asked
+from .definitions import is_definition, names_code_of, read_thing
+from .evidence import Evidence, weigh
+from .kinds import Wish, read_wish
+from .layout import clean_quote, says_side
+from .overview import find_document, has_sights, introduce, is_general
+from .units import is_pointing
+
+LIKENESS = 0.2
+"""The weight of likeness to what is already chosen against a unit's own score."""
+
+SAME = 0.92
+"""Two units with this cosine say one thing; the second adds nothing."""
+
+FAINTEST = {"narrow": 0.85, "plain": 0.8, "how": 0.8}
+FAINTEST_OF_MANY = 0.65
+"""The share of the best score under which a unit is padding: what stands out is quoted alone."""
+
+MOST = {"narrow": 4, "plain": 5, "how": 5}
+"""Units that are quoted at most, where that is not what the wording asks for."""
+
+PER_SIDE = 4
+"""Units of each of two things that are compared."""
+
+NARROW = 2
+"""Units up to which a question wants one thing."""
+
+MOST_OF_BOTH = 2
+"""Units that say both: they stand above what is said of each."""
+
+COMPANY = 0.05
+"""What a unit gains by standing in the passage the answer begins with."""
+
+DANGLING = 0.1
+"""What a unit loses that leans on the one before it, unless that one is quoted too."""
+
+ASKED: dict[Asked, float] = {
+    "price": 0.12,
+    "hours": 0.12,
+    "number": 0.12,
+    "person": 0.0,
+    "place": 0.12,
+    "command": 0.1,
+    "verdict": 0.05,
+}
+"""What a unit gains that has a thing of the kind that is asked for."""
+
+CODE = 0.2
+"""What a unit gains that has the keyword or method the question names."""
+
+DEFINED = 0.3
+"""What a unit gains that says what the thing is, or does, that is asked for."""
+
+_LEANING = re.compile(
+    r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
+    r"|moreover|therefore|also|then|but|and|so|or)\b",
+    re.IGNORECASE,
+)
+
+
+def read_completed_question(prompt: Prompt) -> str:
+    """Return the question as it was searched for: whole by itself, its slips mended."""
+    return (prompt.passages[0].asked if prompt.passages else "") or prompt.question
+
+
+def read_wish_of(prompt: Prompt) -> Wish:
+    """Read the wish in the wording of a question, without the subject that was put before it."""
+    question = read_completed_question(prompt)
+    before, _, rest = question.partition(": ")
+    wish = read_wish(rest if rest and not prompt.question.startswith(before) else question)
+    if wish.sides is not None and not _has_columns(wish.sides, prompt.passages):
+        wish = replace(wish, kind="plain", sides=None)
+    is_overview = wish.kind in ("plain", "list") and is_general(question, prompt.passages)
+    return replace(wish, kind="overview") if is_overview else wish
+
+
+def _has_columns(sides: tuple[str, str], passages: Sequence[Passage]) -> bool:
+    """Tell whether each of two things has a section of its own; else prose says more of both."""
+    titles = [passage.title for passage in passages]
+    return all(
+        any(says_side(one, "", title) and not says_side(other, "", title) for title in titles)
+        for one, other in (sides, sides[::-1])
+    )
+
+
+def choose(prompt: Prompt) -> list[Evidence]:
+    """Choose the units to quote, in the order of the answer; empty when there is not enough.
+
+    Maximal marginal relevance (Carbonell and Goldstein, 1998): each unit is the best that is
+    left, less its likeness to those already chosen. One passage's units stay together and in
+    their own order; the passage with the best unit comes first.
+    """
+    question = read_completed_question(prompt)
+    wish = read_wish_of(prompt)
+    evidence: Sequence[Evidence] = weigh(question, prompt.passages)
+    visit = describe_visit(question)
+    place = find_document(read_plan(question), prompt.passages) if visit else None
+    if not place and not is_sufficient(question, prompt.passages, evidence):
+        return []
+    if overview := _introduce(question, wish, prompt):
+        return overview
+    if place and wish.kind != "plan" and not has_sights(place, prompt.passages):
+        return introduce(place, prompt.passages)
+    if visit:
+        evidence = weigh(visit, prompt.passages)
+    evidence = _leave_out_said(evidence, prompt)
+    thing = read_thing(question)
+    asked = read_asked(question)
+    left = [
+        Evidence(
+            item.unit,
+            item.score + _count_asked(item, asked) + _count_definition(item, thing, question),
+        )
+        for item in evidence
+    ]
+    if wish.sides is None:
+        chosen = _pick(left, wish)
+    else:
+        # As much of one side as of the other, if there is as much.
+        sides = [_find_side(left, prompt, *pair) for pair in (wish.sides, wish.sides[::-1])]
+        both = [item for item in left if _says_both(item, wish.sides)]
+        chosen = [item for side in sides for item in _pick(side, wish, PER_SIDE)]
+        chosen = [*_pick(both, wish, MOST_OF_BOTH), *chosen] if all(sides) else _pick(left, wish)
+    if wish.kind in MOST and chosen and is_pointing(chosen[0].unit.text):
+        chosen = _add_following(chosen, evidence)
+    order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
+    return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
+
+
+def _introduce(question: str, wish: Wish, prompt: Prompt) -> list[Evidence]:
+    """Introduce what a question names and asks nothing of: one document, or two beside another."""
+    if wish.kind == "overview" and (title := find_document(question, prompt.passages)):
+        return introduce(title, prompt.passages)
+    if wish.sides is None or wish.topic:
+        return []
+    titles = [find_document(side, prompt.passages) for side in wish.sides]
+    sides = [introduce(title, prompt.passages) for title in titles if title]
+    # What says both has no column of its own.
+    alone = [[item for item in side if not _says_both(item, wish.sides)] for side in sides]
+    length = min(map(len, alone)) if len(alone) == len(wish.sides) else 0
+    return [item for side in alone for item in side[:length]]
+
+
+def _leave_out_said(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Evidence]:
+    """Leave out what the conversation has quoted, where more is asked for and there is more."""
+    if not prompt.history or not asks_more(prompt.question):
+        return evidence
+    said = " ".join(turn.answer for turn in prompt.history)
+    unsaid = [item for item in evidence if clean_quote(item.unit.text) not in said]
+    return unsaid or evidence
+
+
+def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list[Evidence]:
+    """Pick the best units, each less its likeness to those already picked."""
+    kind = "narrow" if wish.kind in MOST and wish.units <= NARROW else wish.kind
+    wanted = most or MOST.get(kind, wish.units)
+    best = max((item.score for item in left), default=0.0)
+    faintest = FAINTEST.get(kind, FAINTEST_OF_MANY)
+    rest = [item for item in left if item.score >= faintest * best]
+    chosen: list[Evidence] = []
+    while rest and len(chosen) < wanted:
+        pick = max(rest, key=lambda item: _compute_gain(item, chosen))
+        chosen.append(pick)
+        rest = [item for item in rest if item is not pick and not _is_same(item, pick)]
+    return chosen
+
+
+def _add_following(chosen: list[Evidence], evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Add the unit that the best one points at, the next one."""
+    best = chosen[0].unit
+    known = {(item.unit.rank, item.unit.position) for item in chosen}
+    following = (best.rank, best.position + 1)
+    more = [item for item in evidence if (item.unit.rank, item.unit.position) == following]
+    return [*chosen, *(more if following not in known else [])]
+
+
+def _says_both(item: Evidence, sides: tuple[str, str]) -> bool:
+    """Tell whether a unit itself says both things that are compared."""
+    return all(says_side(side, item.unit.text, "") for side in sides)
+
+
+def _find_side(left: Sequence[Evidence], prompt: Prompt, side: str, other: str) -> list[Evidence]:
+    """Find the units about one thing that is compared, and not about the other."""
+    titles = [passage.title for passage in prompt.passages]
+    return [
+        item
+        for item in left
+        if says_side(side, item.unit.text, titles[item.unit.rank - 1])
+        and not says_side(other, item.unit.text, titles[item.unit.rank - 1])
+    ]
+
+
+def _count_asked(item: Evidence, asked: Asked | None) -> float:
+    return ASKED[asked] if asked and holds(asked, item.unit.text) else 0.0
+
+
+def _count_definition(item: Evidence, thing: str | None, question: str) -> float:
+    gain = DEFINED if thing and is_definition(thing, item.unit.text) else 0.0
+    return gain + (CODE if names_code_of(question, item.unit.text) else 0.0)
+
+
+def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
+    gain = item.score - LIKENESS * _find_likeness(item, chosen)
+    if chosen and item.unit.rank == chosen[0].unit.rank:
+        gain += COMPANY
+    before = (item.unit.rank, item.unit.position - 1)
+    quoted = {(other.unit.rank, other.unit.position) for other in chosen}
+    if _LEANING.match(item.unit.text) and before not in quoted:
+        gain -= DANGLING
+    return gain
+
+
+def _find_likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
+    return max((_compute_cosine(item, other) for other in chosen), default=0.0)
+
+
+def _is_same(item: Evidence, other: Evidence) -> bool:
+    return _compute_cosine(item, other) >= SAME
+
+
+def _compute_cosine(one: Evidence, other: Evidence) -> float:
+    return float(one.unit.sentence.vector @ other.unit.sentence.vector)
