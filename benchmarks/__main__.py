@@ -12,6 +12,7 @@ from benchmarks import (
     dev_server,
     dialects,
     durability,
+    environment,
     estimates,
     events,
     guards,
@@ -45,6 +46,7 @@ def main() -> int:
         models.tables,
         dialects.tables,
         runtimes.tables,
+        environment.tables,
         pythons.tables,
         cold.tables,
     ):

@@ -1,99 +1,96 @@
 """One environment of a Web Function full of streams: the whole product, provider to socket.
 
-The service is a fake in a process of its own, the readers are in this one: the processor time is
-that of the application's process, its server included, for a token that the service sent.
+The service and the application are processes of their own, the readers are in this one: the
+processor time is that of the application's process, its server included, for a token that the
+service sent. Beside it stands what the server alone takes for as many streams.
 """
 
 import asyncio
 import json
-import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import load, processes
 from benchmarks.contenders import UVICORN_COMMAND, Contender
 from benchmarks.load import Target
+from benchmarks.servers import run_server
 from benchmarks.table import Table
-from fakes import bedrock, openai
 from fakes.aws_account import ACCOUNT
-from fakes.steps import Step
 
 TOKENS = 300
 PACE = 0.02
 STREAMS = (64, 128)
 # How late the last token of a stream may be, of the seconds that its answer takes at the least.
 STARVED = 2.0
+# Seconds from the last first token, and of tokens: what an answer's beginning and end take is not
+# in it.
+SETTLING = 0.5
+WINDOW = 2.5
+
+QUESTION = b'{"query":"What is there to see in Paris?","streaming":true}'
 
 
 def tables() -> list[Table]:
-    """Full environments, by service and log."""
-    rows = [
-        [service, log, streams, *_measure(service, log, streams)]
-        for service in ("bedrock", "openai")
-        for log in ("memory", "sqlite")
-        for streams in STREAMS
-    ]
+    """Full environments, by service and log, and the server alone."""
+    rows = []
+    for streams in STREAMS:
+        rows.append(["the server alone, ready-made bytes", "", streams, *measure_floor(streams)])
+        rows += [
+            [service, log, streams, *measure(service, log, streams)]
+            for service in ("bedrock", "openai")
+            for log in ("memory", "sqlite")
+        ]
     return [
         Table(
             "A full environment of a Web Function",
             f"`main:app` under uvicorn, {TOKENS} tokens a stream, one every {PACE * 1000:.0f} ms, "
-            f"so {TOKENS * PACE:.0f} s are the least; readers on this machine. The lag is how late "
-            "the event loop wakes a task every 5 ms, the least of the whole answer's time: at 128 "
-            "streams its 99th percentile is to stay under 10 ms, at 60 us of processor time a "
-            f"token. Starved is a stream that ends {STARVED:.0f} s late or lacks a token.",
+            f"so {TOKENS * PACE:.0f} s are the least; all streams begin within the first second; "
+            "service and readers are other processes on this machine. A token's processor time is "
+            "taken while all streams flow; that of an answer has retrieval, the request to the "
+            "service and the result in it too. The lag is how late the event loop wakes a task "
+            "every 5 ms, over all the time; own is without the time that no processor was free. "
+            "At 128 streams its 99th percentile is to stay under 10 ms, at 60 us a token. Starved "
+            f"is a stream that ends {STARVED:.0f} s late or lacks a token. The server alone is "
+            "uvicorn with an application that sends as many ready-made events at the same pace.",
             (
                 "service",
                 "log",
                 "streams",
                 "CPU us a token",
+                "CPU ms an answer",
                 "lag p99 ms",
+                "own",
                 "last end s",
                 "starved",
                 "events a token",
+                "MB",
             ),
             rows,
         )
     ]
 
 
-def _serve(name: str, pipe: Connection) -> None:
-    kind = bedrock if name == "bedrock" else openai
-    steps: list[Step] = [kind.START]
-    for number in range(TOKENS):
-        steps += [kind.text(f"word{number} "), PACE]
-    steps += [kind.stop(), kind.usage(10, TOKENS)]
-    with (bedrock.bedrock if name == "bedrock" else openai.openai)() as fake:
-        fake.play(kind.stream(*steps))
-        pipe.send(fake.url)
-        pipe.recv()
+def measure_floor(streams: int) -> list[object]:
+    """Measure what the server takes for streams that an application has ready."""
+    return _measure({"LOOP_WATCH_APP": "benchmarks.apps.bare:app"}, streams)
 
 
-@contextmanager
-def _service(name: str) -> Iterator[str]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(name, theirs))
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        ours.send("end")
-        process.join(10)
-        process.kill()
-
-
-def _measure(service: str, log: str, streams: int) -> list[object]:
-    with _service(service) as url, tempfile.TemporaryDirectory() as folder:
+def measure(service: str, log: str, streams: int) -> list[object]:
+    """Measure the product with streams of `service`."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        command = ["-m", "benchmarks.apps.token_service", "--port", "{port}", "--service", service]
+        command += ["--count", str(TOKENS), "--seconds", str(PACE)]
+        url = f"http://127.0.0.1:{stack.enter_context(run_server(command))}"
         environ = {
-            **os.environ,
             **ACCOUNT,
             "RIVERRUN_CHAT": service,
             "RIVERRUN_CHAT_MODEL": "m",
@@ -103,56 +100,98 @@ def _measure(service: str, log: str, streams: int) -> list[object]:
             "OPENAI_BASE_URL": url,
             "OPENAI_API_KEY": "k",
         }
-        contender = Contender(
-            name=service,
-            command=(sys.executable, *UVICORN_COMMAND, "benchmarks.apps.loop_watch:app"),
-            environ=environ,
-            direct=True,
-            question=b'{"query":"What is there to see in Paris?","streaming":true}',
-        )
-        with load.start_contenders([contender]) as running:
-            return asyncio.run(_crowd(running[contender], streams))
+        return _measure(environ, streams, QUESTION)
+
+
+def _measure(
+    environ: Mapping[str, str], streams: int, question: bytes | None = None
+) -> list[object]:
+    contender = Contender(
+        name="environment",
+        command=(sys.executable, *UVICORN_COMMAND, "benchmarks.apps.loop_watch:app"),
+        environ={**os.environ, **environ},
+        direct=True,
+        question=question,
+    )
+    with load.start_contenders([contender]) as running:
+        return asyncio.run(_crowd(running[contender], streams))
 
 
 async def _crowd(target: Target, streams: int) -> list[object]:
-    await _read(target)  # the client is made, and the index
+    await _read(target, _Reader())  # the client is made, and the index
     await asyncio.to_thread(_lags, target)
+    readers = [_Reader() for _ in range(streams)]
     cpu = processes.cpu_seconds(target.group)
-    found = await asyncio.gather(*(_read(target) for _ in range(streams)))
+    reading = [
+        asyncio.create_task(_read(target, reader, number / streams))
+        for number, reader in enumerate(readers)
+    ]
+    await asyncio.gather(*(reader.begun.wait() for reader in readers))
+    await asyncio.sleep(SETTLING)
+    flowing, before = processes.cpu_seconds(target.group), sum(one.words for one in readers)
+    await asyncio.sleep(WINDOW)
+    flowed = processes.cpu_seconds(target.group) - flowing
+    words = sum(reader.words for reader in readers) - before
+    memory = processes.memory(target.group)
+    await asyncio.gather(*reading)
     spent = processes.cpu_seconds(target.group) - cpu
     lags = await asyncio.to_thread(_lags, target)
-    starved = sum(
-        words != TOKENS or seconds > TOKENS * PACE + STARVED for seconds, words, _ in found
-    )
+    starved = sum(one.words != TOKENS or one.seconds > TOKENS * PACE + STARVED for one in readers)
     return [
-        f"{spent / streams / TOKENS * 1e6:.0f}",
-        f"{statistics.quantiles(lags, n=100, method='inclusive')[98]:.1f}",
-        f"{max(seconds for seconds, _, _ in found):.2f}",
+        f"{flowed / words * 1e6:.0f}",
+        f"{spent / streams * 1000:.0f}",
+        *(f"{statistics.quantiles(kind, n=100, method='inclusive')[98]:.1f}" for kind in lags),
+        f"{max(reader.seconds for reader in readers):.2f}",
         starved,
-        f"{statistics.mean(events for _, _, events in found) / TOKENS:.2f}",
+        f"{statistics.mean(reader.events for reader in readers) / TOKENS:.2f}",
+        f"{memory / 1e6:.0f}",
     ]
 
 
-def _lags(target: Target) -> list[float]:
+def _lags(target: Target) -> tuple[list[float], list[float]]:
+    """The lags since the last look, whole and own."""
     with urllib.request.urlopen(f"http://127.0.0.1:{target.port}/lags") as answer:
-        lags: list[float] = json.load(answer)
-    return lags
+        lags: list[tuple[float, float]] = json.load(answer)
+    return [late for late, _ in lags], [own for _, own in lags]
 
 
-async def _read(target: Target) -> tuple[float, int, int]:
-    """The seconds of one answer, its words, and the events they came in."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", target.port, limit=1 << 20)
-    began = time.perf_counter()
-    writer.write(load.request("", target.contender.question))
-    words = events = 0
-    try:
-        async for line in reader:
-            if line.startswith(b'data: {"type":"token"'):
-                words += line.count(b"word")
-                events += 1
-    finally:
-        writer.close()
-    return time.perf_counter() - began, words, events
+@dataclass(eq=False)
+class _Reader(asyncio.Protocol):
+    """One answer: its words, the events they came in, and the seconds it took."""
+
+    words: int = 0
+    events: int = 0
+    began: float = 0.0
+    seconds: float = 0.0
+    rest: bytes = b""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what has come whole, and no more: the readers share the machine."""
+        *blocks, self.rest = (self.rest + data).split(b"\n\n")
+        for block in blocks:
+            if b'"type":' not in block or b'"type":"token"' in block:
+                self.words += block.count(b"w")
+                self.events += b"w" in block
+        if self.words:
+            self.begun.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The answer is over."""
+        self.seconds = time.perf_counter() - self.began
+        self.begun.set()
+        self.left.set()
+
+
+async def _read(target: Target, reader: _Reader, delay: float = 0.0) -> None:
+    await asyncio.sleep(delay)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(lambda: reader, "127.0.0.1", target.port)
+    reader.began = time.perf_counter()
+    path = f"/paced?count={TOKENS}&seconds={PACE}"
+    transport.write(load.request(path, target.contender.question))
+    await reader.left.wait()
 
 
 if __name__ == "__main__":

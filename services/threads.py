@@ -23,6 +23,9 @@ T = TypeVar("T")
 # How many items the thread may be ahead of the loop: the memory of a stream is bounded.
 MAX_AHEAD = 256
 
+# How many items that came together are passed on in one turn of the event loop.
+ITEMS_A_TURN = 8
+
 # How long a cancelled thread may take to end, in seconds, before it is left to itself.
 END_TIMEOUT = 0.2
 
@@ -67,10 +70,12 @@ async def stream_from_thread(
     queue = _ThreadQueue[T](asyncio.get_running_loop(), ahead)
     task = threads.submit(queue.run, work)
     try:
+        taken = 0
         while await queue.wait_for_item():
             yield queue.pop_item()
-            if queue.has_item:
-                # One item for each turn of the loop: the other streams are due as well.
+            taken += 1
+            # What came together goes on together; then the other streams are due as well.
+            if taken % ITEMS_A_TURN == 0 and queue.has_item:
                 await asyncio.sleep(0)
     finally:
         queue.close()

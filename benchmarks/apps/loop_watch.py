@@ -1,25 +1,42 @@
-"""`main:app` beside a watch of its event loop; `/lags` says what it saw, and begins anew."""
+"""An application beside a watch of its event loop; `/lags` says what it saw, and begins anew.
+
+`LOOP_WATCH_APP` is the application, ``module:name``.
+"""
 
 import asyncio
 import json
+import os
 import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any
 
-from main import app as product
-
 PERIOD = 0.005
-_lags: list[float] = []
+
+_lags: list[tuple[float, float]] = []
 _watches: list[asyncio.Task[None]] = []
 
 
+def _load(path: str) -> Callable[..., Awaitable[None]]:
+    module, _, name = path.partition(":")
+    loaded: Callable[..., Awaitable[None]] = getattr(import_module(module), name)
+    return loaded
+
+
+_watched = _load(os.environ.get("LOOP_WATCH_APP", "main:app"))
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """The product, or the lags since the last look, in milliseconds."""
+    """The application, or the lags since the last look: in milliseconds, whole and own.
+
+    Own is without the time for which the loop's thread was ready and no processor was free.
+    """
     if not _watches:
         _watches.append(asyncio.create_task(_watch()))
     if scope["type"] != "http" or scope["path"] != "/lags":
-        await product(scope, receive, send)
+        await _watched(scope, receive, send)
         return
-    body = json.dumps([round(lag * 1000, 3) for lag in _lags]).encode()
+    body = json.dumps(_lags).encode()
     _lags.clear()
     head = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": head})
@@ -27,7 +44,15 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _watch() -> None:
+    # Opened once: the watch is to cost little of what it watches.
+    schedule = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    queued = _read_queued(schedule)
     while True:
         began = time.perf_counter()
         await asyncio.sleep(PERIOD)
-        _lags.append(time.perf_counter() - began - PERIOD)
+        late, before, queued = time.perf_counter() - began - PERIOD, queued, _read_queued(schedule)
+        _lags.append((late * 1000, max(0.0, late - (queued - before)) * 1000))
+
+
+def _read_queued(schedule: int) -> float:
+    return int(os.pread(schedule, 100, 0).split()[1]) / 1e9

@@ -4,8 +4,7 @@ Endpoints and runtimes that call themselves compatible differ in what they leave
 they put the rest, and no chunk has been checked before it comes here. Knows no transport.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..provider import MAX_TOKENS, ModelUsage
 
@@ -13,8 +12,7 @@ from ..provider import MAX_TOKENS, ModelUsage
 _FAILED_NATIVELY = frozenset(("error", "network_error", "abort", "insufficient_system_resource"))
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionChunk:
+class CompletionChunk(NamedTuple):
     """What one chunk says. `finish_reason` is empty where it has none."""
 
     text: str = ""
@@ -172,7 +170,7 @@ def _read_thought(delta: dict[str, Any]) -> str:
     for key in ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thinking_content"):
         if key in delta and (said := _flatten(delta[key])):
             return said
-    return _flatten(delta.get("reasoning_details"))
+    return _flatten(delta["reasoning_details"]) if "reasoning_details" in delta else ""
 
 
 def _flatten(value: object, depth: int = 0) -> str:

@@ -221,7 +221,7 @@ class CompletionStream:
 
 def _parse(data: bytes) -> list[Any]:
     try:
-        return [parse_json(data)]
+        return [parse_json(data.decode("utf-8", "surrogatepass"))]
     except ValueError:
         pass
     try:

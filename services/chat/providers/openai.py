@@ -42,6 +42,9 @@ OWN_URL = "https://api.openai.com/v1"
 # Seconds to shake hands (the loop may be busy with others).
 CONNECT_TIMEOUT = 5.0
 
+# How many pieces of one read are handed on in one turn of the event loop.
+PARTS_A_TURN = 8
+
 Items = AsyncGenerator[CompletionPart, None]
 
 
@@ -131,15 +134,19 @@ class OpenAIProvider:
             await asyncio.sleep(0)
         with read_pacing.count_stream():
             response = await self._open_response(client, prompt, stream, is_thinker=is_thinker)
+            given = 0
             try:
-                async with aclosing(response.aiter_bytes()) as chunks:
-                    while (chunk := await _wait_for(chunks, stream.patience)) is not None:
-                        for item in stream.feed(chunk):
-                            yield item
-                            # One for each turn of the loop: the other streams are due as well.
-                            await asyncio.sleep(0)
-                        if pause := read_pacing.get_read_pause():
-                            await asyncio.sleep(pause)
+                # httpx hands out the connection that an answer is read from.
+                connection = response.extensions["network_stream"]
+                with read_pacing.pace_reads(connection, lambda: stream.patience):
+                    async with aclosing(response.aiter_bytes()) as chunks:
+                        async for chunk in chunks:
+                            for item in stream.feed(chunk):
+                                yield item
+                                given += 1
+                                # What came together goes on together; then others are due too.
+                                if given % PARTS_A_TURN == 0:
+                                    await asyncio.sleep(0)
                 for item in stream.finish():
                     yield item
             finally:
@@ -253,9 +260,3 @@ async def _read_error(response: "httpx2.Response") -> ServiceError:
         with anyio.CancelScope(shield=True):
             await response.aclose()
     return read_error_body(response.status_code, response.headers, body)
-
-
-async def _wait_for(chunks: AsyncGenerator[bytes, None], patience: float) -> bytes | None:
-    """Return the next bytes; None at the end. Raises `TimeoutError` after `patience` seconds."""
-    async with asyncio.timeout(patience):
-        return await anext(chunks, None)

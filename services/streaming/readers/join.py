@@ -261,6 +261,7 @@ async def _refund(ticket: Ticket | None, app: App) -> None:
         logger.warning("A place that was not used could not be given back.")
 
 
-def _joins_tokens(app: App) -> bool:
-    # Tokens of a recording were joined when it was made: replayed, they are the same events.
-    return app.log.is_durable and app.settings.replay is None
+def _joins_tokens(app: App) -> bool | None:
+    if app.settings.replay is not None:
+        return False  # they were joined when it was recorded: replayed, they are the same events
+    return True if app.log.is_durable else None

@@ -43,6 +43,7 @@ class Channel(Generic[T]):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reader_waits = False
+        self._enough = 0
 
     @property
     def is_empty(self) -> bool:
@@ -61,7 +62,7 @@ class Channel(Generic[T]):
             return False
         self._items.append(item)
         self._held += self._cost(item)
-        if self._reader is not None:
+        if self._reader is not None and self._held >= self._enough:
             _resolve(self._reader)
         return True
 
@@ -104,11 +105,16 @@ class Channel(Generic[T]):
         return None
 
     async def gather(self, seconds: float, enough: int) -> None:
-        """Let items gather for `seconds`, or until their cost is `enough` or no more come."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while self._held < enough and not self._closed and (left := until - loop.time()) > 0:
-            await self._wait_item(left, asks=False)
+        """Let items gather for `seconds`, or until their cost is `enough` or no more come.
+
+        What comes meanwhile wakes nothing: that is what the reader waits for.
+        """
+        if self._held < enough and not self._closed:
+            self._enough = enough
+            try:
+                await self._wait_item(seconds, asks=False)
+            finally:
+                self._enough = 0
 
     async def _wait_item(self, timeout: float | None, *, asks: bool = True) -> None:
         loop = asyncio.get_running_loop()

@@ -46,14 +46,14 @@ async def make_interruptible(
     stop: "asyncio.Future[RiverrunError | None] | None" = None,
     seconds_left: float | None = None,
     heartbeat: float | None = None,
-    pace: float = 0.0,
+    find_pace: Callable[[], float] = lambda: 0.0,
 ) -> AsyncGenerator[list[Output], None]:
     """Pass `events` on, and notice what happens while they are awaited.
 
     Runs `events` in a task of its own from first to last, so that it may hold cancel scopes and
     context variables. Yields what has come since the reader last asked, all at once; an empty
     list after each `heartbeat` seconds without an event. After tokens it lets more of them
-    gather for `pace` seconds, or until `GATHER_LIMIT` bytes have. When
+    gather for the seconds that `find_pace` gives, or until `GATHER_LIMIT` bytes have. When
     `stop` is done, or `PRODUCER_MARGIN` before `seconds_left` have passed, the producer is
     cancelled at once, however slow the reader, and what is raised is the result of `stop`
     (`StoppedError` if it has none), or `DeadlineError`. A status is with the reader before the
@@ -81,9 +81,9 @@ async def make_interruptible(
         _cancel_when_over(channel, task, stop, seconds_left, cleanup),
     ):
         while (batch := await channel.take(heartbeat)) is not None:
-            joins = pace and batch and type(batch[-1]) is not Status
+            joins = batch and type(batch[-1]) is not Status
             yield batch
-            if joins:
+            if joins and (pace := find_pace()):
                 await channel.gather(pace, GATHER_LIMIT)
 
 

@@ -61,7 +61,7 @@ async def append_to_log(
     transcript: Transcript,
     *,
     after: int = 0,
-    join: bool = False,
+    join: Callable[[], bool] = lambda: False,
     make_checkpoint: Callable[[PauseReason, int], bytes] | None = None,
     may_wait: Callable[[], bool] = lambda: True,
     now: Callable[[], float] = time.time,
@@ -69,8 +69,8 @@ async def append_to_log(
 ) -> EntryBatches:
     """Yield append events to the log of `run` after entry `after`, then pass them on.
 
-    With `join`, neighbouring tokens of a batch become one entry: a store that must reach a disk
-    or a network is asked tens of times an answer, not once a token. In silence the lease is
+    Where `join` says so, neighbouring tokens of a batch become one entry: a store that must reach
+    a disk or a network is asked tens of times an answer, not once a token. In silence the lease is
     renewed and the log looked at: another process may have ended the run. A log that is busy is
     asked again for as long as `may_wait` says. Closed before its terminal event, it closes the
     producer and ends the run in the log, so that no reader waits for the rest. The lease of a run
@@ -93,7 +93,7 @@ async def append_to_log(
                 if not batch:
                     await _check_conflict(log, run, seq)
                     continue
-                entries = as_entries(seq, _join_tokens(batch) if join else batch)
+                entries = as_entries(seq, _join_tokens(batch) if join() else batch)
                 batch.clear()
                 await append_patiently(log, run.id, entries, may_wait=may_wait)
                 lease.note_append()

@@ -23,6 +23,9 @@ from .transcript import Transcript
 # How long tokens wait for more of them after the last ones went to a durable log, in seconds.
 GATHER_SECONDS = 0.05
 
+# Beyond so many runs in one process, an entry for each token is what holds the event loop up.
+FEW_RUNS = 16
+
 
 def start_run_task(
     run: Run,
@@ -33,7 +36,7 @@ def start_run_task(
     *,
     observers: tuple[Observer, ...] = (),
     can_pause: bool = False,
-    join_tokens: bool = False,
+    join_tokens: bool | None = None,
     transcript: Transcript | None = None,
     after: int = 0,
     on_end: "Callable[[RunTask], Awaitable[None]] | None" = None,
@@ -42,7 +45,8 @@ def start_run_task(
 
     `transcript` is what a resumed run said before. A run that `can_pause` is left for another
     process where it would otherwise end because this process, or its time, does. With
-    `join_tokens`, neighbouring tokens become one entry.
+    `join_tokens`, neighbouring tokens become one entry; where it is None, those that came together
+    do, while more than `FEW_RUNS` are produced here.
     """
     transcript = transcript or Transcript(
         run_id=run.id,
@@ -56,7 +60,7 @@ def start_run_task(
         stop=task.stop_asked,
         seconds_left=question.seconds_left,
         heartbeat=LOG_CHECK_INTERVAL,
-        pace=GATHER_SECONDS if join_tokens else 0.0,
+        find_pace=lambda: GATHER_SECONDS if may_join() else 0.0,
     )
     events = terminate(batches, transcript, can_pause=can_pause)
     unwanted = _unwanted_kinds(question)
@@ -71,6 +75,9 @@ def start_run_task(
     def may_wait() -> bool:
         return not task.stop_asked.done() and loop.time() < deadline
 
+    def may_join() -> bool:
+        return len(live.tasks) > FEW_RUNS if join_tokens is None else join_tokens
+
     leave_checkpoint = partial(make_checkpoint, run, transcript, unwanted) if can_pause else None
     task.start(
         append_to_log(
@@ -79,7 +86,7 @@ def start_run_task(
             log,
             transcript,
             after=after,
-            join=join_tokens,
+            join=may_join,
             make_checkpoint=leave_checkpoint,
             may_wait=may_wait,
         ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from fakes import openai as fake
 from fakes.steps import Call, Fake, Reply, Step
 from services.chat import ModelUsage, Prompt, Stop, Text, Turn, answer
 from services.chat.providers import read_pacing
-from services.chat.providers.openai import OpenAIProvider
+from services.chat.providers.openai import PARTS_A_TURN, OpenAIProvider
 from tests.services.chat.conformance import collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
 
@@ -205,14 +206,16 @@ async def test_streams_that_begin_together_begin_one_a_turn(
     assert len(began) == len(set(began)) == 20
 
 
-async def test_chunks_that_came_together_are_shown_one_a_turn(service: Fake) -> None:
+async def test_chunks_that_came_together_are_shown_a_few_a_turn(service: Fake) -> None:
     """One socket that holds many does not hold up the other streams."""
-    together = b"".join(fake.text(f"{number} ") for number in range(50))
+    many = 10 * PARTS_A_TURN
+    together = b"".join(fake.text(f"{number} ") for number in range(many))
     service.play(fake.stream(together, fake.stop(), fake.DONE))
     async with turns_of_the_loop() as turns:
         pieces = answer(model(service), PROMPT)
         seen = [turns[0] async for piece in pieces if isinstance(piece, Text)]
-    assert len(seen) == len(set(seen)) == 50
+    assert len(seen) == many
+    assert max(Counter(seen).values()) <= PARTS_A_TURN
 
 
 async def test_a_crowd_lets_its_bytes_gather(
@@ -237,6 +240,39 @@ async def test_a_crowd_lets_its_bytes_gather(
             asyncio.get_running_loop().call_later(0.01, gate.set)
     assert said == words * 2
     assert 1 <= len(reads) < 20
+
+
+async def test_a_crowd_is_no_slower_than_a_service_that_sends_a_chunk_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once for all chunks that one read brings: a pause after each would add up to seconds."""
+    many = 50
+    parts = [*(fake.text(f"{number} ") for number in range(many)), fake.stop(), fake.DONE]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + chunks + b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    reads: list[float] = []
+
+    def get_read_pause() -> float:
+        reads.append(0.001)
+        return 0.001
+
+    monkeypatch.setattr(read_pacing, "get_read_pause", get_read_pause)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        provider = OpenAIProvider(model="m", base_url=f"http://127.0.0.1:{port}")
+        said = await collect(provider, PROMPT)
+        await provider.close()
+    assert text_of(said).count(" ") == many
+    assert len(reads) < many / 2
 
 
 async def test_an_empty_address_is_openais_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,7 +220,8 @@ async def test_neighbouring_tokens_become_one_entry_where_asked() -> None:
     run, transcript = await begin(log)
     told = Status(step=1, description="d", status="executing", timestamp=1)
     said = batches([Token("a"), Token("b"), told, Token("c")], [Token("d"), FINAL])
-    async with aclosing(flat(append_to_log(said, run, log, transcript, join=True))) as entries:
+    recorded = flat(append_to_log(said, run, log, transcript, join=lambda: True))
+    async with aclosing(recorded) as entries:
         kinds = [entry.kind async for entry in entries if entry is not None]
     assert kinds == ["token", "status", "token", "token", "final"]
     assert (await log.read(run.id, 0))[0].payload == payload(Token("ab"))
