@@ -26,7 +26,7 @@ from ..events import (
     UsageEvent,
 )
 from ..question import Earlier, UnbilledSegment
-from .trim import trim_answer
+from .trim import cut_texts, trim_answer
 
 logger = logging.getLogger("riverrun.run")
 
@@ -191,7 +191,7 @@ class Transcript:
         step = last.step if last is not None and last.status == "failed" else None
         partial = failure.partial
         completed = replace(
-            failure,
+            cut_texts(failure, frozenset({"partial"})),
             run_id=self.run_id,
             step=failure.step or step,
             partial=trim_answer(partial) if partial is not None else self.partial(),

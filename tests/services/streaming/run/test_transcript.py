@@ -1,6 +1,7 @@
 """What a run remembers, how it ends, and how large its last word may be."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from services.runs.log import ENTRY_BYTES
 from services.streaming.event_json import payload
 from services.streaming.events import (
     ErrorEvent,
+    Event,
     Final,
+    Notice,
     Partial,
     Reset,
     Result,
@@ -234,3 +237,46 @@ def test_lone_surrogates_are_no_reason_to_lose_an_answer() -> None:
     assert isinstance(final, Final)
     assert final.result.answer == "\ufffd"
     assert b'"success":true' in payload(final)
+
+
+LONG = "é" * 1_600_000
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Status(step=1, description=LONG, status="executing"),
+        Status(step=1, name=LONG, description="d", status="executing", data={"k": LONG}),
+        Sources((replace(source(LONG), title=LONG, uri=LONG, text=LONG),)),
+        Sources(tuple(source() for _ in range(40_000))),
+        Notice(LONG, LONG),
+        Reset(LONG),
+    ],
+)
+def test_an_event_of_any_length_fits_into_an_entry(event: Event) -> None:
+    """With every name and sentence in it, cut, and as many sources as there is room for."""
+    assert len(payload(event)) > ENTRY_BYTES
+    assert len(payload(trim_event(event))) < ENTRY_BYTES
+
+
+def test_an_error_of_any_length_ends_its_run() -> None:
+    """Raised or yielded, by a step of any length: an end that no store keeps would be none."""
+    transcript = Transcript(run_id="r", started=0.0)
+    transcript.note(trim_event(Status(step=1, description=LONG, status="executing")))
+    details = ({"field": LONG, "message": LONG},)
+    for ending in (
+        transcript.make_failed_ending(RiverrunError(LONG, code="internal", hint=LONG), 1.0),
+        transcript.make_ending(ErrorEvent(error=LONG, code="internal", details=details), 1.0),
+    ):
+        assert ending[-1].error.startswith("éé")  # type: ignore[union-attr]
+        assert all(len(payload(event)) < ENTRY_BYTES for event in ending)
+
+
+def test_a_result_of_any_length_keeps_its_answer() -> None:
+    """Whatever else a producer put into it."""
+    result = Result(
+        answer="a", model=LONG, session_id=LONG, tools_used=(LONG,) * 3, metadata={LONG: LONG}
+    )
+    trimmed = trim_answer(result)
+    assert trimmed.answer == "a"
+    assert len(payload(Final(trimmed))) < ENTRY_BYTES
