@@ -248,7 +248,7 @@ LONG = "é" * 1_600_000
         Status(step=1, description=LONG, status="executing"),
         Status(step=1, name=LONG, description="d", status="executing", data={"k": LONG}),
         Sources((replace(source(LONG), title=LONG, uri=LONG, text=LONG),)),
-        Sources(tuple(source() for _ in range(40_000))),
+        Sources((replace(source(), title="t" * 1000),) * 3200),
         Notice(LONG, LONG),
         Reset(LONG),
     ],
