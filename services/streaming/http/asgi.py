@@ -21,8 +21,8 @@ from ...errors import RiverrunError
 from ...settings import Settings
 from ..app import default_app
 from .body import RequestError
-from .requests import check_url
 from .responses import STATUS_OF_CODE, error_response
+from .url import check_url
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -25,13 +25,9 @@ from .body import RequestError, read_object
 from .credentials import identify_caller, knows_session, read_address
 from .intent import check_intended
 
-URL_LIMIT = 8 * 1024
-
 _CURSOR = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,8})")
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?")
 _RESPONSE = re.compile(r"resp_([0-9a-f]{32})")
-# What may stand twice in a URL: a list, as we and as OpenAI's clients write it.
-_LISTS = frozenset({"include", "include[]"})
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 # An HTTP API waits this long for its function and sends nothing before, in seconds.
@@ -236,22 +232,6 @@ def _is_http_api(event: Any) -> bool:
     if not isinstance(context, Mapping):
         return False
     return event["version"] == "1.0" or ".lambda-url." not in str(context.get("domainName"))
-
-
-def check_url(request: Request) -> None:
-    """Refuse a URL over `URL_LIMIT` bytes, and one in which a parameter stands twice.
-
-    Two readers of such a URL may each take another one: of a question, a cursor or a token.
-    """
-    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    if len(path) + 1 + len(request.scope["query_string"]) > URL_LIMIT:
-        raise RequestError(
-            f"The URL is over {URL_LIMIT} bytes.", code="uri_too_long", hint="Use POST."
-        )
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    names = [name for name, _ in pairs if name not in _LISTS]
-    if len(names) > len(set(names)):
-        raise RequestError("A parameter stands twice in the URL.")
 
 
 def _read_parameters(request: Request) -> dict[str, Any]:

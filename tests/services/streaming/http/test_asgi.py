@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from services.errors import RiverrunError, SetupError
 from services.settings import Settings
 from services.streaming.http.asgi import BASES, http_app
-from services.streaming.http.requests import URL_LIMIT
+from services.streaming.http.url import URL_LIMIT
 from tests.functions.asgi import Answer, HeaderLines, call
 
 CANARY = "canary-7f3a /srv/secret.txt arn:aws:bedrock:eu-west-1:123456789012"

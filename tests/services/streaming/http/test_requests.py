@@ -13,9 +13,7 @@ from services.errors import RiverrunError
 from services.settings import Settings, read_settings
 from services.streaming.http.body import BODY_LIMIT, RequestError, parse_object
 from services.streaming.http.requests import (
-    URL_LIMIT,
     Cursor,
-    check_url,
     make_fingerprint,
     parse_cursor,
     read_after,
@@ -179,15 +177,6 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
 async def test_a_content_length_that_is_none_is_not_believed(length: str) -> None:
     """Hosts differ in what they let through; the bytes are counted anyway."""
     assert (await post(b'{"query":"x"}', ("Content-Length", length))).query == "x"
-
-
-def test_a_url_over_the_limit_is_refused() -> None:
-    """The path counts, and so does the question mark."""
-    room = URL_LIMIT - len("/api/chat?query=")
-    check_url(request(target="/api/chat?query=" + "x" * room))
-    with pytest.raises(RequestError) as caught:
-        check_url(request(target="/api/chat?query=" + "x" * (room + 1)))
-    assert caught.value.code == "uri_too_long"
 
 
 @pytest.mark.anyio
@@ -374,17 +363,6 @@ def test_a_cursor_that_is_none_of_ours_is_refused(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_cursor(text)
     assert caught.value.code == "invalid_request"
-
-
-@pytest.mark.parametrize(
-    "query", ["query=a&query=b", "after=1&after=2", "token=a&t%6Fken=b", "a&x=&x=", "x=%ff&x=%ff"]
-)
-def test_a_parameter_that_stands_twice_is_refused(query: str) -> None:
-    """Two readers of the URL may each take another one: of a question, a cursor or a token."""
-    with pytest.raises(RequestError) as caught:
-        check_url(request(target=f"/api/chat?{query}"))
-    assert caught.value.code == "invalid_request"
-    check_url(request(target="/api/chat?include=a&include=b&include[]=c&include[]=d&query=x"))
 
 
 @pytest.mark.anyio
