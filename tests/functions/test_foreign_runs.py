@@ -23,7 +23,8 @@ END = {
     "type": "final",
     "result": {
         "answer": "Yes.", "success": True, "finishReason": "stop", "steps": [], "toolsUsed": [],
-        "sources": [], "executionTimeMs": 1, "sessionId": None, "model": "m", "metadata": {}, "runId": "r",
+        "sources": [], "executionTimeMs": 1, "sessionId": None, "model": "m", "metadata": {},
+        "runId": "r",
     },
 }  # fmt: skip
 DOORS = [
