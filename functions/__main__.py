@@ -7,8 +7,10 @@ binds to loopback unless HOST says otherwise.
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -37,6 +39,9 @@ GRACE = 2
 
 # How long after that a client without an answer is told that it gets none, in seconds.
 LAST_ANSWER = 1.0
+
+# How long the process may take to end once every request has, in seconds.
+LAST_THREADS = 2.0
 
 
 def main() -> int:
@@ -201,6 +206,11 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(LAST_ANSWER, self._site.refuse)
         await super().shutdown(sockets)
         await wait_closed(GRACE)
+        # asyncio waits for a task that swallows its cancellation, and for a thread that does not
+        # return, for as long as they like.
+        last = threading.Timer(LAST_THREADS, _end_process)
+        last.daemon = True
+        last.start()
 
 
 async def _metrics(scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,6 +226,11 @@ async def _metrics(scope: Scope, receive: Receive, send: Send) -> None:
     text = app.reporter.metrics.render()
     answer = PlainTextResponse(text, media_type="text/plain; version=0.0.4")
     await answer(scope, receive, send)
+
+
+def _end_process() -> None:
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _ended_error() -> RiverrunError:

@@ -10,6 +10,9 @@ import os
 import signal
 import site
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from . import failures, function, gc_tuning, logs, wire
@@ -27,6 +30,7 @@ logger = logging.getLogger(__package__)
 
 LIFESPAN_SHUTDOWN_SECONDS = 0.25  # seconds; Lambda kills after 0.3
 LAST_TASKS_SECONDS = 0.02  # for tasks that are left when all else has ended
+LAST_THREADS_SECONDS = 1.0  # for threads that are left then, where no platform kills them
 
 
 class StartFailedError(LambdaRuntimeError):
@@ -75,17 +79,32 @@ def run_loop(
     api: RuntimeAPI, application: Application, environment: Environment, threads: HandlerThreads
 ) -> int:
     """Run the runtime's event loop on this thread. Gives the exit status."""
-    with asyncio.Runner() as runner:
-        try:
-            return runner.run(serve(api, application, environment, threads))
-        except StartFailedError as failed:
-            return end_start(api, failed)
-        except LambdaRuntimeError as error:
-            logger.critical("%s", error.message)
-            return 1
-        except Exception:
-            logger.critical("The runtime failed.", exc_info=True)
-            return 1
+    runner = asyncio.Runner()
+    status = 1
+    try:
+        status = runner.run(serve(api, application, environment, threads))
+    except StartFailedError as failed:
+        status = end_start(api, failed)
+    except LambdaRuntimeError as error:
+        logger.critical("%s", error.message)
+    except Exception:
+        logger.critical("The runtime failed.", exc_info=True)
+    finally:
+        with end_in_time(status):
+            runner.close()  # joins the threads that the application left
+    return status
+
+
+@contextmanager
+def end_in_time(status: int) -> Iterator[None]:
+    """End the process where the block does not: a thread that does not return is not waited for."""
+    last = threading.Timer(LAST_THREADS_SECONDS, end_process, (status,))
+    last.daemon = True
+    last.start()
+    try:
+        yield
+    finally:
+        last.cancel()
 
 
 def end_start(api: RuntimeAPI, failed: StartFailedError) -> int:

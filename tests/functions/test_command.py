@@ -125,6 +125,19 @@ def test_a_missing_or_broken_script_is_one_line(
     assert "RIVERRUN_SCRIPT" in fails({**environ, "RIVERRUN_SCRIPT": ""})
 
 
+@pytest.mark.parametrize("stuck", ["thread", "task"])
+def test_ctrl_c_ends_it_though_a_provider_does_not_end(stuck: str, environ: dict[str, str]) -> None:
+    """Neither a thread that does not return nor a task that swallows its end is waited for."""
+    with (
+        run_server(environ, "tests.functions.stuck") as server,
+        server.open_stream(stuck) as said,
+    ):
+        said.until("token")
+        server.process.send_signal(signal.SIGINT)
+        assert said.until("error")["retryable"]
+        assert server.process.wait(60) == 0
+
+
 @pytest.mark.parametrize(
     ("sign", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)]
 )

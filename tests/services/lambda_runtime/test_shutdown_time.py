@@ -128,3 +128,30 @@ async def test_an_application_that_swallows_its_cancellation_holds_no_process(
     assert time.perf_counter() - began < 30.0
     assert status == 0
     assert "do not stop when cancelled" in output + errors
+
+
+IN_A_THREAD = """
+    import asyncio, time
+    from services.lambda_runtime import export_handler
+
+    async def application(scope, receive, send):
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"word", "more_body": True})
+        await asyncio.to_thread(time.sleep, 1000)
+
+    app = export_handler(application)
+"""
+
+
+async def test_a_thread_that_does_not_return_holds_no_process(start: Start) -> None:
+    """As of a driver that waits for a socket: asyncio would join it for five minutes."""
+    box = await start(IN_A_THREAD)
+    box.api.waiting.put_nowait(invocation(http("/x"), seconds=900.0))
+    call = await box.api.call("/response", complete=False)
+    await box.api.until(lambda: b"word" in call.content)
+    box.process.send_signal(signal.SIGTERM)
+    status, _, _ = await box.wait_end()
+    assert status == 0
+    assert call.complete

@@ -1,0 +1,47 @@
+"""`python -m functions`, with a provider that does not end: in a thread, or by its own will.
+
+    python -m tests.functions.stuck
+
+The question says which: `thread` or `task`.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+from functions import __main__ as command
+from services.chat import Piece, Prompt, Text
+from services.progress import Report, no_report
+from services.settings import read_settings
+from services.streaming import App, set_default_app
+from tests.functions.deployed import Nothing
+
+FOR_EVER = 1000.0
+
+
+class Stuck:
+    """Says a word, and does not return."""
+
+    model = "stuck"
+
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        report: Report = no_report,  # noqa: ARG002 - a provider takes it
+    ) -> AsyncGenerator[Piece, None]:
+        """Wait in a thread, or swallow each cancellation."""
+        yield Text("word ")
+        if prompt.question == "thread":
+            await asyncio.to_thread(time.sleep, FOR_EVER)
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(FOR_EVER)
+
+
+if __name__ == "__main__":
+    set_default_app(App(read_settings(os.environ), chat=Stuck(), context=Nothing()))
+    sys.exit(command.main())
