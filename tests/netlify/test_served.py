@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,26 @@ def test_every_module_the_page_asks_for_is_there() -> None:
         text = module.read_text()
         for name in re.findall(r'(?:^import|\sfrom|import\()\s*"(\.[^"]+)"', text, re.MULTILINE):
             assert (module.parent / name).is_file(), f"{module.name} imports {name}"
+
+
+def test_every_module_is_asked_for_at_once_and_after_what_is_painted() -> None:
+    """Not level by level as one imports the next, and not before the styles and the words."""
+    found, waiting = set[Path](), [SITE / "app.js"]
+    while waiting:
+        module = waiting.pop().resolve()
+        if module not in found:
+            found.add(module)
+            names = re.findall(
+                r'(?:^import|\sfrom)\s*"(\.[^"]+)"', module.read_text(), re.MULTILINE
+            )
+            waiting += [module.parent / name for name in names]
+    page = (SITE / "index.html").read_text()
+    head, _, body = page.partition("<body>")
+    preloads = re.findall(r'<link rel="modulepreload" href="([^"]+)">', body)
+    assert sorted(["app.js", *preloads]) == sorted(str(m.relative_to(SITE)) for m in found)
+    assert "module" not in head
+    scripts = re.findall(r'<script src="([^"]+)">', head)
+    assert re.findall(r'<link rel="preload" href="([^"]+)" as="script">', head) == scripts[1:]
 
 
 @pytest.mark.parametrize("name", sorted(VENDORED))
