@@ -1,9 +1,7 @@
 """A check that a stranger is a person, at a service such as Turnstile: its verify address."""
 
-import asyncio
-
 from ..public_settings import AccessSettings
-from .fetch import FetchError, fetch_json
+from .fetch import FetchError, fetch_beside, fetch_json
 
 _LONGEST = 4096
 
@@ -21,7 +19,7 @@ async def is_passed(settings: AccessSettings, answer: str, address: str) -> bool
     if address:
         form["remoteip"] = address
     try:
-        said = await asyncio.to_thread(fetch_json, settings.challenge_url, form)
+        said = await fetch_beside(lambda: fetch_json(settings.challenge_url, form))
     except FetchError:
         return False
     return isinstance(said, dict) and said.get("success") is True

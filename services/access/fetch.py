@@ -1,16 +1,25 @@
 """Fetch a small JSON document: https (or this machine), no redirect, bounded in size and time."""
 
+import asyncio
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
 
 from ..errors import RiverrunError
 from ..json_input import parse_json
 
 TIMEOUT = 3.0
 LARGEST_RESPONSE = 256 * 1024
+# How many fetches block at once, and how many more may wait for their turn.
+_AT_ONCE = 4
+_WAITING = 28
+_places = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
+T = TypeVar("T")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -27,6 +36,24 @@ class FetchError(RiverrunError):
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Follow nothing: a redirect could lead to an address of this network."""
+
+
+async def fetch_beside(fetch: Callable[[], T]) -> T:
+    """Run `fetch`, which blocks, in a thread. Raises `FetchError` where too many wait already.
+
+    The threads are its own: a flood of questions to a slow service would take every one of those
+    that the rest of the process shares, and all else would stand still with it.
+    """
+    if not _places.acquire(blocking=False):
+        raise FetchError
+    work = _open_threads().submit(fetch)
+    work.add_done_callback(lambda _: _places.release())
+    return await asyncio.wrap_future(work)
+
+
+@cache
+def _open_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="riverrun-fetch")
 
 
 def fetch_json(url: str, form: Mapping[str, str] | None = None) -> Any:

@@ -2,11 +2,13 @@
 
 The algorithms are pinned by the settings, never taken from a token. The provider's keys are cached
 and fetched again when they are old, or when a token names one that is not there, at most once a
-minute: a flood of made-up key ids costs the provider nothing. PyJWT and its cryptography (15 MB,
+minute (every two seconds where there are none): a flood of made-up tokens costs the provider
+nothing, and no one waits for another's try. PyJWT and its cryptography (15 MB,
 40 ms) are imported when the first token comes.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +17,19 @@ from typing import Any
 from ..errors import RiverrunError
 from ..json_input import parse_json
 from ..public_settings import AccessSettings
-from .fetch import FetchError, fetch_json
+from .fetch import FetchError, fetch_beside, fetch_json
 from .principal import Principal, name_owner
 
 # Times in seconds.
 FRESH_SECONDS = 600.0
 STALE = 24 * 3600.0
 REFETCH_SECONDS = 60.0
+RETRY_SECONDS = 2.0
 LEEWAY = 30.0
 
 LONGEST = 8 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 class Issuer:
@@ -62,7 +67,8 @@ class Issuer:
                     leeway=LEEWAY,
                     options={"require": ["exp", "aud", "iss", "sub"], "verify_iat": False},
                 )
-                subject = said["sub"]
+                if not (subject := said["sub"]):
+                    return None  # all whose provider says nothing would share their runs
                 return Principal(name_owner("oidc", f"{settings.oidc_issuer} {subject}"), "token")
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             return None
@@ -86,15 +92,16 @@ class Issuer:
     async def _fetch(self) -> None:
         async with self._fetching:
             now = self._clock()
-            if now - self._tried_at < REFETCH_SECONDS and self._keys:
-                return  # another request has fetched them, or has failed to
-            self._tried_at = now
-            try:
-                self._keys = await asyncio.to_thread(self._read)
-                self._fetched_at = now
-            except RiverrunError:
-                if now - self._fetched_at > STALE:
-                    raise
+            # Another request has fetched them, or has failed to, a moment ago.
+            if now - self._tried_at >= (REFETCH_SECONDS if self._keys else RETRY_SECONDS):
+                self._tried_at = now
+                try:
+                    self._keys = await fetch_beside(self._read)
+                    self._fetched_at = now
+                except RiverrunError as error:
+                    logger.warning("The keys of the identity provider: %s", type(error).__name__)
+            if now - self._fetched_at > STALE:
+                raise FetchError
 
     def _read(self) -> list[Any]:
         from jwt import PyJWKError, PyJWKSetError

@@ -1,7 +1,8 @@
 """Sign a few words, and tell later whether we did: visitors, links to a run, names of sessions.
 
 A token is `<kind>.<base64url of JSON>.<HMAC-SHA256>`. The kind is signed too, so a token of one
-kind is none of another. It says what it grants and until when; it is signed, not hidden.
+kind is none of another. It says what it grants and until when; it is signed, not hidden, but for
+what is masked.
 """
 
 import base64
@@ -41,6 +42,15 @@ def verify(kind: str, token: str, secrets: Sequence[str]) -> dict[str, Any] | No
     except (ValueError, binascii.Error):
         return None
     return said if isinstance(said, dict) else None
+
+
+def mask(data: bytes, about: str, secret: str) -> bytes:
+    """Mask up to 32 bytes with what `secret` makes of `about`; masked again, they are themselves.
+
+    `about` is another one for other data: a pad that is used twice hides neither.
+    """
+    pad = hmac.new(secret.encode(), f"riverrun mask\n{about}".encode(), hashlib.sha256).digest()
+    return bytes(one ^ other for one, other in zip(data, pad, strict=False))
 
 
 def _seal(kind: str, body: str, secret: str) -> str:

@@ -1,5 +1,6 @@
 """Tokens of an identity provider: the good one, and every way to forge one."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.access import Access, AccessError
 from services.access.fetch import FetchError
-from services.access.oidc import FRESH_SECONDS, REFETCH_SECONDS, STALE, Issuer
+from services.access.oidc import FRESH_SECONDS, REFETCH_SECONDS, RETRY_SECONDS, STALE, Issuer
 from services.ledger.memory import MemoryLedger
 from services.public_settings import AccessSettings
 
@@ -91,6 +92,7 @@ BAD = {
     "another audience": sign_token(aud="other"),
     "no audience": sign_token(aud=None),
     "no subject": sign_token(sub=None),
+    "an empty subject": sign_token(sub=""),
     "no end": sign_token(exp=None),
     "expired": sign_token(exp=1_000_000_000),
     "not yet": sign_token(nbf=4_000_000_000),
@@ -162,3 +164,32 @@ async def test_the_providers_keys_are_cached_rotated_and_kept_while_it_is_away(
     now += STALE
     with pytest.raises(FetchError):
         await issuer.verify(sign_token(OTHER, kid="new"))
+    # Keys that are too old open nothing, however soon the next one asks.
+    with pytest.raises(FetchError):
+        await issuer.verify(sign_token(OTHER, kid="new"))
+
+
+async def test_a_provider_that_was_never_there_is_not_asked_by_each_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of made-up tokens would wait three seconds each, one behind the other."""
+    now, asked = NOW, 0
+    place = str(tmp_path / "none.json")
+    settings = AccessSettings(oidc_issuer=ISSUER, oidc_audience=AUDIENCE, oidc_jwks=place)
+    issuer = Issuer(settings, clock=lambda: now)
+
+    def fail() -> list[Any]:
+        nonlocal asked
+        asked += 1
+        raise FetchError
+
+    monkeypatch.setattr(issuer, "_read", fail)
+    found = await asyncio.gather(
+        *(issuer.verify(sign_token(kid=f"x{kid}")) for kid in range(50)), return_exceptions=True
+    )
+    assert {type(each) for each in found} == {FetchError}
+    assert asked == 1
+    now += RETRY_SECONDS
+    with pytest.raises(FetchError):
+        await issuer.verify(sign_token())
+    assert asked == 2

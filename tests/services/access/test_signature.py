@@ -1,5 +1,6 @@
 """Signed visitors, links and sessions: for what was said, until then, and nothing else."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -73,6 +74,10 @@ async def test_a_link_reads_one_run_for_a_few_minutes() -> None:
     access = Access(AccessSettings(signing_secrets=SECRETS), ("key",), MemoryLedger, clock=clock)
     token, expires = await access.make_link("r1", "owner")
     assert (await access.follow_link(token, "r1")).owner == "owner"
+    newer = AccessSettings(signing_secrets=("another of sixteen", *SECRETS))
+    assert (
+        await Access(newer, (), MemoryLedger, clock=clock).follow_link(token, "r1")
+    ).owner == "owner"
     for run, bad in (("r2", token), ("r1", token[:-1]), ("r1", ""), ("r1", "rl1." * 99)):
         with pytest.raises(AccessError):
             await access.follow_link(bad, run)
@@ -81,6 +86,27 @@ async def test_a_link_reads_one_run_for_a_few_minutes() -> None:
     clock.now = expires
     with pytest.raises(AccessError):
         await access.follow_link(token, "r1")
+
+
+async def test_a_link_does_not_tell_whose_it_is() -> None:
+    """It stands in URLs and logs: the owner of a plain key is a hash of it, which can be tried."""
+    access = Access(AccessSettings(signing_secrets=SECRETS), ("key",), MemoryLedger)
+    owner = (await access.identify("key")).owner
+    assert owner is not None
+    token, _ = await access.make_link("r1", owner)
+    said = base64.urlsafe_b64decode(token.split(".")[1] + "==")
+    for told in (owner.encode(), bytes.fromhex(owner), owner.encode().hex().encode()):
+        assert told not in said
+    # Nor does a second one tell what both have in common.
+    other, _ = await access.make_link("r2", owner)
+    masked = [
+        json.loads(base64.urlsafe_b64decode(one.split(".")[1] + "=="))["owner"]
+        for one in (token, other)
+    ]
+    assert masked[0] != masked[1]
+    assert (await access.follow_link(other, "r2")).owner == owner
+    open_link, _ = await access.make_link("r3", None)
+    assert (await access.follow_link(open_link, "r3")).owner is None
 
 
 async def test_processes_of_one_log_share_a_secret_that_nobody_set() -> None:
