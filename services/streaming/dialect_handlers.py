@@ -6,7 +6,7 @@ Here that name becomes a run, and the answer takes the shape that the client rea
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from starlette.responses import Response
 
 from ..errors import RiverrunError
 from ..runs import Entry, Run, UnknownRunError
+from ..runs.log import KEEP_TURNS
 from .app import App, default_app
 from .encoders import find_dialect
 from .handlers import handle_request, handle_resume, handle_streaming_request, make_run_info
-from .http.body import RequestError
+from .http.body import BODY_LIMIT, RequestError
 from .http.requests import Cursor
 from .http.responses import JSONAnswer, error_response, terminal_response
 from .question import Question, ReaderTerms, can_be_guessed, load_question, start_clock
@@ -47,7 +48,24 @@ async def follow_run(question: Question, run_id: str, *, app: App | None = None)
     if result is None:
         raise RequestError("The previous response has no answer to go on from.")
     turn = (earlier.query, result["answer"])
-    return replace(question, history=(*earlier.history, turn, *question.history))
+    history = bound_history((*earlier.history, turn, *question.history))
+    return replace(question, history=history)
+
+
+def bound_history(turns: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Keep the newest of `turns`: as many as a session, of as many bytes as a body may have.
+
+    Each answer that follows another carries what that one carried: without an end it would be more
+    than a store takes, and each of a thousand would cost more than the one before.
+    """
+    kept: list[tuple[str, str]] = []
+    room = BODY_LIMIT
+    for turn in reversed(turns[-KEEP_TURNS:]):
+        room -= sum(len(text.encode("utf-8", "surrogatepass")) for text in turn)
+        if room < 0:
+            break
+        kept.append(turn)
+    return tuple(reversed(kept))
 
 
 async def handle_response(
