@@ -4,14 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.answers import FRESH, QUESTIONS, TUNED_ON, Outcome, measure, read_set, summarize
+from benchmarks.answers import (
+    FRESH,
+    HALVES,
+    HELD_BACK,
+    QUESTIONS,
+    SECOND,
+    THIRD,
+    TUNED,
+    TUNED_ON,
+    Labelled,
+    Outcome,
+    measure,
+    read_set,
+    summarize,
+)
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """What becomes of every question over the guide."""
     found = measure(tmp_path_factory.mktemp("none"))["guide"]
-    return [one for one in found if one.labelled.half != FRESH]
+    return [one for one in found if one.labelled.half in (TUNED_ON, HELD_BACK)]
 
 
 def test_the_guide_answers_with_the_fact_and_refuses_what_it_lacks(outcomes: list[Outcome]) -> None:
@@ -33,11 +47,46 @@ def test_every_set_has_both_kinds_in_both_halves(path: Path) -> None:
     assert len(halves) == 4
 
 
-@pytest.mark.parametrize("path", sorted(QUESTIONS.glob("fresh/*.txt")), ids=lambda path: path.stem)
+WRITTEN_FRESH = sorted(
+    path for folder in (FRESH, SECOND, THIRD) for path in (QUESTIONS / folder).glob("*")
+)
+
+
+@pytest.mark.parametrize("path", WRITTEN_FRESH, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_fresh_questions_are_never_tuned_on(path: Path) -> None:
-    """And none is a question of the other sets."""
+    """And none is a question that is tuned on."""
     labelled = read_set(path)
-    assert {one.half for one in labelled} == {FRESH}
+    assert {one.half for one in labelled} == {path.parent.name}
+    assert path.parent.name in HALVES
     assert {one.is_answerable for one in labelled} == {True, False}
-    known = {one.question for one in read_set(QUESTIONS / path.name)}
-    assert known.isdisjoint({one.question for one in labelled})
+    others = (QUESTIONS / path.name, QUESTIONS / TUNED / path.name)
+    tuned = {one.question for other in others for one in read_set(other) if one.half == TUNED_ON}
+    assert tuned.isdisjoint({one.question for one in labelled})
+
+
+@pytest.mark.parametrize(
+    ("says", "answer", "right"),
+    [
+        ((("su",),), "Such a shell runs as a user.", False),
+        ((("su",),), "Type `su -l` in it.", True),
+        ((("archive",),), "It is in the archives.", True),
+        ((("96",),), "It is 1996 metres high.", False),
+        ((("/etc/shadow",),), "They are in `/etc/shadow`.", True),
+        ((("one", "single"), ("writer",)), "A single writer at a time.", True),
+    ],
+)
+def test_a_label_is_said_from_the_beginning_of_a_word_and_a_short_one_whole(
+    says: tuple[tuple[str, ...], ...], answer: str, right: bool
+) -> None:
+    """A fact is no run of letters."""
+    assert Outcome(Labelled("?", says, ()), answer, 1, False).has_fact is right
+
+
+def test_a_slash_in_a_label_is_written_with_a_backslash(tmp_path: Path) -> None:
+    """Else a path would be three alternatives, and one of them nothing."""
+    path = tmp_path / "set.txt"
+    path.write_text("Where? | \\/etc\\/shadow/there & x | a.html, b.html\n- Who?\n", "utf-8")
+    known, unknown = read_set(path)
+    assert known.says == (("/etc/shadow", "there"), ("x",))
+    assert known.sources == ("a.html", "b.html")
+    assert not unknown.is_answerable

@@ -63,5 +63,8 @@ def names_code_of(question: str, text: str) -> bool:
 def _compile(thing: str) -> re.Pattern[str]:
     words = r"[\s`'\"]+".join(rf"{re.escape(stem(word))}\w{{0,3}}" for word in thing.split())
     quoted = rf"[`'\"(]*{words}[`'\")]*"
+    in_brackets = rf"\((?:an? |the |called )?{quoted}s?\)"
+    spelled_out = rf"{quoted} \((?:\w+[ -]){{1,5}}\w+\)|{quoted} (?:stands for|is short for)\b"
     begins = rf"^\W*(?:(?:the|an?|each|every|in \w+,?) )*(?:\w+ )?{quoted}(?: \w+)? {_VERB}"
-    return re.compile(rf"{begins}|\b{_CALLED} (?:an? |the )?{quoted}|^\W*{quoted}\s*[:–—-]")
+    named = rf"\b{_CALLED} (?:an? |the )?{quoted}|^\W*{quoted}\s*[:–—-]"
+    return re.compile(rf"{begins}|{named}|{in_brackets}|{spelled_out}")

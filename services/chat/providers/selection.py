@@ -67,6 +67,8 @@ _LEANING = re.compile(
     re.IGNORECASE,
 )
 
+_GOES_ON = re.compile(r"(?:it|its|they|their|this|these)\b", re.IGNORECASE)
+
 
 def read_completed_question(prompt: Prompt) -> str:
     """Return the question as it was searched for: whole by itself, its slips mended."""
@@ -131,7 +133,7 @@ def choose(prompt: Prompt) -> list[Evidence]:
         both = [item for item in left if _says_both(item, wish.sides)]
         chosen = [item for side in sides for item in _pick(side, wish, PER_SIDE)]
         chosen = [*_pick(both, wish, MOST_OF_BOTH), *chosen] if all(sides) else _pick(left, wish)
-    if wish.kind in MOST and chosen and is_pointing(chosen[0].unit.text):
+    if wish.kind in MOST and chosen:
         chosen = _add_following(chosen, evidence)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
@@ -176,12 +178,13 @@ def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list
 
 
 def _add_following(chosen: list[Evidence], evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Add the unit that the best one points at, the next one."""
+    """Add the unit after the best one where that points at it, or it goes on with "It is ..."."""
     best = chosen[0].unit
     known = {(item.unit.rank, item.unit.position) for item in chosen}
     following = (best.rank, best.position + 1)
     more = [item for item in evidence if (item.unit.rank, item.unit.position) == following]
-    return [*chosen, *(more if following not in known else [])]
+    goes_on = more and (is_pointing(best.text) or _GOES_ON.match(more[0].unit.text))
+    return [*chosen, *more] if goes_on and following not in known else chosen
 
 
 def _says_both(item: Evidence, sides: tuple[str, str]) -> bool:

@@ -35,6 +35,11 @@ def test_a_thing_is_what_the_question_is_about(question: str, thing: str | None)
         ("testing", 'The "testing" distribution is sometimes frozen.', False),
         ("match", "The `match` operator lets you compare a value.", True),
         ("match", "You can use it with a match.", False),
+        ("nmu", "Such uploads are called Non-Maintainer Uploads (NMU).", True),
+        ("pam", "Systems have PAM (Pluggable Authentication Modules) and more.", True),
+        ("advocate", "You need a developer to support you (an *advocate*).", False),
+        ("advocate", "You need a developer to support you (an advocate).", True),
+        ("mpsc", "`mpsc` stands for multiple producer, single consumer.", True),
     ],
 )
 def test_a_definition_begins_with_the_thing(thing: str, text: str, expected: bool) -> None:
