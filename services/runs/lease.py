@@ -4,8 +4,10 @@ A producer gives a sign of life at least every quarter of a lease: an entry, or 
 has nothing to say. A reader that sees none for half a lease doubts the run, which is a write into
 the log: a store that takes that write would have taken the producer's. A producer that lives
 answers by renewing; one that does not for another half is dead, and its lease is ended, so that any
-process may claim the run at once. A frozen machine wakes its readers and its producers together,
-and a store that was locked frees both: the doubt gives each producer the time to answer.
+process may claim the run at once. A doubt from before the newest entry is no question that was left
+without an answer: then it takes a whole lease of silence. A frozen machine wakes its readers and
+its producers together, and a store that was locked frees both: the doubt gives each producer the
+time to answer.
 
 Knows the log and no store.
 """
@@ -28,9 +30,13 @@ async def end_dead_lease(log: RunLog, run: Run, last: int, *, lease: float = LEA
     """
     if run.is_free:
         return True
-    state = (run.epoch, run.renewals, run.is_doubted, last)
-    age = log.state_ages.measure_age(run.id, state, max_gap=lease / RENEWALS_PER_LEASE)
-    if age < lease / 2:
+    state = (run.epoch, run.renewals, run.is_doubted)
+    gap = lease / RENEWALS_PER_LEASE
+    age = log.state_ages.measure_age(run.id, (*state, last), max_gap=gap)
+    # How long the doubt was seen, whatever came after it: not every store ends it with an entry.
+    doubted_for = log.state_ages.measure_age((run.id, "doubt"), state, max_gap=gap)
+    is_stale = run.is_doubted and doubted_for - age > lease / 100
+    if age < (lease if is_stale else lease / 2):
         return False
     try:
         if run.is_doubted:
@@ -40,9 +46,11 @@ async def end_dead_lease(log: RunLog, run: Run, last: int, *, lease: float = LEA
         await log.doubt(run)
         # Its time to answer begins now, not with the next look.
         log.state_ages.measure_age(run.id, (run.epoch, run.renewals, True, last))
+        log.state_ages.measure_age((run.id, "doubt"), (run.epoch, run.renewals, True))
     except SequenceConflictError:
         pass  # it lives, or another process was faster
     except RunLogError:
         # While nothing can be written here, its producer cannot give a sign of life either.
         log.state_ages.forget(run.id)
+        log.state_ages.forget((run.id, "doubt"))
     return False

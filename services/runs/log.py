@@ -140,7 +140,8 @@ class RunLog(Protocol):
         """Add the next entries, all or none, durably, and wake the readers.
 
         To a reader that looks at the producer they are a sign of life, as a renewal is. A store may
-        end a doubt with them too, where it writes the run's own row in any case.
+        end a doubt with them too, where it writes the run's own row in any case; where it does not,
+        `services.runs.lease` takes the doubt for old.
         Raises `SequenceConflictError` when they do not go on where the run is.
         """
 

@@ -623,6 +623,22 @@ async def a_dead_producer_is_found_by_watching_it(log: RunLog, clock: Clock) -> 
 
 
 @rule
+async def a_doubt_from_before_an_entry_takes_no_run_away(log: RunLog, clock: Clock) -> None:
+    """Whether the store ends it with the entry or not: a producer that lives has a whole lease."""
+    run = await start_run(log)
+    await log.doubt(run)
+    for _ in range(3):
+        clock.seconds += 0.5
+        assert not await end_dead_lease(log, await log.find(run.id, None), 0, lease=4.0)
+    await log.append(run.id, [token(1)])
+    looks = 0
+    while not await end_dead_lease(log, await log.find(run.id, None), 1, lease=4.0):
+        clock.seconds += 0.5
+        looks += 1
+    assert 4.0 <= looks * 0.5 <= 5.0
+
+
+@rule
 async def entries_are_signs_of_life(log: RunLog, clock: Clock) -> None:
     """A producer that writes renews nothing."""
     run = await start_run(log)
