@@ -26,8 +26,8 @@ _LINGER_BYTES = 64 * 1024 * 1024
 # What no line of a head may have: a CR or LF alone, and NUL; and the start of a folded line.
 # The last byte that has come may be a CR, whose LF is still under way.
 _STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\0|\r\n[ \t]")
-# A length that is a list: h11 takes one whose items are alike.
-_LENGTHS = re.compile(rb"(?i)\ncontent-length:[^,\r]*,")
+# What h11 takes and others do not: a length that is a list of alike items, a tab beside a coding.
+_TWO_READINGS = re.compile(rb"(?i)\n(?:content-length:[^,\r]*,|transfer-encoding:[^\t\r]*\t)")
 
 Headers = Iterable[tuple[str, str]]
 
@@ -221,8 +221,9 @@ class Connection:
                 raise h11.RemoteProtocolError("a line is ended otherwise", error_status_hint=400)
             if end >= 0:
                 head = bytes(self.buffer[:stop])
-                if _LENGTHS.search(head):
-                    raise h11.RemoteProtocolError("a list of lengths", error_status_hint=400)
+                if _TWO_READINGS.search(head):
+                    why = "a list of lengths, or a tab beside a coding"
+                    raise h11.RemoteProtocolError(why, error_status_hint=400)
                 del self.buffer[:stop]
                 return head
             if stop > HEAD_LIMIT:

@@ -34,8 +34,8 @@ LINGER_SECONDS = 2.0
 # has come may be a CR, whose LF is still under way.
 _STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\0")
 
-# A length that is a list: h11 takes one whose items are alike.
-_LENGTHS = re.compile(rb"(?i)content-length:[^,]*,")
+# What h11 takes and others do not: a length that is a list of alike items, a tab beside a coding.
+_TWO_READINGS = re.compile(rb"(?i)content-length:[^,]*,|transfer-encoding:[^\t]*\t")
 
 # The line before a chunk: a size that no reader's integer overflows, and what may follow it.
 _CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
@@ -225,8 +225,8 @@ class _StrictBuffer(ReceiveBuffer):
         lines = self._extract(end)[:-4].split(b"\r\n")
         if any(line.startswith((b" ", b"\t")) for line in lines):
             raise h11.LocalProtocolError("a folded header")
-        if any(_LENGTHS.match(line) for line in lines):
-            raise h11.LocalProtocolError("a list of lengths")
+        if any(_TWO_READINGS.match(line) for line in lines):
+            raise h11.LocalProtocolError("a list of lengths, or a tab beside a coding")
         return lines
 
     def _find(self, mark: bytes, searched: int) -> int | None:

@@ -46,6 +46,9 @@ AMBIGUOUS: dict[str, bytes] = {
     "chunked behind a comma": _with(b"Transfer-Encoding: , chunked", LAST),
     "an empty coding": _with(b"Transfer-Encoding:", LAST),
     "a coding behind a vertical tab": _with(b"Transfer-Encoding: \x0bchunked", LAST),
+    "a tab behind a coding": _with(b"Transfer-Encoding: chunked\t", LAST),
+    "a tab before a coding": _with(b"Transfer-Encoding:\tchunked", LAST),
+    "a tab between blanks": _with(b"Transfer-Encoding: \t chunked", LAST),
     "a coding with NUL": _with(b"Transfer-Encoding: chunked\x00", LAST),
     # Names of headers that are none.
     "a blank before the colon": _with(b"Transfer-Encoding : chunked", LAST),
