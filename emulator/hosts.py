@@ -33,8 +33,11 @@ def answers_to(request: Request) -> bool:
 
 
 def is_from_page(request: Request) -> bool:
-    """Tell whether a browser sent this for a page: it says so, and no page can change it."""
-    return bool(request.header("origin") or request.header("sec-fetch-mode"))
+    """Tell whether a browser sent this for a page: it says so, and no page can change it.
+
+    `Sec-Fetch-Mode` says nothing: Node.js sends it too.
+    """
+    return bool(request.header("origin") or request.header("sec-fetch-site"))
 
 
 async def refuse_request(reply: Reply, why: str) -> None:

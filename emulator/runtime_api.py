@@ -84,7 +84,7 @@ class RuntimeApi:
 
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
-        self._server = await listen(self._handle)
+        self._server = await listen(self._handle, refuses_pages=True)
         self.address = f"127.0.0.1:{self._server.port}"
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ import h11
 
 from emulator.body import TruncatedBodyError
 from emulator.chunked import MalformedBodyError
-from emulator.hosts import answers_to, is_loopback, refuse_request
+from emulator.hosts import answers_to, is_from_page, is_loopback, refuse_request
 from emulator.http1 import Connection, Handler, Reply, Request, phrase
 
 # How long a connection may take over the head of its next request, as AWS's fronts allow.
@@ -25,7 +25,8 @@ class Server:
 
     `handler` may be replaced at any time: the next request is the new one's.
     One that has not sent the whole head of a request in `head_seconds` is closed. `judges_host`
-    says that the handler has a rule of its own for `Host`.
+    says that the handler has a rule of its own for `Host`, `refuses_pages` that no browser has
+    anything to ask here.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Server:
         *,
         head_seconds: float = HEAD_SECONDS,
         judges_host: bool = False,
+        refuses_pages: bool = False,
     ) -> None:
         self.handler = handler
         self._head_seconds = head_seconds
         self._is_guarded = not judges_host
+        self._refuses_pages = refuses_pages
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -111,15 +114,22 @@ class Server:
     async def _handle(self, request: Request, reply: Reply) -> None:
         if self._is_guarded and not answers_to(request):
             await refuse_request(reply, "This server does not answer to that name.")
+        elif self._refuses_pages and is_from_page(request):
+            await refuse_request(reply, "This server answers to no page.")
         else:
             await self.handler(request, reply)
 
 
 async def listen(
-    handler: Handler, host: str = "127.0.0.1", port: int = 0, *, judges_host: bool = False
+    handler: Handler,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    judges_host: bool = False,
+    refuses_pages: bool = False,
 ) -> Server:
     """Serve `handler` on `host`:`port`. Raises `OSError` when the port is taken."""
-    server = Server(handler, judges_host=judges_host)
+    server = Server(handler, judges_host=judges_host, refuses_pages=refuses_pages)
     await server.listen(host, port)
     return server
 

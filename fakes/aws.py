@@ -20,7 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from fakes import s3_vectors
 from fakes.command import run
-from fakes.hosts import REFUSAL, leads_here
+from fakes.hosts import REFUSAL, is_for_programs
 from fakes.s3_vectors import InvalidError
 
 PUTS_IN_A_BATCH = 25
@@ -66,7 +66,8 @@ class _Application:
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        if not leads_here(environ.get("HTTP_HOST")):
+        hosts, page = [environ.get("HTTP_HOST", "")], environ.get("HTTP_ORIGIN")
+        if not is_for_programs(hosts, page, environ.get("HTTP_SEC_FETCH_SITE")):
             start("403 Forbidden", [("Content-Type", "text/plain"), ("Connection", "close")])
             return [REFUSAL.encode()]
         body = _read(environ)

@@ -1,16 +1,23 @@
-"""Which names a fake answers to.
+"""Which requests a fake answers: those of programs on this machine.
 
 A page of a stranger can have its own name lead to 127.0.0.1 (DNS rebinding), and its browser then
-takes the fake for the page's own. The name stands in `Host`, which no page can change.
+takes the fake for the page's own; the name stands in `Host`. And moto lets every page read what it
+answers, by whichever name: what a browser sends for a page says so. No page can change either.
 """
 
 import ipaddress
 import os
 import re
+from collections.abc import Sequence
 
-REFUSAL = "This server does not answer to that name.\n"
+REFUSAL = "This server does not answer to that name, nor to a page.\n"
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
+
+
+def is_for_programs(hosts: Sequence[str], origin: str | None, site: str | None) -> bool:
+    """Tell whether a request may be answered, by its `Host`, `Origin` and `Sec-Fetch-Site`."""
+    return all(map(leads_here, hosts)) and not origin and not site
 
 
 def leads_here(host: str | None) -> bool:

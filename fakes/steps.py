@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-from fakes.hosts import REFUSAL, leads_here
+from fakes.hosts import REFUSAL, is_for_programs
 
 Step = bytes | float | threading.Event | Literal["cut", "hang", "end"]
 """``cut`` resets the connection, ``hang`` says nothing more until the client leaves, ``end``
@@ -139,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Keep the call and play its reply."""
-        if not all(map(leads_here, self.headers.get_all("Host", []))):
+        hosts, said = self.headers.get_all("Host", []), self.headers
+        if not is_for_programs(hosts, said["Origin"], said["Sec-Fetch-Site"]):
             self.close_connection = True
             self._refuse(Refusal(403, REFUSAL.encode(), {"Content-Type": "text/plain"}))
             return

@@ -34,7 +34,7 @@ def test_a_name_that_leads_here_is_served(cloud: RunningCloud, host: str) -> Non
 
 @pytest.mark.parametrize(
     "header",
-    [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Mode", "no-cors")],
+    [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")],
 )
 def test_a_page_cannot_invoke_a_function(cloud: RunningCloud, header: tuple[str, str]) -> None:
     """AWS would want a signature, which no page can make."""
@@ -47,7 +47,7 @@ def test_a_page_cannot_invoke_a_function(cloud: RunningCloud, header: tuple[str,
 
 
 @pytest.mark.anyio
-async def test_a_rebound_page_is_no_runtime() -> None:
+async def test_a_page_is_no_runtime() -> None:
     """It would be given the visitors' questions, and could answer them."""
     api = RuntimeApi()
     await api.start()
@@ -56,6 +56,10 @@ async def test_a_rebound_page_is_no_runtime() -> None:
         for host in ("evil.example", "127.0.0.1.evil.example"):
             got = await asyncio.to_thread(ask, path, headers=[("Host", host)])
             assert (got.status, b"does not answer" in got.body) == (403, True)
+        # An image of a page that knows the port would take an invocation, and tell no one.
+        for header in (("Origin", "null"), ("Sec-Fetch-Site", "cross-site")):
+            got = await asyncio.to_thread(ask, path, headers=[header])
+            assert (got.status, got.body) == (403, b"This server answers to no page.\n")
         assert not api.ready.is_set()
         served = await asyncio.to_thread(ask, f"http://{api.address}/2018-06-01/ping")
         assert (served.status, served.body) == (200, b"pong")

@@ -18,13 +18,15 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield fake.url
 
 
-def post(url: str, hosts: list[str]) -> tuple[int, bytes]:
+def post(url: str, hosts: list[str], **more: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     try:
         connection.putrequest("POST", "/", skip_host=True)
         for host in hosts:
             connection.putheader("Host", host)
         connection.putheader("X-Amz-Target", "DynamoDB_20120810.ListTables")
+        for name, value in more.items():
+            connection.putheader(name.replace("_", "-"), value)
         connection.putheader("Content-Length", "2")
         connection.endheaders(b"{}")
         response = connection.getresponse()
@@ -38,6 +40,15 @@ def test_a_rebound_page_is_answered_by_no_fake(url: str, host: str) -> None:
     """Its name leads here, and is not ours."""
     status, body = post(url, [host])
     assert (status, b"does not answer" in body) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "said", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "none"}]
+)
+def test_a_page_is_answered_by_no_fake(url: str, said: dict[str, str]) -> None:
+    """By an address it needs no name; and moto would let it read."""
+    status, body = post(url, ["127.0.0.1"], **said)
+    assert (status, b"nor to a page" in body) == (403, True)
 
 
 def test_a_name_that_leads_here_is_served(url: str) -> None:
