@@ -110,7 +110,8 @@ globalThis.riverrunWords = {
     plug: "Pull the plug",
     plugTitle: "Kill the function that is writing this answer. Another goes on with it.",
     plugPulled: "The function was killed in the middle of this answer. Another one goes on with it.",
-    figures: { answers: "Answers", of: (some, all) => `${some} of ${all}`, failed: "Failed, stopped", success: "Success", firstEvent: "First event, median", firstWords: "First words, median", whole: "Whole answer, median", slow: "Whole answer, 9 of 10", events: "Events for each", estimate: "Time left, median error" },
+    figures: { answers: "Answers", of: (some, all) => `${some} of ${all}`, failed: "Failed, stopped", success: "Success", firstEvent: "First event, median", firstWords: "First words, median", whole: "Whole answer, median", slow: "Whole answer, 9 of 10", events: "Events for each", estimate: "Time left, median error", host: "Answered by" },
+    hosts: { "web-function": "a Lambda Web Function", function: "a Lambda function", server: "a server" },
     pictureSaid: { events: (count) => `${count} events`, first: (time) => `the first after ${time}`, words: (time) => `words from ${time} on`, cuts: (count) => (count === 0 ? "no interruption" : `${count} interruptions`), bar: (what, from, to) => `${what}, from ${from} to ${to}`, tick: (what, at) => `${what} after ${at}` },
   },
   de: {
@@ -220,7 +221,8 @@ globalThis.riverrunWords = {
     plug: "Stecker ziehen",
     plugTitle: "Die Funktion beenden, die diese Antwort schreibt. Eine andere führt sie fort.",
     plugPulled: "Die Funktion wurde mitten in dieser Antwort beendet. Eine andere führt sie fort.",
-    figures: { answers: "Antworten", of: (some, all) => `${some} von ${all}`, failed: "Gescheitert, angehalten", success: "Erfolg", firstEvent: "Erstes Ereignis, Median", firstWords: "Erste Wörter, Median", whole: "Ganze Antwort, Median", slow: "Ganze Antwort, 9 von 10", events: "Ereignisse je Antwort", estimate: "Restzeit, mittlerer Fehler" },
+    figures: { answers: "Antworten", of: (some, all) => `${some} von ${all}`, failed: "Gescheitert, angehalten", success: "Erfolg", firstEvent: "Erstes Ereignis, Median", firstWords: "Erste Wörter, Median", whole: "Ganze Antwort, Median", slow: "Ganze Antwort, 9 von 10", events: "Ereignisse je Antwort", estimate: "Restzeit, mittlerer Fehler", host: "Es antwortet" },
+    hosts: { "web-function": "eine Lambda Web Function", function: "eine Lambda-Funktion", server: "ein Server" },
     pictureSaid: { events: (count) => `${count} Ereignisse`, first: (time) => `das erste nach ${time}`, words: (time) => `Wörter ab ${time}`, cuts: (count) => (count === 0 ? "keine Unterbrechung" : `${count} Unterbrechungen`), bar: (what, from, to) => `${what}, von ${from} bis ${to}`, tick: (what, at) => `${what} nach ${at}` },
   },
   es: {
@@ -330,7 +332,8 @@ globalThis.riverrunWords = {
     plug: "Tirar del enchufe",
     plugTitle: "Matar la función que escribe esta respuesta. Otra sigue con ella.",
     plugPulled: "La función murió en medio de esta respuesta. Otra sigue con ella.",
-    figures: { answers: "Respuestas", of: (some, all) => `${some} de ${all}`, failed: "Fallidas, paradas", success: "Éxito", firstEvent: "Primer evento, mediana", firstWords: "Primeras palabras, mediana", whole: "Respuesta entera, mediana", slow: "Respuesta entera, 9 de 10", events: "Eventos por respuesta", estimate: "Tiempo restante, error mediano" },
+    figures: { answers: "Respuestas", of: (some, all) => `${some} de ${all}`, failed: "Fallidas, paradas", success: "Éxito", firstEvent: "Primer evento, mediana", firstWords: "Primeras palabras, mediana", whole: "Respuesta entera, mediana", slow: "Respuesta entera, 9 de 10", events: "Eventos por respuesta", estimate: "Tiempo restante, error mediano", host: "Responde" },
+    hosts: { "web-function": "una Web Function de Lambda", function: "una función de Lambda", server: "un servidor" },
     pictureSaid: { events: (count) => `${count} eventos`, first: (time) => `el primero tras ${time}`, words: (time) => `palabras desde ${time}`, cuts: (count) => (count === 0 ? "sin interrupciones" : `${count} interrupciones`), bar: (what, from, to) => `${what}, de ${from} a ${to}`, tick: (what, at) => `${what} tras ${at}` },
   },
 };

@@ -249,7 +249,7 @@ def takes_what_lives(log: RunLog) -> None:
         *,
         lease: float = 0.0,
     ) -> bool:
-        if run.is_free or random.random() > 0.1:
+        if run.is_free or random.random() > 0.5:
             return run.is_free
         with suppress(SequenceConflictError):
             await log.doubt(run)

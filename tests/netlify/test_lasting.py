@@ -268,7 +268,9 @@ def test_the_figures_and_the_picture_tell_of_the_stream(page: Page) -> None:
         assert page.evaluate("document.querySelectorAll('.timeline .bar').length") == 2
         assert page.text(".timeline p").startswith("6 events, the first after")
         page.click("#measures summary")
+        page.wait_for("document.querySelector('#measures .host')")
         figures = page.text("#measures")
+        assert "a Lambda Web Function" in figures
         assert "1 of 1" in figures
         assert "100 %" in figures
         assert "NaN" not in figures

@@ -128,11 +128,16 @@ def delete(exchange: Exchange) -> None:
 @contextmanager
 def serve(answer: Answer, site: Path = SITE, *, samples: Sequence[object] = ()) -> Iterator[Wire]:
     """Serve the page and answer its requests with `answer`, on a port the system chooses."""
+    known_replies: dict[str, dict[str, Any]] = {
+        "/api/sources/samples": {"samples": list(samples)},
+        "/api/health": {"status": "ok", "host": "web-function"},
+    }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path == "/api/sources/samples":
-                self._samples()
+            if self.path in known_replies:
+                asked = PageRequest("GET", self.path, {}, {})
+                Exchange(asked, wire, self).reply(200, known_replies[self.path])
             elif self.path.startswith("/api/"):
                 self._exchange({})
             else:
@@ -150,11 +155,6 @@ def serve(answer: Answer, site: Path = SITE, *, samples: Sequence[object] = ()) 
             wire.asked.append(asked)
             with suppress(ConnectionError):  # the page may leave
                 {"DELETE": delete}.get(self.command, answer)(Exchange(asked, wire, self))
-
-        def _samples(self) -> None:
-            Exchange(PageRequest("GET", self.path, {}, {}), wire, self).reply(
-                200, {"samples": list(samples)}
-            )
 
         def _file(self) -> None:
             path = site / (self.path.lstrip("/").split("?")[0] or "index.html")
