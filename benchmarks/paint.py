@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 from benchmarks.table import Table
 from services.settings import ROOT
@@ -47,7 +46,10 @@ class _Files(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or a file waits 40 ms for its own head
     # The page's scripts are modules: without its type a browser refuses one.
-    extensions_map: ClassVar = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
+    extensions_map = {  # noqa: RUF012 - the base class has an instance variable of that name
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+    }
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
