@@ -52,10 +52,43 @@ def test_the_first_lines_of_the_javascript_client_run_in_node(number: int, tmp_p
         assert server.questions()[0].body["query"] == "What is there to see in Paris?"
 
 
-def test_the_first_lines_of_the_python_client_run(tmp_path: Path) -> None:
-    """With the package of the clone."""
+# What the page around a snippet has; and, for a test, an endpoint and the dots that it leaves out.
+AROUND = """
+const written = [], [question, query] = ["What is there to see in Paris?", "Paris?"];
+const show = (shown) => written.push(shown?.text ?? shown);
+const [write, cite, explain, button] = [show, () => {}, console.error, {}];
+const endpoint = "http://localhost:8888/api/chat";
+"""
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_other_lines_of_the_javascript_client_run_in_node(number: int, tmp_path: Path) -> None:
+    """Of docs/clients.md and of the README's analytics, with what their page would have around."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not on the PATH")
+    (tmp_path / "node_modules" / "@riverrun").mkdir(parents=True)
+    (tmp_path / "node_modules" / "@riverrun" / "client").symlink_to(CLIENTS / "javascript")
+    manual = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    found = [*re.findall(r"```js\n(.*?)```", manual, re.DOTALL), _snippets("javascript", "js")[2]]
+    assert len(found) == 3
+    code = found[number].replace("stream(query)", "stream(query, { endpoint })")
+    code = code.replace('Japan", {', 'Japan", { endpoint,').replace("…", "show(event);")
     with serve(answers(*EVENTS)) as server:
-        code = _snippets("python", "python")[0].replace("http://localhost:8888", server.url)
+        lines = f"{AROUND}{code}\nprocess.on('exit', () => console.log(written.join('')));"
+        (tmp_path / "a.mjs").write_text(lines.replace("http://localhost:8888", server.url))
+        assert "The tower [1]." in _run([node, "a.mjs"], tmp_path)
+
+
+@pytest.mark.parametrize("place", ["clients/python/README.md", "docs/clients.md"])
+def test_the_first_lines_of_the_python_client_run(place: str, tmp_path: Path) -> None:
+    """With the package of the clone."""
+    manual = (ROOT / place).read_text("utf-8")
+    with serve(answers(*EVENTS)) as server:
+        code = re.findall(r"```python\n(.*?)```", manual, re.DOTALL)[0].replace(
+            "http://localhost:8888", server.url
+        )
         said = _run([sys.executable, "-c", code], tmp_path, PYTHONPATH=str(CLIENTS / "python"))
     assert said.strip() == "The tower [1]."
 
