@@ -63,6 +63,8 @@ async def read(
         process = server.process
         try:
             async with Response(server.port, request, budget, chance.choice(ways)) as response:
+                # A request may have waited for a process that was only about to start.
+                process = server.process
                 if response.run:
                     me.runs.add(response.run)
                 if response.status == 204:
