@@ -11,6 +11,8 @@ from functions.web import FunctionRoutes
 from services.settings import read_log_format
 from services.streaming import ShutdownNotice
 from services.telemetry.lines import configure_logging
+from services.threads import switch_threads_often
 
+switch_threads_often()
 configure_logging(sys.stdout, as_json=read_log_format(os.environ) == "json")
 app = ShutdownNotice(FunctionRoutes())

@@ -31,6 +31,7 @@ from services.streaming.http.hosts import KnownHosts, is_loopback
 from services.streaming.http.page import PageFiles
 from services.streaming.http.responses import error_response
 from services.telemetry.lines import configure_logging
+from services.threads import switch_threads_often
 
 SITE = ROOT / "netlify" / "site"
 
@@ -61,6 +62,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     _greet(_address(listener))
+    switch_threads_often()
     site = _Site()
     served: ASGIApp = (
         KnownHosts(site, settings.access.hosts) if is_loopback(settings.host) else site

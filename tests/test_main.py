@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from services.settings import ROOT
+from services.threads import SWITCH_SECONDS
 from tests.functions.serving import clean
 
 STREAMS = 64
@@ -35,6 +36,15 @@ def test_it_loads_nothing_of_the_runtime_that_polls_lambda() -> None:
         check=True,
     )
     assert done.stdout.strip() == "['services.lambda_runtime', 'services.lambda_runtime.handler']"
+
+
+def test_its_threads_give_the_interpreter_back_soon() -> None:
+    """One that searches would hold every stream of the process up for five milliseconds."""
+    code = "import sys, main; print(sys.getswitchinterval())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean({}), capture_output=True, check=True
+    )
+    assert float(done.stdout) == pytest.approx(SWITCH_SECONDS)
 
 
 def test_its_log_is_text_or_json_as_is_said() -> None:

@@ -3,8 +3,8 @@
 Each word has one `w`: counting those counts tokens, however they are joined.
 
 ``python -m benchmarks.apps.token_service --port N --service bedrock --count 300 --seconds 0.02``.
-One loop and ready-made bytes: with a thread a stream, as `fakes` has them, the service would take
-more of the machine than the application that is measured.
+Ready-made bytes and one timer for all streams: with a thread a stream, as `fakes` has them, or a
+task, the service would take more of the machine than the application that is measured.
 """
 
 import argparse
@@ -13,6 +13,10 @@ import asyncio
 from fakes import bedrock, openai
 
 KINDS = {"bedrock": bedrock, "openai": openai}
+
+
+# The streams are told in so many turns a pause, each stream always in the same one.
+TURNS = 20
 
 
 class TokenService:
@@ -24,27 +28,38 @@ class TokenService:
             f"HTTP/1.1 200 OK\r\nContent-Type: {kind.CONTENT_TYPE}\r\n"
             "Transfer-Encoding: chunked\r\n\r\n"
         ).encode() + _chunk(kind.START)
-        self._words = [_chunk(kind.text(f"w{number} ")) for number in range(count)]
-        self._end = _chunk(kind.stop() + kind.usage(10, count)) + b"0\r\n\r\n"
-        self._seconds = seconds
+        words = [_chunk(kind.text(f"w{number} ")) for number in range(count)]
+        self._words = [*words, _chunk(kind.stop() + kind.usage(10, count)) + b"0\r\n\r\n"]
+        self._turn_seconds = seconds / TURNS
+        self._turns: list[dict[asyncio.StreamWriter, int]] = [{} for _ in range(TURNS)]
+        self._now = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the calls of one connection, one after the other."""
-        loop = asyncio.get_running_loop()
+        """Read the calls of one connection, each of which is answered in its turn."""
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
                 await reader.readexactly(length)
                 writer.write(self._head)
-                due = loop.time()
-                for word in self._words:
-                    due += self._seconds
-                    await asyncio.sleep(due - loop.time())
-                    writer.write(word)
-                writer.write(self._end)
+                self._turns[self._now][writer] = 0
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    async def tell(self) -> None:
+        """Send the words, turn by turn."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due += self._turn_seconds
+            await asyncio.sleep(due - loop.time())
+            self._now = (self._now + 1) % TURNS
+            streams = self._turns[self._now]
+            for writer, number in list(streams.items()):
+                writer.write(self._words[number])
+                streams[writer] += 1
+                if writer.is_closing() or streams[writer] == len(self._words):
+                    del streams[writer]
 
 
 def _chunk(data: bytes) -> bytes:
@@ -61,7 +76,8 @@ async def main() -> None:
     asked = parser.parse_args()
     service = TokenService(asked.service, asked.count, asked.seconds)
     server = await asyncio.start_server(service.answer, "127.0.0.1", asked.port, backlog=512)
-    await server.serve_forever()
+    async with server:
+        await service.tell()
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ WHERE = {
     "docs/public.md": [HERE, HERE, OUTPUT],
     "docs/recordings.md": [HERE, HERE],
     "docs/scripted.md": [HERE, HERE],
-    "docs/web-functions.md": [HERE],
+    "docs/web-functions.md": [HERE, ACCOUNT],
     "docs/your-own-function.md": [OWN, HERE, OWN, OWN, OWN, OWN, OWN, OWN],
     "examples/any_asgi_app/README.md": [ACCOUNT, ACCOUNT],
     "examples/nine_lines/README.md": [HERE],
+    "examples/web_function_probe/README.md": [ACCOUNT],
 }
 
 

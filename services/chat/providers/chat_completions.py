@@ -12,6 +12,15 @@ from ..provider import MAX_TOKENS, ModelUsage
 _FAILED_NATIVELY = frozenset(("error", "network_error", "abort", "insufficient_system_resource"))
 
 
+# What a chunk, its one choice and its delta may have beside a piece of text and say nothing more.
+_PLAIN_CHUNK = frozenset(
+    ("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier",
+     "obfuscation", "provider")
+)  # fmt: skip
+_PLAIN_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs"))
+_PLAIN_DELTA = frozenset(("content", "role"))
+
+
 class CompletionChunk(NamedTuple):
     """What one chunk says. `finish_reason` is empty where it has none."""
 
@@ -20,6 +29,25 @@ class CompletionChunk(NamedTuple):
     finish_reason: str = ""
     is_refusal: bool = False
     usage: ModelUsage | None = None
+
+
+def read_plain_text(chunk: dict[str, Any]) -> str:
+    """Return the text of `chunk` where it says nothing else, as nearly each does; else "".
+
+    `read_chunk` says the same of it, and takes five times as long, once per token.
+    """
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+        return ""
+    delta = choice.get("delta")
+    if type(delta) is not dict or type(text := delta.get("content")) is not str:
+        return ""
+    if choice.get("finish_reason") is not None or choice.get("index") not in (0, None):
+        return ""
+    if chunk.get("usage") is not None or not _PLAIN_CHUNK.issuperset(chunk):
+        return ""
+    is_plain = _PLAIN_CHOICE.issuperset(choice) and _PLAIN_DELTA.issuperset(delta)
+    return text if is_plain else ""
 
 
 def read_chunk(chunk: dict[str, Any]) -> CompletionChunk:

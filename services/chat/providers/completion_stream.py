@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ...json_input import parse_json
 from ..provider import ModelUsage
 from ..service_error import ServiceError, clean_for_log
-from .chat_completions import CompletionChunk, merge_usage, read_chunk
+from .chat_completions import CompletionChunk, merge_usage, read_chunk, read_plain_text
 from .error_bodies import MAX_BODY, find_error, read_error_body
 from .event_stream import MAX_LINE, EventStreamDecoder, OversizeError
 
@@ -192,6 +192,10 @@ class CompletionStream:
     def _read_value(self, value: Any, *, is_error: bool = False) -> Iterator[CompletionPart]:
         if not isinstance(value, dict):
             return
+        if not is_error and not self._reason and (text := read_plain_text(value)):
+            self._note_word()
+            yield CompletionPart(text, "")
+            return
         error = find_error(value)
         if error is None and is_error:
             error = find_error({"error": value})
@@ -205,9 +209,12 @@ class CompletionStream:
         if chunk.is_refusal:
             self._reason = "refusal"
         if chunk.text or chunk.thought:
-            self._last_word = time.monotonic()
-            self._is_alive = False
+            self._note_word()
             yield CompletionPart(chunk.text, chunk.thought)
+
+    def _note_word(self) -> None:
+        self._last_word = time.monotonic()
+        self._is_alive = False
 
     def _note_end(self, chunk: CompletionChunk) -> None:
         if self._reason == "refusal":

@@ -55,6 +55,8 @@ class EventStreamDecoder:
             # The line ended with the CR of the last chunk; this is the LF that belongs to it.
             chunk = chunk.removeprefix(b"\n")
             self._skips_newline = False
+        if not (self._data or self._type) and (data := _read_single(chunk)):
+            return [(b"", data)]
         lines = chunk.splitlines(keepends=True)
         if lines and lines[-1][-1:] not in (b"\n", b"\r"):
             self._rest = bytearray(lines.pop())
@@ -87,3 +89,11 @@ class EventStreamDecoder:
                 self._type = text[6:].strip()
             elif text == b"data":
                 self._data.append(b"")
+
+
+def _read_single(chunk: bytes) -> bytes:
+    """Return the data of a chunk that is one event of one line, as nearly each is; else b""."""
+    if chunk[:5] != b"data:" or chunk[-2:] != b"\n\n":
+        return b""
+    data = chunk[6 if chunk[5:6] == b" " else 5 : -2]
+    return b"" if b"\n" in data or b"\r" in data else data
