@@ -90,6 +90,8 @@ function drawSafely(token) {
   }
 }
 
+const RTL_FIRST = /^\P{L}*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
 function drawPlain(text) {
   const block = document.createElement("p");
   Object.assign(block, { className: "plain", dir: "auto", textContent: text });
@@ -98,7 +100,9 @@ function drawPlain(text) {
 
 function drawBlock(token) {
   const fragment = DOMPurify.sanitize(marked.parser([token]), HARMLESS);
-  for (const block of fragment.querySelectorAll("p, h3, ul, ol, li, blockquote, th, td")) block.dir = "auto";
+  for (const block of fragment.querySelectorAll("p, h3, li, blockquote, th, td")) block.dir = "auto";
+  // `auto` would pass over items with a direction of their own, and leave their marks in the margin.
+  for (const list of fragment.querySelectorAll("ul, ol")) list.dir = RTL_FIRST.test(list.textContent) ? "rtl" : "ltr";
   for (const link of fragment.querySelectorAll("a")) {
     Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
   }

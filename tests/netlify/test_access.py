@@ -85,6 +85,46 @@ def test_every_text_can_be_read_against_its_ground(page: Page, scheme: str) -> N
         assert page.evaluate(low) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_where_the_system_forces_its_colours(
+    page: Page, scheme: str
+) -> None:
+    """A marked sentence above all: another sheet's colour for it came after."""
+    wanted = {"prefers-color-scheme": scheme, "forced-colors": "active"}
+    features = [{"name": name, "value": value} for name, value in wanted.items()]
+    page.call("Emulation.setEmulatedMedia", features=features)
+    with serve(answer_states) as server:
+        page.open(server.url)
+        STATES["answered"](page)
+        assert page.evaluate("document.querySelector('.sources mark').checkVisibility()")
+        assert page.evaluate((Path(__file__).parent / "contrast.js").read_text()) == []
+
+
+def test_paper_shows_a_whole_question_and_no_empty_room(page: Page) -> None:
+    """Neither folded, as on a screen, nor with room for an answer to grow."""
+    style = "getComputedStyle(document.querySelector('.turn:last-child{}')).{}"
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        for question in ("First?", "Long. " * 100):
+            ask(page, question)
+            becomes(page, "done")
+        assert page.evaluate(style.format(" .asked", "webkitLineClamp")) == "4"
+        page.call("Emulation.setEmulatedMedia", media="print")
+        assert page.evaluate(style.format(" .asked", "webkitLineClamp")) == "none"
+        assert page.evaluate(style.format("", "minHeight")) == "0px"
+
+
+def test_a_list_stands_on_the_side_of_its_script(page: Page) -> None:
+    """With its marks inside the column, whichever items it has."""
+    text = "- העברית\n- (עם `code`)\n\nAnd\n\n- here\n- too\n"
+    with serve(answers(final(text))) as server:
+        page.open(server.url)
+        ask(page, "Lists?")
+        becomes(page, "done")
+        sides = "[...document.querySelectorAll('.answer ul')].map((list) => list.dir)"
+        assert page.evaluate(sides) == ["rtl", "ltr"]
+
+
 def test_a_chosen_theme_is_remembered(page: Page) -> None:
     """The system's preference holds until the button is pressed; then the choice does."""
     ground = "getComputedStyle(document.body).backgroundColor"
