@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
@@ -151,11 +150,16 @@ class Library:
             searches += comparison.searches
         elif visit := describe_visit(text):
             searches = [text, visit]
-        found = []
-        for one in searches:
-            vector = await self._embed(one)
-            found.append(await self._run_in_thread(partial(index.find, one, vector, top_k)))
-        return _merge(found, top_k)
+        vectors = await asyncio.gather(*map(self._embed, searches))
+        return await self._run_in_thread(
+            lambda: _merge(
+                [
+                    index.find(one, vector, top_k)
+                    for one, vector in zip(searches, vectors, strict=True)
+                ],
+                top_k,
+            )
+        )
 
     async def list_documents(self) -> Sequence[str]:
         """Return the titles of the documents, in order; none where the index cannot list them."""
@@ -198,7 +202,9 @@ class Library:
 
     async def _open(self) -> OpenIndex:
         """Return the open index; open it, and the model beside it, at the first question."""
-        if self._index is None and self._facts is not None:
+        if self._index is not None:
+            return self._index
+        if self._facts is not None:
             # The index fits the model, as far as can be seen: both load at once.
             opened, _ = await asyncio.gather(
                 self._run_in_thread(self._ensure_open), self._embed("ready")

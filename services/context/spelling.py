@@ -20,6 +20,10 @@ ENGLISH_SLIPS = 2
 """Kinds of slips of which English is looked up, where no document has the word: letters swapped or
 left out. A letter too many or a wrong one makes other words: "vegan" is no "vegas"."""
 
+OFTEN = 3
+"""How often the documents have to say a word, for one with a letter too many or a wrong one to be
+mended to it."""
+
 MOST_WORDS = 24
 """Words of a question that are looked at: a pasted page need not be."""
 
@@ -79,7 +83,8 @@ def _mend(
     counts = own()
     for number, kind in enumerate(_list_slips(folded)):
         slips = [one for one in kind if len(one) >= SHORTEST]
-        if near := [one for one in slips if one in counts]:
+        least = 1 if number < ENGLISH_SLIPS else OFTEN
+        if near := [one for one in slips if counts.get(one, 0) >= least]:
             return _write_like(word, max(near, key=lambda one: counts[one]))
         # A name is none of English; a question may begin with "Waht".
         if near := [

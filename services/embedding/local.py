@@ -43,6 +43,10 @@ WORKERS = 4
 MOST_TOKENS = 256
 """Tokens of one inference over several questions: as much memory as one long text."""
 
+MOST_QUESTIONS = 64
+"""Questions one worker takes at a time: of so many there are several of each length, and an
+inference over four costs two thirds of four. Each is answered as soon as its length is."""
+
 SLICE = 16
 """Texts one worker takes at a time, so that a question never waits for a whole ingest."""
 
@@ -126,26 +130,30 @@ class LocalEmbedder:
     def _embed_waiting(self) -> None:
         taken: list[tuple[str, Future[NDArray[np.float32]]]] = []
         with suppress(IndexError):
-            while len(taken) < SLICE:
+            while len(taken) < MOST_QUESTIONS:
                 text, answered = self._waiting.popleft()
                 if answered.set_running_or_notify_cancel():
                     taken.append((text, answered))
         if not taken:
             return
         try:
-            vectors = self._embed([text for text, _ in taken], together=True)
+            for rows, vectors in self._open().embed_together([text for text, _ in taken]):
+                for row, vector in zip(rows, vectors, strict=True):
+                    taken[row][1].set_result(vector[None])
         except BaseException as error:
             for _, answered in taken:
-                answered.set_exception(error)
+                if not answered.done():
+                    answered.set_exception(error)
             raise
-        for row, (_, answered) in enumerate(taken):
-            answered.set_result(vectors[row : row + 1])
 
-    def _embed(self, texts: Sequence[str], *, together: bool = False) -> "NDArray[np.float32]":
+    def _embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        return self._open()(texts)
+
+    def _open(self) -> "_Inference":
         with self._lock:
             if self._infer is None:
                 self._infer = _Inference(self._weights)
-        return self._infer(texts, together)
+        return self._infer
 
 
 class _Inference:
@@ -155,26 +163,41 @@ class _Inference:
         self._encode = open_tokenizer(read_vocabulary())
         self._session = _open_session(weights)
 
-    def __call__(self, texts: Sequence[str], together: bool) -> "NDArray[np.float32]":
+    def __call__(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Embed each text alone."""
         import numpy as np
 
         vectors = np.empty((len(texts), DIMENSION), np.float32)
+        for row, text in enumerate(texts):
+            vectors[row] = self._infer([self._encode(text, TOKENS)])[0]
+        return vectors
+
+    def embed_together(
+        self, texts: Sequence[str]
+    ) -> "Iterator[tuple[Sequence[int], NDArray[np.float32]]]":
+        """Embed texts of one length in one inference; yield their rows and vectors as they come."""
         encoded = [self._encode(text, TOKENS) for text in texts]
-        for rows in _group(encoded, MOST_TOKENS if together else 0):
-            ids = np.array([encoded[row] for row in rows], np.int64)
-            # Texts of one length, no padding: the attention mask is all ones, so mean pooling
-            # under the mask is the mean over all tokens.
-            (states,) = self._session.run(
-                None,
-                {
-                    "input_ids": ids,
-                    "attention_mask": np.ones_like(ids),
-                    "token_type_ids": np.zeros_like(ids),
-                },
-            )
-            for row, state in zip(rows, states, strict=True):
-                mean = state.mean(axis=0, dtype=np.float32)
-                vectors[row] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        for rows in _group(encoded, MOST_TOKENS):
+            yield rows, self._infer([encoded[row] for row in rows])
+
+    def _infer(self, encoded: Sequence[Sequence[int]]) -> "NDArray[np.float32]":
+        import numpy as np
+
+        ids = np.array(encoded, np.int64)
+        # Texts of one length, no padding: the attention mask is all ones, so mean pooling
+        # under the mask is the mean over all tokens.
+        (states,) = self._session.run(
+            None,
+            {
+                "input_ids": ids,
+                "attention_mask": np.ones_like(ids),
+                "token_type_ids": np.zeros_like(ids),
+            },
+        )
+        means = states.mean(axis=1, dtype=np.float32)
+        vectors: NDArray[np.float32] = means / np.maximum(
+            np.linalg.norm(means, axis=1, keepdims=True), 1e-12
+        )
         return vectors
 
 

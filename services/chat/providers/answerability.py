@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from ...passages import Passage
 from ..words import collect_stems, find_names, is_number, split_words, stem
-from .asked import MUST_BE_SAID, holds, read_asked
+from .asked import MUST_BE_SAID, Asked, holds, read_asked
 from .evidence import (
     UNKNOWN_RARITY,
     Evidence,
@@ -64,6 +64,9 @@ UNKNOWN = 0.999
 TYPICAL_CONTRAST = 0.1
 """The least contrast of passages with fewer than four units: there is little to stand out from."""
 
+_OF_KIND = collect_stems("cost costs price fare fee pay ticket open close opening hours time")
+"""Words that ask for a price or hours; a sentence with one says nothing of what they are of."""
+
 _ASKING = frozenset(("many", "much", "long", "often", "far", "need", "there"))
 """Words that ask; to miss them in the documents tells nothing."""
 
@@ -83,13 +86,22 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
         return True
     least = LEAST
     asked = read_asked(question)
-    if asked in MUST_BE_SAID and not any(holds(asked, one.text) for one in passages):
+    if asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence):
         return False
     if subject.about and said.isdisjoint(subject.about):
         least = LEAST_UNSAID
     if _names_unknown(question, passages, subject, said):
         least = LEAST_UNKNOWN
     return compute_probability(question, passages, evidence) >= least
+
+
+def _says_asked(asked: Asked, subject: Subject, evidence: Sequence[Evidence]) -> bool:
+    """Tell whether one unit has a thing of the kind asked for, and says of what."""
+    about = set(subject.about) - _OF_KIND or set(subject.words) - _OF_KIND
+    return any(
+        holds(asked, item.unit.text) and not about.isdisjoint(collect_stems(item.unit.text))
+        for item in evidence
+    )
 
 
 def compute_probability(

@@ -23,6 +23,9 @@ cosine."""
 RANK = 0.1
 """What it gains in the first passage, half of it in the second, a third in the third."""
 
+TITLED = 0.3
+"""What it gains in a section whose headings the question says whole: "day trips from Tokyo"."""
+
 COMPANY_BEST, COMPANY_MEAN = 0.08, 0.08
 """For the cosines of the units beside it: the higher one, and the mean of both."""
 
@@ -51,6 +54,10 @@ _DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{_MONTH}\b)
 _ENDINGS = frozenset(
     ("", "a", "an", "er", "ers", "es", "ese", "i", "ian", "ic", "ish", "ist", "n", "o", "s", "y")
 )
+
+
+MARK = " › "
+"""What stands between the headings of a passage's title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
     for rank, passage in enumerate(passages, 1):
         title = collect_stems(passage.title)
         of_passage = PASSAGE * passage.score + RANK / rank + NAMED * _weigh_names(subject, passage)
+        if MARK in passage.title and title and title.issubset(subject.words):
+            of_passage += TITLED
         units = cut_units(passage, rank)
         for place, unit in enumerate(units):
             said = collect_stems(unit.text)
@@ -133,7 +142,7 @@ def is_said_whole(name: Sequence[str], said: AbstractSet[str]) -> bool:
 
 def document_of(passage: Passage) -> str:
     """Return the title of the document that a passage stands in."""
-    return passage.title.split(" › ", maxsplit=1)[0]
+    return passage.title.split(MARK, maxsplit=1)[0]
 
 
 def _weigh_names(subject: Subject, passage: Passage) -> float:

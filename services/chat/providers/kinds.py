@@ -42,7 +42,7 @@ def read_wish(question: str) -> Wish:
     if is_sightseeing(question):
         return Wish("list", 6, number)
     if units == 5 or (_LIST.search(plain) and not number):
-        return Wish("list", max(units, 4), number)
+        return Wish("list", max(units, 6), number)
     if _HOW.search(plain):
         return Wish("how", units, number)
     return Wish("plain", units, number)

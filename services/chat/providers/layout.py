@@ -10,12 +10,9 @@ from itertools import groupby
 
 from ...passages import Passage
 from ..words import collect_stems
-from .evidence import Evidence
+from .evidence import MARK, Evidence
 from .kinds import Wish
 from .units import Unit, find_listing
-
-ARROW = " › "
-"""What stands between the headings of a passage's title."""
 
 _INDEX = re.compile(r"(?<![\w`.])(?:\w[\w.]*[_.(]\S*?|\w+)(?:\[\d{1,4}\])+(?![`\w])")
 _FOOTNOTE = re.compile(r" ?\[\^?\d{1,4}\]")
@@ -95,11 +92,11 @@ def _lay_out_list(chosen: Sequence[Evidence], passages: Sequence[Passage], wish:
 
 def _lay_out_overview(chosen: Sequence[Evidence], passages: Sequence[Passage], wish: Wish) -> str:
     titles = [passages[item.unit.rank - 1].title for item in chosen]
-    introduction = [item for item, title in zip(chosen, titles, strict=True) if ARROW not in title]
+    introduction = [item for item, title in zip(chosen, titles, strict=True) if MARK not in title]
     bullets = [
-        f"- **{title.rpartition(ARROW)[2]}**: {cite(item.unit)}"
+        f"- **{title.rpartition(MARK)[2]}**: {cite(item.unit)}"
         for item, title in zip(chosen, titles, strict=True)
-        if ARROW in title
+        if MARK in title
     ]
     return "\n\n".join(
         filter(None, (_lay_out_prose(introduction, passages, wish), "\n".join(bullets)))
@@ -109,7 +106,7 @@ def _lay_out_overview(chosen: Sequence[Evidence], passages: Sequence[Passage], w
 def _lay_out_plan(chosen: Sequence[Evidence], passages: Sequence[Passage], wish: Wish) -> str:
     parts = []
     for rank, group in groupby(chosen, key=lambda item: item.unit.rank):
-        heading = passages[rank - 1].title.rpartition(ARROW)[2]
+        heading = passages[rank - 1].title.rpartition(MARK)[2]
         parts.append(f"**{heading}**\n\n{_lay_out_list(list(group), passages, wish)}")
     return "\n\n".join(parts)
 
@@ -148,7 +145,7 @@ def _name(side: str) -> str:
 
 def _name_heading(passage: Passage, text: str) -> str:
     """Return the heading of a passage if it is the thing asked for: a class, an option."""
-    heading = passage.title.rpartition(ARROW)[2]
+    heading = passage.title.rpartition(MARK)[2]
     if not _CODE_LIKE.fullmatch(heading) or heading in text:
         return ""
     return f"`{heading}`: "

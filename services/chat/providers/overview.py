@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ...passages import Passage
 from ...wording import is_sightseeing, read_plan
-from ..words import collect_stems
+from ..words import collect_stems, split_words, stem
 from .evidence import Evidence, document_of, read_subject
 from .units import cut_units
 
@@ -19,6 +19,16 @@ INTRODUCTION = 3
 SECTIONS = 4
 """Sections of which the first unit is quoted."""
 
+
+GENERAL = frozenset(
+    stem(word)
+    for word in split_words(
+        """tell me us more about what who is are was can could you do know of on say introduce
+        describe explain please give show some something anything overview information info the
+        a an and hi hello hey i want to i'd like learn summary"""
+    )
+)
+"""Words that ask for a thing as such; "the best time to visit" it is another question."""
 
 SIGHTS = collect_stems("sights attractions landmarks highlights")
 
@@ -36,7 +46,9 @@ def is_general(question: str, passages: Sequence[Passage]) -> bool:
     """Tell whether a question wants a document introduced: also its sights, if it lists none."""
     if is_sightseeing(question) and (place := find_document(read_plan(question), passages)):
         return not has_sights(place, passages)
-    return find_document(question, passages) is not None
+    title = find_document(question, passages)
+    asks = {stem(word) for word in split_words(question)} - collect_stems(title or "")
+    return title is not None and asks <= GENERAL
 
 
 def has_sights(title: str, passages: Sequence[Passage]) -> bool:

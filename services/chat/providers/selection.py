@@ -22,9 +22,12 @@ LIKENESS = 0.2
 SAME = 0.92
 """Two units with this cosine say one thing; the second adds nothing."""
 
-FAINTEST = {"narrow": 0.85, "plain": 0.8, "how": 0.8}
+FAINTEST = {"narrow": 0.2, "plain": 0.3, "how": 0.3}
+"""How far under the best score a unit may be: below, it is padding, and what stands out is quoted
+alone. All scores of a question about one place are high, so no share of the best one tells."""
+
 FAINTEST_OF_MANY = 0.65
-"""The share of the best score under which a unit is padding: what stands out is quoted alone."""
+"""For lists, plans and comparisons: the share of the best score."""
 
 MOST = {"narrow": 4, "plain": 5, "how": 5}
 """Units that are quoted at most, where that is not what the wording asks for."""
@@ -167,8 +170,8 @@ def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list
     kind = "narrow" if wish.kind in MOST and wish.units <= NARROW else wish.kind
     wanted = most or MOST.get(kind, wish.units)
     best = max((item.score for item in left), default=0.0)
-    faintest = FAINTEST.get(kind, FAINTEST_OF_MANY)
-    rest = [item for item in left if item.score >= faintest * best]
+    least = best - FAINTEST[kind] if kind in FAINTEST else best * FAINTEST_OF_MANY
+    rest = [item for item in left if item.score >= least]
     chosen: list[Evidence] = []
     while rest and len(chosen) < wanted:
         pick = max(rest, key=lambda item: _compute_gain(item, chosen))

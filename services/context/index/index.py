@@ -56,6 +56,9 @@ SELECT row, id, uri, title, document, text, spans FROM passages WHERE source = ?
 """
 
 
+SCANNED_SENTENCES = 4_000
+"""Sentences up to which all are compared with a question: to gather some of them costs more."""
+
 KEPT_NUMBERS = 4_000_000
 """Numbers of sentence vectors up to which an index keeps them at full precision: 16 MB."""
 
@@ -157,13 +160,40 @@ class Index:
         """
         if self.sentences.size > KEPT_NUMBERS:
             return _normalize(np.concatenate([self.sentences[span] for span in spans]))
+        kept = self._keep_sentences()
+        return np.concatenate([kept[span] for span in spans])
+
+    def _keep_sentences(self) -> "NDArray[np.float32]":
         if self._unit_sentences is None:
             self._unit_sentences = _normalize(self.sentences)
-        return np.concatenate([self._unit_sentences[span] for span in spans])
+        return self._unit_sentences
+
+    def best_sentences(self, rows: Sequence[int], vector: "NDArray[np.float32]") -> list[float]:
+        """Return the highest cosine of any sentence of each row, in one multiplication."""
+        if self.manifest.sentences <= SCANNED_SENTENCES:
+            similarities = compare(self._keep_sentences(), vector)
+            of_all = np.maximum.reduceat(similarities, self._bounds[:-1])
+            highest: list[float] = of_all[list(rows)].tolist()
+            return highest
+        spans = [self.sentence_rows(row) for row in rows]
+        starts = np.cumsum([0, *(span.stop - span.start for span in spans[:-1])])
+        gathered = compare(self.unit_sentences(spans), vector)
+        best: list[float] = np.maximum.reduceat(gathered, starts).tolist()
+        return best
 
     def sentence_rows(self, row: int) -> slice:
         """Return which rows of `sentences` belong to the passage `row`."""
         return slice(self._bounds[row], self._bounds[row + 1])
+
+
+def compare(rows: "NDArray[np.float32]", vector: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Return the cosine of each unit row with a unit vector.
+
+    Row by row in this thread: a product of a matrix wakes the threads of BLAS, which spin for the
+    cores that streams and inferences need (6 ms of processor time a question, against 1).
+    """
+    cosines: NDArray[np.float32] = np.vecdot(rows, vector)
+    return cosines
 
 
 def open_index(path: Path) -> Index:

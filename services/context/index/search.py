@@ -19,7 +19,7 @@ import numpy as np
 
 from ...passages import Passage, Sentence
 from ..words import content_words, singular
-from .index import Index, Row
+from .index import Index, Row, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,8 @@ def search(
     candidates = {*by_meaning, *(row for row in by_words if held[row].known >= GATE)}
     asked = frozenset(map(singular, words))
     identifiers = _find_identifiers(question)
-    spoken = _best_sentences(index, sorted(candidates), vector)
+    rows = sorted(candidates)
+    spoken = dict(zip(rows, index.best_sentences(rows, vector), strict=True)) if rows else {}
     value = {
         row: OF_PASSAGE * float(scores[row])
         + OF_SENTENCE * spoken[row]
@@ -218,21 +219,10 @@ def _idf(holders: int, passages: int) -> float:
     return log(1 + (passages - holders + 0.5) / (holders + 0.5))
 
 
-def _best_sentences(
-    index: Index, rows: Sequence[int], vector: "NDArray[np.float32]"
-) -> dict[int, float]:
-    """Return the highest cosine of any sentence of each row, all rows in one multiplication."""
-    spans = [index.sentence_rows(row) for row in rows]
-    similarities = index.unit_sentences(spans) @ vector
-    starts = np.cumsum([0, *(span.stop - span.start for span in spans[:-1])])
-    highest = np.maximum.reduceat(similarities, starts)
-    return {row: float(value) for row, value in zip(rows, highest, strict=True)}
-
-
 def _passage(index: Index, row: Row, hit: Hit, vector: "NDArray[np.float32]") -> Passage:
     chunk = row.chunk
     vectors = index.unit_sentences([index.sentence_rows(row.row)])
-    similarities = np.clip(vectors @ vector, -1, 1)
+    similarities = np.clip(compare(vectors, vector), -1, 1)
     return Passage(
         id=chunk.id,
         title=chunk.title,

@@ -67,9 +67,10 @@ class OpenFiles:
 
     def find(self, text: str, vector: "NDArray[np.float32]", top_k: int) -> list[Passage]:
         """Search by meaning and by words."""
+        from ..index.index import compare
         from ..index.search import passages, search
 
-        hits = search(self.index, self.index.vectors @ vector, vector, text, top_k)
+        hits = search(self.index, compare(self.index.vectors, vector), vector, text, top_k)
         found = passages(self.index, hits, vector)
         return [replace(passage, has_document=True) for passage in found]
 

@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from services.context.spelling import correct, count_words
 
-TEXTS = ("Seoul and its restaurants", "Bangkok, Edinburgh, Amsterdam", "museums museum unwrap york")
+TEXTS = (
+    "Seoul and its restaurants",
+    "Bangkok, Edinburgh, Amsterdam",
+    "museums museum unwrap york",
+    "Lope de Vega; paris paris paris",
+)
 OWN = count_words(TEXTS)
 
 
@@ -23,6 +28,7 @@ def mend(question: str) -> str:
         ("wher to stay in edinburg", "where to stay in edinburgh"),
         ("Waht musuems are in Amsterdm", "What museums are in Amsterdam"),
         ("how expensve is it", "how expensive is it"),
+        ("hotels in parris", "hotels in paris"),  # a letter too many, in a word that is said often
     ],
 )
 def test_one_slip_is_mended(typed: str, meant: str) -> None:

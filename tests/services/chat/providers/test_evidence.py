@@ -81,6 +81,14 @@ def test_a_word_of_the_title_counts_less_than_one_that_is_said() -> None:
     assert scores[0] < scores[1] < scores[2]
 
 
+def test_a_section_that_the_question_names_whole_comes_first() -> None:
+    """Before one that has as many of its words, and others."""
+    named = at(passage("", "Tokyo › Day trips", "Kamakura has a beach."), 0.5, 0.5)
+    other = at(passage("", "A trip through Japan › Days", "Two days are for Tokyo."), 0.5, 0.5)
+    first, second = weigh("What are the best day trips from Tokyo?", (other, named))
+    assert second.score > first.score
+
+
 def test_a_rare_word_counts_for_more_than_a_common_one() -> None:
     """Rarity is that of the whole index."""
     found = passage("", "T", "soup is here", "soup is there", "soup and pho", "pies are out")

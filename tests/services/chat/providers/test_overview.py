@@ -37,6 +37,7 @@ def test_a_document_that_is_only_named_is_introduced(question: str) -> None:
 def test_a_question_about_something_of_it_is_none_of_that() -> None:
     """It gets what answers it."""
     assert answer("Which museum of Cairo is pink?").startswith("The old museum of Cairo is pink.")
+    assert "**Museums**" not in answer("What is the best time to visit Cairo?")
 
 
 def test_sights_without_a_section_of_sights_are_an_introduction() -> None:

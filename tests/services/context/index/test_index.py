@@ -117,3 +117,20 @@ async def test_a_database_with_other_counts_is_refused(index: Path) -> None:
     disguise(index, "chunks.sqlite")
     with pytest.raises(SetupError, match="is damaged"):
         open_index(index)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scanned", [0, 1_000_000])
+async def test_the_best_sentence_of_a_row_is_the_same_gathered_or_scanned(
+    index: Path, monkeypatch: pytest.MonkeyPatch, scanned: int
+) -> None:
+    """How many there are decides what is quicker, and nothing else."""
+    monkeypatch.setattr("services.context.index.index.SCANNED_SENTENCES", scanned)
+    with open_index(index) as opened:
+        vector = opened.vectors[0]
+        rows = list(range(0, opened.manifest.passages, 2))
+        wanted = [
+            float(np.max(opened.unit_sentences([opened.sentence_rows(row)]) @ vector))
+            for row in rows
+        ]
+        assert opened.best_sentences(rows, vector) == pytest.approx(wanted, abs=1e-6)
