@@ -24,6 +24,7 @@ from services.streaming.encoders import MODULES
 from services.streaming.encoders.sse import FieldError, encode
 from services.streaming.event_json import clean
 from services.streaming.http.requests import parse_cursor, read_dialect_question, read_question
+from services.streaming.http.url import check_url as refuse_url
 from services.telemetry.lines import escape_line
 from tests.event_stream import EventStreamParser
 from tests.functions.test_http_readers import check_wire, make_wire
@@ -230,6 +231,7 @@ def check_url(chance: random.Random) -> None:
     )
     query = mutate(pairs.encode("utf-8", "replace"), ODD_BYTES, chance).decode("latin-1")
     target = "".join(c for c in f"/api/chat?{query}" if "!" <= c <= "~")
+    refuse_or_do(lambda: refuse_url(request(target=target)))
     refuse_or_do(lambda: drive(read_question(request(target=target), SETTINGS)))
 
 
