@@ -72,7 +72,7 @@ export function createActions(node, callbacks) {
     buttons.copy.hidden = !ended || turn.answer === "";
     buttons.redo.hidden = isShared || !isDone;
     buttons.edit.hidden = isShared || !ended;
-    buttons.share.hidden = !brand.share || !isKnown;
+    buttons.share.hidden = !brand.share || !isKnown || ["not_found", "expired"].includes(turn.problem?.code);
     for (const [name, rating] of [["good", "up"], ["bad", "down"]]) {
       buttons[name].hidden = !brand.feedback || !isKnown || !ended || turn.answer === "" || turn.rating === "refused";
       buttons[name].setAttribute("aria-pressed", String(turn.rating === rating));

@@ -79,6 +79,13 @@ export function openConversations({ onTurn, onList, onStop, onFull }) {
   return {
     /** `{id, title, changedAt}` of each, the last changed first. */
     list,
+    /** Those of the list in whose title, questions or answers `text` stands. */
+    find(text) {
+      const wanted = text.trim().toLowerCase();
+      const texts = ({ id, title }) => [title, ...(load(id)?.turns ?? []).flatMap(({ question, answer }) => [question, answer])];
+      return list().filter((one) => wanted === "" || texts(one).join("\n").toLowerCase().includes(wanted));
+    },
+
     /** The conversation of this tab: `{id, sessionId, dropped, turns}`. */
     get open() {
       return open;

@@ -3,6 +3,7 @@ import { el, setText } from "./elements.js";
 import { language, say, words } from "./say.js";
 
 const UNDO_MS = 10_000;
+const MANY = 6; // conversations; of more one is looked for
 
 /**
  * Fill the drawer once and bring its list up to date with the function that comes back.
@@ -10,12 +11,15 @@ const UNDO_MS = 10_000;
  */
 export function createDrawer(drawer, conversations, callbacks) {
   const part = (selector) => drawer.querySelector(selector);
-  const [list, undo] = [part("#list"), part("#undo")];
+  const [list, undo, find] = [part("#list"), part("#undo"), part("#find")];
   let undoing = 0;
 
   function render() {
-    const all = conversations.list();
+    const count = conversations.list().length;
+    find.hidden = count <= MANY;
+    const all = conversations.find(find.hidden ? "" : find.value);
     part("#list-empty").hidden = all.length > 0;
+    setText(part("#list-empty"), say(count === 0 ? "none" : "noneFound"));
     list.replaceChildren(...all.map(newRow));
   }
 
@@ -80,7 +84,13 @@ export function createDrawer(drawer, conversations, callbacks) {
     button.focus();
   }
 
-  drawer.addEventListener("beforetoggle", ({ newState }) => newState === "open" && render());
+  find.placeholder = say("find");
+  find.addEventListener("input", render);
+  drawer.addEventListener("beforetoggle", ({ newState }) => {
+    if (newState !== "open") return;
+    find.value = "";
+    render();
+  });
   drawSettings(part);
   return render;
 }
@@ -103,7 +113,6 @@ function drawSettings(part) {
   });
   const shortcuts = words.shortcutList.flatMap(([keys, does]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, does)]);
   part("#shortcuts").replaceChildren(...shortcuts);
-  setText(part("#list-empty"), say("none"));
 }
 
 function when(at) {

@@ -40,7 +40,9 @@ export async function readTurn(entry, { now, analytics, headers }) {
     watch.end(outcomeOf(problem));
     if (entry.isGone) return;
     if (!(problem instanceof RiverrunError)) console.error(problem);
-    entry.change(failTurn(entry.turn, explain(problem), now()), true);
+    const isGone = entry.isShared && ["not_found", "expired"].includes(problem.code);
+    const told = isGone ? { message: say("sharedGone"), code: problem.code } : explain(problem);
+    entry.change(failTurn(entry.turn, told, now()), true);
   } finally {
     entry.run = null;
   }

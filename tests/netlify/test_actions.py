@@ -95,6 +95,19 @@ def test_an_answer_is_read_elsewhere_by_its_address(page: Page) -> None:
             assert other.complaints == []
 
 
+def test_a_shared_answer_that_is_gone_says_so(page: Page) -> None:
+    """In words for a person, and it is not handed on again."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(404, {"error": "There is no such run.", "code": "not_found"})
+
+    with serve(answer) as server:
+        page.open(f"{server.url}/#run=gone")
+        becomes(page, "failed")
+        assert page.text(".problem .what").startswith("This answer is no longer kept")
+        assert page.text(".share-turn") == ""
+
+
 def test_a_conversation_goes_on_elsewhere_where_its_owner_says_so(page: Page) -> None:
     """The address says it too, as text and as a picture, and the session is the same one."""
     with serve(answer_run) as server:

@@ -183,3 +183,24 @@ def test_the_page_says_when_the_server_has_forgotten_the_conversation(page: Page
         seen = "[...document.querySelectorAll('.notices')].map((list) => list.innerText)"
         assert page.evaluate(seen)[:2] == ["", ""]
         assert "no longer has the earlier questions" in page.evaluate(seen)[2]
+
+
+def test_one_of_many_conversations_is_found_by_what_was_said(page: Page) -> None:
+    """By its title, its questions or its answers; and there is no such field where few are kept."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        converse(page, "Whither?")
+        page.click("#menu")
+        assert page.evaluate("document.querySelector('#find').hidden")
+        page.press("Escape")
+        converse(page, *(f"Number {number}?" for number in range(6)))
+        page.click("#menu")
+        page.wait_for("document.querySelectorAll('#list li').length === 7")
+        page.click("#find")
+        page.type("whITHer")
+        assert page.evaluate(TITLES) == ["Whither?"]
+        page.evaluate("document.querySelector('#find').value = ''")
+        page.type("early")
+        assert len(page.evaluate(TITLES)) == 7
+        page.type(" never said")
+        assert page.text("#list-empty") == "Nothing found."
