@@ -8,11 +8,11 @@ import os
 import sys
 
 from functions.web import FunctionRoutes
+from services.pauses import shorten_pauses
 from services.settings import read_log_format
 from services.streaming import ShutdownNotice
 from services.telemetry.lines import configure_logging
-from services.threads import switch_threads_often
 
-switch_threads_often()
+shorten_pauses()
 configure_logging(sys.stdout, as_json=read_log_format(os.environ) == "json")
 app = ShutdownNotice(FunctionRoutes())

@@ -25,13 +25,13 @@ from functions._changes import FolderChanges
 from functions._strict_http import StrictHttp, check_strictness
 from functions.web import FOLDER, FunctionRoutes
 from services.errors import RiverrunError, SetupError
+from services.pauses import shorten_pauses
 from services.settings import ROOT, Settings
 from services.streaming import default_app, read_owner, shut_down, wait_closed
 from services.streaming.http.hosts import KnownHosts, is_loopback
 from services.streaming.http.page import PageFiles
 from services.streaming.http.responses import error_response
 from services.telemetry.lines import configure_logging
-from services.threads import switch_threads_often
 
 SITE = ROOT / "netlify" / "site"
 
@@ -62,7 +62,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     _greet(_address(listener))
-    switch_threads_often()
+    shorten_pauses()
     site = _Site()
     served: ASGIApp = (
         KnownHosts(site, settings.access.hosts) if is_loopback(settings.host) else site

@@ -7,7 +7,6 @@ knows nothing of the items. One thread passes all items of a stream: a thread fo
 
 import asyncio
 import logging
-import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -19,9 +18,6 @@ import anyio
 
 logger = logging.getLogger(__name__)
 
-# How long a thread keeps the interpreter while another one asks for it, in seconds.
-SWITCH_SECONDS = 0.0005
-
 T = TypeVar("T")
 
 # How many items the thread may be ahead of the loop: the memory of a stream is bounded.
@@ -32,15 +28,6 @@ ITEMS_A_TURN = 8
 
 # How long a cancelled thread may take to end, in seconds, before it is left to itself.
 END_TIMEOUT = 0.2
-
-
-def switch_threads_often() -> None:
-    """Have threads give the interpreter back to the event loop sooner, where it has many streams.
-
-    Those that search, or read what Bedrock sends, may keep it for Python's own 5 ms each, and every
-    stream of the process waits for that long.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 async def iterate_in_thread(

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from services.pauses import SWITCH_SECONDS
 from services.settings import ROOT
-from services.threads import SWITCH_SECONDS
 from tests.functions.serving import clean
 
 STREAMS = 64

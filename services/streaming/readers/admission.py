@@ -7,6 +7,7 @@ import anyio
 
 from ...errors import RiverrunError
 from ...limits import Estimate, Ticket
+from ...pauses import note_answer
 from ...settings import Settings
 from ..app import App
 from ..question import Question
@@ -44,6 +45,7 @@ def when_ended(
     watch = app.loop_lag.open_watch()
 
     async def settle(task: RunTask) -> None:
+        note_answer()
         record = meter.make_record(task)
         record.loop_lag_ms = round(app.loop_lag.close_watch(watch), 1)
         try:
