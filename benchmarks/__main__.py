@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     answers,
+    at_once,
     cold,
     dev_server,
     dialects,
@@ -36,6 +37,7 @@ def main() -> int:
         retrieval.tables,
         answers.tables,
         reading.tables,
+        at_once.tables,
         dev_server.tables,
         events.tables,
         log.tables,

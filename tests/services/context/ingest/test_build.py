@@ -149,6 +149,30 @@ async def test_an_interrupted_ingest_leaves_the_old_index_and_keeps_its_work(
     assert not (tmp_path / ".index.work").exists()
 
 
+async def test_a_large_document_that_is_cut_short_goes_on_where_it_stopped(
+    run: Run, docs: Path, tmp_path: Path, embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the last part that was kept: nothing before it is embedded again."""
+    monkeypatch.setattr("services.context.ingest.build.KEEP_EVERY", 64)
+    for path in every_file(docs):
+        path.unlink()
+    lines = (f"Room {number} of the museum is about subject {number}." for number in range(500))
+    (docs / "large.md").write_text("# Museum\n\n" + "\n".join(lines) + "\n")
+    embedder.fail_after = 320
+    with pytest.raises(KeyboardInterrupt):
+        await run()
+    embedder.embedded, embedder.fail_after = 0, None
+    steps = await run()
+    again = embedder.embedded
+    with open_index(tmp_path / "index") as index:
+        total = index.manifest.passages + index.manifest.sentences
+    assert total - 320 <= again <= total - 320 + 64 + 32
+    done = [step.fraction for step in steps if isinstance(step, EmbeddingProgress)]
+    assert done[0] > 0.4
+    await run(index=tmp_path / "fresh")
+    assert contents(tmp_path / "index") == contents(tmp_path / "fresh")
+
+
 async def test_a_reader_that_stops_asking_leaves_the_old_index(
     run: Run, docs: Path, tmp_path: Path, embedder: Any
 ) -> None:
