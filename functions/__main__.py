@@ -56,7 +56,7 @@ def main() -> int:
         if "--check" in sys.argv[1:]:
             return 0
         listener = _listen(settings.host, settings.port)
-    except SetupError as error:
+    except RiverrunError as error:  # also of a log that is locked, or has no room
         print(error.message, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

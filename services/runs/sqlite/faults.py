@@ -1,10 +1,17 @@
 """What faults of SQLite and of its disk mean in our words, and which are worth another try."""
 
+import errno
+import logging
 import sqlite3
 from pathlib import Path
 
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
+
+logger = logging.getLogger("riverrun.runs")
+
+# What a full disk is called where it is written, and where memory is shared by a file.
+_NO_ROOM = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 # What opening fails with on disks that are shared by a network or with a virtual machine.
 _NO_SHARED_MEMORY = frozenset(
@@ -48,8 +55,17 @@ def _describe_setup_fault(code: int, error: Exception, path: Path) -> str | None
     return None
 
 
-def translate_opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
-    if is_busy(error):
+def translate_opening_error(error: Exception, path: Path) -> RiverrunError:
+    """What went wrong before there was a file to answer from; a full disk is told its operator."""
+    if has_no_room(error):
+        logger.error("%s", describe_disk_fault(error, path))
+        return translate_error(error, path)
+    if isinstance(error, OSError):
+        return SetupError(
+            f"Cannot keep runs in {path}: {error.strerror or error}. Set RIVERRUN_DATA_DIR to a "
+            "directory that can be written, or RIVERRUN_LOG to another place."
+        )
+    if isinstance(error, sqlite3.Error) and is_busy(error):
         return RunLogError(
             f"{path} is locked by another process.",
             retry_after_ms=1000,
@@ -64,7 +80,9 @@ def translate_opening_error(error: sqlite3.Error, path: Path) -> RiverrunError:
 def has_no_room(error: Exception) -> bool:
     """Whether the disk, or what this process may write of it, is full."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code in _NO_ROOM
 
 
 def describe_disk_fault(error: Exception, path: Path) -> str | None:

@@ -29,7 +29,7 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
 
     A file that was not closed properly is recovered (SQLite replays its write-ahead log) and then
     checked. Raises `SetupError`, and leaves the file as it is, when it cannot be used, and
-    `RunLogError` while another process has it locked.
+    `RunLogError` while another process has it locked, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,12 +38,7 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=busy, isolation_level=None, check_same_thread=False
         )
-    except OSError as error:
-        raise SetupError(
-            f"Cannot keep runs in {path}: {error.strerror or error}. Set RIVERRUN_DATA_DIR to a "
-            "directory that can be written, or RIVERRUN_LOG to another place."
-        ) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise translate_opening_error(error, path) from error
     try:
         _prepare(connection, path, schema, busy)

@@ -1,5 +1,6 @@
 """What a fault of a disk means: worth another try, or at fault for good, and told in our words."""
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -46,3 +47,22 @@ def test_a_disk_that_shares_no_memory_is_named_when_it_is_opened(code: int) -> N
     meant = translate_opening_error(make_error(code), PATH)
     assert isinstance(meant, SetupError)
     assert "local disk" in meant.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        make_error(sqlite3.SQLITE_FULL),
+        make_error(sqlite3.SQLITE_IOERR_WRITE),
+        make_error(sqlite3.SQLITE_IOERR_SHMSIZE),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_disk_that_is_full_when_the_file_is_opened_may_have_room_soon(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is asked to come back, the operator to make room."""
+    meant = translate_opening_error(error, PATH)
+    assert (meant.code, meant.retryable) == ("overloaded", True)
+    assert str(PATH) not in meant.message
+    assert f"The disk that holds {PATH} is full. Make room." in caplog.text
