@@ -3,8 +3,10 @@
 import json
 import signal
 import socket
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,17 @@ def test_a_missing_or_broken_script_is_one_line(
         file.write_text(text)
     assert str(file) in fails({**environ, "RIVERRUN_SCRIPT": str(file)})
     assert "RIVERRUN_SCRIPT" in fails({**environ, "RIVERRUN_SCRIPT": ""})
+
+
+def test_a_log_that_another_program_has_locked_is_one_line(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """And no traceback: what to end or to set is in it."""
+    path = tmp_path / "locked.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        complaint = fails({**environ, "RIVERRUN_LOG": f"sqlite://{path}"})
+    assert complaint == f"{path} is locked by another process."
 
 
 @pytest.mark.parametrize("stuck", ["thread", "task"])
