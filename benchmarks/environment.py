@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,8 @@ def tables() -> list[Table]:
     """Full environments, by service and log, and the server alone."""
     rows = []
     for streams in STREAMS:
-        rows.append(["the server alone, ready-made bytes", "", streams, *measure_floor(streams)])
+        rows.append(["the server alone, ready-made bytes", "", streams, *measure_server(streams)])
+        rows.append(["openai, its bytes passed on", "", streams, *measure_client(streams)])
         rows += [
             [service, log, streams, *measure(service, log, streams)]
             for service in ("bedrock", "openai")
@@ -58,8 +59,10 @@ def tables() -> list[Table]:
             "service and the result in it too. The lag is how late the event loop wakes a task "
             "every 5 ms; own is without the time that no processor was free. "
             "At 128 streams its 99th percentile is to stay under 10 ms, at 60 us a token. Starved "
-            f"is a stream that ends {STARVED:.0f} s late or lacks a token. The server alone is "
-            "uvicorn with an application that sends as many ready-made events at the same pace.",
+            f"is a stream that flows {STARVED:.0f} s too long or lacks a token. The server alone "
+            "is uvicorn with an application that sends as many ready-made events at the same pace; "
+            "passed on is one that sends what httpx2 reads of the service, chunk by chunk: no "
+            "parsing, no log, and each chunk an event.",
             (
                 "service",
                 "log",
@@ -69,7 +72,8 @@ def tables() -> list[Table]:
                 "own lag p99 ms, flowing",
                 "whole time",
                 "with the machine's",
-                "last end s",
+                "first token s",
+                "longest flow s",
                 "starved",
                 "events a token",
                 "MB",
@@ -79,18 +83,29 @@ def tables() -> list[Table]:
     ]
 
 
-def measure_floor(streams: int) -> list[object]:
+def measure_server(streams: int) -> list[object]:
     """Measure what the server takes for streams that an application has ready."""
     return _measure({"LOOP_WATCH_APP": "benchmarks.apps.bare:app"}, streams)
 
 
+def measure_client(streams: int) -> list[object]:
+    """Measure what server and client take for streams that an application only passes on."""
+    with _service("openai") as url:
+        environ = {"LOOP_WATCH_APP": "benchmarks.apps.pass_on:app", "OPENAI_BASE_URL": url}
+        return _measure(environ, streams, QUESTION)
+
+
+@contextmanager
+def _service(name: str) -> Iterator[str]:
+    command = ["-m", "benchmarks.apps.token_service", "--port", "{port}", "--service", name]
+    command += ["--count", str(TOKENS), "--seconds", str(PACE)]
+    with run_server(command) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
 def measure(service: str, log: str, streams: int) -> list[object]:
     """Measure the product with streams of `service`."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        command = ["-m", "benchmarks.apps.token_service", "--port", "{port}", "--service", service]
-        command += ["--count", str(TOKENS), "--seconds", str(PACE)]
-        url = f"http://127.0.0.1:{stack.enter_context(run_server(command))}"
+    with _service(service) as url, tempfile.TemporaryDirectory() as folder:
         environ = {
             **ACCOUNT,
             "RIVERRUN_CHAT": service,
@@ -145,6 +160,7 @@ async def _crowd(target: Target, streams: int) -> list[object]:
         f"{spent / streams * 1000:.0f}",
         *(_p99(own for _, own in lags) for lags in (steady, whole)),
         _p99(late for late, _ in whole),
+        f"{statistics.median(reader.first for reader in readers):.2f}",
         f"{max(reader.seconds for reader in readers):.2f}",
         starved,
         f"{statistics.mean(reader.events for reader in readers) / TOKENS:.2f}",
@@ -170,6 +186,7 @@ class _Reader(asyncio.Protocol):
     words: int = 0
     events: int = 0
     began: float = 0.0
+    first: float = 0.0
     seconds: float = 0.0
     rest: bytes = b""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -182,12 +199,13 @@ class _Reader(asyncio.Protocol):
             if b'"type":' not in block or b'"type":"token"' in block:
                 self.words += block.count(b"w")
                 self.events += b"w" in block
-        if self.words:
+        if self.words and not self.first:
+            self.first = time.perf_counter() - self.began
             self.begun.set()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """The answer is over."""
-        self.seconds = time.perf_counter() - self.began
+        self.seconds = time.perf_counter() - self.began - self.first
         self.begun.set()
         self.left.set()
 
