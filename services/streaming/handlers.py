@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import anyio
 from pydantic_core import from_json
 from starlette.responses import Response
 
@@ -91,8 +90,7 @@ async def handle_request(
         async for entry in entries:
             if entry is not None and entry.terminal:
                 if entry.seq == 0:  # it stands in no log: the run goes on or is paused
-                    with anyio.move_on_after(LEASE_RELEASE_SECONDS):
-                        await app.live.wait_finished(run.id)
+                    await app.live.wait_finished(run.id, LEASE_RELEASE_SECONDS)
                 return terminal_response(entry, make_run_info(run, {}), dialect)
     raise AssertionError("a run always ends with a terminal entry")
 

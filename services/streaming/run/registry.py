@@ -45,8 +45,8 @@ class LiveTask(Protocol):
     def abandon(self, *, keeps_run: bool = False) -> None:
         """End the task because no reader is left; one that `keeps_run` leaves it paused."""
 
-    async def wait(self) -> None:
-        """Wait until nothing of the task runs any more."""
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until nothing of the task runs any more, at most `seconds`."""
 
     def can_subscribe(self, after: int) -> bool:
         """Return whether a reader that has read up to entry `after` keeps up with the task."""
@@ -129,10 +129,10 @@ class LiveRuns:
         task = self.tasks.get(run_id)
         return task if task is not None and task.paused_by is None else None
 
-    async def wait_finished(self, run_id: str) -> None:
-        """Wait until a run is not produced here any more."""
+    async def wait_finished(self, run_id: str, seconds: float | None = None) -> None:
+        """Wait until a run is not produced here any more, at most `seconds`."""
         if (task := self.tasks.get(run_id)) is not None:
-            await task.wait()
+            await task.wait(seconds)
 
     def add_reader(self, run_id: str, reader: LiveReader) -> bool:
         """Register a reader of a run; return whether it is the first here."""

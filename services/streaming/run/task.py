@@ -100,10 +100,13 @@ class RunTask:
         else:
             self.task.cancel()
 
-    async def wait(self) -> None:
-        """Wait until nothing of this run runs here any more."""
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until nothing of this run runs here any more, at most `seconds`.
+
+        Shielded: no cancel scope of the caller ends it sooner.
+        """
         with anyio.CancelScope(shield=True):
-            await asyncio.wait({self.task})
+            await asyncio.wait({self.task}, timeout=seconds)
 
     def read_partial(self) -> Partial | None:
         """Return the answer as far as entry `seq`; None when there is nothing of it."""

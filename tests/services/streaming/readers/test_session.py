@@ -12,6 +12,7 @@ from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
     Question,
+    handle_request,
     handle_streaming_request,
     shut_down,
 )
@@ -181,6 +182,23 @@ async def test_the_front_of_a_run_that_cannot_be_resumed_is_no_end_either(
     run = response.headers["x-run-id"]
     rest = await resume(app, run, 0, left=900.0)
     assert rest[-1][1]["result"]["answer"] == "said"
+
+
+async def test_a_json_answer_is_out_before_what_stands_in_front_cuts_it(app: App) -> None:
+    """Its run goes on, and is not waited for: 504 with a cursor is ours, not the platform's."""
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        yield "so far"
+        await asyncio.sleep(60)
+
+    began = asyncio.get_running_loop().time()
+    asked = Question(query="go", response_seconds_left=6.0)
+    answer = await handle_request(asked, producer=producer, app=app)
+    assert asyncio.get_running_loop().time() - began < 6.0
+    said = json.loads(bytes(answer.body))
+    assert (answer.status_code, said["code"]) == (504, "deadline")
+    assert said["cursor"].startswith(answer.headers["x-run-id"])
+    await app.live.wait_finished(answer.headers["x-run-id"])
 
 
 async def waits() -> AsyncIterator[Entry | None]:
