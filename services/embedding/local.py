@@ -44,7 +44,7 @@ MOST_TOKENS = 256
 """Tokens of one inference over several questions: as much memory as one long text."""
 
 MOST_QUESTIONS = 64
-"""Questions one worker takes at a time: of so many there are several of each length, and an
+"""Questions one worker takes at a time at most: of so many there are several of each length, and an
 inference over four costs two thirds of four. Each is answered as soon as its length is."""
 
 SLICE = 16
@@ -90,7 +90,8 @@ class LocalEmbedder:
         self._lock = threading.Lock()
         self._infer: _Inference | None = None
         self._waiting: deque[tuple[str, Future[NDArray[np.float32]]]] = deque()
-        self._pool = ThreadPoolExecutor(min(WORKERS, _cores()), thread_name_prefix="embed")
+        self._workers = min(WORKERS, _cores())
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embed")
 
     async def embed(
         self,
@@ -129,8 +130,10 @@ class LocalEmbedder:
 
     def _embed_waiting(self) -> None:
         taken: list[tuple[str, Future[NDArray[np.float32]]]] = []
+        # Each worker's share of what waits, so that none has the last ones alone.
+        share = min(max(SLICE, len(self._waiting) // self._workers), MOST_QUESTIONS)
         with suppress(IndexError):
-            while len(taken) < MOST_QUESTIONS:
+            while len(taken) < share:
                 text, answered = self._waiting.popleft()
                 if answered.set_running_or_notify_cancel():
                     taken.append((text, answered))

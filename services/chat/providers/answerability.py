@@ -50,6 +50,9 @@ a name that no document says: a guide to Tokyo does not answer for Nairobi."""
 LEAST_UNSAID = 0.5
 """The same when no passage says any word of what it asks: "vegetarian" in Seoul."""
 
+LEAST_VERDICT = 0.45
+"""The same when yes or no is asked for: "Is it safe at night?" is near all that is of the night."""
+
 LEAST_ACROSS_LANGUAGES = 0.36
 """The cosine of the best unit from which a question in another language than the documents is
 answered, measured with the multilingual model: there are no words to tell."""
@@ -84,12 +87,12 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
         return True  # "Tell me about Rome": all that is said of Rome answers
     if _says_rare_word(subject, passages, evidence):
         return True
-    least = LEAST
     asked = read_asked(question)
+    least = LEAST_VERDICT if asked == "verdict" else LEAST
     if asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence):
         return False
     if subject.about and said.isdisjoint(subject.about):
-        least = LEAST_UNSAID
+        least = max(least, LEAST_UNSAID)
     if _names_unknown(question, passages, subject, said):
         least = LEAST_UNKNOWN
     return compute_probability(question, passages, evidence) >= least
