@@ -142,7 +142,10 @@ class _Tally:
     def summary(self, seconds: float) -> str:
         assert self.written is not None
         manifest = self.written.manifest
-        indexed = f"Indexed {manifest.passages:,} passages of {self.read:,} documents"
+        indexed = (
+            f"Indexed {manifest.passages:,} passage{'s' * (manifest.passages != 1)} "
+            f"of {self.read:,} document{'s' * (self.read != 1)}"
+        )
         first = f"{indexed} ({self.reused:,} unchanged) in {seconds:.1f} s: {self.place}"
         return "\n".join([first, *self.report()])
 
