@@ -19,7 +19,7 @@ _PLANNED = re.compile(
     r".*\b(?:plan|itinerary|schedule|trip|days?|week|weekend|see|do|visit|attraction|sight|landmark"
     r"|highlight)s?"
     r"\s+(?:in|to|through|around|for|of|near|at)"
-    r"\s+(?P<where>[^,;.!?]+?)(?: (?:in|for|with|within|over|on|during)\b.*)?(?:[,;.!?]|$)",
+    r"\s+(?P<where>[^,;.!?]+?)(?: (?:in|for|within|over|on|during)\b.*)?(?:[,;.!?]|$)",
     re.IGNORECASE,
 )
 _SIGHTSEEING = re.compile(

@@ -20,6 +20,7 @@ from services.wording import (
     [
         ("Plan three days in Rome", "Rome"),
         ("Plan a weekend in Berlin with kids", "Berlin with kids"),
+        ("A trip to Cairo in two days", "Cairo"),
         ("I have one day in Venice, what should I do?", "Venice"),
         ("Can you make me a plan for a weekend in Paris?", "Paris"),
         ("A 3-day itinerary for Lisbon", "Lisbon"),
@@ -80,6 +81,9 @@ def test_not_every_or_compares(question: str) -> None:
         ("What is there to see in Kyoto?", True),
         ("Things to do in Cairo", True),
         ("what to visit in paris", True),
+        ("What are the best attractions in Paris?", True),
+        ("sights of Hanoi", True),
+        ("How do I filter attractions of a list?", False),
         ("What can I see in the log?", False),
         ("What should I do in a migration?", False),
     ],
