@@ -298,7 +298,7 @@ function newId() {
 
 const beginConversation = () => showConversation(() => conversations.begin());
 stopButton.addEventListener("click", stop);
-byId("fresh").addEventListener("click", beginConversation);
+for (const id of ["fresh", "fresh-here"]) byId(id).addEventListener("click", beginConversation);
 bindShortcuts({
   stop: () => working() && stop(),
   write: composer.focus,

@@ -25,8 +25,9 @@ globalThis.riverrunBrand = {
   ],
   // "auto" follows the browser; else one of the languages in words.js.
   language: "auto",
-  // Any of the names in style.css's first rule, as one colour or as { light, dark }.
+  // paper, ink, water and the others that docs/page.md names, as one colour or as { light, dark }.
   colours: {},
+  mark: true, // the wave beside the name
   // Where questions go, and what of the machinery a visitor sees at first (each has a switch).
   endpoint: "/api/chat",
   details: false,

@@ -25,21 +25,26 @@ export const sharedGoesOn = () => named("go-on") !== "";
 export async function openShare(dialog, id, needsKey) {
   const field = dialog.querySelector("input");
   const [button, goesOn] = [".copy-address", ".go-on"].map((name) => dialog.querySelector(name));
-  setText(dialog.querySelector(".lead"), say("shareLead"));
   field.setAttribute("aria-label", say("shareTitle"));
   button.onclick = () => showDone(button, copyText(field.value));
   const warning = [isLocal(location) ? say("shareLocal") : "", needsKey ? say("shareKey") : ""].filter(Boolean).join(" ");
   dialog.querySelector(".warning").hidden = warning === "";
   setText(dialog.querySelector(".warning"), warning);
   goesOn.checked = false;
-  field.value = shareAddress(id);
+  const show = () => {
+    setText(dialog.querySelector(".lead"), say(goesOn.checked ? "shareLeadOn" : "shareLead"));
+    field.value = shareAddress(id, goesOn.checked);
+    field.scrollLeft = 0; // its beginning says where it leads
+  };
+  show();
   dialog.showModal();
-  field.select();
+  field.setSelectionRange(0, field.value.length, "backward");
+  field.scrollLeft = 0;
   // Only who shares needs it.
   const { generate } = await import("./vendor/lean-qr.js");
   const draw = () => dialog.querySelector(".qr").replaceChildren(drawCode(generate(field.value)));
   goesOn.onchange = () => {
-    field.value = shareAddress(id, goesOn.checked);
+    show();
     draw();
   };
   draw();

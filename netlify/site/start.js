@@ -26,7 +26,10 @@
   const wanted = [asked.get("lang"), stored("riverrun-language"), brand.language, ...navigator.languages, "en"];
   const language = wanted.map((name) => String(name ?? "").slice(0, 2).toLowerCase()).find((name) => Object.hasOwn(words, name));
   root.lang = language;
+  if (brand.mark === false) root.dataset.unmarked = "";
   for (const [name, colour] of Object.entries(brand.colours)) {
+    // Style sheets named before this script are there when it runs.
+    if (getComputedStyle(root).getPropertyValue(`--${name}`) === "") console.warn(`brand.js: there is no colour "${name}". docs/page.md names them all.`);
     const { light = colour, dark = light } = Object(colour);
     root.style.setProperty(`--${name}`, `light-dark(${light}, ${dark})`);
   }

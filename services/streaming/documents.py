@@ -22,9 +22,16 @@ HEADERS = {
     "Vary": "Accept, Origin",
 }
 
+# The colours of the page (netlify/site/style.css), whose sheets a strict policy keeps out.
 _STYLE = (
-    "body{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;"
-    "color-scheme:light dark}p{white-space:pre-wrap;overflow-wrap:anywhere}"
+    ":root{color-scheme:light dark;--water:light-dark(#17646d,#69c0c4)}"
+    "body{max-width:42rem;margin:2.5rem auto;padding:0 1.25rem;font:1.0625rem/1.6 Charter,Georgia,"
+    "serif;background:light-dark(#faf8f3,#12191c);color:light-dark(#1c2528,#e3e8e6)}"
+    "h1,h2{font-weight:500;line-height:1.25}h1{font-size:1.75rem}h2{font-size:1.25rem}"
+    "p{white-space:pre-wrap;overflow-wrap:anywhere}"
+    "#passage{margin-inline:-1rem;padding:.5rem 1rem;border-radius:.25rem;scroll-margin-top:7rem;"
+    "background:color-mix(in srgb,var(--water) 13%,transparent)}"
+    "mark{color:inherit;background:none}"
 )
 
 

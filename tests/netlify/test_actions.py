@@ -78,7 +78,7 @@ def test_an_answer_is_read_elsewhere_by_its_address(page: Page) -> None:
         page.wait_for("document.querySelector('.qr path')?.getAttribute('d').length > 1000")
         address = page.evaluate("document.querySelector('#share input').value")
         assert address == f"{server.url}/#run=r1"
-        assert "not on another device" in page.text("#share .warning")
+        assert "on this computer only" in page.text("#share .warning")
         with page.browser.page() as other:
             other.open(address)
             becomes(other, "done")
@@ -116,6 +116,7 @@ def test_a_conversation_goes_on_elsewhere_where_its_owner_says_so(page: Page) ->
         becomes(page, "done")
         page.click(".share-turn")
         page.wait_for("document.querySelector('.qr path') !== null")
+        assert "can ask" not in page.text("#share .lead")
         before = page.evaluate("document.querySelector('.qr path').getAttribute('d')")
         page.click("#share .go-on")
         page.wait_for(
@@ -123,6 +124,7 @@ def test_a_conversation_goes_on_elsewhere_where_its_owner_says_so(page: Page) ->
         )
         address = page.evaluate("document.querySelector('#share input').value")
         assert address == f"{server.url}/#run=r1&go-on=1"
+        assert "can ask in this conversation" in page.text("#share .lead")
         with page.browser.page() as other:
             other.open(address)
             becomes(other, "done")

@@ -1,6 +1,7 @@
 """One file brands the page, and it speaks the language of its reader."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -78,6 +79,25 @@ def test_one_file_brands_the_page(page: Page, tmp_path: Path) -> None:
         assert page.evaluate("document.querySelector('.good').hidden")
         assert page.evaluate("document.querySelector('.share-turn').hidden")
     assert page.complaints == []
+
+
+def test_a_colour_that_does_not_exist_is_told(page: Page, tmp_path: Path) -> None:
+    """A guessed name is no silence, every name of the manual is one, and the wave can go."""
+    manual = (Path(__file__).parents[2] / "docs/page.md").read_text("utf-8")
+    colours = manual.partition("The colours are ")[2].partition("\n")[0]
+    names = re.findall("`([a-z-]+)`", colours)
+    first_rule = (SITE / "style.css").read_text().partition(":root {")[2].partition("}")[0]
+    assert sorted(names) == sorted(re.findall(r"--([a-z-]+): light-dark", first_rule))
+    site = tmp_path / "site"
+    shutil.copytree(SITE, site)
+    brand = {"name": "Ada", "samples": [], "mark": False, "details": False, "endpoint": "/api/chat"}
+    brand["colours"] = dict.fromkeys([*names, "accent"], "#7a1f5c")
+    (site / "brand.js").write_text(f"globalThis.riverrunBrand = {json.dumps(brand)};")
+    with serve(answers(), site) as server:
+        page.open(server.url)
+        assert not page.evaluate("document.querySelector('.mark').checkVisibility()")
+        assert len(page.complaints) == 1
+        assert 'no colour "accent"' in page.complaints[0]
 
 
 def test_documents_of_ones_own_are_offered_in_place_of_the_brands_samples(page: Page) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser import Page
-from tests.netlify.visits import LAST, WHOLE, answers, ask, becomes
+from tests.netlify.visits import LAST, WHOLE, answers, ask, becomes, focused_element
 from tests.netlify.wire import PATIENCE, Answer, Exchange, final, serve
 
 pytestmark = pytest.mark.browser
@@ -204,3 +204,23 @@ def test_one_of_many_conversations_is_found_by_what_was_said(page: Page) -> None
         assert len(page.evaluate(TITLES)) == 7
         page.type(" never said")
         assert page.text("#list-empty") == "Nothing found."
+
+
+def test_the_menu_begins_a_conversation_and_names_no_keys_on_a_phone(page: Page) -> None:
+    """A phone has no keyboard; what the menu is opened for stands in it."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        ask(page, "First?")
+        becomes(page, "done")
+        page.click("#menu")
+        shown = "document.querySelector('#conversations').innerText.includes('Shortcuts')"
+        assert page.evaluate(shown)
+        page.click("#fresh-here")
+        page.wait_for("document.querySelector('.turn') === null")
+        assert not page.evaluate(
+            "document.querySelector('#conversations').matches(':popover-open')"
+        )
+        assert focused_element(page) == "question"
+        page.resize(390, 800, phone=True)
+        page.click("#menu")
+        assert not page.evaluate(shown)
