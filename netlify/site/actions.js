@@ -1,7 +1,7 @@
 /**
- * The buttons below an answer: copy, ask again, edit, share, feedback, and in development the plug.
+ * The buttons below an answer: copy, ask again, edit, share and feedback.
  */
-import { copyText, setText } from "./elements.js";
+import { copyText, el, setText } from "./elements.js";
 import { citedSources } from "./sources.js";
 import { brand, say } from "./say.js";
 import { ENDED, canReadOn, runOf } from "./turn.js";
@@ -10,7 +10,7 @@ const SHOWN_MS = 1_600; // how long a button says that it has done its work
 
 /**
  * A function that brings the buttons of a turn's `node` up to date. `callbacks`: `again`, `edit`,
- * `share`, `rate(rating, comment)` and `plug`, which is null where no function can be killed.
+ * `share` and `rate(rating, comment)`.
  */
 export function createActions(node, callbacks) {
   const part = (selector) => node.querySelector(selector);
@@ -22,12 +22,10 @@ export function createActions(node, callbacks) {
     share: part(".share-turn"),
     good: part(".good"),
     bad: part(".bad"),
-    plug: part(".plug"),
   };
-  for (const [name, word] of [["copy", "copy"], ["redo", "again"], ["edit", "edit"], ["share", "share"], ["plug", "plug"]]) {
+  for (const [name, word] of [["copy", "copy"], ["redo", "again"], ["edit", "edit"], ["share", "share"]]) {
     setText(buttons[name], say(word));
   }
-  buttons.plug.title = say("plugTitle");
   for (const name of ["good", "bad"]) {
     buttons[name].setAttribute("aria-label", say(name));
     buttons[name].title = say(name);
@@ -37,12 +35,12 @@ export function createActions(node, callbacks) {
   setText(comment.querySelector("button"), say("send"));
 
   let turn;
+  buttons.copy.dataset.done = say("copied"); // its width is kept free
   buttons.again.addEventListener("click", () => callbacks.again());
   buttons.redo.addEventListener("click", () => callbacks.again());
   buttons.edit.addEventListener("click", () => callbacks.edit());
   buttons.share.addEventListener("click", () => callbacks.share());
-  buttons.plug.addEventListener("click", () => callbacks.plug());
-  buttons.copy.addEventListener("click", () => copyAnswer(buttons.copy, turn));
+  buttons.copy.addEventListener("click", () => copyAnswer(buttons.copy, turn, part(".answer")));
   for (const rating of ["good", "bad"]) {
     buttons[rating].addEventListener("click", () => {
       const value = rating === "good" ? "up" : "down";
@@ -77,7 +75,6 @@ export function createActions(node, callbacks) {
       buttons[name].hidden = !brand.feedback || !isKnown || !ended || turn.answer === "" || turn.rating === "refused";
       buttons[name].setAttribute("aria-pressed", String(turn.rating === rating));
     }
-    buttons.plug.hidden = !callbacks.canPlug() || ended || !isKnown;
     const key = isDone ? turn.followUps.join("\n") : "";
     followUps.hidden = key === "";
     if (key !== offered) {
@@ -95,9 +92,18 @@ function newFollowUp(text, ask) {
   return item;
 }
 
-async function copyAnswer(button, { answer, sources }) {
+async function copyAnswer(button, { answer, sources }, shown) {
   const list = citedSources({ answer, sources }).filter(({ isCited }) => isCited).map(({ source: { title, uri }, number }) => `[${number}] ${[title, uri].filter(Boolean).join(", ")}`);
-  await showDone(button, copyText([answer, ...(list.length > 0 ? ["", ...list] : [])].join("\n")));
+  await showDone(button, copyText([answer, ...(list.length > 0 ? ["", ...list] : [])].join("\n"), plainMarkup(shown, list)));
+}
+
+/** The answer as another program's document takes it: no buttons, no links into this page. */
+function plainMarkup(shown, list) {
+  const copy = shown.cloneNode(true);
+  for (const button of copy.querySelectorAll("button")) button.remove();
+  for (const cite of copy.querySelectorAll(".cite")) cite.replaceWith(`[${cite.textContent}]`);
+  copy.append(...list.map((line) => el("p", {}, line)));
+  return new XMLSerializer().serializeToString(copy);
 }
 
 /** Say on a button that what it copied is copied, for a moment. */
@@ -105,6 +111,10 @@ export async function showDone(button, copying) {
   if (!(await copying)) return;
   const before = button.textContent;
   if (before === say("copied")) return;
+  button.style.minWidth = `${button.getBoundingClientRect().width}px`; // the shorter word moves nothing
   setText(button, say("copied"));
-  setTimeout(() => setText(button, before), SHOWN_MS);
+  setTimeout(() => {
+    setText(button, before);
+    button.style.minWidth = "";
+  }, SHOWN_MS);
 }

@@ -26,7 +26,7 @@ import { ENDED, applyEvent, beginTurn, canReadOn, reviveTurn, runOf } from "./tu
 import { createTurnView } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
-const [askButton, stopButton, turns, welcome, announcer] = ["ask", "stop", "turns", "welcome", "announcer"].map(byId);
+const [stopButton, plugButton, turns, welcome, announcer] = ["stop", "plug", "turns", "welcome", "announcer"].map(byId);
 
 const TELL_EVERY = 150; // milliseconds between two messages to the other tabs
 const now = () => performance.timeOrigin + performance.now();
@@ -211,11 +211,6 @@ const callbacksOf = (entryOf) => ({
     if (outcome !== "kept") entry.change({ ...entry.turn, rating: outcome === "refused" ? "refused" : "" }, true);
     setText(announcer, say(outcome === "kept" ? "thanks" : "notKept"));
   },
-  canPlug: hasPlug,
-  async plug() {
-    const entry = entryOf();
-    if (await pullPlug()) entry.change({ ...entry.turn, plugged: true }, true);
-  },
 });
 
 function readOn(entry) {
@@ -246,6 +241,11 @@ function stop() {
   if (entry.run) return stopRun(entry);
   entry.change(applyEvent(entry.turn, { type: "stopping" }, now()));
   conversations.askToStop(entry.turn.id);
+}
+
+async function plug() {
+  const entry = working();
+  if (entry && (await pullPlug())) entry.change({ ...entry.turn, plugged: true }, true);
 }
 
 function stopRun(entry) {
@@ -282,8 +282,9 @@ function showWork() {
   const entry = working();
   composer.show(entry !== undefined);
   // Never `disabled`: that would throw away the keyboard focus.
-  if (!entry && document.activeElement === stopButton) composer.focus();
+  if (!entry && [stopButton, plugButton].includes(document.activeElement)) composer.focus();
   stopButton.hidden = !entry;
+  plugButton.hidden = !entry || !hasPlug() || runOf(entry.turn) === "";
   stopButton.setAttribute("aria-disabled", String(entry?.turn.stopping === true));
   const last = [...shown.values()].at(-1)?.turn;
   if (!last) return;
@@ -298,6 +299,8 @@ function newId() {
 
 const beginConversation = () => showConversation(() => conversations.begin());
 stopButton.addEventListener("click", stop);
+plugButton.addEventListener("click", plug);
+plugButton.title = say("plugTitle");
 for (const id of ["fresh", "fresh-here"]) byId(id).addEventListener("click", beginConversation);
 bindShortcuts({
   stop: () => working() && stop(),

@@ -27,10 +27,12 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** Put a text on the clipboard; false where the browser forbids it. */
-export async function copyText(text) {
+/** Put a text on the clipboard, as `html` too where that is given; false where it is forbidden. */
+export async function copyText(text, html = "") {
   try {
-    await navigator.clipboard.writeText(text);
+    const blob = (type, data) => ({ [type]: new Blob([data], { type }) });
+    if (html === "" || !globalThis.ClipboardItem) await navigator.clipboard.writeText(text);
+    else await navigator.clipboard.write([new ClipboardItem({ ...blob("text/plain", text), ...blob("text/html", html) })]);
     return true;
   } catch {
     // A page that is not on a secure origin has no clipboard but this one.

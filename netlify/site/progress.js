@@ -14,7 +14,7 @@ export function createEstimator(storage) {
   return {
     /** `{progress, leftMs}` of a turn at `now`; `leftMs` is null where it cannot be told. */
     estimate(turn, now) {
-      if (turn.endedAt !== null) return { progress: turn.progress, leftMs: null };
+      if (turn.endedAt !== null || turn.link === "cut") return { progress: turn.progress, leftMs: null };
       const elapsed = now - turn.askedAt;
       const total = turn.eta ? turn.eta.at - turn.askedAt + turn.eta.ms : samples.length >= ENOUGH ? median(samples.map(({ ms }) => ms)) : null;
       if (total === null) return { progress: byLength(turn, samples), leftMs: null };

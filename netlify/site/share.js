@@ -26,6 +26,7 @@ export async function openShare(dialog, id, needsKey) {
   const field = dialog.querySelector("input");
   const [button, goesOn] = [".copy-address", ".go-on"].map((name) => dialog.querySelector(name));
   field.setAttribute("aria-label", say("shareTitle"));
+  button.dataset.done = say("copied");
   button.onclick = () => showDone(button, copyText(field.value));
   const warning = [isLocal(location) ? say("shareLocal") : "", needsKey ? say("shareKey") : ""].filter(Boolean).join(" ");
   dialog.querySelector(".warning").hidden = warning === "";

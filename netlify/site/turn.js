@@ -25,7 +25,7 @@ export function beginTurn(question, now, id = "") {
     events: 0,
     timeline: [], // {at, type}: what came when, in milliseconds since it was asked
     phase: "asking", // then "answering", then one of ENDED
-    link: "opening", // "open" while connected, "cut" between two connections
+    link: "opening", // "open" while connected, "cut" from a break until its answer goes on
     stopping: false,
     steps: [],
     progress: 0, // from 0 to 1, by what the server said
@@ -57,7 +57,9 @@ export function beginTurn(question, now, id = "") {
 export function applyEvent(turn, event, now) {
   const take = TAKE[event.type];
   if (ENDED.has(turn.phase) || !Object.hasOwn(TAKE, event.type)) return turn;
-  return note(take(turn, event, now), event.type, now);
+  // What a new connection brings ends the break, not the connection: it may be a while until then.
+  const whole = turn.link === "cut" && !LINK.has(event.type) ? { ...turn, link: "open" } : turn;
+  return note(take(whole, event, now), event.type, now);
 }
 
 /** The turn with one more tick on its timeline. */
@@ -90,7 +92,7 @@ export const runOf = ({ cursor }) => cursor.replace(/-[0-9]+$/, "");
 const LINK = new Set(["open", "cut", "stopping"]);
 
 const TAKE = {
-  open: (turn) => ({ ...turn, link: "open" }),
+  open: (turn) => (turn.link === "cut" && turn.events > 0 ? turn : { ...turn, link: "open" }),
   cut: (turn) => ({ ...turn, link: "cut" }),
   stopping: (turn) => ({ ...turn, stopping: true }),
 

@@ -104,9 +104,10 @@ function newStep() {
 
 function drawWords(part, turn, now, leftMs) {
   const notices = part(".notices");
-  const all = [...turn.notices, ...(turn.isForgotten ? [say("forgotten")] : []), ...(turn.plugged ? [say("plugPulled")] : [])];
+  const all = [...turn.notices, ...(turn.isForgotten ? [say("forgotten")] : []), ...(turn.plugged ? [plugWords(turn)] : [])];
   notices.hidden = all.length === 0;
-  if (notices.children.length !== all.length) notices.replaceChildren(...all.map((text) => el("li", { dir: "auto" }, text)));
+  all.forEach((text, at) => setText(notices.children[at] ?? notices.appendChild(el("li", { dir: "auto" })), text));
+  while (notices.children.length > all.length) notices.lastElementChild.remove();
 
   part(".link").hidden = turn.link !== "cut";
   if (turn.link === "cut") setText(part(".link"), linkWords(turn));
@@ -121,6 +122,11 @@ function drawWords(part, turn, now, leftMs) {
   const [small, more] = part(".small").children;
   setText(small, ended ? smallPrint(turn) : turn.stopping ? say("stopping") : waitWords(turn, now, leftMs));
   setText(more, ended ? figuresOf(turn) : "");
+}
+
+function plugWords({ phase }) {
+  const next = phase === "done" ? say("plugWentOn") : ENDED.has(phase) ? "" : say("plugGoesOn");
+  return [say("plugPulled"), next].filter(Boolean).join(" ");
 }
 
 function linkWords(turn) {

@@ -33,6 +33,13 @@ test("an answer that takes longer than any moves on and is never told as done", 
   assert.ok(at.at(-1) < 1 && at[2] < at[3]);
 });
 
+test("while a connection is cut no time runs on", () => {
+  const estimator = createEstimator(storage());
+  for (const ms of [9_000, 10_000, 11_000]) estimator.learn(finished(ms));
+  const turn = applyEvent(beginTurn("Why?", 0), { type: "cut" }, 1_000);
+  assert.deepEqual(estimator.estimate(turn, 4_000), { progress: 0, leftMs: null });
+});
+
 test("what the server knows of the time goes before what was learned", () => {
   const estimator = createEstimator(storage());
   for (const ms of [1_000, 1_000, 1_000]) estimator.learn(finished(ms));

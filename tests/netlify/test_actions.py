@@ -12,6 +12,8 @@ from tests.netlify.wire import SITE, Exchange, failure, final, serve, source, so
 pytestmark = pytest.mark.browser
 
 COPIED = "navigator.clipboard.readText()"
+COPIED_MARKUP = """navigator.clipboard.read().then(([item]) => item.getType("text/html"))
+  .then((blob) => blob.text())"""
 ASKED = "[...document.querySelectorAll('.asked')].map((asked) => asked.innerText)"
 
 
@@ -36,9 +38,18 @@ def test_an_answer_and_its_code_can_be_copied(page: Page) -> None:
         page.open(server.url)
         ask(page, "How?")
         becomes(page, "done")
+        beside = "document.querySelector('.redo').getBoundingClientRect().left"
+        before = page.evaluate(beside)
         page.click(".copy")
         page.wait_for("document.querySelector('.copy').innerText === 'Copied'")
+        assert page.evaluate(beside) == before
         assert page.evaluate(COPIED) == f"{answer}\n\n[1] Guide, https://e.org/g"
+        markup = page.evaluate(COPIED_MARKUP)
+        assert "<pre" in markup
+        assert "[1]" in markup
+        assert "[1] Guide, https://e.org/g</p>" in markup
+        assert "button" not in markup
+        assert "#turn" not in markup
         page.click(".copy-code")
         page.wait_for("document.querySelector('.copy-code').innerText === 'Copied'")
         assert page.evaluate(COPIED) == "print(1)\n"

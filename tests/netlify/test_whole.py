@@ -128,9 +128,11 @@ def test_the_plug_is_pulled_and_the_answer_goes_on(page: Page, tmp_path: Path) -
         page.type("What does it cost in Paris?")
         page.press("Enter")
         page.wait_for("document.querySelector('.answer')?.innerText.includes('word9')")
-        page.click(".plug")
+        page.click(".composer .plug")  # where no line of the answer moves it
         page.wait_for("document.querySelector('.notices')?.innerText.includes('was killed')")
         finished = "document.querySelector('.turn')?.dataset.phase === 'done'"
         page.wait_for(finished, patience=40)
+        assert page.text(".notices").endswith("Another one finished it.")
+        assert page.evaluate("document.querySelector('.plug').hidden")
         assert page.text(".answer").split() == [word.strip() for word in words]
     assert not [said for said in page.complaints if "ERR_" not in said]

@@ -119,3 +119,11 @@ test("only quotes that lie in order and within a passage are taken", () => {
   const turn = after({ type: "sources", sources: [{ title: "T", text: "whole text", quotes }] });
   assert.deepEqual(turn.sources[0].quotes, [[0, 4]]);
 });
+
+test("a break lasts until the answer goes on, not until there is a connection", () => {
+  const link = (...events) => after({ type: "open" }, ...events).link;
+  assert.equal(link(token("a"), { type: "cut" }, { type: "open" }), "cut");
+  assert.equal(link(token("a"), { type: "cut" }, { type: "open" }, token("b")), "open");
+  assert.equal(link(token("a"), { type: "cut" }, { type: "open" }, final()), "open");
+  assert.equal(link({ type: "cut" }, { type: "open" }), "open"); // nothing had come that could go on
+});
