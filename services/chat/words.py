@@ -33,9 +33,26 @@ STOP_WORDS = frozenset(
     whats wheres whos hows thats theres im ive dont doesnt didnt cant isnt arent wont
     hello hi hey thanks know compare comparison difference between thing things plan list recommend
     suggest anything something anyone someone way kind sort lot time times
-    best better famous go good great nice see top visit
+    best better famous go good great nice see top visit visiting visited
     """)
 )
+
+_FORMS: dict[str, str] = dict(
+    re.findall(
+        r"(\w+):(\w+)",
+        """
+    ate:eat eaten:eat began:begin begun:begin bought:buy broke:break broken:break brought:bring
+    built:build caught:catch chose:choose chosen:choose drank:drink drew:draw drawn:draw drove:drive
+    driven:drive flew:fly flown:fly froze:freeze frozen:freeze grew:grow grown:grow held:hold
+    kept:keep lent:lend lost:lose meant:mean paid:pay ran:run rode:ride ridden:ride sang:sing
+    sung:sing sent:send shook:shake slept:sleep sold:sell spent:spend spoke:speak spoken:speak
+    swam:swim swum:swim taught:teach threw:throw thrown:throw woke:wake wore:wear worn:wear
+    wrote:write written:write
+    cloudy:cloud foggy:fog rainy:rain snowy:snow stormy:storm sunny:sun windy:wind
+    """,
+    )
+)
+"""Forms of a word that no rule for its ending tells, and the word: "paid" says who to pay."""
 
 # Capital letters that name a time, the reader's language or the speaker, not a subject.
 _NOT_NAMES = frozenset(
@@ -90,10 +107,29 @@ def split_words(text: str) -> list[str]:
 @lru_cache(maxsize=1 << 14)
 def stem(word: str) -> str:
     """Cut the endings of plurals and verbs off `word`: roughly, and the same on both sides."""
+    word = _FORMS.get(word, word)
     for ending, keep in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)] + keep
     return word
+
+
+_SAME_TOPIC = tuple(
+    frozenset(map(stem, group.split()))
+    for group in (
+        "food eat eating dining cuisine meals dishes restaurants",
+        "accommodation lodging hotels",
+        "sights attractions landmarks highlights sightseeing",
+        "neighbourhoods neighborhoods districts quarters",
+        "shopping shops markets",
+        "prices pricing costs fees",
+        "weather climate",
+        "setup installation installing install",
+    )
+)
+"""What sections are called, and what is asked for instead. Only a heading says its topic in one
+word for all. Cosines of single words do not tell these from others: that of "tomorrow" with
+"When to go" is 0.57, that of "weather" 0.22."""
 
 
 # The same passages are found again and again, and a question is looked at from many sides.
@@ -101,6 +137,13 @@ def stem(word: str) -> str:
 def collect_stems(text: str) -> frozenset[str]:
     """Collect the stems of the words of `text` that carry meaning."""
     return frozenset(stem(word) for word in split_words(text) if word not in STOP_WORDS)
+
+
+@lru_cache(maxsize=1 << 10)
+def collect_heading_stems(headings: str) -> frozenset[str]:
+    """Collect the stems of headings and of what else they are called: "Eating" is about food."""
+    said = collect_stems(headings)
+    return said.union(*(group for group in _SAME_TOPIC if not group.isdisjoint(said)))
 
 
 @lru_cache(maxsize=1 << 9)

@@ -16,6 +16,7 @@ from .evidence import (
     Evidence,
     Subject,
     collect_stems_of,
+    collect_title_stems,
     compute_share,
     document_of,
     is_said,
@@ -81,7 +82,7 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     if not passages[0].shares_words:
         return max(item.unit.similarity for item in evidence) >= LEAST_ACROSS_LANGUAGES
     subject = read_subject(question, passages)
-    said = set[str]().union(*(collect_stems_of(one) for one in passages))
+    said = _collect_said(subject, passages)
     names = [is_said_whole(name, said) for name in subject.names]
     if not subject.about and names and all(names):
         return True  # "Tell me about Rome": all that is said of Rome answers
@@ -96,6 +97,20 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     if _names_unknown(question, passages, subject, said):
         least = LEAST_UNKNOWN
     return compute_probability(question, passages, evidence) >= least
+
+
+def _collect_said(subject: Subject, passages: Sequence[Passage]) -> AbstractSet[str]:
+    """Collect the stems of what is said, with other words for a heading if no word is left then.
+
+    Under "Eating" stands what the food is like, but nothing of vegan food.
+    """
+    said = frozenset[str]().union(*map(collect_stems_of, passages))
+    with_topics = said | _collect_topics(passages)
+    return with_topics if with_topics.issuperset(subject.about) else said
+
+
+def _collect_topics(passages: Sequence[Passage]) -> frozenset[str]:
+    return frozenset[str]().union(*map(collect_title_stems, passages))
 
 
 def _says_asked(asked: Asked, subject: Subject, evidence: Sequence[Evidence]) -> bool:
@@ -128,8 +143,9 @@ def read_features(
     contrast = likeness[0] - likeness[min(3, len(likeness) - 1)]
     if len(likeness) < 4:
         contrast = max(contrast, TYPICAL_CONTRAST)
-    everything = set[str]().union(*(collect_stems_of(one) for one in passages))
-    said = collect_stems(best.text) | collect_stems(passage.title)
+    everything = _collect_said(subject, passages)
+    title = collect_stems(passage.title) | (collect_title_stems(passage) & everything)
+    said = collect_stems(best.text) | title
     return (
         passage.score,
         contrast,
@@ -142,7 +158,7 @@ def read_features(
 def find_unsaid(question: str, passages: Sequence[Passage]) -> tuple[list[str], list[str]]:
     """Return the names of a question that the passages say, and the words they do not, as asked."""
     subject = read_subject(question, passages)
-    everything = set[str]().union(*(collect_stems_of(one) for one in passages))
+    everything = _collect_topics(passages).union(*map(collect_stems_of, passages))
     titles = set[str]().union(*(collect_stems(document_of(one)) for one in passages))
     names = {word for name in subject.names for word in name}
     said, unsaid = [], []

@@ -51,9 +51,19 @@ _QUESTIONS: tuple[tuple[Asked, re.Pattern[str]], ...] = (
     ),
 )
 
+_MONEY = (
+    r"(?:euros?|dollars?|bucks|cents?|pounds?|quid|pence|francs?|centimes?|yen|yuan|renminbi|won"
+    r"|baht|dong|kyat|kip|riel|ringgit|rupiah|rupees?|taka|pesos?|reais|soles|kron(?:a|e|er|or)"
+    r"|koruna|forints?|zloty|złoty|lei|leva|lira|liras|rubles?|roubles?|hryvnia|shekels?|dinars?"
+    r"|dirhams?|riyals?|rials?|rand|naira|cedis?|shillings?|birr"
+    r"|eur|usd|gbp|chf|jpy|cny|inr|aud|cad|nzd|hkd|sgd|sek|nok|dkk|isk|czk|huf|pln|ron|try|krw"
+    r"|thb|mxn|brl|zar|ils|aed)"
+)
+"""What money is counted in. "40 francs" is a price; "won" and "try" are only beside a number."""
+
 _HELD: dict[Asked, re.Pattern[str]] = {
     "price": re.compile(
-        r"[$€£¥₹]\s?\d|\d\s?(?:[€£]|euros?|dollars?|pounds?|yen|rupees?|cents?|pence|baht|pesos?)\b"
+        rf"[$€£¥₹₩₪₺₽₫฿]\s?\d|\d\s?[€£$¥₩₪₺₽₫฿]|\d\s?{_MONEY}\b"
         r"|\b(?:free|gratis|costs?|prices?|priced|cheap\w*|expensive|fees?|fares?|charged?)\b",
         re.IGNORECASE,
     ),

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ...passages import Passage
-from ..words import collect_stems, find_names, split_words, stem
+from ..words import collect_heading_stems, collect_stems, find_names, split_words, stem
 from .units import Unit, cut_units, is_pointing
 
 # What a unit's score is made of, fitted on the questions of `benchmarks.answers` that are tuned on
@@ -103,7 +103,7 @@ def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
     subject = read_subject(question, passages)
     evidence = []
     for rank, passage in enumerate(passages, 1):
-        title = collect_stems(passage.title)
+        title, titled = collect_stems(passage.title), collect_title_stems(passage)
         of_passage = PASSAGE * passage.score + RANK / rank + NAMED * _weigh_names(subject, passage)
         if MARK in passage.title and title and title.issubset(subject.words):
             of_passage += TITLED
@@ -111,7 +111,7 @@ def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
         for place, unit in enumerate(units):
             said = collect_stems(unit.text)
             coverage = compute_share(subject, subject.words, said)
-            in_title = compute_share(subject, subject.words, title - said)
+            in_title = compute_share(subject, subject.words, titled - said)
             score = MEANING * unit.similarity + COVERAGE * (coverage + TITLE_SHARE * in_title)
             score += of_passage + _weigh_company(units, place) + _weigh_form(unit)
             evidence.append(Evidence(unit, score))
@@ -161,6 +161,12 @@ def _weigh_names(subject: Subject, passage: Passage) -> float:
 def collect_stems_of(passage: Passage) -> frozenset[str]:
     """Collect the stems of what a passage says, title included."""
     return collect_stems(f"{passage.title} {passage.text}")
+
+
+def collect_title_stems(passage: Passage) -> frozenset[str]:
+    """Collect the stems of a passage's title, with other words for what its headings name."""
+    document, _, headings = passage.title.partition(MARK)
+    return collect_stems(document) | collect_heading_stems(headings)
 
 
 def compute_share(subject: Subject, words: Sequence[str], said: AbstractSet[str]) -> float:

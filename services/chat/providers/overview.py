@@ -25,7 +25,7 @@ GENERAL = frozenset(
     for word in split_words(
         """tell me us more about what who is are was can could you do know of on say introduce
         describe explain please give show some something anything overview information info the
-        a an and hi hello hey i want to i'd like learn summary"""
+        a an and hi hello hey i want to i'd like learn summary should need before visiting"""
     )
 )
 """Words that ask for a thing as such; "the best time to visit" it is another question."""

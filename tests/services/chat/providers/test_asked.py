@@ -38,6 +38,9 @@ def test_the_wording_tells_what_kind_of_thing_is_asked_for(
     [
         ("price", "A day ticket costs € 7.", True),
         ("price", "A card pays for the metro.", False),
+        ("price", "The deposit is 40 francs and is paid at the desk.", True),
+        ("price", "A locker is 25 kroner, or 120 CZK for a week; it is 5 zloty.", True),
+        ("price", "They won 3 cups with 40 rowers.", False),
         ("hours", "The gates close at dusk.", True),
         ("hours", "The castle was built in 1212.", False),
         ("number", "It has seven towers.", True),

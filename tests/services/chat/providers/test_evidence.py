@@ -152,6 +152,20 @@ def test_what_is_there_and_what_is_missing_is_named_as_it_was_asked() -> None:
     assert find_unsaid("vegan food in Tokyo", (seen,)) == (["Tokyo"], ["vegan"])
 
 
+def test_a_heading_answers_for_its_topic_but_not_for_more_than_that() -> None:
+    """Under "Eating" stands what the food is like; of vegan food it says nothing."""
+    rarity = {"food": 0.5, "oslo": 0.5, "vegan": 0.9}
+    lines = ("Oslo bakes cod in cream.", "The buns of Oslo are full of cardamom.")
+    eating, parks = (
+        at(passage("", f"Oslo › {heading}", *lines), 0.6, 0.6, **rarity)
+        for heading in ("Eating", "Parks")
+    )
+    assert enough("What is the food like in Oslo?", eating)
+    assert not enough("What is the food like in Oslo?", parks)
+    assert not enough("Is there vegan food in Oslo?", eating)
+    assert find_unsaid("Is there vegan food in Oslo?", (eating,)) == (["Oslo"], ["vegan"])
+
+
 def test_no_passages_or_no_sentences_are_no_evidence() -> None:
     """Then the honest answer is none."""
     assert not enough("Anything?")
