@@ -16,7 +16,6 @@ _RUNTIMES = re.compile(r"python3\.(1[1-9])")
 _LIMITS = ("RIVERRUN_VISITOR_RUNS", "RIVERRUN_VISITOR_USD", "RIVERRUN_TOTAL")
 _LOCAL_VECTORS = 384
 _OPENAI_VECTORS = "1536"
-_SMALL_WAF = 10
 
 
 def unfit_models(stack: Stack) -> Said:
