@@ -77,11 +77,21 @@ class Elsewhere:
     async def _live(self) -> None:
         self.stop = asyncio.Event()
         self.loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        writers: list[asyncio.StreamWriter] = []
+        tasks: list[asyncio.Task[None]] = []
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            tasks.append(asyncio.create_task(self._serve(reader, writer)))
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self.ready.set()
         await self.stop.wait()
         server.close()
+        # Also of one that came last: cancelled before its first step, it would close nothing.
+        for writer in writers:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -258,6 +258,7 @@ async def test_a_crowd_is_no_slower_than_a_service_that_sends_a_chunk_a_token(
         writer.write(head + chunks + b"0\r\n\r\n")
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     reads: list[float] = []
 
