@@ -29,6 +29,10 @@ from .presence import on_first_reader, on_last_reader_left
 
 logger = logging.getLogger("riverrun.run")
 
+# How long a reader that had a body without an event is told to stay away, in milliseconds: else it
+# would come back at once for ever.
+IDLE_WAIT_MS = 1000
+
 
 class ReaderSession:
     """One reader of a run, whose body can be ended at once, whatever it waits for.
@@ -157,7 +161,8 @@ async def serve_reader(
         if reader.resume if isinstance(error, BodyOverError) else is_told_paused:
             yield _make_paused_entry(error, f"{run.id}-{seq}", idle=seq == after)
         else:
-            yield await _make_read_on_entry(error, run, seq, app, run_task)
+            entry = await _make_read_on_entry(error, run, seq, app, run_task, idle=seq == after)
+            yield entry
     except Exception as error:
         if not isinstance(error, RiverrunError) or error.code == "internal":
             logger.error("A run's log failed.", exc_info=error)
@@ -169,13 +174,12 @@ async def serve_reader(
 
 
 def _make_paused_entry(error: CutError, cursor: str, *, idle: bool) -> Entry:
-    # A reader that comes back to bodies without an event would come back at once for ever.
-    wait = 1000 if idle else 0
+    wait = IDLE_WAIT_MS if idle else 0
     return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait))
 
 
 async def _make_read_on_entry(
-    error: CutError, run: Run, seq: int, app: App, run_task: LiveTask | None
+    error: CutError, run: Run, seq: int, app: App, run_task: LiveTask | None, *, idle: bool
 ) -> Entry:
     # Whatever ended this body, the contract has one error for its reader (section 6): `deadline`,
     # with a cursor. The run itself goes on, or waits; its own end has a code of its own.
@@ -192,6 +196,7 @@ async def _make_read_on_entry(
             code="deadline",
             run_id=run.id,
             cursor=f"{run.id}-{seq}",
+            retry_after_ms=IDLE_WAIT_MS if idle else None,
             hint="Read on from the cursor, with resume=1.",
         ),
     )

@@ -184,6 +184,27 @@ async def test_the_front_of_a_run_that_cannot_be_resumed_is_no_end_either(
     assert rest[-1][1]["result"]["answer"] == "said"
 
 
+async def test_a_reader_without_resume_that_heard_nothing_is_asked_to_wait(app: App) -> None:
+    """Else those who come back at once keep a store busy that is too slow for their bodies."""
+    go_on = asyncio.Event()
+
+    async def producer(_question: Question) -> AsyncIterator[str]:
+        await go_on.wait()
+        yield "said"
+        await asyncio.sleep(30)
+
+    asked = Question(query="go", response_seconds_left=6.0)
+    response = await handle_streaming_request(asked, producer=producer, app=app)
+    ((_, error),) = await events_of(response)
+    assert (error["code"], error["retryAfterMs"]) == ("deadline", 1000)
+    go_on.set()
+    run = response.headers["x-run-id"]
+    *heard, (_, error) = await resume(app, run, 0, left=6.0, resume=False)
+    assert [event["text"] for _, event in heard] == ["said"]
+    assert (error["code"], error.get("retryAfterMs")) == ("deadline", None)
+    await app.live.wait_finished(run)
+
+
 async def test_a_json_answer_is_out_before_what_stands_in_front_cuts_it(app: App) -> None:
     """Its run goes on, and is not waited for: 504 with a cursor is ours, not the platform's."""
 
