@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -202,6 +203,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._site = site
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end: also where the event loop is blocked, and would not hear of it."""
+        super().handle_exit(sig, frame)
+        _end_later(GRACE + GRACE + LAST_THREADS)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the open requests and what is being produced, then the server."""
         shut_down()
@@ -210,9 +216,7 @@ class _Server(uvicorn.Server):
         await wait_closed(GRACE)
         # asyncio waits for a task that swallows its cancellation, and for a thread that does not
         # return, for as long as they like.
-        last = threading.Timer(LAST_THREADS, _end_process)
-        last.daemon = True
-        last.start()
+        _end_later(LAST_THREADS)
 
 
 async def _metrics(scope: Scope, receive: Receive, send: Send) -> None:
@@ -228,6 +232,12 @@ async def _metrics(scope: Scope, receive: Receive, send: Send) -> None:
     text = app.reporter.metrics.render()
     answer = PlainTextResponse(text, media_type="text/plain; version=0.0.4")
     await answer(scope, receive, send)
+
+
+def _end_later(seconds: float) -> None:
+    last = threading.Timer(seconds, _end_process)
+    last.daemon = True
+    last.start()
 
 
 def _end_process() -> None:

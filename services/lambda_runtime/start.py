@@ -11,7 +11,7 @@ import signal
 import site
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -31,6 +31,7 @@ logger = logging.getLogger(__package__)
 LIFESPAN_SHUTDOWN_SECONDS = 0.25  # seconds; Lambda kills after 0.3
 LAST_TASKS_SECONDS = 0.02  # for tasks that are left when all else has ended
 LAST_THREADS_SECONDS = 1.0  # for threads that are left then, where no platform kills them
+BLOCKED_LOOP_SECONDS = 2.0  # for a loop that does not return from the application to hear SIGTERM
 
 
 class StartFailedError(LambdaRuntimeError):
@@ -167,11 +168,33 @@ async def serve(
     if isinstance(threads, MainThread):
         threads.on_sigterm = partial(loop.call_soon_threadsafe, runtime.stop)
     else:
-        loop.add_signal_handler(signal.SIGTERM, runtime.stop)
+        stop_on_sigterm(loop, runtime.stop)
     await runtime.run()
     await lifespan.shutdown(LIFESPAN_SHUTDOWN_SECONDS)
     await end_tasks()
     return 0
+
+
+def stop_on_sigterm(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call `stop` in `loop` at SIGTERM. A loop that an application blocks is not waited for."""
+
+    def on_sigterm(*_: object) -> None:
+        # asyncio's own handlers are called by the loop; this one also between two lines of what
+        # blocks it.
+        last = threading.Timer(BLOCKED_LOOP_SECONDS, end_blocked)
+        last.daemon = True
+        loop.call_soon_threadsafe(hear, last)
+        last.start()
+
+    def hear(last: threading.Timer) -> None:
+        last.cancel()
+        stop()
+
+    def end_blocked() -> None:
+        logger.error("The application blocks the event loop. The process ends.")
+        end_process(0)
+
+    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 async def end_tasks() -> None:

@@ -1,8 +1,9 @@
-"""`python -m functions`, with a provider that does not end: in a thread, or by its own will.
+"""`python -m functions`, with a provider that does not end: in a thread, by its own will, or in the
+event loop.
 
     python -m tests.functions.stuck
 
-The question says which: `thread` or `task`.
+The question says which: `thread`, `task`, or `loop` and a file to make when it is blocked.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from pathlib import Path
 
 from functions import __main__ as command
 from services.chat import Piece, Prompt, Text
@@ -33,10 +35,13 @@ class Stuck:
         *,
         report: Report = no_report,  # noqa: ARG002 - a provider takes it
     ) -> AsyncGenerator[Piece, None]:
-        """Wait in a thread, or swallow each cancellation."""
+        """Wait in a thread, in the loop, or swallow each cancellation."""
         yield Text("word ")
         if prompt.question == "thread":
             await asyncio.to_thread(time.sleep, FOR_EVER)
+        if prompt.question.startswith("loop "):
+            Path(prompt.question.removeprefix("loop ")).touch()  # noqa: ASYNC240 - it blocks anyway
+            time.sleep(FOR_EVER)  # noqa: ASYNC251 - what is tried
         while True:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(FOR_EVER)

@@ -17,8 +17,8 @@ from tests.functions.serving import READY, Server, run_server, start
 PATIENCE = 5.0
 
 
-def fails(environ: dict[str, str]) -> str:
-    """The one line with which the command refuses to start."""
+def fails(environ: dict[str, str], lines: int = 1) -> str:
+    """The one line with which the command refuses to start, or a line of the log before it."""
     with start(environ) as process:
         try:
             said, complaint = process.communicate(timeout=60)
@@ -27,7 +27,7 @@ def fails(environ: dict[str, str]) -> str:
     assert process.returncode == 1
     assert said == ""
     assert complaint.endswith("\n")
-    assert complaint.count("\n") == 1, complaint
+    assert complaint.count("\n") == lines, complaint
     return complaint.strip()
 
 
@@ -127,15 +127,16 @@ def test_a_missing_or_broken_script_is_one_line(
     assert "RIVERRUN_SCRIPT" in fails({**environ, "RIVERRUN_SCRIPT": ""})
 
 
-def test_a_log_that_another_program_has_locked_is_one_line(
+def test_a_log_that_another_program_has_locked_is_told_with_its_path(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """And no traceback: what to end or to set is in it."""
     path = tmp_path / "locked.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        complaint = fails({**environ, "RIVERRUN_LOG": f"sqlite://{path}"})
-    assert complaint == f"{path} is locked by another process."
+        complaint = fails({**environ, "RIVERRUN_LOG": f"sqlite://{path}"}, lines=2)
+    assert f"{path} is locked by another process. End it" in complaint
+    assert complaint.endswith("\nThe run log is busy.")
 
 
 @pytest.mark.parametrize("stuck", ["thread", "task"])
@@ -149,6 +150,21 @@ def test_ctrl_c_ends_it_though_a_provider_does_not_end(stuck: str, environ: dict
         server.process.send_signal(signal.SIGINT)
         assert said.until("error")["retryable"]
         assert server.process.wait(60) == 0
+
+
+def test_it_ends_though_a_provider_blocks_the_event_loop(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing can be told any more, and the process still ends."""
+    blocked = tmp_path / "blocked"
+    with (
+        run_server(environ, "tests.functions.stuck") as server,
+        server.open_stream(f"loop {blocked}"),
+    ):
+        while not blocked.exists():
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(60)
 
 
 @pytest.mark.parametrize(

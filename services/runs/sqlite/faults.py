@@ -56,7 +56,10 @@ def _describe_setup_fault(code: int, error: Exception, path: Path) -> str | None
 
 
 def translate_opening_error(error: Exception, path: Path) -> RiverrunError:
-    """What went wrong before there was a file to answer from; a full disk is told its operator."""
+    """What went wrong before there was a file to answer from. A client is told no path.
+
+    A lock and a full disk pass, so clients are asked to wait: the operator is told what to do.
+    """
     if has_no_room(error):
         logger.error("%s", describe_disk_fault(error, path))
         return translate_error(error, path)
@@ -66,11 +69,10 @@ def translate_opening_error(error: Exception, path: Path) -> RiverrunError:
             "directory that can be written, or RIVERRUN_LOG to another place."
         )
     if isinstance(error, sqlite3.Error) and is_busy(error):
-        return RunLogError(
-            f"{path} is locked by another process.",
-            retry_after_ms=1000,
-            hint="End that process, or set RIVERRUN_LOG to another path.",
+        logger.error(
+            "%s is locked by another process. End it, or set RIVERRUN_LOG to another path.", path
         )
+        return translate_error(error, path)
     if getattr(error, "sqlite_errorcode", 0) in _NO_SHARED_MEMORY:
         return SetupError(wal_message(path))
     told = translate_error(error, path)

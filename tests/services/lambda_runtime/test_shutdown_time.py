@@ -144,6 +144,30 @@ IN_A_THREAD = """
     app = export_handler(application)
 """
 
+BLOCKING = """
+    import time
+    from services.lambda_runtime import export_handler
+
+    async def application(scope, receive, send):
+        if scope["type"] != "http":
+            raise NotImplementedError
+        print("blocked", flush=True)
+        time.sleep(1000)
+
+    app = export_handler(application)
+"""
+
+
+async def test_an_application_that_blocks_the_loop_holds_no_process(start: Start) -> None:
+    """The loop hears of no signal; what blocks it is interrupted by one."""
+    box = await start(BLOCKING)
+    box.api.waiting.put_nowait(invocation(http("/x"), seconds=900.0))
+    assert await box.process.stdout.readline() == b"blocked\n"
+    box.process.send_signal(signal.SIGTERM)
+    status, output, errors = await box.wait_end()
+    assert status == 0
+    assert "blocks the event loop" in output + errors
+
 
 async def test_a_thread_that_does_not_return_holds_no_process(start: Start) -> None:
     """As of a driver that waits for a socket: asyncio would join it for five minutes."""

@@ -196,6 +196,7 @@ def test_a_locked_file_is_waited_for_and_then_told(tmp_path: Path) -> None:
         with pytest.raises(RunLogError) as refused:
             SQLiteLog(path, busy=0.05)
         assert (refused.value.code, refused.value.retryable) == ("overloaded", True)
+        assert str(path) not in f"{refused.value} {refused.value.hint}"  # a client reads it
         other.execute("ROLLBACK")
     assert asyncio.run(entries_in(path, run_id)) == [1, 2, 3]
 
