@@ -41,9 +41,14 @@ async def index(run: Callable[..., Any], docs: Path, tmp_path: Path) -> Any:
         yield opened
 
 
-def ask(index: Index, embedder: Any, question: str, top_k: int = 5) -> list[tuple[str, float]]:
-    """Return (URI, coverage) of the best passages; the vector says nothing of the words."""
-    vector = np.full(64, 1 / 8, np.float32)
+def ask(
+    index: Index, embedder: Any, question: str, top_k: int = 5, length: float = 1.0
+) -> list[tuple[str, float]]:
+    """Return (URI, coverage) of the best passages; the vector says nothing of the words.
+
+    Of the length 0 it says nothing at all: all passages are as near.
+    """
+    vector = np.full(64, length / 8, np.float32)
     hits = search(index, index.vectors @ vector, vector, question, top_k)
     return [(found.uri, found.coverage) for found in passages(index, hits, vector)]
 
@@ -134,3 +139,35 @@ async def test_of_two_passages_alike_the_one_in_company_comes_first(
     assert found.index("b.md#kites") < (
         found.index("a.md#kites") if "a.md#kites" in found else len(found)
     )
+
+
+async def test_a_rare_word_in_a_heading_tells_more_than_a_title_that_says_what_all_are_about(
+    run: Callable[..., Any], docs: Path, tmp_path: Path, embedder: Any
+) -> None:
+    """Every page is about boats: that one is called so says nothing of where the fuel is."""
+    for number in range(12):
+        (docs / f"page{number}.md").write_text(
+            f"# Page {number}\n\nMore of boats, part {number}.\n"
+        )
+    (docs / "about.md").write_text("# Boats\n\n## Use\n\nBoats store fuel in tanks.\n")
+    (docs / "engine.md").write_text("# Engine\n\n## Fuel\n\nBoats store fuel in tanks.\n")
+    await run()
+    with open_index(tmp_path / "index") as index:
+        found = [
+            uri for uri, _ in ask(index, embedder, "Where do boats store their fuel?", length=0)
+        ]
+    assert found[0] == "engine.md#fuel"
+
+
+async def test_a_document_that_the_question_names_comes_before_another_that_says_the_same(
+    run: Callable[..., Any], docs: Path, tmp_path: Path, embedder: Any
+) -> None:
+    """A name that few have nearly decides."""
+    for name in ("Coast", "Tromso"):
+        (docs / f"{name}.md").write_text(
+            f"# {name}\n\n## Eating\n\nFish is eaten in Tromso at the port.\n"
+        )
+    await run()
+    with open_index(tmp_path / "index") as index:
+        ((uri, _), *_) = ask(index, embedder, "Where is fish eaten in Tromso?", length=0)
+    assert uri == "Tromso.md#eating"
