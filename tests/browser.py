@@ -38,8 +38,10 @@ FLAGS = (
     "--remote-debugging-pipe",
     # Each new context is a whole window, whose address bar loads two pages for its suggestions,
     # and a process stands ready for the next page: three quarters of what a page costs.
-    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,PreloadTopChromeWebUI"
-    ",SpareRendererForSitePerProcess",
+    (
+        "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,PreloadTopChromeWebUI"
+        ",SpareRendererForSitePerProcess"
+    ),
     # Nothing but this machine has a name, whatever a page asks for.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )
