@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.embedding import local
 from services.embedding.local import DIMENSION, LocalEmbedder, find_weights
@@ -127,10 +129,22 @@ async def test_weights_of_another_hash_are_refused(tmp_path: Path) -> None:
 async def test_questions_that_wait_together_have_the_vectors_they_have_alone(
     embedder: LocalEmbedder,
 ) -> None:
-    """To the last bit, and whatever their lengths; one that is given up holds up no other."""
+    """To what float32 can tell, whatever their lengths; one that is given up holds up no other."""
     questions = [f"Where is {'very ' * (number % 4)}old town {number}?" for number in range(40)]
     given_up = asyncio.ensure_future(embedder.embed(["Given up?"], "question"))
     asked = [asyncio.ensure_future(embedder.embed([one], "question")) for one in questions]
     given_up.cancel()
     together = np.concatenate(await asyncio.gather(*asked))
-    np.testing.assert_array_equal(together, await embedder.embed(questions))
+    np.testing.assert_allclose(together, await embedder.embed(questions), rtol=0, atol=1e-6)
+
+
+@given(st.lists(st.integers(2, 256), max_size=80))
+def test_texts_of_nearly_one_length_are_embedded_together(lengths: list[int]) -> None:
+    """Each once, in no more memory than one long text takes, and with hardly any padding."""
+    groups = list(local._group(lengths))
+    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+    for group in groups:
+        longest = max(lengths[row] for row in group)
+        padding = sum(longest - lengths[row] for row in group)
+        assert len(group) * longest <= local.MOST_TOKENS
+        assert padding <= local.INFERENCE_TOKENS
