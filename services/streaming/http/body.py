@@ -1,15 +1,19 @@
 """The body of a request as a JSON object, strict and bounded: the contract, section 2."""
 
+import json
 import re
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
 
 from ...errors import RiverrunError
-from ...json_input import parse_json
+from ...json_input import DepthError, parse_json
 
 BODY_LIMIT = 64 * 1024
 
+# A name that an error may repeat: no text of a person, and nothing that a log would show otherwise.
+_SHORT_NAME = re.compile(r"\w{1,64}", re.ASCII)
 _JSON = re.compile(r"application/(json|[\w.+-]+\+json)", re.IGNORECASE)
 
 
@@ -45,7 +49,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Return a JSON object from bytes, as strict as RFC 8259 allows.
 
     Raises `RequestError` (`invalid_json`) for anything else, duplicate names, NaN and Infinity
-    included.
+    included, and says which of them it is.
     """
     try:
         data = parse_json(
@@ -54,9 +58,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
             parse_constant=_reject_constant,
         )
     except UnicodeDecodeError as error:
-        raise RequestError("The body is not UTF-8.", code="invalid_json") from error
-    except ValueError as error:
-        raise RequestError("The body is not JSON.", code="invalid_json") from error
+        raise _invalid_json_error(f"is not UTF-8 (byte {error.start + 1})") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _invalid_json_error(f"is not JSON ({place})") from error
+    except DepthError as error:
+        raise _invalid_json_error(f"is {error}") from error
+    except ValueError as error:  # Python reads no whole number of thousands of digits
+        raise _invalid_json_error("has a number that is too long") from error
     if not isinstance(data, dict):
         raise RequestError("The body must be a JSON object.", code="invalid_request")
     return data
@@ -65,12 +74,18 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
-        raise ValueError("a name stands twice")
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        named = f" ({twice})" if _SHORT_NAME.fullmatch(twice) else ""
+        raise _invalid_json_error(f"has a name twice in one object{named}")
     return data
 
 
 def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise _invalid_json_error(f"has {name}, which JSON does not know")
+
+
+def _invalid_json_error(finding: str) -> RequestError:
+    return RequestError(f"The body {finding}.", code="invalid_json")
 
 
 def _too_large_error() -> RequestError:

@@ -136,6 +136,27 @@ async def test_a_body_that_is_not_a_question_is_refused(body: bytes, code: str) 
     assert await code_of(post(body)) == code
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"query":"x",\n}', "The body is not JSON (line 2, column 1)."),
+        (b'{"query":"\xff"}', "The body is not UTF-8 (byte 11)."),
+        (b'{"query":"a","query":"b"}', "The body has a name twice in one object (query)."),
+        (b'{"m":{"k":1,"j":2,"k":3}}', "The body has a name twice in one object (k)."),
+        (b'{"a b":1,"a b":2}', "The body has a name twice in one object."),
+        (b'{"n":NaN}', "The body has NaN, which JSON does not know."),
+        (b"[" * 201, "The body is nested more than 200 levels deep."),
+        (b'{"n":%b}' % (b"9" * 5000), "The body has a number that is too long."),
+    ],
+    ids=["cut", "bytes", "twice", "twice within", "twice, text", "NaN", "deep", "digits"],
+)
+def test_a_body_that_is_no_strict_json_is_told_what_is_wrong(body: bytes, said: str) -> None:
+    """What its sender can mend, and no text of a person."""
+    with pytest.raises(RequestError) as caught:
+        parse_object(body)
+    assert (caught.value.code, str(caught.value)) == ("invalid_json", said)
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_object_or_a_refusal(body: bytes) -> None:
