@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
+from typing import Any
 
 import h11
 
@@ -18,6 +19,8 @@ from emulator.http1 import Connection, Handler, Reply, Request, phrase
 
 # How long a connection may take over the head of its next request, as AWS's fronts allow.
 HEAD_SECONDS = 60.0
+# How long a server that is closed waits for TLS of a connection that has just come.
+_HANDSHAKE_SECONDS = 2.0
 
 
 class Server:
@@ -60,7 +63,7 @@ class Server:
         """Stop listening and drop every connection."""
         if self._server is None:
             return
-        self._server.close()
+        await stop_listening(self._server)
         tasks = list(self._connections)
         for task, connection in self._connections.items():
             connection.abort()
@@ -118,6 +121,26 @@ class Server:
             await refuse_request(reply, "This server answers to no page.")
         else:
             await self.handler(request, reply)
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close `server` once each connection that its loop has accepted is in its callback's hands.
+
+    That is some turns later. Closed between, asyncio forgets the connection and leaves it open.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _HANDSHAKE_SECONDS
+    while (accepts := _find_accepts()) and loop.time() < end:
+        await asyncio.wait(accepts, timeout=end - loop.time())
+    server.close()
+
+
+def _find_accepts() -> list[asyncio.Task[Any]]:
+    return [
+        task
+        for task in asyncio.all_tasks()
+        if getattr(task.get_coro(), "__name__", "") == "_accept_connection2"
+    ]
 
 
 async def listen(

@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 import functions._strict_http as strict
+from emulator.server import stop_listening
 from functions._strict_http import StrictHttp
 from services.errors import SetupError
 from tests.functions.serving import Server
@@ -55,7 +56,7 @@ async def serve(app: Callable[..., Any]) -> AsyncGenerator[tuple[str, int]]:
     try:
         yield server.sockets[0].getsockname()[:2]
     finally:
-        server.close()
+        await stop_listening(server)
         for connection in list(state.connections):
             connection.transport.abort()
         while state.tasks:

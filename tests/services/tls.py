@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.connections import accept_connections
+
 
 def certificate(folder: Path) -> Path:
     """A file with a key and the certificate of 127.0.0.1 that it signed itself."""
@@ -70,11 +72,10 @@ def door(port: int, certificate: Path) -> Iterator[int]:
                     await side.wait_closed()
 
     async def serve() -> None:
-        server = await asyncio.start_server(through, "127.0.0.1", 0, ssl=context)
-        opened.append((server.sockets[0].getsockname()[1], asyncio.get_running_loop()))
-        ready.set()
-        await over.wait()
-        server.close()
+        async with accept_connections(through, ssl=context) as number:
+            opened.append((number, asyncio.get_running_loop()))
+            ready.set()
+            await over.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()

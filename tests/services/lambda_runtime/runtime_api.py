@@ -18,6 +18,8 @@ from typing import Any
 
 import h11
 
+from tests.connections import accept_connections
+
 NUL8 = b"\x00" * 8
 RESPONSE_OK = b'{"status":"OK"}\n'
 
@@ -339,10 +341,6 @@ def _answer(status: int, body: bytes, headers: Sequence[tuple[str, str]]) -> byt
 async def runtime_api() -> AsyncGenerator[RuntimeAPI]:
     """A Runtime API on a port of its own."""
     api = RuntimeAPI()
-    server = await asyncio.start_server(api._serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    api.host = f"127.0.0.1:{port}"
-    try:
+    async with accept_connections(api._serve) as port:
+        api.host = f"127.0.0.1:{port}"
         yield api
-    finally:
-        server.close()

@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from emulator.server import stop_listening
 from services.lambda_runtime import export_handler
 from tests.services.lambda_runtime.runtime_api import Call
 
@@ -113,7 +114,7 @@ async def uvicorn(app: Callable[..., Any]) -> AsyncGenerator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop_listening(server)
         for connection in list(state.connections):
             connection.shutdown()
         while state.tasks:

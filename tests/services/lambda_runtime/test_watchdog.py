@@ -16,6 +16,7 @@ from services.lambda_runtime.environment import Environment
 from services.lambda_runtime.loader import recognise
 from services.lambda_runtime.loop import Runtime
 from services.lambda_runtime.threads import InvocationThreads
+from tests.connections import accept_connections
 from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.runtime_api import invocation
 
@@ -77,21 +78,9 @@ class Elsewhere:
     async def _live(self) -> None:
         self.stop = asyncio.Event()
         self.loop = asyncio.get_running_loop()
-        writers: list[asyncio.StreamWriter] = []
-        tasks: list[asyncio.Task[None]] = []
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writers.append(writer)
-            tasks.append(asyncio.create_task(self._serve(reader, writer)))
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self.ready.set()
-        await self.stop.wait()
-        server.close()
-        # Also of one that came last: cancelled before its first step, it would close nothing.
-        for writer in writers:
-            writer.transport.abort()
+        async with accept_connections(self._serve) as self.port:
+            self.ready.set()
+            await self.stop.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

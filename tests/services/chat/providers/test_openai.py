@@ -14,6 +14,7 @@ from fakes.steps import Call, Fake, Reply, Step
 from services.chat import ModelUsage, Prompt, Stop, Text, Turn, answer
 from services.chat.providers import read_pacing
 from services.chat.providers.openai import PARTS_A_TURN, OpenAIProvider
+from tests.connections import accept_connections
 from tests.services.chat.conformance import collect, outcome, text_of
 from tests.services.chat.providers.bag import passage
 
@@ -258,7 +259,6 @@ async def test_a_crowd_is_no_slower_than_a_service_that_sends_a_chunk_a_token(
         writer.write(head + chunks + b"0\r\n\r\n")
         await writer.drain()
         writer.close()
-        await writer.wait_closed()
 
     reads: list[float] = []
 
@@ -267,8 +267,7 @@ async def test_a_crowd_is_no_slower_than_a_service_that_sends_a_chunk_a_token(
         return 0.001
 
     monkeypatch.setattr(read_pacing, "get_read_pause", get_read_pause)
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with accept_connections(serve) as port:
         provider = OpenAIProvider(model="m", base_url=f"http://127.0.0.1:{port}")
         said = await collect(provider, PROMPT)
         await provider.close()
