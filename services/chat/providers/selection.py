@@ -14,7 +14,7 @@ from .evidence import Evidence, weigh
 from .kinds import Wish, read_wish
 from .layout import clean_quote, says_side
 from .overview import find_document, has_sights, introduce, is_general
-from .units import is_pointing
+from .surroundings import add_surroundings
 
 LIKENESS = 0.2
 """The weight of likeness to what is already chosen against a unit's own score."""
@@ -69,8 +69,6 @@ _LEANING = re.compile(
     r"|moreover|therefore|also|then|but|and|so|or)\b",
     re.IGNORECASE,
 )
-
-_GOES_ON = re.compile(r"(?:it|its|they|their|this|these)\b", re.IGNORECASE)
 
 
 def read_completed_question(prompt: Prompt) -> str:
@@ -137,7 +135,7 @@ def choose(prompt: Prompt) -> list[Evidence]:
         chosen = [item for side in sides for item in _pick(side, wish, PER_SIDE)]
         chosen = [*_pick(both, wish, MOST_OF_BOTH), *chosen] if all(sides) else _pick(left, wish)
     if wish.kind in MOST and chosen:
-        chosen = _add_following(chosen, evidence)
+        chosen = add_surroundings(chosen, evidence, asked)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
 
@@ -178,16 +176,6 @@ def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list
         chosen.append(pick)
         rest = [item for item in rest if item is not pick and not _is_same(item, pick)]
     return chosen
-
-
-def _add_following(chosen: list[Evidence], evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Add the unit after the best one where that points at it, or it goes on with "It is ..."."""
-    best = chosen[0].unit
-    known = {(item.unit.rank, item.unit.position) for item in chosen}
-    following = (best.rank, best.position + 1)
-    more = [item for item in evidence if (item.unit.rank, item.unit.position) == following]
-    goes_on = more and (is_pointing(best.text) or _GOES_ON.match(more[0].unit.text))
-    return [*chosen, *more] if goes_on and following not in known else chosen
 
 
 def _says_both(item: Evidence, sides: tuple[str, str]) -> bool:
