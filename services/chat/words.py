@@ -31,8 +31,8 @@ STOP_WORDS = frozenset(
     will with within without would yes you your i'm i've i'd i'll it's that's there's what's where's
     who's how's don't doesn't didn't can't couldn't isn't aren't won't wouldn't shouldn't
     whats wheres whos hows thats theres im ive dont doesnt didnt cant isnt arent wont
-    hello hi hey thanks know compare comparison difference between thing things plan list recommend
-    suggest anything something anyone someone way kind sort lot time times
+    hello hi hey thanks know vs versus compare comparison difference between thing things plan list
+    recommend suggest anything something anyone someone way kind sort lot time times
     best better famous go good great nice see top visit visiting visited
     """)
 )
@@ -114,36 +114,11 @@ def stem(word: str) -> str:
     return word
 
 
-_SAME_TOPIC = tuple(
-    frozenset(map(stem, group.split()))
-    for group in (
-        "food eat eating dining cuisine meals dishes restaurants",
-        "accommodation lodging hotels",
-        "sights attractions landmarks highlights sightseeing",
-        "neighbourhoods neighborhoods districts quarters",
-        "shopping shops markets",
-        "prices pricing costs fees",
-        "weather climate",
-        "setup installation installing install",
-    )
-)
-"""What sections are called, and what is asked for instead. Only a heading says its topic in one
-word for all. Cosines of single words do not tell these from others: that of "tomorrow" with
-"When to go" is 0.57, that of "weather" 0.22."""
-
-
 # The same passages are found again and again, and a question is looked at from many sides.
 @lru_cache(maxsize=1 << 13)
 def collect_stems(text: str) -> frozenset[str]:
     """Collect the stems of the words of `text` that carry meaning."""
     return frozenset(stem(word) for word in split_words(text) if word not in STOP_WORDS)
-
-
-@lru_cache(maxsize=1 << 10)
-def collect_heading_stems(headings: str) -> frozenset[str]:
-    """Collect the stems of headings and of what else they are called: "Eating" is about food."""
-    said = collect_stems(headings)
-    return said.union(*(group for group in _SAME_TOPIC if not group.isdisjoint(said)))
 
 
 @lru_cache(maxsize=1 << 9)

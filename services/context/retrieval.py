@@ -110,7 +110,7 @@ class Library:
             text = complete(question, previous, index.titles)
             if kind is not None and text == question:
                 return ()
-            if is_english(question):
+            if not is_foreign(question):
                 corrected = await self._run_in_thread(lambda: index.correct(text))
                 if corrected != text:
                     report(Progress(f"Reading this as: {corrected}"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..embedding.wordpiece import read_vocabulary
 from ..errors import SetupError
-from .words import COMMON, is_english, words
+from .words import COMMON, is_english, is_foreign, words
 
 SHORTEST = 4
 """Letters; a shorter word is one slip away from too many."""
@@ -40,7 +40,7 @@ def correct(
 
     `is_known` tells whether the index has a word; `own` counts the words of the documents.
     """
-    if not is_english(question):
+    if not _is_english(question):
         return question
     parts: list[str] = []
     end = 0
@@ -57,6 +57,16 @@ def count_words(texts: Iterable[str]) -> Mapping[str, int]:
     """Count the words of `texts` that another may be mended to."""
     found = Counter(word for text in texts for word in words(text) if len(word) >= SHORTEST)
     return {word: count for word, count in found.items() if word.isascii() and word.isalpha()}
+
+
+def _is_english(question: str) -> bool:
+    """Tell whether a question is English, or keywords of which English has at least half."""
+    if is_english(question):
+        return True
+    known = _read_english()
+    found = [word for word in words(question) if len(word) >= SHORTEST]
+    has_half = sum(word in known for word in found) >= len(found) / 2
+    return bool(found) and has_half and not is_foreign(question)
 
 
 def _read_english() -> Mapping[str, int]:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from ...passages import Passage
+from ..topics import collect_said
 from ..words import collect_stems, find_names, is_number, split_words, stem
-from .asked import MUST_BE_SAID, Asked, holds, read_asked
+from .asked import MUST_BE_SAID, Asked, counts, holds, read_asked, read_counted
 from .evidence import (
     UNKNOWN_RARITY,
     Evidence,
@@ -54,6 +55,9 @@ LEAST_UNSAID = 0.5
 LEAST_VERDICT = 0.45
 """The same when yes or no is asked for: "Is it safe at night?" is near all that is of the night."""
 
+LEAST_UNCOUNTED = 0.65
+"""The same when it is asked how many there are of something that no passage counts."""
+
 LEAST_ACROSS_LANGUAGES = 0.36
 """The cosine of the best unit from which a question in another language than the documents is
 answered, measured with the multilingual model: there are no words to tell."""
@@ -68,10 +72,23 @@ UNKNOWN = 0.999
 TYPICAL_CONTRAST = 0.1
 """The least contrast of passages with fewer than four units: there is little to stand out from."""
 
-_OF_KIND = collect_stems("cost costs price fare fee pay ticket open close opening hours time")
+_OF_KIND = collect_stems(
+    "cost costs price fare fee pay ticket free charge expensive pricey cheap open close opening"
+    " hours time"
+)
 """Words that ask for a price or hours; a sentence with one says nothing of what they are of."""
 
-_ASKING = frozenset(("many", "much", "long", "often", "far", "need", "there"))
+_OF_NOW = re.compile(
+    r"\b(?:today|tonight|tomorrow|yesterday|currently|right now|at the moment"
+    r"|(?:this|next|last) (?:week|weekend|month))\b",
+    re.IGNORECASE,
+)
+"""What no document knows unless it says so: the weather of tomorrow is not the climate."""
+
+MOST_KEYWORDS = 2
+"""Words up to which a question may be nothing but what it is about: "wine", "street food"."""
+
+_ASKING = frozenset(("many", "much", "long", "often", "far", "need", "there", "enough"))
 """Words that ask; to miss them in the documents tells nothing."""
 
 
@@ -86,17 +103,35 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     names = [is_said_whole(name, said) for name in subject.names]
     if not subject.about and names and all(names):
         return True  # "Tell me about Rome": all that is said of Rome answers
-    if _says_rare_word(subject, passages, evidence):
+    if _says_rare_word(subject, passages, evidence) or _says_keywords(question, subject, evidence):
         return True
     asked = read_asked(question)
     least = LEAST_VERDICT if asked == "verdict" else LEAST
     if asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence):
         return False
+    counted = read_counted(question)
+    if counted and not any(counts(counted, item.unit.text) for item in evidence):
+        least = max(least, LEAST_UNCOUNTED)
     if subject.about and said.isdisjoint(subject.about):
         least = max(least, LEAST_UNSAID)
-    if _names_unknown(question, passages, subject, said):
+    if _names_unknown(question, passages, subject, said) or _asks_of_now(question, said):
         least = LEAST_UNKNOWN
     return compute_probability(question, passages, evidence) >= least
+
+
+def read_added(own: str, question: str, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Return what a question asks about beside what it goes on from; nothing if it stands alone.
+
+    `question` is the whole of it: "What are the sights of Rome? Which one is the cheapest?"
+    """
+    goes_on = own != question and question.endswith(own)
+    return read_subject(own, passages).about if goes_on else ()
+
+
+def is_any_said(words: Sequence[str], passages: Sequence[Passage]) -> bool:
+    """Tell whether the passages say a word, or are titled so in other words."""
+    said = _collect_topics(passages).union(*map(collect_stems_of, passages))
+    return any(is_said(word, said) for word in words)
 
 
 def _collect_said(subject: Subject, passages: Sequence[Passage]) -> AbstractSet[str]:
@@ -117,7 +152,7 @@ def _says_asked(asked: Asked, subject: Subject, evidence: Sequence[Evidence]) ->
     """Tell whether one unit has a thing of the kind asked for, and says of what."""
     about = set(subject.about) - _OF_KIND or set(subject.words) - _OF_KIND
     return any(
-        holds(asked, item.unit.text) and not about.isdisjoint(collect_stems(item.unit.text))
+        holds(asked, item.unit.text) and not about.isdisjoint(collect_said(item.unit.text))
         for item in evidence
     )
 
@@ -145,11 +180,11 @@ def read_features(
         contrast = max(contrast, TYPICAL_CONTRAST)
     everything = _collect_said(subject, passages)
     title = collect_stems(passage.title) | (collect_title_stems(passage) & everything)
-    said = collect_stems(best.text) | title
+    said = collect_said(best.text) | title
     return (
         passage.score,
         contrast,
-        compute_share(subject, subject.words, said),
+        compute_share(subject, [one for one in subject.words if one not in subject.asking], said),
         compute_share(subject, subject.about, everything),
         len(subject.about) / 5,
     )
@@ -178,12 +213,32 @@ def _is_unknown(word: str, subject: Subject) -> bool:
     return any(subject.rarity.get(part, UNKNOWN_RARITY) >= UNKNOWN for part in parts)
 
 
+def _asks_of_now(question: str, said: AbstractSet[str]) -> bool:
+    """Tell whether what is asked for is of a day that no passage names."""
+    found = _OF_NOW.search(question)
+    return found is not None and not collect_stems(found[0]) <= said
+
+
+def _says_keywords(question: str, subject: Subject, evidence: Sequence[Evidence]) -> bool:
+    """Tell whether the question is a keyword or two, no names, and the best unit says them."""
+    words = split_words(question)
+    if (
+        not words
+        or subject.names
+        or len(words) > MOST_KEYWORDS
+        or set(map(stem, words)) != set(subject.words)
+    ):
+        return False
+    best = max(evidence, key=lambda item: item.score).unit
+    return collect_said(best.text).issuperset(subject.words)
+
+
 def _says_rare_word(
     subject: Subject, passages: Sequence[Passage], evidence: Sequence[Evidence]
 ) -> bool:
     """Tell whether the best unit says all that is asked, and a rare word of it itself."""
     best = max(evidence, key=lambda item: item.score).unit
-    said = collect_stems(best.text)
+    said = collect_said(best.text)
     titled = said | collect_stems(passages[best.rank - 1].title)
     rarity = max((subject.rarity.get(w, 0.0) for w in subject.words if w in said), default=0.0)
     return (

@@ -9,16 +9,30 @@ import re
 from typing import Literal
 
 from ...wording import asks_quantity
+from ..words import stem
 
 Asked = Literal["price", "hours", "number", "person", "place", "command", "verdict"]
 
 _AND = r"(?:and |so |but )?"
+
+_COUNTED = re.compile(r"\bhow many ([^\W\d_]+)|\b([^\W\d_]+) (?:be )?enough\b")
+
+COUNT_NEAR = 4
+"""Words before what is counted within which its number stands: "two full summer days"."""
+
+_COUNT = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
+    r"|fifty|hundreds?|thousands?|millions?|billions?|trillions?|half|dozens?|single|no|several)\b"
+)
 
 LONGEST = 300
 """Characters of a question that are looked at."""
 
 MUST_BE_SAID: frozenset[Asked] = frozenset(("price", "hours"))
 """Kinds that no other words answer: where no passage has one, the answer is not there."""
+
+VALUES: frozenset[Asked] = MUST_BE_SAID | {"number"}
+"""Kinds that a text has or has not."""
 
 _QUESTIONS: tuple[tuple[Asked, re.Pattern[str]], ...] = (
     (
@@ -27,6 +41,7 @@ _QUESTIONS: tuple[tuple[Asked, re.Pattern[str]], ...] = (
             r"\bhow much (?:is|are) (?:an?|the|it|one|\w+ tickets?)\b"
             r"|\b(?:what|how much) .{1,80}\b(?:costs?|pay|charged?)\b"
             r"|\b(?:price|cost|fare|fee) (?:of|for)\b|\bentrance fee\b"
+            r"|^(?:is|are) .{1,60} (?:free|free of charge|expensive|pricey|cheap)\W*$"
         ),
     ),
     (
@@ -96,6 +111,22 @@ def read_asked(question: str) -> Asked | None:
     if asks_quantity(question):
         return "number"
     return next((kind for kind, pattern in _QUESTIONS[2:] if pattern.search(plain)), None)
+
+
+def read_counted(question: str) -> str | None:
+    """Return the stem of what is to be counted: "How many days?", "Are two days enough?"."""
+    found = _COUNTED.search(question[:LONGEST].casefold())
+    return stem(found[1] or found[2]) if found else None
+
+
+def counts(noun: str, text: str) -> bool:
+    """Tell whether a text says how many there are of what has this stem."""
+    words = text.casefold().split()
+    return any(
+        stem(word.strip(".,;:()`\"'")) == noun
+        and _COUNT.search(" ".join(words[max(0, place - COUNT_NEAR) : place + 1]))
+        for place, word in enumerate(words)
+    )
 
 
 def holds(asked: Asked, text: str) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ...passages import Passage
-from ..words import collect_heading_stems, collect_stems, find_names, split_words, stem
+from ..topics import collect_heading_stems, collect_said, collect_topics
+from ..words import collect_stems, find_names, split_words, stem
 from .units import Unit, cut_units, is_pointing
 
 # What a unit's score is made of, fitted on the questions of `benchmarks.answers` that are tuned on
@@ -51,6 +52,9 @@ _MONTH = (
 _DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{_MONTH}\b)", re.IGNORECASE)
 """A day is said in many ways ("New Year's Eve"); the month is the word of it that tells."""
 
+_HOW_MUCH = re.compile(r"\bhow (many|much|long|often|far)\b", re.IGNORECASE)
+"""Words that ask, which are words of their own elsewhere: nothing is said of "many"."""
+
 _ENDINGS = frozenset(
     ("", "a", "an", "er", "ers", "es", "ese", "i", "ian", "ic", "ish", "ist", "n", "o", "s", "y")
 )
@@ -70,23 +74,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The words of a question, as stems: all that carry meaning, and those that are names."""
+    """The words of a question, as stems: all with a meaning, names, and those of "how many"."""
 
     words: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
     rarity: Mapping[str, float]
+    asking: frozenset[str] = frozenset()
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The words that are not part of a name."""
-        named = {word for name in self.names for word in name}
-        return tuple(word for word in self.words if word not in named)
+        """The words that are not part of a name, nor of "how many"."""
+        others = {word for name in self.names for word in name} | self.asking
+        return tuple(word for word in self.words if word not in others)
 
 
 def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
     """Find what a question is about. Words of the first document's title are a name, too."""
     text = _DAY_OF_MONTH.sub("", question)
-    words = tuple(dict.fromkeys(stem(w) for w in split_words(text) if collect_stems(w)))
+    asking = frozenset(stem(found[1].casefold()) for found in _HOW_MUCH.finditer(text))
+    spoken = [stem(word) for word in split_words(text) if collect_stems(word)]
+    words = tuple(dict.fromkeys([*spoken, *sorted(collect_topics(text))]))
     names = [tuple(stem(word) for word in name) for name in find_names(question)]
     known = {word for name in names for word in name}
     title = collect_stems(document_of(passages[0])) if passages else set()
@@ -95,7 +102,7 @@ def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
     for word, weight in (passages[0].rarity if passages else {}).items():
         for part in split_words(word):
             rarity[stem(part)] = max(weight, rarity.get(stem(part), 0.0))
-    return Subject(words, tuple(names), rarity)
+    return Subject(words, tuple(names), rarity, asking)
 
 
 def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
@@ -103,19 +110,26 @@ def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
     subject = read_subject(question, passages)
     evidence = []
     for rank, passage in enumerate(passages, 1):
-        title, titled = collect_stems(passage.title), collect_title_stems(passage)
+        titled = collect_title_stems(passage)
         of_passage = PASSAGE * passage.score + RANK / rank + NAMED * _weigh_names(subject, passage)
-        if MARK in passage.title and title and title.issubset(subject.words):
+        if _is_named_whole(subject, passage):
             of_passage += TITLED
         units = cut_units(passage, rank)
         for place, unit in enumerate(units):
-            said = collect_stems(unit.text)
+            said = collect_said(unit.text)
             coverage = compute_share(subject, subject.words, said)
             in_title = compute_share(subject, subject.words, titled - said)
             score = MEANING * unit.similarity + COVERAGE * (coverage + TITLE_SHARE * in_title)
             score += of_passage + _weigh_company(units, place) + _weigh_form(unit)
             evidence.append(Evidence(unit, score))
     return evidence
+
+
+def _is_named_whole(subject: Subject, passage: Passage) -> bool:
+    """Tell whether the question says the document's title, and its headings, or their topic."""
+    document, _, headings = passage.title.partition(MARK)
+    words = collect_topics(headings) or collect_stems(headings)
+    return bool(words) and words | collect_stems(document) <= set(subject.words)
 
 
 def _weigh_company(units: Sequence[Unit], place: int) -> float:
@@ -160,7 +174,7 @@ def _weigh_names(subject: Subject, passage: Passage) -> float:
 
 def collect_stems_of(passage: Passage) -> frozenset[str]:
     """Collect the stems of what a passage says, title included."""
-    return collect_stems(f"{passage.title} {passage.text}")
+    return collect_said(f"{passage.title} {passage.text}")
 
 
 def collect_title_stems(passage: Passage) -> frozenset[str]:

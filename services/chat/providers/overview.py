@@ -25,7 +25,9 @@ GENERAL = frozenset(
     for word in split_words(
         """tell me us more about what who is are was can could you do know of on say introduce
         describe explain please give show some something anything overview information info the
-        a an and hi hello hey i want to i'd like learn summary should need before visiting"""
+        a an and hi hello hey i want to i'd like learn summary should need before visiting visit
+        travel travelling traveling trip tips tip advice guide for interesting facts fact fun cool
+        things worth knowing first time visitors visitor"""
     )
 )
 """Words that ask for a thing as such; "the best time to visit" it is another question."""
@@ -35,11 +37,12 @@ SIGHTS = collect_stems("sights attractions landmarks highlights")
 
 def find_document(thing: str, passages: Sequence[Passage]) -> str | None:
     """Return the title of the document that `thing` names and says nothing else of, if any."""
-    words = set(read_subject(thing, passages).words)
+    said = read_subject(thing, passages).words
+    words = {word for word in said if word not in GENERAL}
     if not words:
         return None
     titles = dict.fromkeys(map(document_of, passages))
-    return next((title for title in titles if words == collect_stems(title)), None)
+    return next((title for title in titles if collect_stems(title) in (words, {*said})), None)
 
 
 def is_general(question: str, passages: Sequence[Passage]) -> bool:

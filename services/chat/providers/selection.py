@@ -7,10 +7,11 @@ from dataclasses import replace
 from ...passages import Passage
 from ...wording import asks_more, describe_visit, read_plan
 from ..provider import Prompt
-from .answerability import is_sufficient
-from .asked import Asked, holds, read_asked
+from .answerability import is_any_said, is_sufficient, read_added
+from .asked import Asked, counts, holds, read_asked, read_counted
 from .definitions import is_definition, names_code_of, read_thing
 from .evidence import Evidence, weigh
+from .focus import keep_what_is_asked
 from .kinds import Wish, read_wish
 from .layout import clean_quote, says_side
 from .overview import find_document, has_sights, introduce, is_general
@@ -57,6 +58,9 @@ ASKED: dict[Asked, float] = {
     "verdict": 0.05,
 }
 """What a unit gains that has a thing of the kind that is asked for."""
+
+COUNTED = 0.15
+"""What a unit gains that says how many there are of what is to be counted."""
 
 CODE = 0.2
 """What a unit gains that has the keyword or method the question names."""
@@ -106,27 +110,37 @@ def choose(prompt: Prompt) -> list[Evidence]:
     question = read_completed_question(prompt)
     wish = read_wish_of(prompt)
     evidence: Sequence[Evidence] = weigh(question, prompt.passages)
-    visit = describe_visit(question)
+    added = read_added(prompt.question, question, prompt.passages)
+    if added and not is_any_said(added, prompt.passages):
+        return []
+    visit = None if added else describe_visit(question)
     place = find_document(read_plan(question), prompt.passages) if visit else None
+    if wish.kind == "overview" and (title := find_document(question, prompt.passages)):
+        return introduce(title, prompt.passages)
     if not place and not is_sufficient(question, prompt.passages, evidence):
         return []
-    if overview := _introduce(question, wish, prompt):
-        return overview
+    if introductions := _introduce_sides(wish, prompt):
+        return introductions
     if place and wish.kind != "plan" and not has_sights(place, prompt.passages):
         return introduce(place, prompt.passages)
     if visit:
         evidence = weigh(visit, prompt.passages)
     evidence = _leave_out_said(evidence, prompt)
     thing = read_thing(question)
-    asked = read_asked(question)
-    left = [
+    asked, counted = read_asked(question), read_counted(question)
+    left: Sequence[Evidence] = [
         Evidence(
             item.unit,
-            item.score + _count_asked(item, asked) + _count_definition(item, thing, question),
+            item.score
+            + _count_asked(item, asked)
+            + _count_definition(item, thing, question)
+            + (COUNTED if counted and counts(counted, item.unit.text) else 0.0),
         )
         for item in evidence
     ]
     if wish.sides is None:
+        if visit is None:
+            left = keep_what_is_asked(question, wish, left, prompt.passages)
         chosen = _pick(left, wish)
     else:
         # As much of one side as of the other, if there is as much.
@@ -140,10 +154,8 @@ def choose(prompt: Prompt) -> list[Evidence]:
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
 
 
-def _introduce(question: str, wish: Wish, prompt: Prompt) -> list[Evidence]:
-    """Introduce what a question names and asks nothing of: one document, or two beside another."""
-    if wish.kind == "overview" and (title := find_document(question, prompt.passages)):
-        return introduce(title, prompt.passages)
+def _introduce_sides(wish: Wish, prompt: Prompt) -> list[Evidence]:
+    """Introduce two things that are compared in general, one beside the other."""
     if wish.sides is None or wish.topic:
         return []
     titles = [find_document(side, prompt.passages) for side in wish.sides]

@@ -7,7 +7,7 @@ the value that is asked for often stands in the sentence after the one that name
 import re
 from collections.abc import Mapping, Sequence
 
-from .asked import MUST_BE_SAID, Asked, holds
+from .asked import VALUES, Asked, holds
 from .evidence import Evidence
 from .units import is_pointing
 
@@ -44,7 +44,7 @@ def _find_value(
     best: Evidence, chosen: Sequence[Evidence], known: Mapping[Place, Evidence], asked: Asked | None
 ) -> set[Place]:
     """Find the number, price or hours asked for beside the best unit, if its passage gave none."""
-    if asked is None or asked not in {"number", *MUST_BE_SAID}:
+    if asked not in VALUES:
         return set()
     rank, at = _place(best)
     if any(holds(asked, item.unit.text) for item in chosen if item.unit.rank == rank):

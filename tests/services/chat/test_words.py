@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from services.chat.words import (
     MOST_NAMES,
-    collect_heading_stems,
     collect_stems,
     count_sentences_wanted,
     find_names,
@@ -29,12 +28,6 @@ def test_content_words_are_what_is_left_without_the_question() -> None:
     assert collect_stems("Which cities did you visit?") == collect_stems("city")
     assert collect_stems("Whom was it paid to on a rainy day?") == {"pay", "rain", "day"}
     assert collect_stems("What should I know about visiting Oslo?") == {"oslo"}
-
-
-def test_a_heading_names_its_topic_in_one_word_for_all() -> None:
-    """And no other topic."""
-    assert collect_heading_stems("Eating") >= collect_stems("food restaurants eating")
-    assert collect_heading_stems("When to go") == collect_stems("When to go")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def mend(question: str) -> str:
         ("wher to stay in edinburg", "where to stay in edinburgh"),
         ("Waht musuems are in Amsterdm", "What museums are in Amsterdam"),
         ("how expensve is it", "how expensive is it"),
+        ("bangok street food", "bangkok street food"),  # keywords, of which English has most
         ("hotels in parris", "hotels in paris"),  # a letter too many, in a word that is said often
     ],
 )
@@ -45,6 +46,7 @@ def test_one_slip_is_mended(typed: str, meant: str) -> None:
         "What does unwrap_or do?",  # code
         "Where is E1042 raised, and SeoulX?",
         "Welche Museen gibt es in Amsterdam?",  # another language
+        "billige reise bangok",  # and its keywords
         "the tps of it",  # too short
         "vegan food in Seoul",  # nearly a word of English, of a rare one
         "Coffee with yolk near a rill",  # as short as a word with another letter

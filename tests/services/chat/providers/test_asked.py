@@ -3,7 +3,7 @@
 import pytest
 
 from services.chat import Prompt
-from services.chat.providers.asked import Asked, holds, read_asked
+from services.chat.providers.asked import Asked, counts, holds, read_asked, read_counted
 from services.chat.providers.selection import choose
 from tests.services.chat.providers.bag import passages
 
@@ -14,6 +14,9 @@ from tests.services.chat.providers.bag import passages
         ("How much does the ferry cost?", "price"),
         ("What is the price of a ticket?", "price"),
         ("How much is a ticket?", "price"),
+        ("Is the castle free?", "price"),
+        ("Are the lockers expensive", "price"),
+        ("Is the castle free of ghosts?", "verdict"),
         ("How much memory does it take?", "number"),
         ("What time does the castle close?", "hours"),
         ("Is the castle open on Sundays?", "hours"),
@@ -64,3 +67,25 @@ def test_a_price_that_nothing_says_is_not_answered() -> None:
     assert not choose(Prompt(question, passages(question, [ferry])))
     chosen = choose(Prompt(question, passages(question, [ferry, fare])))
     assert "four euros" in chosen[0].unit.text
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "counted"),
+    [
+        ("How many towers has it?", "It has seven round stone towers.", True),
+        ("How many towers has it?", "At most one tower stands.", True),
+        ("How many towers has it?", "Its towers were built in 1212.", False),
+        ("Is one day enough?", "Visitors see it in two days.", True),
+        ("Is one day enough?", "A day trip goes there at 9.", False),
+    ],
+)
+def test_what_is_to_be_counted_is_counted_or_not(question: str, text: str, counted: bool) -> None:
+    """Its number stands before it."""
+    noun = read_counted(question)
+    assert noun is not None
+    assert counts(noun, text) is counted
+
+
+def test_most_questions_count_nothing() -> None:
+    """Only "how many" and "enough" do."""
+    assert read_counted("How much does it cost?") is None

@@ -252,6 +252,18 @@ def test_more_is_what_was_not_said() -> None:
     }
 
 
+def test_what_a_question_adds_to_the_one_before_has_to_be_said() -> None:
+    """The sights again are no answer to which one is the cheapest."""
+    earlier = "What are the best sights in Oslo?"
+    added = "Which one is the cheapest?"
+    whole = f"{earlier} {added}"
+    oslo = [("Oslo › Sights", ["The fort is the sight of Oslo.", "The opera of Oslo is white."])]
+    for asked, is_answered in ((whole, False), (earlier, True)):
+        found = tuple(replace(one, asked=asked) for one in passages(asked, oslo))
+        said = write_answer(Prompt(added if asked == whole else earlier, found)).text
+        assert said.startswith(NOT_SAID) is not is_answered
+
+
 def test_who_asks_what_there_is_hears_the_documents() -> None:
     """A few by name, and how many more."""
     many = tuple(f"City {number}" for number in range(20))

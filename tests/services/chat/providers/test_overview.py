@@ -22,7 +22,16 @@ def answer(question: str) -> str:
     return write_answer(Prompt(question, passages(question, CITIES))).text
 
 
-@pytest.mark.parametrize("question", ["Cairo", "Tell me about Cairo", "Cairo?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Cairo",
+        "Tell me about Cairo",
+        "Cairo?",
+        "Tips for visiting Cairo",
+        "Something interesting about Cairo",
+    ],
+)
 def test_a_document_that_is_only_named_is_introduced(question: str) -> None:
     """Its own words in prose, the first words of its sections below."""
     text = answer(question)
@@ -51,6 +60,7 @@ def test_sights_without_a_section_of_sights_are_an_introduction() -> None:
 
 def test_two_documents_that_are_only_named_are_introduced_side_by_side() -> None:
     """As many words of one as of the other."""
+    assert answer("Cairo vs Rome") == answer("Cairo or Rome?")
     text = answer("Cairo or Rome?")
     assert text.startswith("| Cairo | Rome |")
     assert text.count("\n| ") == 5
