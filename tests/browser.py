@@ -46,6 +46,8 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )
 
+NO_CHROMIUM = "Chromium is not on the PATH. Install it, on Debian with: apt-get install chromium"
+
 # Chromium wants its pipe on descriptors 3 and 4; this moves ours there and becomes Chromium.
 _HANDOVER = """
 import fcntl, os, sys

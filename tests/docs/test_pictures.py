@@ -2,9 +2,13 @@
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from services.settings import ROOT
-from tests.netlify.pictures import animate
+from tests.ecosystems import pictures
+from tests.netlify.pictures import animate, drop_short
 
 DOCS = ROOT / "docs"
 
@@ -40,6 +44,24 @@ def test_a_page_is_pictured_by_day_and_by_night() -> None:
         image = (DOCS / name).read_bytes()
         assert len(image) < 100_000
         assert "ANMF" not in {chunk.decode("latin-1") for chunk, _ in _list_chunks(image)}
+
+
+def test_a_frame_that_no_one_sees_is_left_out_of_a_film() -> None:
+    """Its time goes to the frame that follows, and the film is as long as before."""
+    frames = [(b"a", 500), (b"b", 20), (b"c", 29), (b"d", 400), (b"e", 50), (b"f", 3)]
+    assert drop_short(frames) == [(b"a", 500), (b"d", 449), (b"e", 50)]
+
+
+def test_what_a_picture_needs_and_is_not_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with what installs it; what can be pictured is, and no traceback is printed."""
+    monkeypatch.setattr(pictures, "NEEDS_OF_OPEN_WEBUI", {"tests/oracles/open_webui/install": "x"})
+    missing = pictures.list_missing(["ai-sdk", "open-webui"], root=tmp_path)
+    assert missing == {
+        "ai-sdk": "npm ci --prefix clients/javascript && npm ci --prefix tests/ecosystems",
+        "open-webui": "tests/oracles/open_webui/install",
+    }
 
 
 def test_still_images_are_joined_without_what_is_not_their_pixels() -> None:

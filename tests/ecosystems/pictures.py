@@ -15,19 +15,25 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from services.settings import ROOT
-from tests.browser import Browser, Page, find_chromium
+from tests.browser import NO_CHROMIUM, Browser, Page, find_chromium
 from tests.ecosystems.node import read_snippet
 from tests.functions.serving import run_server
-from tests.oracles.open_webui.server import run_open_webui
+from tests.oracles.open_webui.server import BIN, run_open_webui
 
 HERE = Path(__file__).parent
 PAGES = HERE / "pages"
 ESBUILD = ROOT / "clients" / "javascript" / "node_modules" / ".bin" / "esbuild"
+# What installs it, and where it is then.
+NEEDS = {
+    "npm ci --prefix clients/javascript": "clients/javascript/node_modules/.bin/esbuild",
+    "npm ci --prefix tests/ecosystems": "tests/ecosystems/node_modules",
+}
+NEEDS_OF_OPEN_WEBUI = {"tests/oracles/open_webui/install": str(BIN)}
 BUNDLE = (
     *("--bundle", "--format=esm", "--jsx=automatic", "--loader=jsx", "--log-level=error"),
     '--define:process.env.NODE_ENV="production"',
@@ -135,17 +141,42 @@ def picture_open_webui(browser: Browser, folder: Path, url: str) -> None:
         take_picture(page, "open-webui")
 
 
-def main(names: list[str]) -> None:
-    """Make the named pictures, or all of them."""
+def list_missing(names: Sequence[str], root: Path = ROOT) -> dict[str, str]:
+    """List those that cannot be made here, each with the command that installs what it needs."""
+    missing = {}
+    for name in names:
+        needed = NEEDS_OF_OPEN_WEBUI if name == "open-webui" else NEEDS
+        lacking = [install for install, path in needed.items() if not (root / path).exists()]
+        if lacking:
+            missing[name] = " && ".join(lacking)
+    return missing
+
+
+def main(asked: list[str]) -> int:
+    """Make the named pictures, or all of them; say of those that cannot be made what they need."""
     chromium = find_chromium()
-    assert chromium is not None, "There is no Chromium here."
+    if chromium is None:
+        raise SystemExit(NO_CHROMIUM)
+    wanted = asked or [*NAMES, "open-webui"]
+    missing = list_missing(wanted)
+    if names := [name for name in wanted if name not in missing]:
+        make_pictures(names, chromium)
+    for name, install in missing.items():
+        sys.stderr.write(
+            f"{name}: what its picture needs is not installed. Install it: {install}\n"
+        )
+    return 1 if missing else 0
+
+
+def make_pictures(names: Sequence[str], chromium: str) -> None:
+    """Serve the product, and picture each of the named pages."""
     environ = {"PORT": "0", "RIVERRUN_LOG": "memory://", "RIVERRUN_ALLOWED_ORIGINS": "*"}
     with (
         tempfile.TemporaryDirectory() as made,
         Browser(chromium) as browser,
         run_server(environ) as server,
     ):
-        for name in names or [*NAMES, "open-webui"]:
+        for name in names:
             if name == "open-webui":
                 picture_open_webui(browser, Path(made), server.url)
             else:
@@ -153,4 +184,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
