@@ -3,7 +3,7 @@
 It only says what happens; ending, logging, encoding and sending are other modules' work.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
@@ -12,6 +12,7 @@ import anyio
 
 from ...chat import DraftingProvider, Prompt, Turn, UnbilledCall, answer, check_citations
 from ...chat.citations import Grounding
+from ...chat.draft import Draft
 from ...passages import Passage
 from ...progress import Progress
 from ...small_talk import find_small_talk
@@ -122,6 +123,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         is_watched=bool(question.streaming),
         documents=await _list_documents(question, app),
     )
+    draft: Draft | None = None
     if isinstance(app.chat, DraftingProvider):
         draft = await app.chat.draft(prompt)
         prompt = replace(prompt, draft=draft)
@@ -137,11 +139,11 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     text = collector.take_text()
     if session_id and text:
         await _remember_turn(question, session_id, text, app)
-    yield steps.end("Answer written", characters=len(text))
-    if collector.finish_reason == "stop":
-        steps.learn()
     sources = mark_quotes(sources, text, passages)
     cited = {number for number, source in enumerate(sources, 1) if source.cited}
+    yield steps.end(_describe_answer(draft, sources, cited), characters=len(text))
+    if collector.finish_reason == "stop":
+        steps.learn()
     yield Final(
         Result(
             answer=text,
@@ -169,7 +171,14 @@ async def _read_history(question: Question, app: App) -> tuple[Turn, ...]:
     turns: Sequence[tuple[str, str]] = question.history[-HISTORY_TURNS:]
     if question.session_id:
         turns = await app.log.read_turns(question.owner, question.session_id, HISTORY_TURNS)
+        turns = _drop_repeats(turns, question.query)
     return tuple(Turn(question, said) for question, said in turns)
+
+
+def _drop_repeats(turns: Sequence[tuple[str, str]], asked: str) -> list[tuple[str, str]]:
+    """Leave out what was asked again next: the last answer to it is the one that counts."""
+    following = (*(question for question, _ in turns), asked)[1:]
+    return [turn for turn, after in zip(turns, following, strict=True) if turn[0] != after]
 
 
 async def _list_documents(question: Question, app: App) -> tuple[str, ...]:
@@ -191,6 +200,15 @@ def _list_unbilled_calls(question: Question) -> tuple[UnbilledCall, ...]:
         for segment in unbilled
         if segment.text or segment.step == ANSWER_STEP
     )
+
+
+def _describe_answer(
+    draft: Draft | None, sources: tuple[Source, ...], cited: Collection[int]
+) -> str:
+    """Describe what was written: a refusal is none, and what cites nothing says so."""
+    if draft is not None and not draft.is_quoting:
+        return draft.summary
+    return "Answer written" if cited or not sources else "Answer written, without a citation"
 
 
 def _answer_deadline(question: Question) -> float | None:

@@ -8,6 +8,8 @@ import anyio
 import numpy as np
 import pytest
 
+from services.chat.providers.script_file import parse_script
+from services.chat.providers.scripted import ScriptedProvider
 from services.passages import Passage, Sentence
 from services.progress import Progress, Report, no_report
 from services.settings import Settings
@@ -74,11 +76,16 @@ class OnePassage:
         return ("Tokyo", "Kyoto")
 
 
+async def read_events(question: str, **parts: Any) -> list[dict[str, Any]]:
+    """Every event of an answer from the one passage."""
+    app = App(Settings(chat="extractive"), context=OnePassage(), **parts)
+    response: Any = await handle_streaming_request({"query": question, "streaming": True}, app=app)
+    return [json.loads(chunk.partition(b"data: ")[2]) async for chunk in response.body_iterator]
+
+
 async def ask(question: str) -> tuple[list[str], dict[str, Any]]:
     """The sources that were shown, and the result."""
-    app = App(Settings(chat="extractive"), context=OnePassage())
-    response: Any = await handle_streaming_request({"query": question, "streaming": True}, app=app)
-    events = [json.loads(chunk.partition(b"data: ")[2]) async for chunk in response.body_iterator]
+    events = await read_events(question)
     shown = [one["id"] for event in events for one in event.get("sources", ())]
     return shown, events[-1]["result"]
 
@@ -95,9 +102,58 @@ async def test_nothing_stands_beside_a_refusal_or_small_talk() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Where is sushi?", "Answer written"),
+        ("Who is the mayor, the dentist?", "Found nothing in the documents that answers this"),
+        ("Thanks!", "This is no question about the documents"),
+    ],
+)
+async def test_the_last_step_says_what_was_written(question: str, said: str) -> None:
+    """No answer, where it is a refusal."""
+    *_, last = [event["status"] for event in await read_events(question) if "status" in event]
+    assert (last["description"], last["status"]) == (said, "completed")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("In Ginza [1].", "Answer written"),
+        ("I do not know.", "Answer written, without a citation"),
+    ],
+)
+async def test_a_model_s_answer_that_cites_nothing_is_told_so(text: str, said: str) -> None:
+    """Whether it is a refusal a model alone knows; that it stands on no passage is seen."""
+    script = ScriptedProvider(parse_script([{"when": "*", "steps": [{"text": text}]}]))
+    events = await read_events("Where is sushi?", chat=script)
+    *_, last = [event["status"] for event in events if "status" in event]
+    assert last["description"] == said
+
+
+@pytest.mark.anyio
 async def test_who_asks_what_this_is_hears_which_documents_there_are() -> None:
     """By their titles."""
     assert (await ask("What can you do?"))[1]["answer"].endswith("The documents: Tokyo, Kyoto.")
+
+
+@pytest.mark.anyio
+async def test_a_question_that_is_asked_again_is_no_earlier_one() -> None:
+    """The answer to it that counts is the last, for the question itself and for the next."""
+    app = App(Settings(chat="extractive", log="memory://"), context=OnePassage())
+    said = []
+    for question in ("Where is sushi?", "Where is sushi?", "And in winter?", "And in winter?"):
+        asked = {"query": question, "streaming": True, "sessionId": "s"}
+        response: Any = await handle_streaming_request(asked, app=app)
+        events = [json.loads(one.partition(b"data: ")[2]) async for one in response.body_iterator]
+        done = [
+            event["status"]
+            for event in events
+            if "status" in event and event["status"]["step"] == 1
+        ]
+        said.append(done[-1]["description"])
+    assert said[0] == said[1] != said[2] == said[3]
 
 
 class NoLibrary:
