@@ -72,10 +72,10 @@ export function createActions(node, callbacks) {
     buttons.edit.hidden = isShared || !ended;
     buttons.share.hidden = !brand.share || !isKnown || ["not_found", "expired"].includes(turn.problem?.code);
     for (const [name, rating] of [["good", "up"], ["bad", "down"]]) {
-      buttons[name].hidden = !brand.feedback || !isKnown || !ended || turn.answer === "" || turn.rating === "refused";
+      buttons[name].hidden = !brand.feedback || !isKnown || !ended || turn.answer === "" || turn.isEarlier || turn.rating === "refused";
       buttons[name].setAttribute("aria-pressed", String(turn.rating === rating));
     }
-    const key = isDone ? turn.followUps.join("\n") : "";
+    const key = isDone && !turn.isEarlier ? turn.followUps.join("\n") : "";
     followUps.hidden = key === "";
     if (key !== offered) {
       offered = key;

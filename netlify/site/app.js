@@ -22,7 +22,7 @@ import { drawSamples } from "./samples.js";
 import { openShare, sharedGoesOn, sharedRun } from "./share.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { createThemeButton } from "./theme.js";
-import { ENDED, applyEvent, beginTurn, canReadOn, reviveTurn, runOf } from "./turn.js";
+import { ENDED, applyEvent, beginTurn, canReadOn, keepVersions, reviveTurn, runOf } from "./turn.js";
 import { createTurnView } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
@@ -72,7 +72,8 @@ function ask(text, replaced) {
   const query = text.trim();
   if (query === "" || working()) return;
   const notices = keepShared();
-  const turn = { ...beginTurn(query, now(), newId()), asks: conversations.open.sessionId, notices };
+  const versions = replaced ? keepVersions(replaced.turn) : [];
+  const turn = { ...beginTurn(query, now(), newId()), asks: conversations.open.sessionId, notices, versions };
   conversations.tell(turn, { replaces: replaced?.turn.id });
   const entry = adopt(turn, replaced);
   follower.reset();
@@ -203,7 +204,7 @@ const callbacksOf = (entryOf) => ({
     else ask(entry.turn.question, entry);
   },
   edit: () => composer.edit(entryOf().turn.question),
-  share: () => openShare(byId("share"), runOf(entryOf().turn), keys.isSet),
+  share: () => openShare(byId("share"), runOf(entryOf().view.shown()), keys.isSet),
   async rate(rating, comment) {
     const entry = entryOf();
     entry.change({ ...entry.turn, rating }, true);
@@ -324,10 +325,13 @@ void drawSamples(byId("samples"), (text) => {
 }, keys.headers());
 createThemeButton(byId("theme"));
 
+let beforeShared = ""; // the conversation that the back button leads to
+
 /** Read the run that the address names, which another page or device asked for. */
 function showShared() {
   const run = sharedRun();
   if (run === "") return;
+  if (![...shown.values()].some(({ isShared }) => isShared)) beforeShared = conversations.open.id;
   showConversation(() => conversations.begin(), { keepsAddress: true });
   void nameShared(adopt({ ...beginTurn("", now(), `shared-${run}`), cursor: `${run}-0` }));
 }
@@ -344,7 +348,11 @@ else if (conversations.open.turns.length > 0) showConversation(() => conversatio
 showWork();
 // A page around this one decides itself where the focus is.
 if (parent === self) composer.focus();
-addEventListener("hashchange", showShared);
+addEventListener("hashchange", () => {
+  if (sharedRun() !== "") showShared();
+  // Back from a shared answer to what was here.
+  else if ([...shown.values()].some(({ isShared }) => isShared)) showConversation(() => conversations.choose(beforeShared));
+});
 addEventListener("pagehide", () => {
   for (const entry of shown.values()) if (entry.run) entry.tell();
 });

@@ -105,7 +105,8 @@ export function openConversations({ onTurn, onList, onStop, onFull }) {
     placesOf(id) {
       const { sessionId = "", turns = [] } = load(id) ?? {};
       if (sessionId !== "") return [`/sessions/${encodeURIComponent(sessionId)}`];
-      const runs = turns.map(({ cursor = "" }) => runOf({ cursor: String(cursor) }));
+      const all = turns.flatMap((turn) => [...(Array.isArray(turn.versions) ? turn.versions : []), turn]);
+      const runs = all.map(({ cursor = "" }) => runOf({ cursor: String(cursor) }));
       return runs.filter(Boolean).map((run) => `/runs/${encodeURIComponent(run)}`);
     },
 

@@ -2,20 +2,36 @@
  * The passages that an answer stands on, and the numbers in the answer that lead to them.
  */
 import { el, hidden, setText } from "./elements.js";
+import { bindPreview } from "./preview.js";
 import { say } from "./say.js";
 
-/** Numbers that name a source become links; any other bracket stays the text it was. */
-export function drawCitation(numbers, { titles, prefix, turnNode }) {
+/**
+ * Numbers that name a source become links; any other bracket stays the text it was. `sourceOf`
+ * gives what is known of a source by then.
+ */
+export function drawCitation(numbers, { titles, prefix, turnNode, sourceOf }) {
   if (!numbers.every((number) => number >= 1 && number <= titles.length)) return null;
   return numbers.map((number) => {
     const link = el("a.cite", { href: `#${prefix}-source-${number}` }, String(number));
     link.setAttribute("aria-label", `${say("source", number)}: ${titles[number - 1]}`);
-    link.addEventListener("click", (click) => {
-      click.preventDefault();
-      openSource(turnNode, `${prefix}-source-${number}`, link);
-    });
+    const find = () => ({ source: sourceOf(number), before: textBefore(link) });
+    bindPreview(link, find, () => openSource(turnNode, `${prefix}-source-${number}`, link));
     return link;
   });
+}
+
+/** What a citation stands behind: its block's text since the last number before it. */
+function textBefore(link) {
+  const block = link.closest(".answer > *");
+  const cites = [...block.querySelectorAll(".cite")];
+  let first = link; // numbers side by side stand behind the same words
+  while (first.previousSibling?.className === "cite") first = first.previousSibling;
+  const range = new Range();
+  range.selectNodeContents(block);
+  range.setEndBefore(first);
+  const earlier = cites[cites.indexOf(first) - 1];
+  if (earlier) range.setStartAfter(earlier);
+  return range.toString();
 }
 
 function openSource(turnNode, id, from) {

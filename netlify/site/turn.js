@@ -37,6 +37,7 @@ export function beginTurn(question, now, id = "") {
     followUps: [],
     rating: "", // "up" or "down"
     plugged: false, // its function was killed from this page
+    versions: [], // the answers before this one, where it was asked again
     isForgotten: false, // the server did not have the session any more
     usage: null,
     problem: null,
@@ -68,6 +69,14 @@ function note(turn, type, now) {
   const events = turn.events + (LINK.has(type) ? 0 : 1);
   if (type === "open" || type === "stopping" || timeline.length >= TICKS) return { ...turn, events };
   return { ...turn, events, timeline: [...timeline, { at: now - askedAt, type }] };
+}
+
+const VERSIONS = 4; // earlier answers to one question that are kept
+
+/** The answers to a question that is asked again, without what no one looks at any more. */
+export function keepVersions({ versions = [], ...turn }) {
+  const earlier = { ...turn, isEarlier: true, timeline: [], estimates: [] };
+  return [...versions, ...(turn.answer === "" ? [] : [earlier])].slice(-VERSIONS);
 }
 
 /** A turn that failed for want of a connection, or was left, ready to be read on. */

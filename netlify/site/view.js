@@ -16,8 +16,9 @@ let made = 0;
 
 /**
  * The elements of one turn. `node` goes into the page; `render(turn, now)` brings it up to date
- * and touches only what changed, so that focus and selections survive. `callbacks` are the buttons'
- * (actions.js); `estimate(turn, now)` says how far it is (progress.js).
+ * and touches only what changed, so that focus and selections survive; `shown()` is the version of
+ * it that is shown. `callbacks` are the buttons' (actions.js); `estimate(turn, now)` says how far
+ * it is (progress.js).
  */
 export function createTurnView(template, callbacks, estimate) {
   const node = template.content.firstElementChild.cloneNode(true);
@@ -32,10 +33,19 @@ export function createTurnView(template, callbacks, estimate) {
     sources: drawSources(part(".sources"), prefix),
     timeline: drawPicture(part(".timeline")),
     actions: createActions(node, callbacks),
+    versions: drawVersions(part(".versions"), (chosen) => {
+      at = chosen;
+      render(latest, latest.endedAt);
+    }),
   };
+  let [latest, at] = [null, Infinity]; // the newest of the versions is shown until another is chosen
+  const shown = () => latest.versions?.[at] ?? latest;
 
-  function render(turn, now) {
+  function render(newest, now) {
+    latest = newest;
+    const turn = shown();
     const far = estimate(turn, now);
+    draw.versions(newest, turn);
     node.dataset.phase = turn.phase;
     node.dataset.link = turn.link;
     draw.question(turn.question);
@@ -47,7 +57,24 @@ export function createTurnView(template, callbacks, estimate) {
     draw.actions(turn);
     drawWords(part, turn, now, far.leftMs);
   }
-  return { node, render };
+  return { node, render, shown };
+}
+
+/** Two buttons between the answers to a question that was asked again. */
+function drawVersions(box, choose) {
+  const [earlier, place, later] = box.children;
+  earlier.setAttribute("aria-label", say("earlierAnswer"));
+  later.setAttribute("aria-label", say("laterAnswer"));
+  return ({ versions = [], phase }, shown) => {
+    box.hidden = versions.length === 0 || !ENDED.has(phase);
+    const at = versions.includes(shown) ? versions.indexOf(shown) : versions.length;
+    setText(place, say("version", at + 1, versions.length + 1));
+    for (const [button, next] of [[earlier, at - 1], [later, at + 1]]) {
+      const isEnd = next < 0 || next > versions.length;
+      button.setAttribute("aria-disabled", String(isEnd));
+      button.onclick = () => isEnd || choose(next);
+    }
+  };
 }
 
 function drawQuestion(heading, button) {
@@ -181,7 +208,10 @@ function drawPicture(details) {
 /** The answer, block by block: only a block that changed is drawn again. */
 function drawAnswer(container, prefix, turnNode) {
   let drawn = [];
+  let sources = [];
+  const sourceOf = (number) => sources[number - 1];
   return (turn) => {
+    sources = turn.sources;
     container.setAttribute("aria-busy", String(!ENDED.has(turn.phase)));
     const titles = turn.sources.map((source) => source.title);
     const blocks = readBlocks(turn.phase === "done" ? turn.answer : closeMarks(turn.answer));
@@ -189,7 +219,7 @@ function drawAnswer(container, prefix, turnNode) {
     blocks.forEach(({ draw }, at) => {
       if (drawn[at] === keys[at]) return;
       const fresh = draw();
-      drawCitations(fresh, (numbers) => drawCitation(numbers, { titles, prefix, turnNode }));
+      drawCitations(fresh, (numbers) => drawCitation(numbers, { titles, prefix, turnNode, sourceOf }));
       if (container.children[at]) container.children[at].replaceWith(fresh);
       else container.append(fresh);
     });

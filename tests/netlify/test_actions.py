@@ -55,6 +55,52 @@ def test_an_answer_and_its_code_can_be_copied(page: Page) -> None:
         assert page.evaluate(COPIED) == "print(1)\n"
 
 
+def test_the_answers_before_the_last_are_kept_and_shown(page: Page) -> None:
+    """Asked again, a question keeps its earlier answers, also over a reload and where it failed."""
+    asked = iter(["First [1].", "Second.", "", "Third."])
+
+    def answer(exchange: Exchange) -> None:
+        said = next(asked)
+        run = f"r{len(exchange.server.questions())}"
+        exchange.open(run)
+        end = final(said, sources=[source("Guide")]) if said else failure("It broke.")
+        exchange.send(1, end, run=run)
+
+    place = "document.querySelector('.versions').innerText.replaceAll(/[^0-9]/g, '')"
+    earlier, later = ".versions button:first-child", ".versions button:last-child"
+    with serve(answer) as server:
+        page.open(server.url)
+        ask(page, "Why?")
+        becomes(page, "done")
+        assert page.evaluate("document.querySelector('.versions').hidden") is True
+        page.click(".redo")
+        becomes(page, "done")
+        assert page.evaluate(place) == "22"
+        page.click(".redo")
+        becomes(page, "failed")
+        page.click(".again")
+        becomes(page, "done")
+        assert page.evaluate(place) == "33"
+        page.open(f"{server.url}/?reloaded")
+        page.wait_for(f"{place} === '33'")
+        assert page.text(".answer") == "Third."
+        page.click(earlier)
+        page.click(earlier)
+        page.wait_for(f"{place} === '13'")
+        assert page.text(".answer").startswith("First")
+        assert page.evaluate("document.querySelectorAll('.cite').length") == 1
+        assert page.text(".good") == ""  # only the last one is rated
+        page.click(earlier)  # there is none before it
+        assert page.evaluate(place) == "13"
+        page.click(".share-turn")
+        page.wait_for("document.querySelector('#share input').value.endsWith('#run=r1')")
+        page.press("Escape")
+        page.click(later)
+        page.wait_for(f"{place} === '23'")
+        assert page.text(".answer") == "Second."
+    assert page.complaints == []
+
+
 def test_a_finished_question_can_be_asked_again_or_changed(page: Page) -> None:
     """Again replaces the answer; edit puts the question where it is written, and loses no draft."""
     with serve(answers(*WHOLE)) as server:

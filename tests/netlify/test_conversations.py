@@ -71,6 +71,30 @@ def test_a_conversation_is_renamed_and_deleted_with_a_way_back(page: Page) -> No
     assert page.complaints == []
 
 
+def test_the_back_button_leads_back_to_what_was_there(page: Page) -> None:
+    """From a shared answer to the conversation that was open, and from another page too."""
+    with serve(answers(*WHOLE)) as server:
+        page.open(server.url)
+        converse(page, "Mine?")
+        page.evaluate("location.hash = '#run=of-another'")
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText !== 'Mine?'")
+        becomes(page, "done")
+        page.evaluate("history.back()")
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText === 'Mine?'")
+        page.evaluate("history.forward()")
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText !== 'Mine?'")
+        page.evaluate("history.back()")
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText === 'Mine?'")
+        page.open("about:blank")
+        page.evaluate("history.back()")
+        page.wait_for(f"document.querySelector('{LAST} .asked')?.innerText === 'Mine?'")
+        ask(page, "And then?")
+        page.wait_for("document.querySelectorAll('.turn').length === 2")
+        becomes(page, "done")
+        assert len(server.questions()) == 2  # nothing was asked twice on the way
+    assert page.complaints == []
+
+
 AS_IF_LONG_AGO = """(() => {
   const kept = JSON.parse(localStorage['riverrun-forget'] ?? '[]');
   localStorage['riverrun-forget'] = JSON.stringify(kept.map((one) => ({...one, at: 0})));
