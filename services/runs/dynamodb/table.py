@@ -17,6 +17,7 @@ from typing import Any
 from zlib import crc32
 
 from ... import aws
+from ..errors import RunLogError
 from .faults import Item, RefusedError, SkewedClockError, translate_error
 
 logger = logging.getLogger("riverrun.runs")
@@ -28,7 +29,7 @@ READ_TIMEOUT = 1.5
 FIRST_PAUSE = 0.025
 LONGEST_PAUSE = 0.8
 
-# How often a clock that AWS refuses is complained of, in seconds.
+# How often a table that does not answer, or a clock that AWS refuses, is complained of, in seconds.
 COMPLAINT_INTERVAL = 60.0
 
 # Calls at once in one process. A thread is cheap, a connection less so.
@@ -67,7 +68,7 @@ class Table:
         self._sleep = sleep
         self._spent = spent
         self._many_threads = threads
-        self._complained_at = -COMPLAINT_INTERVAL
+        self._complained_at: dict[type[Exception], float] = {}
         self._start_threads()
 
     def _start_threads(self) -> None:
@@ -83,11 +84,17 @@ class Table:
             self._client = None
             self._start_threads()
 
-    def _note_clock(self, error: Exception) -> None:
-        now = time.monotonic()
-        if isinstance(error, SkewedClockError) and now - self._complained_at > COMPLAINT_INTERVAL:
-            self._complained_at = now
+    def _complain(self, meant: Exception, cause: Exception) -> None:
+        """Tell the operator, once in a while, why a client hears only that the log is busy."""
+        now, last = time.monotonic(), self._complained_at.get(type(meant), -COMPLAINT_INTERVAL)
+        if not isinstance(meant, RunLogError) or now - last <= COMPLAINT_INTERVAL:
+            return
+        self._complained_at[type(meant)] = now
+        if isinstance(meant, SkewedClockError):
             logger.error("AWS refuses this machine's time. Set its clock, if it is wrong.")
+        else:
+            said = f"{cause}".partition("\n")[0]
+            logger.warning("The DynamoDB table %r does not answer: %s", self.name, said)
 
     async def get(self, pk: str, sk: str) -> Item | None:
         """One item, as it is now."""
@@ -203,9 +210,11 @@ class Table:
                 return await loop.run_in_executor(self._threads, self._send, operation, request)
             except Exception as error:
                 meant = translate_error(error, self.name)
-                self._note_clock(meant)
                 wait = self._jitter() * pause
-                if not getattr(meant, "retryable", False) or loop.time() + wait >= end:
+                gives_up = not getattr(meant, "retryable", False) or loop.time() + wait >= end
+                if gives_up or isinstance(meant, SkewedClockError):
+                    self._complain(meant, error)
+                if gives_up:
                     raise meant from error
             pause = min(pause * 2, LONGEST_PAUSE)
             await self._sleep(wait)

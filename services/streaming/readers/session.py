@@ -21,7 +21,7 @@ from ..deadlines import BODY_MARGIN, FRONT_MARGIN, PARTIAL_READ_SECONDS
 from ..events import Partial, Paused
 from ..question import ReaderTerms
 from ..run.checkpoint import read_transcript
-from ..run.errors import BodyOverError, CutError
+from ..run.errors import BodyOverError, CutError, PausedError
 from ..run.log_writer import Entries, as_entry
 from ..run.registry import LiveTask
 from ..run.transcript import make_error_event
@@ -136,7 +136,7 @@ async def serve_reader(
     The body ends in time. Where its run is not at its end, its last event is in no log: `paused`
     for a reader that comes back (where the run was paused, one that `is_told_paused`; where only
     its own time is over, any with `resume`), else an error that may be retried. A log that fails,
-    writing or reading, ends the body with an error too: without one a reader would wait for ever.
+    writing or reading, ends the body too: without a word a reader would wait for ever.
     """
     session = _open_session(app, run, reader)
     run_task = app.live.find_unpaused_task(run.id)
@@ -159,23 +159,31 @@ async def serve_reader(
         # A reader whose own time is over may come back also to a run that cannot be resumed: its
         # producer still writes it.
         if reader.resume if isinstance(error, BodyOverError) else is_told_paused:
-            yield _make_paused_entry(error, f"{run.id}-{seq}", idle=seq == after)
+            yield _make_paused_entry(error, f"{run.id}-{seq}", IDLE_WAIT_MS if seq == after else 0)
         else:
             entry = await _make_read_on_entry(error, run, seq, app, run_task, idle=seq == after)
             yield entry
-    except Exception as error:
-        if not isinstance(error, RiverrunError) or error.code == "internal":
-            logger.error("A run's log failed.", exc_info=error)
-            error = RiverrunError("The answer could not be kept.", hint="Ask again in a moment.")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the reader is told
+        last = _make_log_failure_entry(error, run, seq, is_told_paused=is_told_paused)
         if not ended:
-            yield as_entry(0, make_error_event(error))
+            yield last
     finally:
         await _close_session(app, run, session, will_return=ended_by is not None, is_over=ended)
 
 
-def _make_paused_entry(error: CutError, cursor: str, *, idle: bool) -> Entry:
-    wait = IDLE_WAIT_MS if idle else 0
-    return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait))
+def _make_log_failure_entry(error: Exception, run: Run, seq: int, *, is_told_paused: bool) -> Entry:
+    if not isinstance(error, RiverrunError) or error.code == "internal":
+        logger.error("The log of run %s failed.", run.id, exc_info=error)
+        error = RiverrunError("The answer could not be kept.", hint="Its log says why.")
+    cursor = f"{run.id}-{seq}" if error.retryable else None
+    if cursor is not None and is_told_paused:
+        wait_ms = error.retry_after_ms or IDLE_WAIT_MS
+        return _make_paused_entry(PausedError("interrupted"), cursor, wait_ms)
+    return as_entry(0, replace(make_error_event(error), run_id=run.id, cursor=cursor))
+
+
+def _make_paused_entry(error: CutError, cursor: str, wait_ms: int) -> Entry:
+    return as_entry(0, Paused(reason=error.reason, cursor=cursor, resume_after_ms=wait_ms))
 
 
 async def _make_read_on_entry(

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from ...runs import LEASE_SECONDS, Entry, Run, RunLog
 from ...runs.lease import end_dead_lease
 from ..events import Event
+from ..question import read_producer_name
 from ..run.channel import Channel
 from ..run.checkpoint import read_pause_reason
 from ..run.errors import PausedError
@@ -21,6 +22,10 @@ from ..run.transcript import Transcript
 
 # How often a waiting reader checks whether the producer still lives, in seconds.
 PRODUCER_CHECK_INTERVAL = 0.5
+
+# How many such checks a reader leaves a run that has no producer to those who may have it go on,
+# before it ends the run.
+CHECKS_FOR_OTHERS = 4
 
 ResumeHere = Callable[[], Awaitable[bool]]
 """Makes a run go on here that has no producer, where it may. Returns whether it was tried."""
@@ -42,7 +47,8 @@ async def read_run(
     was read and the run waits to be resumed. A run without a producer, that is one whose lease is
     over, goes on here where there is a `resume_here`. Where there is none, or it has no time left,
     such a run waits for the next request of a reader that `is_told_paused`; for any other it is
-    ended as `interrupted`, so that no reader waits for the rest.
+    ended as `interrupted`, so that no reader waits for the rest, where no other reader has it go on
+    within `CHECKS_FOR_OTHERS`.
     """
 
     subscriber = object()
@@ -166,6 +172,10 @@ async def _check_producer(
     # Nor does a reader that has no time left to have it go on end what its next request may have.
     if is_told_paused or resume_here is not None:
         raise PausedError("interrupted")
+    free_for = log.state_ages.measure_age((run.id, "free"), (known.epoch, known.renewals))
+    can_go_on = read_producer_name(known.question) is not None
+    if can_go_on and free_for < CHECKS_FOR_OTHERS * PRODUCER_CHECK_INTERVAL:
+        return  # one who may have it go on comes first, here or elsewhere
     await end_run(known, log, _end_interrupted, orphan=True)
 
 

@@ -73,7 +73,9 @@ def start_run_task(
     deadline = loop.time() + seconds_left - PRODUCER_MARGIN
 
     def may_wait() -> bool:
-        return not task.stop_asked.done() and loop.time() < deadline
+        # A stop was promised to who asked for it: its ending is worth the wait as well.
+        has_to_go = task.stop_asked.done() and task.stop_asked.result() is not None
+        return not has_to_go and not live.is_closing and loop.time() < deadline
 
     def may_join() -> bool:
         return len(live.tasks) > FEW_RUNS if join_tokens is None else join_tokens

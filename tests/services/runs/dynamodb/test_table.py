@@ -381,6 +381,24 @@ async def test_a_log_that_is_never_used_costs_nothing() -> None:
     await table.close()
 
 
+async def test_the_operator_hears_why_a_table_does_not_answer_and_a_client_does_not(
+    service: type[Service], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once a minute, in one line."""
+    service.script += [error("ThrottlingException")] * 100
+    table = Table("runs", budget=0.0)
+    for _ in range(3):
+        with pytest.raises(RunLogError) as told:
+            await table.get("a", "b")
+        assert "Throttling" not in f"{told.value} {told.value.hint}"
+    (said,) = [record.message for record in caplog.records if "'runs'" in record.message]
+    assert said.startswith(
+        "The DynamoDB table 'runs' does not answer: An error occurred (Throttling"
+    )
+    assert "\n" not in said
+    await table.close()
+
+
 async def test_a_call_that_was_signed_before_a_freeze_is_signed_anew(
     service: type[Service], caplog: pytest.LogCaptureFixture
 ) -> None:

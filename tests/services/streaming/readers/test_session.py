@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.runs import Entry
+from services.errors import SetupError
+from services.runs import Entry, RunLogError
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
@@ -105,6 +106,59 @@ async def test_a_log_that_is_slow_to_read_delays_no_last_event(
     assert said
     assert error["cursor"] == events[-2][0]
     await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_log_that_stays_busy_pauses_the_answer(
+    app: App, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    """Where it goes on is told: by itself for who comes back, by the cursor for any other."""
+    monkeypatch.setattr("services.runs.retry.PATIENCE_SECONDS", 0.0)
+    real = MemoryLog.append
+
+    async def append(self: MemoryLog, run_id: str, entries: Any) -> None:
+        if b'"1 "' in entries[0].payload:
+            raise RunLogError("The run log is busy.", retry_after_ms=500)
+        await real(self, run_id, entries)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryLog, "append", append)
+        events = await ask(app, resume=comes_back, left=900.0)
+    (id_, last), cursor = events[-1], events[-2][0]
+    if comes_back:
+        assert last == {
+            "type": "paused", "reason": "interrupted", "cursor": cursor, "resumeAfterMs": 500
+        }  # fmt: skip
+    else:
+        assert (last["code"], last["retryable"], last["cursor"]) == ("overloaded", True, cursor)
+        assert cursor.startswith(last["runId"])
+    assert id_ == ""
+    run, seq = place(events)
+    rest = await resume(app, run, seq, left=900.0)
+    assert rest[-1][1]["result"]["answer"] == WHOLE
+
+
+async def test_a_log_that_breaks_names_the_run_and_contradicts_itself_in_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be tried again is not to be tried again."""
+    real = MemoryLog.append
+
+    async def append(self: MemoryLog, run_id: str, entries: Any) -> None:
+        if b'"1 "' in entries[0].payload:
+            raise SetupError("/a/path cannot be written.")
+        await real(self, run_id, entries)
+
+    monkeypatch.setattr(MemoryLog, "append", append)
+    error = (await ask(app, left=900.0))[-1][1]
+    assert error == {
+        "type": "error",
+        "error": "The answer could not be kept.",
+        "code": "internal",
+        "retryable": False,
+        "runId": error["runId"],
+        "hint": "Its log says why.",
+    }
 
 
 async def test_the_front_cuts_a_body_and_not_the_run(app: App, chat: Words) -> None:

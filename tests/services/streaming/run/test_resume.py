@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.chat import ModelUsage, Piece, Prompt, Stop, Text
-from services.runs import Entry, Run, SequenceConflictError
+from services.runs import Entry, Run, RunLogError, SequenceConflictError
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
@@ -453,15 +453,51 @@ async def test_who_closes_a_dead_run_leaves_one_alone_that_was_just_taken(
                 await super().append(run_id, [fence])
             await super().append(run_id, entries)
 
-    log = RacingLog(is_durable=True)
+    log = RacingLog(is_durable=True, monotonic=asyncio.get_running_loop().time)
     app = make_app(log, chat)
     run = await _dead(log, SAID)
     reading = asyncio.create_task(resume(app, run.id, 0, resume=False, left=900.0))
-    await asyncio.sleep(5)
+    await asyncio.sleep(4)
     assert log.raced
     assert (await kinds(log, run.id))[-1] == "status"
     await handle_stop(run.id, app=app)
     assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_who_may_not_have_it_go_on_leaves_it_to_one_who_may(
+    app: App, elsewhere: App, log: MemoryLog, is_here: bool
+) -> None:
+    """The reader without `resume` came first, and had ended the answer for both."""
+    run = await _dead(log, SAID)
+    plain = asyncio.create_task(resume(app, run.id, 0, resume=False, left=900.0))
+    await asyncio.sleep(1.1)
+    back = await resume(app if is_here else elsewhere, run.id, 0, left=900.0)
+    assert back[-1][1]["result"]["answer"] == WHOLE
+    assert await plain == back
+
+
+async def test_a_stop_waits_for_a_log_that_is_busy(
+    app: App, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was promised; else the answer would go on when the log works again."""
+    reading = asyncio.create_task(ask(app, left=900.0))
+    await asyncio.sleep(3)
+    runs = list(app.live.tasks)
+    assert "token" in await kinds(log, runs[0])
+    real, refused = MemoryLog.append, 0
+
+    async def append(self: MemoryLog, run_id: str, entries: Any) -> None:
+        nonlocal refused
+        refused += 1
+        if refused < 20:
+            raise RunLogError("The run log is busy.")
+        await real(self, run_id, entries)
+
+    monkeypatch.setattr(MemoryLog, "append", append)
+    assert (await handle_stop(runs[0], app=app)).status_code == 202
+    assert (await reading)[-1][1]["result"]["finishReason"] == "cancelled"
+    assert (await kinds(log, runs[0]))[-1] == "final"
 
 
 async def test_a_stop_keeps_also_what_was_not_to_be_said(app: App) -> None:
