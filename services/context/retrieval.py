@@ -8,11 +8,12 @@ never computes and a burst of questions waits in line.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
-from ..embedding import Embedder
+from ..embedding import Embedder, OpenableAhead
 from ..errors import RiverrunError
 from ..passages import DocumentText, Passage
 from ..progress import Progress, Report, no_report
@@ -61,6 +62,18 @@ class Library:
     def document_count(self) -> int:
         """How many documents they come from; 0 before a remote index was opened."""
         return self._facts.documents if self._facts else 0
+
+    def open_ahead(self) -> None:
+        """Begin to open the model and the index, in their own threads.
+
+        What fails is tried again, and told, by the first question.
+        """
+        if self._facts is None:
+            return  # what is remote is asked for by a question alone
+        with suppress(RuntimeError):  # closed
+            self._thread.submit(self._ensure_open)
+            if isinstance(self._embedder, OpenableAhead):
+                self._embedder.open_ahead()
 
     async def prepare(self) -> None:
         """Open the model and the index now, so that the first question need not wait.

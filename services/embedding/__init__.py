@@ -1,6 +1,6 @@
 """Embedding: texts in, unit vectors out."""
 
 from .opening import open_embedder
-from .provider import Embedder, EmbeddingError, Kind
+from .provider import Embedder, EmbeddingError, Kind, OpenableAhead
 
-__all__ = ["Embedder", "EmbeddingError", "Kind", "open_embedder"]
+__all__ = ["Embedder", "EmbeddingError", "Kind", "OpenableAhead", "open_embedder"]

@@ -100,6 +100,10 @@ class LocalEmbedder:
         self._workers = min(WORKERS, _cores())
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embed")
 
+    def open_ahead(self) -> None:
+        """Begin to open the model in a thread; what fails is told by the first text."""
+        self._pool.submit(self._open)
+
     async def embed(
         self,
         texts: Sequence[str],

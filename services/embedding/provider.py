@@ -4,7 +4,7 @@ A provider turns texts into vectors and knows nothing of documents, indexes or r
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from ..errors import RiverrunError
 
@@ -44,4 +44,13 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Let threads and connections go; nothing is embedded afterwards."""
+        ...
+
+
+@runtime_checkable
+class OpenableAhead(Protocol):
+    """An embedder that has something to open, and can before the first text."""
+
+    def open_ahead(self) -> None:
+        """Begin to open the model in a thread; what fails is told by the first text."""
         ...

@@ -5,11 +5,12 @@ used, so that a cold start pays only for what it answers with.
 """
 
 import os
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..access import Access
-from ..errors import SetupError
+from ..errors import RiverrunError, SetupError
 from ..ledger import Ledger
 from ..limits import Limiter
 from ..passages import Retriever
@@ -59,6 +60,7 @@ class App:
         self.reporter = Reporter(self.settings.telemetry)
         self.loop_lag = LoopLag(self.reporter.note_lag)
         self.step_times = StepTimes()
+        self._is_ahead = False
 
     @cached_property
     def tracer(self) -> "Tracer | None":
@@ -108,6 +110,17 @@ class App:
             self._ledger = open_ledger(self.settings)
         return self._ledger
 
+    def open_ahead(self) -> None:
+        """Begin to open the library, in threads of its own, while a request is still being read.
+
+        Of one that cannot be opened, the answer tells.
+        """
+        if not self._is_ahead:
+            self._is_ahead = True
+            with suppress(RiverrunError):
+                if isinstance(self.context, _OpenableAhead):
+                    self.context.open_ahead()
+
     async def prepare(self) -> None:
         """Open every part now, so that the first question need not wait.
 
@@ -125,6 +138,11 @@ class App:
         """Check that the library can be searched, as far as it can tell without a search."""
         if isinstance(self.context, _Checkable):
             await self.context.check()
+
+
+@runtime_checkable
+class _OpenableAhead(Protocol):
+    def open_ahead(self) -> None: ...
 
 
 @runtime_checkable

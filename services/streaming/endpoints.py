@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .answering.producer import Producer
+from .app import default_app
 from .documents import handle_source
 from .feedback import handle_feedback
 from .handlers import (
@@ -71,6 +72,8 @@ def answer_routes(
         if (cursor := read_cursor(request)) is not None:
             # A cursor resumes its run and never starts another, whatever else the request says.
             return await _resume(request, cursor, owner, producer if resumable else None)
+        if producer is None:
+            default_app().open_ahead()
         question = await read_question(request)
         handle = handle_streaming_request if question.streaming else handle_request
         return await handle(question, producer=producer, resumable=resumable)

@@ -98,6 +98,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
     yield steps.end(_describe_question(len(history)))
 
     yield steps.begin("Searching the documents")
+    chat = app.chat  # now: at the first question its modules load while the library opens
     passages = await app.context.retrieve(
         question.query,
         question.top_k,
@@ -124,15 +125,15 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
         documents=await _list_documents(question, app),
     )
     draft: Draft | None = None
-    if isinstance(app.chat, DraftingProvider):
-        draft = await app.chat.draft(prompt)
+    if isinstance(chat, DraftingProvider):
+        draft = await chat.draft(prompt)
         prompt = replace(prompt, draft=draft)
         # Nothing stands beside what quotes nothing.
         sources = sources if draft.is_quoting else ()
     yield Sources(sources)
 
     yield steps.begin("Writing the answer")
-    async with aclosing(answer(app.chat, prompt, report=report)) as pieces:
+    async with aclosing(answer(chat, prompt, report=report)) as pieces:
         async for piece in pieces:
             if (event := collector.to_event(piece)) is not None:
                 yield event
@@ -152,7 +153,7 @@ async def _answer(question: Question, app: App) -> AsyncGenerator[Event, None]:
             session_id=session_id,
             sources=sources,
             usage=collector.usage,
-            model=collector.model or app.chat.model,
+            model=collector.model or chat.model,
             grounding=_check_grounding(text, passages),
             follow_ups=suggest_follow_ups(question.query, passages, cited) or None,
         )

@@ -18,6 +18,7 @@ from services.context import Library, RetrievalError, open_context
 from services.context.index.manifest import MANIFEST
 from services.context.ingest.build import ingest
 from services.embedding import open_embedder
+from services.embedding.local import LocalEmbedder
 from services.errors import RiverrunError, SetupError
 from services.progress import Progress
 from services.settings import ROOT, Settings
@@ -224,6 +225,32 @@ async def test_damage_inside_is_a_setup_error_at_prepare(index: str) -> None:
             await library.prepare()
         with pytest.raises(SetupError, match="is damaged"):
             await library.retrieve("Oslo", 1)
+
+
+async def test_a_library_that_was_opened_ahead_answers_like_another(index: str) -> None:
+    """Index and model open in its own threads; the first question finds them open."""
+    with closing(open_context(Settings(index=index))) as library:
+        library.open_ahead()
+        # Each of these threads does one thing after the other.
+        opened = await library._run_in_thread(lambda: library._index)
+        assert opened is not None
+        embedder = library._embedder
+        assert isinstance(embedder, LocalEmbedder)
+        embedder._pool.submit(lambda: None).result(timeout=60)
+        (first, *_) = await library.retrieve("Which vessel went to the Arctic?", 3)
+        assert first.uri == "cities/oslo.md#museums"
+        assert library._index is opened
+
+
+async def test_what_fails_ahead_is_told_by_the_first_question(index: str) -> None:
+    """Opening ahead says nothing, of damage or of a library that is closed."""
+    size = (Path(index) / "vectors.npy").stat().st_size
+    (Path(index) / "vectors.npy").write_bytes(bytes(size))
+    with closing(open_context(Settings(index=index))) as library:
+        library.open_ahead()
+        with pytest.raises(SetupError, match="is damaged"):
+            await library.retrieve("Oslo", 1)
+    library.open_ahead()
 
 
 async def test_an_ingest_under_a_running_library_does_not_disturb_it(
