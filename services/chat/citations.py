@@ -191,7 +191,9 @@ def _find_last_sentence(said: str) -> str:
 
 def _collect_words(text: str) -> frozenset[str]:
     # Scripts that put no spaces between words are compared by pairs of characters.
-    wide = [word for word in split_words(text) if any(map(_is_wide, word))]
+    if text.isascii():
+        return collect_stems(text)
+    wide = [word for word in split_words(text) if not word.isascii() and any(map(_is_wide, word))]
     pairs = {word[at : at + 2] for word in wide for at in range(max(1, len(word) - 1))}
     return (collect_stems(text) - {stem(word) for word in wide}) | pairs
 

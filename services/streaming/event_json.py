@@ -45,7 +45,7 @@ def to_plain(value: Any) -> Any:
     if names is None:
         return value
     return {
-        wire_name: to_plain(item)
+        wire_name: item if type(item) in _PLAIN else to_plain(item)
         for name, wire_name in names
         if (item := getattr(value, name)) is not None
     }
@@ -117,6 +117,9 @@ def _to_camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
 
+
+# Most fields are one of these: they are themselves, and are not looked into.
+_PLAIN = frozenset((str, int, float, bool, dict))
 
 _WIRE_NAMES: dict[type, tuple[tuple[str, str], ...]] = {
     kind: tuple((item.name, _to_camel(item.name)) for item in fields(kind))

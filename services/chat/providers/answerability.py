@@ -257,5 +257,7 @@ def _names_unknown(
     if names and min(rarities) >= UNKNOWN and not any(is_said_whole(n, said) for n in names):
         return True
     codes = {word for name in find_names(question) for word in name if is_number(word)}
+    if not codes:
+        return False
     texts = (f"{passage.title} {passage.text}" for passage in passages)
     return not codes <= {word for text in texts for word in split_words(text)}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...passages import Passage
 from ..topics import collect_heading_stems, collect_said, collect_topics
@@ -90,11 +91,8 @@ class Subject:
 
 def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
     """Find what a question is about. Words of the first document's title are a name, too."""
-    text = _DAY_OF_MONTH.sub("", question)
-    asking = frozenset(stem(found[1].casefold()) for found in _HOW_MUCH.finditer(text))
-    spoken = [stem(word) for word in split_words(text) if collect_stems(word)]
-    words = tuple(dict.fromkeys([*spoken, *sorted(collect_topics(text))]))
-    names = [tuple(stem(word) for word in name) for name in find_names(question)]
+    words, names_said, asking = _read_words(question)
+    names = list(names_said)
     known = {word for name in names for word in name}
     title = collect_stems(document_of(passages[0])) if passages else set()
     names += [(word,) for word in words if word in title and word not in known]
@@ -103,6 +101,20 @@ def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
         for part in split_words(word):
             rarity[stem(part)] = max(weight, rarity.get(stem(part), 0.0))
     return Subject(words, tuple(names), rarity, asking)
+
+
+# An answer looks at its question from half a dozen sides.
+@lru_cache(maxsize=1 << 9)
+def _read_words(
+    question: str,
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], frozenset[str]]:
+    """Read the words of a question, its names, and what is asked "how many" of; as stems."""
+    text = _DAY_OF_MONTH.sub("", question)
+    asking = frozenset(stem(found[1].casefold()) for found in _HOW_MUCH.finditer(text))
+    spoken = [stem(word) for word in split_words(text) if collect_stems(word)]
+    words = tuple(dict.fromkeys([*spoken, *sorted(collect_topics(text))]))
+    names = tuple(tuple(stem(word) for word in name) for name in find_names(question))
+    return words, names, asking
 
 
 def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:

@@ -62,6 +62,9 @@ SCANNED_SENTENCES = 4_000
 KEPT_NUMBERS = 4_000_000
 """Numbers of sentence vectors up to which an index keeps them at full precision: 16 MB."""
 
+KEPT_ROWS = 1024
+"""Passages that are kept as they were read: a small index's are asked for again and again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -98,6 +101,7 @@ class Index:
         """The innermost heading of each row, empty for what stands under the title alone."""
         self._bounds = (*firsts, manifest.sentences)
         self._unit_sentences: NDArray[np.float32] | None = None
+        self._rows: dict[int, Row] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,9 +115,15 @@ class Index:
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         """Return the passages with these row numbers, in this order."""
-        found = self._sql.execute(ROWS, (json.dumps(list(numbers)),))
-        by_number = {values[0]: _row(values) for values in found}
-        return [by_number[number] for number in numbers]
+        missing = [number for number in numbers if number not in self._rows]
+        if missing:
+            found = self._sql.execute(ROWS, (json.dumps(missing),))
+            known = {number: self._rows[number] for number in numbers if number in self._rows}
+            known |= {values[0]: _row(values) for values in found}
+            if len(self._rows) + len(missing) > KEPT_ROWS:
+                self._rows.clear()
+            self._rows.update(known)
+        return [self._rows[number] for number in numbers]
 
     def rows_of(self, source: str) -> Iterator[Row]:
         """Yield the passages of one document, in order."""

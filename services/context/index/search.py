@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...passages import Passage, Sentence
+from ..chunk import Chunk
 from ..words import content_words, singular
-from .index import Index, Row, compare
+from .index import Index, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,8 +98,9 @@ def search(
     identifiers = _find_identifiers(question)
     rows = sorted(candidates)
     spoken = dict(zip(rows, index.best_sentences(rows, vector), strict=True)) if rows else {}
+    cosines = dict(zip(rows, scores[rows].tolist(), strict=True))
     value = {
-        row: OF_PASSAGE * float(scores[row])
+        row: OF_PASSAGE * cosines[row]
         + OF_SENTENCE * spoken[row]
         + OF_WORDS * held[row].coverage
         + OF_CODES * held[row].codes
@@ -111,13 +113,24 @@ def search(
     ranked = sorted(
         candidates, key=lambda row: (-value[row] - OF_COMPANY * company[index.addresses[row]], row)
     )
-    return [Hit(row, float(scores[row]), held[row].coverage, rarity) for row in ranked[:top_k]]
+    return [Hit(row, cosines[row], held[row].coverage, rarity) for row in ranked[:top_k]]
 
 
 def passages(index: Index, hits: Sequence[Hit], vector: "NDArray[np.float32]") -> list[Passage]:
     """Return the hits as passages, with every sentence compared to the question."""
+    if not hits:
+        return []
     rows = index.rows([hit.row for hit in hits])
-    return [_passage(index, row, hit, vector) for row, hit in zip(rows, hits, strict=True)]
+    spans = [index.sentence_rows(hit.row) for hit in hits]
+    vectors = index.unit_sentences(spans)
+    similarities = np.clip(compare(vectors, vector), -1, 1).tolist()
+    found: list[Passage] = []
+    at = 0
+    for row, hit, span in zip(rows, hits, spans, strict=True):
+        own = slice(at, at + span.stop - span.start)
+        found.append(_make_passage(row.chunk, hit, vectors[own], similarities[own]))
+        at = own.stop
+    return found
 
 
 def best(scores: "NDArray[np.float32]", count: int) -> list[int]:
@@ -195,6 +208,8 @@ def _share_named(asked: Mapping[str, float], title: str) -> float:
 def _share_said(asked: Mapping[str, float], *titles: str) -> float:
     """Return the share of the question that stands in any of `titles`."""
     said = frozenset[str]().union(*map(_telling_words, titles))
+    if said.isdisjoint(asked):  # of most titles nothing was asked
+        return 0.0
     return sum(weight for word, weight in asked.items() if word in said)
 
 
@@ -234,10 +249,9 @@ def _idf(holders: int, passages: int) -> float:
     return log(1 + (passages - holders + 0.5) / (holders + 0.5))
 
 
-def _passage(index: Index, row: Row, hit: Hit, vector: "NDArray[np.float32]") -> Passage:
-    chunk = row.chunk
-    vectors = index.unit_sentences([index.sentence_rows(row.row)])
-    similarities = np.clip(compare(vectors, vector), -1, 1)
+def _make_passage(
+    chunk: Chunk, hit: Hit, vectors: "NDArray[np.float32]", similarities: Sequence[float]
+) -> Passage:
     return Passage(
         id=chunk.id,
         title=chunk.title,
@@ -246,7 +260,7 @@ def _passage(index: Index, row: Row, hit: Hit, vector: "NDArray[np.float32]") ->
         score=hit.score,
         coverage=hit.coverage,
         sentences=tuple(
-            Sentence(text, float(similarity), own, start)
+            Sentence(text, similarity, own, start)
             for text, similarity, own, (start, _) in zip(
                 chunk.sentences, similarities, vectors, chunk.spans, strict=True
             )

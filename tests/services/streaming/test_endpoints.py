@@ -61,9 +61,9 @@ async def test_a_function_of_ones_own_opens_no_library(library: Ahead) -> None:
 async def test_a_library_that_cannot_be_opened_refuses_no_request() -> None:
     """The answer that needs it tells."""
 
-    class Broken(App):
+    class WithoutIndex(App):
         @property
         def context(self) -> Retriever:
             raise SetupError("There is no index.")
 
-    Broken(Settings()).open_ahead()
+    WithoutIndex(Settings()).open_ahead()

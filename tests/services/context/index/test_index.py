@@ -61,6 +61,21 @@ async def test_rows_come_as_asked(index: Path) -> None:
             assert span.stop - span.start == len(row.chunk.spans)
 
 
+async def test_rows_that_were_read_are_kept_and_not_without_bound(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those asked for again are the same; however many are asked for at once, all come."""
+    monkeypatch.setattr("services.context.index.index.KEPT_ROWS", 3)
+    with open_index(index) as opened:
+        (first,) = opened.rows([0])
+        assert opened.rows([1, 0])[1] is first
+        opened.rows([2])
+        assert [row.row for row in opened.rows([3, 0, 3])] == [3, 0, 3]
+        assert len(opened._rows) <= 3
+        every = list(range(opened.manifest.passages))
+        assert [row.row for row in opened.rows(every)] == every
+
+
 @pytest.mark.parametrize(
     "word", ['"', '" OR "', "*", "NEAR(", "a AND NOT b", "oslo*", "title:oslo", "^", "'", ";--"]
 )
