@@ -22,6 +22,11 @@ _PLANNED = re.compile(
     r"\s+(?P<where>[^,;.!?]+?)(?: (?:in|for|within|over|on|during)\b.*)?(?:[,;.!?]|$)",
     re.IGNORECASE,
 )
+_OF_A_PLAN = re.compile(
+    r"\b(?:plan|itinerary|schedule)\b|\b(?:\d+|an?|one|two|three|four|five|six|seven|ten)[ -]"
+    r"(?:days?|weeks?|weekends?|nights?)\b",
+    re.IGNORECASE,
+)
 _SIGHTSEEING = re.compile(
     r"\b(?:what(?:'s| is| are)? (?:there )?(?:the best )?(?:things )?"
     r"(?:to|(?:can|should|could) (?:i|you|we))|(?:things|places) to)"
@@ -92,7 +97,8 @@ def is_plan(question: str) -> bool:
 def read_plan(question: str) -> str:
     """Return what a plan is to be about, without the words that ask for one."""
     found = _PLANNED.match(" ".join(question[:LONGEST].split()))
-    return found["where"] if found else question
+    where = found["where"] if found else question
+    return " ".join(_OF_A_PLAN.sub(" ", where).split()) or where
 
 
 def describe_visit(question: str) -> str | None:

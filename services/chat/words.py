@@ -31,9 +31,9 @@ STOP_WORDS = frozenset(
     will with within without would yes you your i'm i've i'd i'll it's that's there's what's where's
     who's how's don't doesn't didn't can't couldn't isn't aren't won't wouldn't shouldn't
     whats wheres whos hows thats theres im ive dont doesnt didnt cant isnt arent wont
-    hello hi hey thanks know vs versus compare comparison difference between thing things plan list
-    recommend suggest anything something anyone someone way kind sort lot time times
-    best better famous go good great nice see top visit visiting visited
+    hello hi hey thanks know happen happened vs versus compare comparison difference between thing
+    things plan list recommend suggest anything something anyone someone way kind sort lot time
+    times best better famous go good great nice see top visit visiting visited
     """)
 )
 

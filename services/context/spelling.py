@@ -16,6 +16,9 @@ from .words import COMMON, is_english, is_foreign, words
 SHORTEST = 4
 """Letters; a shorter word is one slip away from too many."""
 
+LONG = 6
+"""Letters from which one of them may be too many: "halal" is no "hall"."""
+
 ENGLISH_SLIPS = 2
 """Kinds of slips of which English is looked up, where no document has the word: letters swapped or
 left out. A letter too many or a wrong one makes other words: "vegan" is no "vegas"."""
@@ -115,8 +118,8 @@ def _list_slips(word: str) -> Iterator[list[str]]:
     places = range(1, len(word))
     yield [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places[:-1]]
     yield [word[:at] + one + word[at:] for at in (*places, len(word)) for one in _LETTERS]
+    yield [word[:at] + word[at + 1 :] for at in places] if len(word) >= LONG else []
     if len(word) > SHORTEST:  # "yolk" is no "york"
-        yield [word[:at] + word[at + 1 :] for at in places]
         yield [word[:at] + one + word[at + 1 :] for at in places for one in _LETTERS]
 
 

@@ -25,6 +25,8 @@ from services.wording import (
         ("Can you make me a plan for a weekend in Paris?", "Paris"),
         ("A 3-day itinerary for Lisbon", "Lisbon"),
         ("Two days in Hanoi?", "Hanoi"),
+        ("4 days in Istanbul itinerary", "Istanbul"),
+        ("Rome itinerary", "Rome"),
     ],
 )
 def test_a_plan_is_about_a_place_not_about_days(question: str, about: str) -> None:

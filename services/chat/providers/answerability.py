@@ -10,8 +10,9 @@ from collections.abc import Set as AbstractSet
 
 from ...passages import Passage
 from ..topics import collect_said
-from ..words import collect_stems, find_names, is_number, split_words, stem
-from .asked import MUST_BE_SAID, Asked, counts, holds, read_asked, read_counted
+from ..words import collect_stems, split_words, stem
+from .asked import MUST_BE_SAID, Asked, holds, read_asked
+from .bars import UNKNOWN, find_bar
 from .evidence import (
     UNKNOWN_RARITY,
     Evidence,
@@ -42,22 +43,6 @@ ABOUT = 1.21
 LENGTH = 2.93
 """For every five of these words: a long question is never said word for word."""
 
-LEAST = 0.32
-"""The probability from which the question is answered."""
-
-LEAST_UNKNOWN = 0.9
-"""The same when the question has a year or a code that no passage says (E1042 is not E1043), or
-a name that no document says: a guide to Tokyo does not answer for Nairobi."""
-
-LEAST_UNSAID = 0.5
-"""The same when no passage says any word of what it asks: "vegetarian" in Seoul."""
-
-LEAST_VERDICT = 0.45
-"""The same when yes or no is asked for: "Is it safe at night?" is near all that is of the night."""
-
-LEAST_UNCOUNTED = 0.65
-"""The same when it is asked how many there are of something that no passage counts."""
-
 LEAST_ACROSS_LANGUAGES = 0.36
 """The cosine of the best unit from which a question in another language than the documents is
 answered, measured with the multilingual model: there are no words to tell."""
@@ -65,9 +50,6 @@ answered, measured with the multilingual model: there are no words to tell."""
 RARE = 0.7
 """The rarity from which a word is evidence by itself, where all that is asked is said: "What is
 banchan?" Of 333 passages no more than three have such a word."""
-
-UNKNOWN = 0.999
-"""The rarity of a word that the index does not have."""
 
 TYPICAL_CONTRAST = 0.1
 """The least contrast of passages with fewer than four units: there is little to stand out from."""
@@ -77,13 +59,6 @@ _OF_KIND = collect_stems(
     " hours time"
 )
 """Words that ask for a price or hours; a sentence with one says nothing of what they are of."""
-
-_OF_NOW = re.compile(
-    r"\b(?:today|tonight|tomorrow|yesterday|currently|right now|at the moment"
-    r"|(?:this|next|last) (?:week|weekend|month))\b",
-    re.IGNORECASE,
-)
-"""What no document knows unless it says so: the weather of tomorrow is not the climate."""
 
 MOST_KEYWORDS = 2
 """Words up to which a question may be nothing but what it is about: "wine", "street food"."""
@@ -106,16 +81,9 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     if _says_rare_word(subject, passages, evidence) or _says_keywords(question, subject, evidence):
         return True
     asked = read_asked(question)
-    least = LEAST_VERDICT if asked == "verdict" else LEAST
     if asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence):
         return False
-    counted = read_counted(question)
-    if counted and not any(counts(counted, item.unit.text) for item in evidence):
-        least = max(least, LEAST_UNCOUNTED)
-    if subject.about and said.isdisjoint(subject.about):
-        least = max(least, LEAST_UNSAID)
-    if _names_unknown(question, passages, subject, said) or _asks_of_now(question, said):
-        least = LEAST_UNKNOWN
+    least = find_bar(question, passages, subject, evidence, said)
     return compute_probability(question, passages, evidence) >= least
 
 
@@ -213,12 +181,6 @@ def _is_unknown(word: str, subject: Subject) -> bool:
     return any(subject.rarity.get(part, UNKNOWN_RARITY) >= UNKNOWN for part in parts)
 
 
-def _asks_of_now(question: str, said: AbstractSet[str]) -> bool:
-    """Tell whether what is asked for is of a day that no passage names."""
-    found = _OF_NOW.search(question)
-    return found is not None and not collect_stems(found[0]) <= said
-
-
 def _says_keywords(question: str, subject: Subject, evidence: Sequence[Evidence]) -> bool:
     """Tell whether the question is a keyword or two, no names, and the best unit says them."""
     words = split_words(question)
@@ -246,18 +208,3 @@ def _says_rare_word(
         and bool(subject.about)
         and all(is_said(word, titled) for word in subject.about)
     )
-
-
-def _names_unknown(
-    question: str, passages: Sequence[Passage], subject: Subject, said: AbstractSet[str]
-) -> bool:
-    """Tell whether a question names only what the index does not have, or a code of another."""
-    names = [[stem(word) for word in name] for name in find_names(question)]
-    rarities = [subject.rarity.get(word, UNKNOWN_RARITY) for name in names for word in name]
-    if names and min(rarities) >= UNKNOWN and not any(is_said_whole(n, said) for n in names):
-        return True
-    codes = {word for name in find_names(question) for word in name if is_number(word)}
-    if not codes:
-        return False
-    texts = (f"{passage.title} {passage.text}" for passage in passages)
-    return not codes <= {word for text in texts for word in split_words(text)}

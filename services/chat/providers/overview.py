@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ...passages import Passage
 from ...wording import is_sightseeing, read_plan
 from ..words import collect_stems, split_words, stem
-from .evidence import Evidence, document_of, read_subject
+from .evidence import Evidence, collect_stems_of, document_of, read_subject
 from .units import cut_units
 
 INTRODUCTION = 3
@@ -27,7 +27,7 @@ GENERAL = frozenset(
         describe explain please give show some something anything overview information info the
         a an and hi hello hey i want to i'd like learn summary should need before visiting visit
         travel travelling traveling trip tips tip advice guide for interesting facts fact fun cool
-        things worth knowing first time visitors visitor"""
+        things worth knowing happen happened in about first time visitors visitor"""
     )
 )
 """Words that ask for a thing as such; "the best time to visit" it is another question."""
@@ -52,6 +52,13 @@ def is_general(question: str, passages: Sequence[Passage]) -> bool:
     title = find_document(question, passages)
     asks = {stem(word) for word in split_words(question)} - collect_stems(title or "")
     return title is not None and asks <= GENERAL
+
+
+def is_asked_to_see(question: str, passages: Sequence[Passage]) -> bool:
+    """Tell whether nothing but the sights is asked for, or a word of what else is said."""
+    about = read_subject(question, passages).about
+    said = SIGHTS.union(*map(collect_stems_of, passages))
+    return not about or not said.isdisjoint(about)
 
 
 def has_sights(title: str, passages: Sequence[Passage]) -> bool:

@@ -14,7 +14,7 @@ from .evidence import Evidence, weigh
 from .focus import keep_what_is_asked
 from .kinds import Wish, read_wish
 from .layout import clean_quote, says_side
-from .overview import find_document, has_sights, introduce, is_general
+from .overview import find_document, has_sights, introduce, is_asked_to_see, is_general
 from .surroundings import add_surroundings
 
 LIKENESS = 0.2
@@ -117,7 +117,8 @@ def choose(prompt: Prompt) -> list[Evidence]:
     place = find_document(read_plan(question), prompt.passages) if visit else None
     if wish.kind == "overview" and (title := find_document(question, prompt.passages)):
         return introduce(title, prompt.passages)
-    if not place and not is_sufficient(question, prompt.passages, evidence):
+    is_seen = place and (wish.kind == "plan" or is_asked_to_see(question, prompt.passages))
+    if not is_seen and not is_sufficient(question, prompt.passages, evidence):
         return []
     if introductions := _introduce_sides(wish, prompt):
         return introductions

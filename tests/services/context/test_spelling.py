@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from services.context.spelling import correct, count_words
 
 TEXTS = (
+    "hall hall hall",
     "Seoul and its restaurants",
     "Bangkok, Edinburgh, Amsterdam",
     "museums museum unwrap york",
@@ -48,6 +49,7 @@ def test_one_slip_is_mended(typed: str, meant: str) -> None:
         "Welche Museen gibt es in Amsterdam?",  # another language
         "billige reise bangok",  # and its keywords
         "the tps of it",  # too short
+        "halal food in Seoul",  # a word that English has, though no list of it
         "vegan food in Seoul",  # nearly a word of English, of a rare one
         "Coffee with yolk near a rill",  # as short as a word with another letter
     ],

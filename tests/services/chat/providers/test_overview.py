@@ -58,6 +58,12 @@ def test_sights_without_a_section_of_sights_are_an_introduction() -> None:
     assert answer("What are the best attractions in Rome?").startswith("- The Colosseum")
 
 
+def test_sights_are_no_answer_to_what_else_is_asked_of_them() -> None:
+    """Free ones, or ones for children."""
+    assert answer("free things to do in Rome").startswith(NOT_SAID)
+    assert answer("old things to see in Rome").startswith("- The Colosseum")
+
+
 def test_two_documents_that_are_only_named_are_introduced_side_by_side() -> None:
     """As many words of one as of the other."""
     assert answer("Cairo vs Rome") == answer("Cairo or Rome?")

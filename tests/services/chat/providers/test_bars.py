@@ -1,0 +1,46 @@
+"""What nothing says raises the bar that an answer has to pass."""
+
+from services.chat.providers.answerability import is_sufficient
+from services.chat.providers.evidence import weigh
+from services.passages import Passage
+from tests.services.chat.providers.bag import passage
+from tests.services.chat.providers.test_evidence import at
+
+
+def enough(question: str, *found: Passage) -> bool:
+    """Whether `question` is answered from these passages."""
+    return is_sufficient(question, found, weigh(question, found))
+
+
+def test_months_are_said_by_spans_and_of_tomorrow_nothing_is() -> None:
+    """What the weather is like in a month is no forecast."""
+    lines = ("Oslo is warm from June to August.", "The parks of Oslo are green then.")
+    found = at(passage("", "Oslo › When to go", *lines), 0.6, 0.6, oslo=0.5, weather=0.5)
+    assert enough("What is the weather like in Oslo in July?", found)
+    assert not enough("What is the weather in Oslo tomorrow?", found)
+
+
+def test_what_is_counted_nowhere_needs_more_evidence() -> None:
+    """A day trip is no number of days."""
+    trips = at(passage("", "Oslo › Day trips", "A day trip from Oslo goes to sea."), 0.4, 0.35)
+    days = at(passage("", "Oslo › Day trips", "You see Oslo in two days by sea."), 0.4, 0.35)
+    assert not enough("How many days do I need in Oslo?", trips)
+    assert enough("How many days do I need in Oslo?", days)
+
+
+def test_a_word_that_the_whole_index_lacks_needs_more_evidence() -> None:
+    """Food in general is no halal food; a word that stands elsewhere may be said in other words."""
+    lines = ("The food of Oslo is fish.", "Oslo bakes its food in cream.")
+    eating = passage("", "Oslo › Eating", *lines)
+    question = "Where do I find halal food in Oslo?"
+    rarity = {"oslo": 0.5, "food": 0.5}
+    assert not enough(question, at(eating, 0.55, 0.55, **rarity, halal=1.0))
+    assert enough(question, at(eating, 0.55, 0.55, **rarity, halal=0.6))
+
+
+def test_what_is_asked_to_be_has_to_be_said() -> None:
+    """That there is a metro says nothing of whether it is safe."""
+    line = "The metro of Oslo is old and has five lines to the hills."
+    found = at(passage("", "Oslo › Getting around", line), 0.6, 0.6, oslo=0.5, metro=0.5)
+    assert not enough("Is the metro of Oslo safe?", found)
+    assert enough("Is the metro of Oslo old?", found)
