@@ -45,7 +45,7 @@ async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
     try:
         await deploy(cloud, template)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(function.start()) for function in cloud.processes.values()]
+            running = [tasks.create_task(_start_in_turn(cloud))]
             if plan.watch:
                 running.append(tasks.create_task(_follow_changes(cloud)))
             try:
@@ -58,6 +58,17 @@ async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
                 await asyncio.gather(*(function.close() for function in ending))
     finally:
         await asyncio.gather(*(server.close() for server in cloud.servers.values()))
+
+
+async def _start_in_turn(cloud: Cloud) -> None:
+    """Start the processes one by one, in the order of the template.
+
+    At once they would share the processor, and the first one answers what is asked first. One that
+    is asked before its turn starts then.
+    """
+    for name, function in list(cloud.processes.items()):
+        if cloud.processes.get(name) is function:
+            await function.start()
 
 
 async def _follow_changes(cloud: Cloud) -> None:

@@ -6,6 +6,7 @@ other languages every word counts, which only makes the lexical gate stricter.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -78,6 +79,8 @@ def singular(word: str) -> str:
     return word
 
 
+# A question is asked for its language by the search, the spelling and each passage found.
+@lru_cache(maxsize=1 << 9)
 def is_english(text: str) -> bool:
     """Tell whether `text` has as many of the common English words as English has, or is short."""
     found = words(text)
@@ -86,6 +89,7 @@ def is_english(text: str) -> bool:
     return len(found) < 3 or sum(word in COMMON for word in found) >= ENGLISH_SHARE * len(found)
 
 
+@lru_cache(maxsize=1 << 9)
 def is_foreign(text: str) -> bool:
     """Tell whether `text` is in another script, or has more common words of other languages."""
     letters = [character for character in text if character.isalpha()]

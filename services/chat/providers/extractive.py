@@ -68,7 +68,7 @@ class ExtractiveProvider:
         rest = list(split_into_pieces(answer[len(so_far) :]))
         pause = self._compute_pause(prompt, len(rest))
         for place, piece in enumerate(rest):
-            if pause:
+            if pause and place:  # the first one is due at once
                 await anyio.sleep(pause)
             elif place % PIECES_A_TURN == 0:
                 # Other streams run in between; what comes in one turn is logged in one write.

@@ -70,6 +70,4 @@ def _address(passage: Passage) -> str:
 
 def _count_units(text: str, characters: int) -> int:
     """Count UTF-16 units, as browsers do: a character beyond the first plane is two."""
-    if text.isascii():
-        return characters
-    return characters + sum(character > "\uffff" for character in text[:characters])
+    return len(text[:characters].encode("utf-16-le", "surrogatepass")) // 2

@@ -429,6 +429,21 @@ async def test_words_come_at_a_readers_pace_only_where_they_are_watched() -> Non
     assert text_of(await collect(fast, watched)) == await say(TOKYO)
 
 
+@pytest.mark.anyio
+async def test_the_first_word_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause is what lies between two words."""
+    said: list[str] = []
+
+    async def pause(_seconds: float) -> None:
+        said.append("pause")
+
+    monkeypatch.setattr(anyio, "sleep", pause)
+    async for piece in ExtractiveProvider(pace=25.0).stream(replace(TOKYO, is_watched=True)):
+        said += ["word"] if isinstance(piece, Text) else []
+    assert said[:4] == ["word", "pause", "word", "pause"]
+    assert said.count("pause") == said.count("word") - 1
+
+
 def test_a_comparison_has_as_much_of_one_side_as_of_the_other() -> None:
     """However many passages retrieval has of one of them."""
     asked = "Compare Tokyo and Paris"
