@@ -58,11 +58,6 @@ class Library:
         """How many passages there are to search; 0 before a remote index was opened."""
         return self._facts.passages if self._facts else 0
 
-    @property
-    def document_count(self) -> int:
-        """How many documents they come from; 0 before a remote index was opened."""
-        return self._facts.documents if self._facts else 0
-
     def open_ahead(self) -> None:
         """Begin to open the model and the index, in their own threads.
 

@@ -216,10 +216,10 @@ def says_nothing(_log: RunLog) -> None:
     """P5: a process that is given notice cuts its readers off."""
     disconnect, come_back = session._make_read_on_entry, session._make_paused_entry
 
-    async def cut(pause: PausedError, *asked: Any) -> Entry:
+    async def cut(pause: PausedError, *asked: Any, **more: Any) -> Entry:
         if pause.reason == "shutdown":
             raise ConnectionAbortedError
-        return await disconnect(pause, *asked)
+        return await disconnect(pause, *asked, **more)
 
     def cut_too(pause: PausedError, *asked: Any, **more: Any) -> Entry:
         if pause.reason == "shutdown":

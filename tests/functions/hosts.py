@@ -4,17 +4,24 @@ The first two are a cloud of one resource, with a script for a model and a log i
 """
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+
 from services.settings import ROOT
 from tests.emulator.support import RunningCloud, run_cloud
 from tests.functions.reading_on import Answer
-from tests.functions.serving import run_server
+from tests.functions.serving import clean, run_server
 
-Host = Literal["function", "web", "server"]
+Host = Literal["function", "web", "server", "hypercorn"]
 
 RESOURCES: dict[Host, str] = {
     "function": """
@@ -80,10 +87,14 @@ def serve_on(
     The host cuts after `patience` times as long; 1 is the truth of a deployment.
     """
     said = {"RIVERRUN_DEADLINE": str(limit)}  # of an event function, which is told otherwise
-    if host == "web":
+    if host in ("web", "hypercorn"):
         said = {"RIVERRUN_WEB_TIMEOUT": str(limit)}
     elif host == "server":
         said = {"RIVERRUN_RESPONSE_SECONDS": str(limit)}
+    if host == "hypercorn":
+        with run_hypercorn(make_environ(folder, index, script) | said) as url:
+            yield url
+        return
     if host == "server":
         with run_server({**make_environ(folder, index, script), **said, "PORT": "0"}) as server:
             yield server.url
@@ -91,6 +102,56 @@ def serve_on(
     timeout = limit * patience
     with run_host(host, folder, index, script, timeout=timeout, environ=said) as started:
         yield started.url(FRONTS[host])
+
+
+# hypercorn's own modules, behind ours: what both have is the product's.
+_HYPERCORN = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from hypercorn.__main__ import main; main()"
+)
+_RUNNING = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
+
+
+def find_hypercorn() -> Path | None:
+    """The folder of modules that has hypercorn, beside the applications of others."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    modules = ROOT / ".oracles" / "apps" / "lib" / version / "site-packages"
+    return modules if (modules / "hypercorn").exists() else None
+
+
+@contextmanager
+def run_hypercorn(environ: dict[str, str]) -> Iterator[str]:
+    """The address of `main:app` under hypercorn, an ASGI server of another make."""
+    modules = find_hypercorn()
+    if modules is None:
+        pytest.skip("hypercorn is not in .oracles; tests/oracles/install puts it there")
+    command = [sys.executable, "-c", _HYPERCORN, str(modules), "main:app", "--bind", "127.0.0.1:0"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=clean(environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        found = None
+        for line in process.stdout:
+            lines.append(line)
+            if found := _RUNNING.search(line):
+                break
+        reader = threading.Thread(target=list, args=(process.stdout,))
+        reader.start()
+        try:
+            assert found is not None, "".join(lines)
+            yield found[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+                reader.join()
 
 
 def make_script(words: int, pause_ms: int) -> list[Any]:

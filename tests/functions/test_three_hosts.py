@@ -38,7 +38,7 @@ VOLATILE = frozenset(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", ["function", "web", "server"])
+@pytest.mark.parametrize("host", ["function", "web", "server", "hypercorn"])
 def test_three_answers_are_the_same_on_each_host(tmp_path: Path, index: Path, host: Host) -> None:
     """One that fits; one that does not, read on; the same by a reader that does not know how."""
     answers = {name: Answer() for name in ("short", "long", "long without resume")}

@@ -113,7 +113,7 @@ async def test_the_status_says_what_happens(library: Library) -> None:
         "Found 2 passages in 1 document",
     ]
     assert heard[-1].data == {"passages": len(found), "documents": 1}
-    assert (library.passage_count, library.document_count) == (6, 3)
+    assert library.passage_count == 6
 
 
 @pytest.mark.parametrize("many", [60, pytest.param(200, marks=pytest.mark.soak)])

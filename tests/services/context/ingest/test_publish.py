@@ -85,7 +85,8 @@ async def test_documents_become_a_distant_index(send: Send, cloud: Cloud, embedd
         "Opening the documents",
         "Searching 6 passages",
     ]
-    assert (library.passage_count, library.document_count) == (6, 3)
+    assert library._facts is not None
+    assert (library.passage_count, library._facts.documents) == (6, 3)
     library.close()
 
 
