@@ -102,6 +102,13 @@ def is_busy(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+def is_unreadable(error: sqlite3.Error) -> bool:
+    """Whether what was asked for is not in the file any more, or not whole."""
+    unreadable = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in unreadable and not has_no_room(error)
+
+
 def damage_message(path: Path) -> str:
     return (
         f"{path} is damaged, or not a database. Nothing was changed in it. Put a copy of it aside "

@@ -19,20 +19,20 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
 from .faults import describe_disk_fault, is_busy, translate_error
-from .opening import open_file, replace_file
+from .opening import open_file
 from .place import Place
+from .requests import Request, Work, deliver
+from .successor import Survivors, replace_file
 
 logger = logging.getLogger("riverrun.runs")
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
 
 # How long SQLite itself waits for another process's lock, in seconds: reads wait for no longer.
 LOCK_SLICE = 0.1
@@ -46,22 +46,12 @@ UPKEEP_INTERVAL = 1.0
 COMPLAINT_INTERVAL = 60.0
 
 
-@dataclass(slots=True)
-class _Request:
-    work: Work[Any]
-    future: "asyncio.Future[Any]"
-    flushed: bool
-    since: float
-    result: Any = None
-    error: BaseException | None = None
-
-
 class File:
     """An open file. Opened where it is made; `close` ends its thread.
 
     `busy` is how long a write waits for another process's, in seconds. `upkeep` does a little of
     what keeps the file small, in a transaction of its own, and says whether there is more to do.
-    `copy_live` copies what must not be lost from a file that was removed into its successor.
+    `live` says what must not be lost of a file that was removed.
     `monotonic` says when upkeep is due. Raises `SetupError` when the file cannot be used, and
     `RunLogError` when it is locked.
     """
@@ -73,7 +63,7 @@ class File:
         *,
         busy: float = 5.0,
         upkeep: Work[bool] | None = None,
-        copy_live: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None = None,
+        live: Survivors | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
@@ -81,15 +71,15 @@ class File:
         self._schema = schema
         self._busy = busy
         self._upkeep = upkeep
-        self._copy_live = copy_live
+        self._live = live
         self._monotonic = monotonic
         self._flushes = True
         self._place = Place(path)
         self._connection = self._adopt(open_file(path, schema, busy))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="riverrun-log")
         self._lock = threading.Lock()
-        self._reads: deque[_Request] = deque()
-        self._writes: deque[_Request] = deque()
+        self._reads: deque[Request] = deque()
+        self._writes: deque[Request] = deque()
         self._working = False
         self._closed = False
         self._looked_at = 0.0
@@ -121,7 +111,7 @@ class File:
         await asyncio.wrap_future(done)
         self._thread.shutdown(wait=True)
 
-    async def _submit(self, asked: deque[_Request], work: Work[T], *, flushed: bool = True) -> T:
+    async def _submit(self, asked: deque[Request], work: Work[T], *, flushed: bool = True) -> T:
         if os.getpid() != self._opened_by:
             # SQLite can be neither used nor opened anew there, and this file's thread is elsewhere.
             raise SetupError(
@@ -132,7 +122,7 @@ class File:
         with self._lock:
             if self._closed:
                 raise RunLogError("The run log is closed.")
-            asked.append(_Request(work, future, flushed, time.monotonic()))
+            asked.append(Request(work, future, flushed, time.monotonic()))
             if not self._working:
                 self._working = True
                 self._thread.submit(self._serve)
@@ -140,6 +130,7 @@ class File:
 
     def _close(self) -> None:
         self._connection.close()  # the one that is open then
+        self._place.release()
 
     def _serve(self) -> None:
         while True:
@@ -150,10 +141,10 @@ class File:
             # Before the writes: a read need not wait for the disk.
             if reads:
                 self._read(reads)
-                _deliver(reads)
+                deliver(reads)
             if writes:
                 waiting = self._write(writes)
-                _deliver([asked for asked in writes if asked not in waiting])
+                deliver([asked for asked in writes if asked not in waiting])
                 with self._lock:
                     self._writes.extendleft(reversed(waiting))
             more = self._keep_up()
@@ -162,7 +153,7 @@ class File:
                     self._working = False
                     return
 
-    def _read(self, reads: list[_Request]) -> None:
+    def _read(self, reads: list[Request]) -> None:
         if (now := self._monotonic()) - self._looked_at >= LOOK_INTERVAL:
             self._looked_at = now
             if self._place.has_changed(self._connection):
@@ -173,7 +164,7 @@ class File:
             except Exception as error:  # noqa: BLE001 - handed to the caller
                 asked.error = self._translate(error)
 
-    def _write(self, writes: list[_Request]) -> list[_Request]:
+    def _write(self, writes: list[Request]) -> list[Request]:
         """Do `writes` in one transaction. Returns those that go on waiting for a lock."""
         try:
             self._begin(flushed=any(asked.flushed for asked in writes))
@@ -196,14 +187,21 @@ class File:
         return []
 
     def _begin(self, *, flushed: bool) -> None:
-        if flushed is not self._flushes:
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
-            self._flushes = flushed
-        self._connection.execute("BEGIN IMMEDIATE")
-        # Looked at with the lock held: no process writes into a file that another has left.
-        if self._place.has_changed(self._connection):
-            self._move()
+        try:
+            if flushed is not self._flushes:
+                self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
+                self._flushes = flushed
             self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            # What was cut off cannot be locked either, so there is no one to be waited for.
+            if is_busy(error) or not self._place.has_changed(self._connection):
+                raise
+        else:
+            # Looked at with the lock held: no process writes into a file that another has left.
+            if not self._place.has_changed(self._connection):
+                return
+        self._move()
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def _move(self) -> None:
         """Go on in a new file: the one that is open is not, or not whole, at its path any more."""
@@ -214,17 +212,17 @@ class File:
             self._schema,
             self._busy,
             removed=(old, self._place.identity),
-            copy=self._copy_live,
+            live=self._live,
         )
         logger.warning(
-            "%s was removed or replaced while it was in use. Live answers go on in the file that is"
-            " there now.",
+            "%s was removed, replaced or cut off while it was in use. Live answers go on in the"
+            " file that is there now.",
             self._path,
         )
-        self._connection = self._adopt(new)
         with suppress(sqlite3.Error):
             old.execute("ROLLBACK")
         old.close()
+        self._connection = self._adopt(new)
 
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={int(min(self._busy, LOCK_SLICE) * 1000)}")
@@ -232,7 +230,7 @@ class File:
         self._place.note_opened()
         return connection
 
-    def _write_one(self, asked: _Request) -> None:
+    def _write_one(self, asked: Request) -> None:
         self._connection.execute("SAVEPOINT one")
         try:
             asked.result = asked.work(self._connection)
@@ -276,23 +274,3 @@ class File:
         translated = translate_error(error, self._path)
         translated.__cause__ = error
         return translated
-
-
-def _deliver(done: list[_Request]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
-    for asked in done:
-        by_loop.setdefault(asked.future.get_loop(), []).append(asked)
-    for loop, theirs in by_loop.items():
-        # A loop that is closed has no caller left.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, theirs)
-
-
-def _settle(done: list[_Request]) -> None:
-    for asked in done:
-        if asked.future.done():
-            continue
-        if asked.error is not None:
-            asked.future.set_exception(asked.error)
-        else:
-            asked.future.set_result(asked.result)

@@ -29,7 +29,7 @@ from ..state_ages import StateAges
 from . import ownership
 from .file import File
 from .leases import RENEWAL, change_lease
-from .retention import Sweeper, copy_live_runs
+from .retention import Sweeper, copy_live_runs, drop_live_runs
 from .rows import (
     SCHEMA,
     append_entries,
@@ -51,6 +51,7 @@ from .rows import (
     state_of,
     turns_of,
 )
+from .successor import Survivors
 
 # How often a question whether the file can be written is one to the disk, in seconds.
 CHECK_INTERVAL = 5.0
@@ -82,7 +83,7 @@ class SQLiteLog:
             SCHEMA,
             busy=busy,
             upkeep=Sweeper(now, retention),
-            copy_live=copy_live_runs,
+            live=Survivors(copy_live_runs, drop_live_runs),
             monotonic=monotonic,
         )
         self._retention = retention

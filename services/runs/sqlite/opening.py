@@ -1,4 +1,4 @@
-"""Opening a SQLite file safely, and leaving one that was removed.
+"""Opening a SQLite file safely.
 
 A file that cannot be used says so here, before any question is answered, and is left as it is.
 """
@@ -6,13 +6,12 @@ A file that cannot be used says so here, before any question is answered, and is
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 from ...errors import SetupError
 from .faults import damage_message, is_busy, translate_opening_error, wal_message
-from .place import SIDE_FILES, Identity, identify, lock_directory, measure_file, side_file
+from .place import SIDE_FILES, lock_directory, measure_file, side_file
 
 # "RIVR": tells our file from any other database.
 APPLICATION_ID = 0x52495652
@@ -64,88 +63,6 @@ def _create(path: Path) -> None:
         # opened by us: closing it would drop the locks that SQLite holds on it in this process.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def replace_file(
-    path: Path,
-    schema: str,
-    busy: float,
-    *,
-    removed: tuple[sqlite3.Connection, Identity],
-    copy: Callable[[sqlite3.Connection, sqlite3.Connection], None] | None,
-) -> sqlite3.Connection:
-    """Open the successor of a file that was removed, or lost a side file, while it was open.
-
-    `removed` is its connection, which holds its lock and still has everything, and what was at
-    `path` when it was opened. A file that is there and
-    has lost its log is written whole into a new one. Of one that is not there, only what is live is
-    copied: it may have been removed on purpose. Raises what `open_file` raises.
-    """
-    old, was = removed
-    is_rewritten = _rewrite(path, old, was)
-    new = open_file(path, schema, busy)
-    try:
-        if copy is not None and not is_rewritten:
-            new.execute("BEGIN IMMEDIATE")
-            _copy_readable(copy, old, new)
-            new.execute("COMMIT")
-    except BaseException:
-        new.close()
-        raise
-    _mark_left(old)
-    return new
-
-
-def _copy_readable(
-    copy: Callable[[sqlite3.Connection, sqlite3.Connection], None],
-    old: sqlite3.Connection,
-    new: sqlite3.Connection,
-) -> None:
-    new.execute("SAVEPOINT copied")
-    try:
-        if not _is_left(old):
-            copy(old, new)
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
-            raise
-        # What was cut off with the file is lost; what comes is kept.
-        new.execute("ROLLBACK TO copied")
-    new.execute("RELEASE copied")
-
-
-def _is_left(old: sqlite3.Connection) -> bool:
-    """Whether a process has copied what was live in `old`: it may have ended since, and be gone."""
-    found = old.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LEFT,)).fetchone()
-    return found is not None
-
-
-def _mark_left(old: sqlite3.Connection) -> None:
-    with suppress(sqlite3.Error):
-        if not old.in_transaction:
-            old.execute("BEGIN IMMEDIATE")
-        old.execute(f"CREATE TABLE IF NOT EXISTS {LEFT} (one)")
-        old.execute("COMMIT")
-
-
-def _rewrite(path: Path, old: sqlite3.Connection, was: Identity) -> bool:
-    """Write all that `old` has into a new file at `path`, if there is still the old one."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    if identify(path)[0] is None:
-        return False
-    with lock_directory(path.parent):
-        if identify(path)[0] != was[0]:
-            return False
-        # SQLite copies no file that it is writing. No process adds to this one: each looks what is
-        # at the path when it has the lock, as the caller had.
-        old.execute("ROLLBACK")
-        with suppress(FileExistsError):
-            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(part)) as copy:
-            old.backup(copy)
-        for suffix in SIDE_FILES:
-            side_file(path, suffix).unlink(missing_ok=True)
-        part.replace(path)
-    return True
 
 
 def _inspect(path: Path, busy: float) -> None:

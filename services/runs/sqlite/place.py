@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .wal import WriteAheadLog
+
 # What belongs to a file in use. Without one of them, what is in the others is not the whole.
 SIDE_FILES = ("-wal", "-shm")
 
@@ -22,38 +24,59 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.identity: Identity = ()
+        self._real = str(path)
         self._largest = 0
+        self._log: WriteAheadLog | None = None
 
     def note_opened(self) -> None:
         """Take what is there now for what is open."""
-        self.identity = identify(self.path)
+        self.release()
+        self._real = os.path.realpath(self.path)  # SQLite puts the side files there
+        self.identity = identify(self._real)
         self._largest = 0
+        self._log = WriteAheadLog(self._real)
+
+    def release(self) -> None:
+        """Let go of the files. Only when the connection to them is closed."""
+        if self._log is not None:
+            self._log.close()
 
     def has_changed(self, connection: sqlite3.Connection) -> bool:
         """Whether there is another file than that of `connection` now, or none, or one cut off."""
-        return identify(self.path) != self.identity or self._is_cut_off(connection)
+        # As text: each write asks, and a path made of paths costs more than the disk's answer.
+        found = [_stat(f"{self._real}{suffix}") for suffix in ("", *SIDE_FILES)]
+        if tuple([_number(one) for one in found]) != self.identity:
+            return True
+        file, log, _ = found
+        if log is not None and self._log is not None and self._log.is_cut_off(log.st_size):
+            return True
+        return file is not None and self._is_cut_off(connection, file.st_size)
 
     def put_aside(self, connection: sqlite3.Connection) -> None:
         """Take a file that is cut off out of the way, unless another process has."""
-        if not self._is_cut_off(connection):
-            return
-        with lock_directory(self.path.parent):
-            if identify(self.path)[0] != self.identity[0]:
-                return
-            aside = self.path.with_name(f"{self.path.name}.damaged")
-            for suffix in ("", *SIDE_FILES):
-                if side_file(self.path, suffix).exists():
-                    side_file(self.path, suffix).replace(side_file(aside, suffix))
+        if self._log is not None and self._log.is_cut_off():
+            return  # what is in memory may be the whole still
+        if self._is_cut_off(connection, measure_file(self.path)):
+            with lock_directory(self.path.parent):
+                if identify(self.path)[0] == self.identity[0]:
+                    put_aside(self.path)
 
-    def _is_cut_off(self, connection: sqlite3.Connection) -> bool:
+    def _is_cut_off(self, connection: sqlite3.Connection, size: int) -> bool:
         # A file of ours never shrinks by itself.
-        size = measure_file(self.path)
         if size < self._largest and identify(self.path)[0] == self.identity[0]:
             if not _is_vacuumed(connection, self._largest):
                 return True
             self._largest = 0
         self._largest = max(size, self._largest)
         return False
+
+
+def put_aside(path: Path) -> None:
+    """Name the file and its side files `.damaged`. Within the folder's lock."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for suffix in ("", *SIDE_FILES):
+        if side_file(path, suffix).exists():
+            side_file(path, suffix).replace(side_file(aside, suffix))
 
 
 def _is_vacuumed(connection: sqlite3.Connection, largest: int) -> bool:
@@ -89,10 +112,9 @@ def lock_directory(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def identify(path: Path) -> Identity:
+def identify(path: Path | str) -> Identity:
     """Which files are at `path` now."""
-    # As text: each write asks, and a path made of paths costs more than the disk's answer.
-    return tuple([_identify_one(f"{path}{suffix}") for suffix in ("", *SIDE_FILES)])
+    return tuple([_number(_stat(f"{path}{suffix}")) for suffix in ("", *SIDE_FILES)])
 
 
 def side_file(path: Path, suffix: str) -> Path:
@@ -108,9 +130,12 @@ def measure_file(path: Path) -> int:
         return 0
 
 
-def _identify_one(path: str) -> tuple[int, int] | None:
+def _stat(path: str) -> os.stat_result | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - there is no path object to ask
+        return os.stat(path)  # noqa: PTH116 - there is no path object to ask
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+
+
+def _number(found: os.stat_result | None) -> tuple[int, int] | None:
+    return None if found is None else (found.st_dev, found.st_ino)

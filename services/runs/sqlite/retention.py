@@ -4,15 +4,19 @@ Every function here runs on the file's own thread, within a transaction.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from .faults import is_unreadable
 from .rows import RUN
 
 # Old rows are dropped a few at a time, so that no caller waits for long.
 SWEEP_RUNS = 50
 SWEEP_ENTRIES = 2000
 SWEEP_WINDOW = 500
+
+_COLUMNS = f"{RUN}, scope, key, last, ended, expires"
 
 
 class Sweeper:
@@ -97,27 +101,69 @@ def drop_run(
     )
 
 
+def drop_live_runs(connection: sqlite3.Connection) -> None:
+    """Drop the runs that had not ended. Within a transaction."""
+    live = connection.execute("SELECT number, id, scope, key FROM runs WHERE NOT ended").fetchall()
+    for run in live:
+        drop_run(connection, *run)
+
+
 def copy_live_runs(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    """Copy the runs that have not ended from one file to another. Within a transaction of `new`."""
-    columns = f"{RUN}, scope, key, last, ended, expires"
-    marks = ", ".join("?" * len(columns.split(", ")))
-    for number, *row in old.execute(f"SELECT number, {columns} FROM runs WHERE NOT ended"):  # noqa: S608 - constants
-        made = new.execute(f"INSERT OR IGNORE INTO runs ({columns}) VALUES ({marks})", row)  # noqa: S608 - constants
-        if made.rowcount == 0:
-            continue  # another process was faster
-        copied = made.lastrowid
-        for table, others in (
-            ("entries", "seq, kind, payload, terminal"),
-            ("append_times", "last, at"),
-            ("read_marks", "marks, seconds"),
-            ("feedback", "said"),
-            ("run_sessions", "scope, session"),
-        ):
-            rows = old.execute(f"SELECT {others} FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
-            places = ", ".join("?" * (1 + len(others.split(", "))))
-            new.executemany(
-                f"INSERT INTO {table} (run, {others}) VALUES ({places})",  # noqa: S608 - constants
-                ((copied, *each) for each in rows),
-            )
-    keys = "SELECT scope, key, run FROM keys WHERE run IN (SELECT id FROM runs WHERE NOT ended)"
-    new.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", old.execute(keys))
+    """Copy the runs that have not ended from one file to another. Within a transaction of `new`.
+
+    Where `old` cannot be read any more in some place, only what stood there is lost.
+    """
+    live = []
+    with _keep_readable(new):
+        # What is newest was read or written last, so it is in memory, whatever the file has lost.
+        newest = "WHERE NOT ended ORDER BY number DESC"
+        for row in old.execute(f"SELECT number, {_COLUMNS} FROM runs {newest}"):  # noqa: S608 - constants
+            live.append(row)  # noqa: PERF402 - what was read before a fault is kept
+    for number, *values in reversed(live):
+        with _keep_readable(new):
+            _copy_run(old, new, number, values)
+
+
+def _copy_run(
+    old: sqlite3.Connection, new: sqlite3.Connection, number: int, values: list[Any]
+) -> None:
+    marks = ", ".join("?" * len(values))
+    made = new.execute(f"INSERT OR IGNORE INTO runs ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608 - constants
+    if made.rowcount == 0:
+        return  # another process was faster
+
+    def copy(table: str, columns: str) -> None:
+        rows = old.execute(f"SELECT {columns} FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
+        marks = ", ".join("?" * (1 + len(columns.split(", "))))
+        new.executemany(
+            f"INSERT INTO {table} (run, {columns}) VALUES ({marks})",  # noqa: S608 - constants
+            ((made.lastrowid, *each) for each in rows),
+        )
+
+    copy("entries", "seq, kind, payload, terminal")
+    for table, columns in (
+        ("append_times", "last, at"),
+        ("read_marks", "marks, seconds"),
+        ("feedback", "said"),
+        ("run_sessions", "scope, session"),
+    ):
+        with _keep_readable(new):
+            copy(table, columns)
+    named = dict(zip(_COLUMNS.split(", "), values, strict=True))
+    with _keep_readable(new):
+        known = (named["scope"], named["key"], named["id"])
+        key = "SELECT scope, key, run FROM keys WHERE scope = ? AND key = ? AND run = ?"
+        new.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", old.execute(key, known))
+
+
+@contextmanager
+def _keep_readable(new: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written into `new` here, or nothing where it cannot be read any more."""
+    new.execute("SAVEPOINT part")
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if not is_unreadable(error):
+            raise
+        new.execute("ROLLBACK TO part")
+    new.execute("RELEASE part")

@@ -15,8 +15,9 @@ import pytest
 
 from services.runs import Entry, RunLogError
 from services.runs.retry import append_patiently
-from services.runs.sqlite.file import File, Work
+from services.runs.sqlite.file import File
 from services.runs.sqlite.log import SQLiteLog
+from services.runs.sqlite.requests import Work
 from services.settings import ROOT
 from tests.services.runs.conformance import final, start_run, token
 from tests.services.runs.disk_faults import FaultyConnection, make_error
