@@ -56,6 +56,13 @@ _DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{_MONTH}\b)
 _HOW_MUCH = re.compile(r"\bhow (many|much|long|often|far)\b", re.IGNORECASE)
 """Words that ask, which are words of their own elsewhere: nothing is said of "many"."""
 
+_KEPT_WHERE = re.compile(
+    r"^\W*where (?:is|are|does|do|can)\b.*\b(kept|keep|stored|store|saved|located|placed|found|find"
+    r"|lies?|lives?|put)\b",
+    re.IGNORECASE,
+)
+"""Words for being somewhere: a place is said without them."""
+
 _ENDINGS = frozenset(
     ("", "a", "an", "er", "ers", "es", "ese", "i", "ian", "ic", "ish", "ist", "n", "o", "s", "y")
 )
@@ -75,7 +82,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The words of a question, as stems: all with a meaning, names, and those of "how many"."""
+    """The words of a question, as stems: all with a meaning, names, and those that ask."""
 
     words: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
@@ -84,7 +91,7 @@ class Subject:
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The words that are not part of a name, nor of "how many"."""
+        """The words that are not part of a name, and do not ask."""
         others = {word for name in self.names for word in name} | self.asking
         return tuple(word for word in self.words if word not in others)
 
@@ -108,9 +115,13 @@ def read_subject(question: str, passages: Sequence[Passage]) -> Subject:
 def _read_words(
     question: str,
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], frozenset[str]]:
-    """Read the words of a question, its names, and what is asked "how many" of; as stems."""
+    """Read the words of a question, its names, and those that ask; as stems."""
     text = _DAY_OF_MONTH.sub("", question)
-    asking = frozenset(stem(found[1].casefold()) for found in _HOW_MUCH.finditer(text))
+    asking = frozenset(
+        stem(found[1].casefold())
+        for pattern in (_HOW_MUCH, _KEPT_WHERE)
+        for found in pattern.finditer(text)
+    )
     spoken = [stem(word) for word in split_words(text) if collect_stems(word)]
     words = tuple(dict.fromkeys([*spoken, *sorted(collect_topics(text))]))
     names = tuple(tuple(stem(word) for word in name) for name in find_names(question))

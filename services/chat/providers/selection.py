@@ -8,7 +8,7 @@ from ...passages import Passage
 from ...wording import asks_more, describe_visit, read_plan
 from ..provider import Prompt
 from .answerability import is_any_said, is_sufficient, read_added
-from .asked import Asked, counts, holds, read_asked, read_counted
+from .asked import Asked, counts, holds, read_asked, read_counted, says_modal
 from .definitions import is_definition, names_code_of, read_thing
 from .evidence import Evidence, weigh
 from .focus import keep_what_is_asked
@@ -58,6 +58,9 @@ ASKED: dict[Asked, float] = {
     "verdict": 0.05,
 }
 """What a unit gains that has a thing of the kind that is asked for."""
+
+MODAL = 0.1
+"""What a unit gains that says "must" where that is asked, or "can"."""
 
 COUNTED = 0.15
 """What a unit gains that says how many there are of what is to be counted."""
@@ -115,13 +118,13 @@ def choose(prompt: Prompt) -> list[Evidence]:
         return []
     visit = None if added else describe_visit(question)
     place = find_document(read_plan(question), prompt.passages) if visit else None
-    if wish.kind == "overview" and (title := find_document(question, prompt.passages)):
-        return introduce(title, prompt.passages)
+    if introduction := _introduce_document(question, wish, prompt):
+        return introduction
     is_seen = place and (wish.kind == "plan" or is_asked_to_see(question, prompt.passages))
     if not is_seen and not is_sufficient(question, prompt.passages, evidence):
         return []
-    if introductions := _introduce_sides(wish, prompt):
-        return introductions
+    if introduction := _introduce_sides(wish, prompt):
+        return introduction
     if place and wish.kind != "plan" and not has_sights(place, prompt.passages):
         return introduce(place, prompt.passages)
     if visit:
@@ -135,6 +138,7 @@ def choose(prompt: Prompt) -> list[Evidence]:
             item.score
             + _count_asked(item, asked)
             + _count_definition(item, thing, question)
+            + (MODAL if says_modal(question, item.unit.text) else 0.0)
             + (COUNTED if counted and counts(counted, item.unit.text) else 0.0),
         )
         for item in evidence
@@ -153,6 +157,12 @@ def choose(prompt: Prompt) -> list[Evidence]:
         chosen = add_surroundings(chosen, evidence, asked)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
+
+
+def _introduce_document(question: str, wish: Wish, prompt: Prompt) -> list[Evidence]:
+    """Introduce the document that is only named; nothing where no words stand under its title."""
+    title = find_document(question, prompt.passages) if wish.kind == "overview" else None
+    return introduce(title, prompt.passages) if title else []
 
 
 def _introduce_sides(wish: Wish, prompt: Prompt) -> list[Evidence]:

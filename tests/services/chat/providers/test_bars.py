@@ -44,3 +44,11 @@ def test_what_is_asked_to_be_has_to_be_said() -> None:
     found = at(passage("", "Oslo › Getting around", line), 0.6, 0.6, oslo=0.5, metro=0.5)
     assert not enough("Is the metro of Oslo safe?", found)
     assert enough("Is the metro of Oslo old?", found)
+
+
+def test_where_something_is_kept_is_said_without_that_word() -> None:
+    """A place is said by its path."""
+    line = "The folder static holds the pictures of Oslo."
+    found = at(passage("", "Pictures", line), 0.5, 0.5, pictures=0.5, oslo=0.5, kept=0.6)
+    assert enough("Where are the pictures of Oslo kept?", found)
+    assert not enough("How are the pictures of Oslo framed?", found)

@@ -49,6 +49,14 @@ def test_a_question_about_something_of_it_is_none_of_that() -> None:
     assert "**Museums**" not in answer("What is the best time to visit Cairo?")
 
 
+def test_a_document_without_words_of_its_own_is_answered_by_its_sections() -> None:
+    """A page may begin with a heading right under its title."""
+    pages = [("Kites › What are kites?", ["Kites are toys that fly.", "A kite needs wind."])]
+    for question in ("What is a kite?", "Kites"):
+        said = write_answer(Prompt(question, passages(question, pages))).text
+        assert "Kites are toys that fly." in said
+
+
 def test_sights_without_a_section_of_sights_are_an_introduction() -> None:
     """Of a document that has one, they are that section."""
     found = passages("sights", CITIES)
