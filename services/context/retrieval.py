@@ -209,15 +209,10 @@ class Library:
             self._index = None
 
     async def _open(self) -> OpenIndex:
-        """Return the open index; open it, and the model beside it, at the first question."""
+        """Return the open index; open it, and begin to open the model, at the first question."""
         if self._index is not None:
             return self._index
-        if self._facts is not None:
-            # The index fits the model, as far as can be seen: both load at once.
-            opened, _ = await asyncio.gather(
-                self._run_in_thread(self._ensure_open), self._embed("ready")
-            )
-            return opened
+        self.open_ahead()
         return await self._run_in_thread(self._ensure_open)
 
     async def _embed(self, question: str) -> "NDArray[np.float32]":

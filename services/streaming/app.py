@@ -126,6 +126,7 @@ class App:
 
         Raises `SetupError` for a part that cannot be opened.
         """
+        self.open_ahead()
         _ = self.log, self.chat, self.recordings, self.tracer
         if isinstance(self.context, _Preparable):
             await self.context.prepare()

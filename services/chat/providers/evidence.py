@@ -169,7 +169,10 @@ def _weigh_form(unit: Unit) -> float:
 
 def is_said(word: str, said: AbstractSet[str]) -> bool:
     """Tell whether stems have `word` or a form of it: "Japanese" is said by "Japan"."""
-    return word in said or any(_is_form(word, other) for other in said)
+    if word in said:
+        return True
+    start = word[:4]
+    return len(word) >= 5 and any(other[:4] == start and _is_form(word, other) for other in said)
 
 
 def is_said_whole(name: Sequence[str], said: AbstractSet[str]) -> bool:

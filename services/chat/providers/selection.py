@@ -194,10 +194,15 @@ def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list
     least = best - FAINTEST[kind] if kind in FAINTEST else best * FAINTEST_OF_MANY
     rest = [item for item in left if item.score >= least]
     chosen: list[Evidence] = []
+    # Of each unit that is left, by its identity: how like it is to the most like that is chosen.
+    likeness: dict[int, float] = {}
     while rest and len(chosen) < wanted:
-        pick = max(rest, key=lambda item: _compute_gain(item, chosen))
+        pick = max(rest, key=lambda it: _compute_gain(it, chosen, likeness.get(id(it), 0.0)))
         chosen.append(pick)
-        rest = [item for item in rest if item is not pick and not _is_same(item, pick)]
+        cosines = [(item, _compute_cosine(item, pick)) for item in rest if item is not pick]
+        rest = [item for item, cosine in cosines if cosine < SAME]
+        for item, cosine in cosines:
+            likeness[id(item)] = max(cosine, likeness.get(id(item), cosine))
     return chosen
 
 
@@ -226,8 +231,8 @@ def _count_definition(item: Evidence, thing: str | None, question: str) -> float
     return gain + (CODE if names_code_of(question, item.unit.text) else 0.0)
 
 
-def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
-    gain = item.score - LIKENESS * _find_likeness(item, chosen)
+def _compute_gain(item: Evidence, chosen: Sequence[Evidence], likeness: float) -> float:
+    gain = item.score - LIKENESS * likeness
     if chosen and item.unit.rank == chosen[0].unit.rank:
         gain += COMPANY
     before = (item.unit.rank, item.unit.position - 1)
@@ -235,14 +240,6 @@ def _compute_gain(item: Evidence, chosen: Sequence[Evidence]) -> float:
     if _LEANING.match(item.unit.text) and before not in quoted:
         gain -= DANGLING
     return gain
-
-
-def _find_likeness(item: Evidence, chosen: Sequence[Evidence]) -> float:
-    return max((_compute_cosine(item, other) for other in chosen), default=0.0)
-
-
-def _is_same(item: Evidence, other: Evidence) -> bool:
-    return _compute_cosine(item, other) >= SAME
 
 
 def _compute_cosine(one: Evidence, other: Evidence) -> float:
