@@ -24,6 +24,7 @@ from benchmarks import (
     recovery,
     retrieval,
     runtimes,
+    warm,
 )
 from benchmarks.table import Table
 
@@ -38,6 +39,7 @@ def main() -> int:
         answers.tables,
         reading.tables,
         at_once.tables,
+        warm.tables,
         dev_server.tables,
         events.tables,
         log.tables,

@@ -3,7 +3,7 @@
 The graph in the weights' own file is a plain export: at each start onnxruntime made an embedding
 table of 47 MB of it and looked for what can be fused, 0.2 s of processor, and fused little. This
 is the same network as onnxruntime runs it best, over the same weights: the table stays in int8,
-and attention is one operator with its three products. It opens in a quarter of the time and
+and attention is one operator with its three products. It opens in less than half the time and
 gives the same vectors (to 1e-6, held by a test).
 
 Large tensors are not copied: the graph names their places in the weights' file, which is mapped.
