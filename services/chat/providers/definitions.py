@@ -21,7 +21,7 @@ _NOT_A_THING = re.compile(
 )
 _KIND = re.compile(
     r"\b(?P<name>[\w.$!-]+) (?P<kind>keyword|method|function|command|operator|macro|option|trait"
-    r"|type|attribute|flag|module|statement|expression)\b",
+    r"|type|attribute|flag|module|statement|expression|setting|parameter|middleware|pragma)\b",
     re.IGNORECASE,
 )
 _VERB = (
@@ -47,7 +47,14 @@ def read_thing(question: str) -> str | None:
 
 def is_definition(thing: str, text: str) -> bool:
     """Tell whether a sentence says what the thing is or does."""
-    return _compile(thing).search(fold(text)) is not None
+    return _compile(thing).search(fold(text)) is not None or defines_code(thing, text)
+
+
+def defines_code(thing: str, text: str) -> bool:
+    """Tell whether a text begins with a name of code and what it does: "`after` slices a list"."""
+    found = _KIND.fullmatch(thing)
+    name = re.escape(found["name"] if found else thing)
+    return re.match(rf"\W*`{name}\W*` (?:\w+ )?(?:is|are|\w+s)\b", fold(text)) is not None
 
 
 def names_code_of(question: str, text: str) -> bool:

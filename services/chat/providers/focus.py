@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ...passages import Passage
 from ..topics import collect_said
 from .asked import VALUES, holds, read_asked
+from .definitions import is_definition, read_thing
 from .evidence import Evidence, collect_title_stems, read_subject
 from .kinds import Wish
 
@@ -20,6 +21,8 @@ def keep_what_is_asked(
     question: str, wish: Wish, evidence: Sequence[Evidence], passages: Sequence[Passage]
 ) -> Sequence[Evidence]:
     """Return the units that say, or stand under, a word of what is asked beside the names.
+
+    And those that define it: "`after` slices a list" is of the after function.
 
     All of them where the best one does not say, or stand under, all of these words: then the
     question was asked in other words than the documents have. All, too, where it has not the
@@ -34,7 +37,12 @@ def keep_what_is_asked(
     asked = read_asked(question)
     if said[best] != about or (asked in VALUES and not holds(asked, evidence[best].unit.text)):
         return evidence
-    kept = [place for place, words in enumerate(said) if words]
+    thing = read_thing(question)
+    kept = [
+        place
+        for place, words in enumerate(said)
+        if words or (thing and is_definition(thing, evidence[place].unit.text))
+    ]
     if wish.kind == "list" and len(kept) < SHORT_LIST:
         rank = evidence[best].unit.rank
         kept = [place for place, one in enumerate(evidence) if said[place] or one.unit.rank == rank]

@@ -9,7 +9,7 @@ from ...wording import asks_more, describe_visit, read_plan
 from ..provider import Prompt
 from .answerability import is_any_said, is_sufficient, read_added
 from .asked import Asked, counts, holds, read_asked, read_counted, says_modal
-from .definitions import is_definition, names_code_of, read_thing
+from .definitions import defines_code, is_definition, names_code_of, read_thing
 from .evidence import Evidence, weigh
 from .focus import keep_what_is_asked
 from .kinds import Wish, read_wish
@@ -70,6 +70,9 @@ CODE = 0.2
 
 DEFINED = 0.3
 """What a unit gains that says what the thing is, or does, that is asked for."""
+
+CODE_DEFINED = 0.15
+"""What it gains beside that, if the thing is a name of code, which it begins with."""
 
 _LEANING = re.compile(
     r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
@@ -228,6 +231,7 @@ def _count_asked(item: Evidence, asked: Asked | None) -> float:
 
 def _count_definition(item: Evidence, thing: str | None, question: str) -> float:
     gain = DEFINED if thing and is_definition(thing, item.unit.text) else 0.0
+    gain += CODE_DEFINED if thing and defines_code(thing, item.unit.text) else 0.0
     return gain + (CODE if names_code_of(question, item.unit.text) else 0.0)
 
 

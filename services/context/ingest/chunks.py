@@ -14,7 +14,7 @@ from ..chunk import ARROW, Chunk
 from .documents import Document, Section, Verbatim
 from .sentences import split_sentences
 
-RECIPE = 2
+RECIPE = 3
 """The version of reading and chunking, recorded in the index."""
 
 LONGEST_CHUNK = 180

@@ -7,7 +7,8 @@ taken off first.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -48,11 +49,26 @@ def read_markdown_text(text: str, title: str) -> Document:
     renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     named = heading(_text_of(about, "title", "Title"))
     document = read_page(renderer.render(body), title, named=named, with_slugs=True)
-    summary = _text_of(about, "description", "summary", "abstract")
-    if not document.sections and summary:
-        # A page that is only front matter still says what it is about.
-        return Document(document.title, (Section((document.title,), "", (summary,)),))
-    return document
+    summary = read_page(
+        renderer.render(_text_of(about, "description", "summary", "abstract")), title
+    )
+    return _introduce(document, [block for one in summary.sections for block in one.blocks])
+
+
+def _introduce(document: Document, summary: Sequence[str]) -> Document:
+    """Put what the front matter says of a page above its text, as a page shows it."""
+    said = {block for section in document.sections for block in section.blocks}
+    new = tuple(block for block in summary if block not in said)
+    if not new:
+        return document
+    own = (document.title,)
+    first, rest = document.sections[:1], document.sections[1:]
+    if first and first[0].headings == own:
+        # Its own words go on from there.
+        first = (replace(first[0], blocks=(*new, *first[0].blocks)),)
+    else:
+        first = (Section(own, "", new), *first)
+    return replace(document, sections=(*first, *rest))
 
 
 def _read_front_matter(mark: str, text: str) -> Mapping[str, Any]:

@@ -39,6 +39,10 @@ def test_a_thing_is_what_the_question_is_about(question: str, thing: str | None)
         ("pam", "Systems have PAM (Pluggable Authentication Modules) and more.", True),
         ("advocate", "You need a developer to support you (an *advocate*).", False),
         ("advocate", "You need a developer to support you (an advocate).", True),
+        ("after function", "`after` slices an array to the items after the Nth.", True),
+        ("after function", "`first` slices an array after sorting it.", False),
+        ("after function", "The following shows `after` being used.", False),
+        ("fmt", "`fmt` formats a value.", True),
         ("mpsc", "`mpsc` stands for multiple producer, single consumer.", True),
     ],
 )

@@ -48,3 +48,15 @@ def test_nothing_is_left_out_where_the_best_one_does_not_say_what_is_asked() -> 
     assert len(keep("Where do students dance in Oslo?")) == every
     assert len(keep("How many clubs are there in Oslo?")) == every
     assert len(keep("Oslo")) == every
+
+
+def test_what_defines_the_thing_is_kept() -> None:
+    """In its own words."""
+    question = "What does the after function do?"
+    pages = [
+        ("List", ["`after` takes what follows in a list."]),
+        ("Drawing", ["Call the after function twice.", "Air is thin."]),
+    ]
+    found = passages(question, pages)
+    kept = keep_what_is_asked(question, read_wish(question), weigh(question, found), found)
+    assert {item.unit.text for item in kept} == {pages[0][1][0], pages[1][1][0]}

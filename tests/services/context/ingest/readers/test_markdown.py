@@ -113,6 +113,19 @@ def test_a_page_that_is_only_front_matter_is_its_description() -> None:
     assert document.sections == (Section(("Bread",), "", ("How to bake.",)),)
 
 
+def test_what_the_front_matter_says_of_a_page_stands_above_its_text() -> None:
+    """Once, without its markup, and with the page's own first words."""
+    matter = b"---\ntitle: Bread\ndescription: '`bake` makes a <em>loaf</em>.'\n---\n"
+    for body, blocks in (
+        (b"Take flour.\n\n## Oven\nHot.", ("`bake` makes a loaf.", "Take flour.")),
+        (b"## Oven\nHot.", ("`bake` makes a loaf.",)),
+        (b"`bake` makes a loaf.\n\n## Oven\nHot.", ("`bake` makes a loaf.",)),
+    ):
+        document = read_markdown(matter + body, "stem")
+        assert document.sections[0] == Section(("Bread",), "", blocks)
+        assert document.sections[1].headings == ("Bread", "Oven")
+
+
 def test_a_heading_may_say_its_own_anchor() -> None:
     """It is not part of the title."""
     document = read_markdown("# T\n## Größe { #size .big }\nx\n## Plain {#own}\ny".encode(), "stem")
