@@ -2,13 +2,18 @@
 
 import errno
 import logging
+import math
 import sqlite3
+import time
 from pathlib import Path
 
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
 
 logger = logging.getLogger("riverrun.runs")
+
+# How often one fault is complained of, in seconds.
+COMPLAINT_INTERVAL = 60.0
 
 # What a full disk is called where it is written, and where memory is shared by a file.
 _NO_ROOM = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
@@ -79,6 +84,28 @@ def translate_opening_error(error: Exception, path: Path) -> RiverrunError:
     return told if isinstance(told, SetupError) else SetupError(f"Cannot open {path}: {error}.")
 
 
+def translate_running_error(error: Exception, path: Path) -> tuple[RiverrunError, str | None]:
+    """What goes wrong with a file that was open: what a client is told, and what the operator is.
+
+    What is in the way of it may be taken away again, so live answers wait for it.
+    """
+    if isinstance(error, sqlite3.Error):
+        told = translate_error(error, path)
+    elif isinstance(error, OSError) and not has_no_room(error):
+        told = translate_opening_error(error, path)
+    else:
+        told = error if isinstance(error, RiverrunError) else translate_error(error, path)
+    if isinstance(told, SetupError):
+        return RunLogError("The run log cannot be used now.", retry_after_ms=5000), told.message
+    return told, describe_disk_fault(error, path)
+
+
+def is_doubtful(error: Exception) -> bool:
+    """Whether a file is to be opened anew after `error`: what is known of it is wrong, or it is."""
+    doubtful = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in doubtful
+
+
 def has_no_room(error: Exception) -> bool:
     """Whether the disk, or what this process may write of it, is full."""
     code = getattr(error, "sqlite_errorcode", 0)
@@ -94,6 +121,20 @@ def describe_disk_fault(error: Exception, path: Path) -> str | None:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
         return f"The disk that holds {path} fails: {error}."
     return None
+
+
+class Complaints:
+    """What the operator is told of faults: of each once, and again after a minute."""
+
+    def __init__(self) -> None:
+        self._told_at: dict[str, float] = {}
+
+    def tell(self, fault: str) -> None:
+        """Tell of it, unless it was told a moment ago."""
+        now = time.monotonic()
+        if now - self._told_at.get(fault, -math.inf) > COMPLAINT_INTERVAL:
+            self._told_at[fault] = now
+            logger.error("%s", fault)
 
 
 def is_busy(error: sqlite3.Error) -> bool:

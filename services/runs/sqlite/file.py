@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from ...errors import RiverrunError, SetupError
 from ..errors import RunLogError
-from .faults import describe_disk_fault, is_busy, translate_error
+from .faults import Complaints, is_busy, is_doubtful, translate_running_error
 from .opening import open_file
 from .place import Place
 from .requests import Request, Work, deliver
@@ -42,8 +42,8 @@ LOCK_SLICE = 0.1
 LOOK_INTERVAL = 0.1
 UPKEEP_INTERVAL = 1.0
 
-# How often a disk that is full is complained of, in seconds.
-COMPLAINT_INTERVAL = 60.0
+# How often a file that is damaged is tried again, in seconds.
+REOPENING_INTERVAL = 1.0
 
 
 class File:
@@ -84,7 +84,9 @@ class File:
         self._closed = False
         self._looked_at = 0.0
         self._kept_up_at = 0.0
-        self._complained_at = -COMPLAINT_INTERVAL
+        self._complaints = Complaints()
+        self._is_doubted = False
+        self._reopens_at = 0.0
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and return what it returns."""
@@ -156,7 +158,7 @@ class File:
     def _read(self, reads: list[Request]) -> None:
         if (now := self._monotonic()) - self._looked_at >= LOOK_INTERVAL:
             self._looked_at = now
-            if self._place.has_changed(self._connection):
+            if self._is_doubted or self._place.has_changed(self._connection):
                 self._write([])
         for asked in reads:
             try:
@@ -187,6 +189,7 @@ class File:
         return []
 
     def _begin(self, *, flushed: bool) -> None:
+        self._reopen_doubted()
         try:
             if flushed is not self._flushes:
                 self._connection.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
@@ -227,6 +230,7 @@ class File:
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={int(min(self._busy, LOCK_SLICE) * 1000)}")
         self._flushes = True
+        self._is_doubted = False
         self._place.note_opened()
         return connection
 
@@ -264,13 +268,31 @@ class File:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
 
+    def _reopen_doubted(self) -> None:
+        """Open a file anew that was damaged in place: it may be sound again, what is cached is not.
+
+        Where it is not, the one that is open goes on: some of it may be read.
+        """
+        began = time.monotonic()
+        if not self._is_doubted or began < self._reopens_at or self._place.is_left():
+            return
+        try:
+            new = open_file(self._path, self._schema, min(self._busy, LOCK_SLICE))
+        except RiverrunError as error:
+            self._translate(error)
+            # A large file is looked through for long.
+            now = time.monotonic()
+            self._reopens_at = now + max(REOPENING_INTERVAL, 20 * (now - began))
+            return
+        self._connection.close()
+        self._connection = self._adopt(new)
+
     def _translate(self, error: Exception) -> Exception:
-        if not isinstance(error, (sqlite3.Error, OSError)):
+        if not isinstance(error, (sqlite3.Error, OSError, SetupError)):
             return error
-        fault, now = describe_disk_fault(error, self._path), time.monotonic()
-        if fault is not None and now - self._complained_at > COMPLAINT_INTERVAL:
-            self._complained_at = now
-            logger.error("%s", fault)
-        translated = translate_error(error, self._path)
-        translated.__cause__ = error
-        return translated
+        told, fault = translate_running_error(error, self._path)
+        if fault is not None:
+            self._complaints.tell(fault)
+        self._is_doubted = self._is_doubted or is_doubtful(error)
+        told.__cause__ = error
+        return told

@@ -30,16 +30,22 @@ class Place:
 
     def note_opened(self) -> None:
         """Take what is there now for what is open."""
-        self.release()
+        before = self._log
         self._real = os.path.realpath(self.path)  # SQLite puts the side files there
         self.identity = identify(self._real)
         self._largest = 0
         self._log = WriteAheadLog(self._real)
+        if before is not None:
+            before.close()  # now: the index may be the same
 
     def release(self) -> None:
         """Let go of the files. Only when the connection to them is closed."""
         if self._log is not None:
             self._log.close()
+
+    def is_left(self) -> bool:
+        """Whether there are other files than those that are open now, or none."""
+        return identify(self._real) != self.identity
 
     def has_changed(self, connection: sqlite3.Connection) -> bool:
         """Whether there is another file than that of `connection` now, or none, or one cut off."""
@@ -94,6 +100,16 @@ def _is_vacuumed(connection: sqlite3.Connection, largest: int) -> bool:
     except sqlite3.DatabaseError:
         return False
     return found == ("ok",)
+
+
+def drop_side_files(path: Path, was: Identity) -> None:
+    """Remove the side files of a file that is not there any more: they would change another one."""
+    if (now := identify(path))[0] in (None, was[0]):
+        return
+    with lock_directory(path.parent):
+        for suffix, there, known in zip(SIDE_FILES, now[1:], was[1:], strict=True):
+            if there is not None and there == known:
+                side_file(path, suffix).unlink(missing_ok=True)
 
 
 @contextmanager

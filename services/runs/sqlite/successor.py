@@ -9,7 +9,15 @@ from pathlib import Path
 
 from .faults import is_unreadable
 from .opening import LEFT, open_file
-from .place import SIDE_FILES, Identity, identify, lock_directory, put_aside, side_file
+from .place import (
+    SIDE_FILES,
+    Identity,
+    drop_side_files,
+    identify,
+    lock_directory,
+    put_aside,
+    side_file,
+)
 
 # How much of a file may stay in memory while it is copied out of it, in KiB.
 KEPT_KIB = 256 * 1024
@@ -41,6 +49,7 @@ def replace_file(
     """
     old, was = removed
     is_rewritten = _rewrite(path, old, was, live)
+    drop_side_files(path, was)
     new = open_file(path, schema, busy)
     try:
         if live is not None and not is_rewritten:

@@ -8,7 +8,11 @@ import pytest
 
 from services.errors import SetupError
 from services.runs import RunLogError
-from services.runs.sqlite.faults import translate_error, translate_opening_error
+from services.runs.sqlite.faults import (
+    translate_error,
+    translate_opening_error,
+    translate_running_error,
+)
 from tests.services.runs.disk_faults import make_error
 
 PATH = Path("/data/runs.sqlite")
@@ -39,6 +43,26 @@ def test_what_does_not_pass_is_the_installations(code: int) -> None:
     meant = translate_error(make_error(code), PATH)
     assert isinstance(meant, SetupError)
     assert str(PATH) in meant.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        make_error(sqlite3.SQLITE_CANTOPEN),
+        make_error(sqlite3.SQLITE_PERM),
+        make_error(sqlite3.SQLITE_READONLY),
+        make_error(sqlite3.SQLITE_NOTADB),
+        OSError(errno.EACCES, "Permission denied"),
+        SetupError(f"{PATH} is a database of something else."),
+    ],
+)
+def test_what_is_in_the_way_of_a_file_that_was_open_may_be_taken_away(error: Exception) -> None:
+    """A client is asked to come back; the operator is told the path, and what to do."""
+    meant, fault = translate_running_error(error, PATH)
+    assert isinstance(meant, RunLogError)
+    assert (meant.code, meant.retryable) == ("overloaded", True)
+    assert str(PATH) not in meant.message
+    assert str(PATH) in str(fault)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_LOCK])

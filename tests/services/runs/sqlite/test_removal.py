@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import RiverrunError
-from services.runs import Entry, ExpiredRunError, UnknownRunError
+from services.runs import Entry, ExpiredRunError, RunLogError, UnknownRunError
+from services.runs.retry import append_patiently
 from services.runs.sqlite.file import LOOK_INTERVAL
 from services.runs.sqlite.log import SQLiteLog
 from services.settings import ROOT
@@ -257,18 +257,31 @@ async def test_a_file_that_another_program_vacuums_is_whole(
     assert caplog.records == []
 
 
-async def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    """Not written into what no other process sees; when the place is free, it goes on."""
+async def test_a_place_that_cannot_be_used_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not written into what no other process sees; a live answer waits until the place is free."""
     path = tmp_path / "data" / "runs.sqlite"
     # No time for upkeep, which would find the file gone first and make the folder anew.
     log = SQLiteLog(path, monotonic=lambda: 0.0)
     run = await start_run(log)
     remove_all(path)
     (tmp_path / "data").write_text("in the way")
-    with pytest.raises(RiverrunError, match="Cannot keep runs"):
-        await log.append(run.id, [token(1)])
-    (tmp_path / "data").unlink()
-    await log.append(run.id, [token(1)])
+    for _ in range(2):
+        with pytest.raises(RunLogError) as refused:
+            await log.append(run.id, [token(1)])
+        assert (refused.value.code, refused.value.retryable) == ("overloaded", True)
+        assert str(path) not in refused.value.message  # a client reads it
+    told = [record.message for record in caplog.records]
+    assert len(told) == 1
+    assert f"Cannot keep runs in {path}" in told[0]
+    assert "Set RIVERRUN_DATA_DIR" in told[0]
+
+    async def free(_: float) -> None:
+        (tmp_path / "data").unlink(missing_ok=True)
+
+    await append_patiently(log, run.id, [token(1)], sleep=free)
+    assert await log.read(run.id, 0) == [token(1)]
     await log.close()
 
 
