@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -533,15 +534,20 @@ def test_cors_of_a_function_url_is_answered_by_the_url(tmp_path: Path) -> None:
 
 
 def test_an_edge_optimised_api_cuts_after_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty seconds, here a fifth of one; each byte starts them anew."""
-    monkeypatch.setattr("emulator.rest_api.EDGE_IDLE", 0.2)
-    with run_cloud(concurrency=4) as cloud:
+    """Thirty seconds, here six; each byte starts them anew."""
+    monkeypatch.setattr("emulator.rest_api.EDGE_IDLE", 6.0)
+    asked: list[dict[str, Any]] = [
+        {"say": ["a"] * 6, "gap": 1.3},
+        {"say": ["a", "b"], "gap": 20},
+        {"hang": 20, "say": ["late"]},
+    ]
+    with run_cloud(concurrency=4) as cloud, ThreadPoolExecutor(3) as clients:
         url = cloud.url("rest") + "/api/chat"
         ask(url, {"say": ["warm"]})
-        assert ask(url, {"say": ["a"] * 5, "gap": 0.08}).whole
-        got = ask(url, {"say": ["a", "b"], "gap": 0.5})
-        assert (got.status, got.body, got.whole) == (200, b"a", False)
-        assert ask(url, {"hang": 0.5, "say": ["late"]}).status == 504
+        whole, cut, none = clients.map(lambda do: ask(url, do), asked)
+    assert (whole.body, whole.whole) == (b"aaaaaa", True)
+    assert (cut.status, cut.body, cut.whole) == (200, b"a", False)
+    assert none.status == 504
 
 
 def test_a_function_is_public_under_its_modules_name(tmp_path: Path) -> None:

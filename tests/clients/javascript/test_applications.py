@@ -112,6 +112,9 @@ class Model:
         return exchange.send(151, end, run=run)
 
 
+SHOWN_RUN = "sessionStorage.getItem('the run that is shown')"
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("mode", ["development", "production"])
 def test_vite_and_react(shop: Path, browser: Browser, mode: str) -> None:
@@ -137,7 +140,8 @@ def test_vite_and_react(shop: Path, browser: Browser, mode: str) -> None:
         # Stop and the same question again: another run, at once.
         model.hold = True
         page.click("#ask")
-        page.wait_for("document.querySelector('#answer').dataset.state === 'streaming'")
+        # Until the page knows the run it would stop: before, there is none to stop at the server.
+        page.wait_for(f"{SHOWN_RUN} === 'r2'")
         page.wait_for("document.querySelector('#answer').dataset.length === '150'")
         model.hold = False
         page.click("#again")
