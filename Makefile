@@ -94,8 +94,8 @@ check: setup-dev ## Formatting, lint, types, import rules
 format: setup-dev ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-# One more than there are processors: a third of the time a test waits.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Half as many again as there are processors, and one: half of the time a test waits.
+WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN) / 2 + 1)
 
 test: setup-dev ## Everything that runs offline, in about five minutes
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak and not netlify"

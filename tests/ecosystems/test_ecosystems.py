@@ -12,7 +12,10 @@ from tests.ecosystems.node import read_snippet, run_node, run_node_test
 from tests.functions.serving import Server, run_server
 
 HERE = Path(__file__).parent
-SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
+# Suites that load the most. What is on the wire is the same on each host, and how one ends in
+# mid-answer each client meets in `test_killed.py`: their second host may wait for the soak.
+HEAVY = {"agui.test.mjs", "assistant_ui.test.mjs", "use_chat.test.mjs"}
+SUITES = sorted({path.name for path in HERE.glob("*.test.mjs")} - HEAVY)
 
 SCRIPT = [
     {"when": "fails late", "steps": [{"text": "Half"}, {"error": "provider_error"}]},
@@ -43,6 +46,11 @@ HOSTS = [
     pytest.param(("emulator", "--parameter", "Host=web"), id="web function"),
     pytest.param(("functions",), id="make serve", marks=pytest.mark.soak),
 ]
+ONE_HOST = [
+    HOSTS[0],
+    pytest.param(HOSTS[1].values[0], id=HOSTS[1].id, marks=pytest.mark.soak),
+    HOSTS[2],
+]
 
 
 @pytest.fixture(scope="module", params=HOSTS)
@@ -71,6 +79,14 @@ def _scripted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("suite", SUITES)
 def test_its_own_client_is_content(suite: str, server: Server) -> None:
     """Answers, failures, stops, cuts and resumes, as the client's own users meet them."""
+    run_node_test(server.url, suite)
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("suite", sorted(HEAVY))
+@pytest.mark.parametrize("server", ONE_HOST, indirect=True)
+def test_a_client_that_loads_much_is_content(suite: str, server: Server) -> None:
+    """The same, on one host in `make test`."""
     run_node_test(server.url, suite)
 
 

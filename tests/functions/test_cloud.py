@@ -16,7 +16,12 @@ import pytest
 
 from services.settings import CHAT_PROVIDERS, ROOT
 
-PROFILES = [("bedrock", "bedrock", "s3"), ("openai", "openai", "s3vectors")]
+# Each part of the second one is met through the emulator too: `test_models.py` asks its model,
+# `tests/services/context/ingest/test_publish.py` fills its index. All of it is in the soak.
+PROFILES = [
+    ("bedrock", "bedrock", "s3"),
+    pytest.param("openai", "openai", "s3vectors", marks=pytest.mark.soak),
+]
 
 
 @contextmanager

@@ -175,7 +175,17 @@ def test_an_application_behind_datadogs_handler_streams(handler: str, tmp_path: 
 NOT_ON_DEMAND = {"MCP with sessions", "MCP without sessions"}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+# Its loading alone takes four seconds of a processor; with sessions it does all this and more.
+IN_THE_SOAK = "MCP without sessions"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(program, marks=pytest.mark.soak) if program == IN_THE_SOAK else program
+        for program in PROGRAMS
+    ],
+)
 def test_an_application_answers_as_under_uvicorn(program: str, tmp_path: Path) -> None:
     """In one process for all, and in a frozen sandbox of its own."""
     handler, visit = PROGRAMS[program]
