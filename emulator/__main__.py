@@ -75,6 +75,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         faults=read_faults(chosen.faults) if chosen.faults else (),
         throttled=chosen.throttle,
         watch=not chosen.no_watch,
+        in_turn=True,
     )
 
 

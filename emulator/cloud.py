@@ -45,7 +45,9 @@ async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
     try:
         await deploy(cloud, template)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(_start_in_turn(cloud))]
+            processes = cloud.processes.values()
+            starts = [_start_in_turn(cloud)] if plan.in_turn else [one.start() for one in processes]
+            running = [tasks.create_task(start) for start in starts]
             if plan.watch:
                 running.append(tasks.create_task(_follow_changes(cloud)))
             try:

@@ -41,7 +41,10 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to open. `port` 0 takes free ports everywhere; only the Netlify front uses `host`."""
+    """What to open. `port` 0 takes free ports everywhere; only the Netlify front uses `host`.
+
+    `in_turn` starts the processes one by one, for a person who asks the first at once.
+    """
 
     template: Path
     host: str = "127.0.0.1"
@@ -52,6 +55,7 @@ class Plan:
     watch: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     web: WebOptions = field(default_factory=WebOptions)
+    in_turn: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
