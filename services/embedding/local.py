@@ -232,6 +232,8 @@ def _group(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _open_session(weights: Path) -> Any:
+    # onnxruntime reads no weights through a link that leads out of their folder.
+    weights = weights.resolve()
     graph = write_graph(read_tensors(_map_weights(weights)), weights.name)
     try:
         import onnxruntime

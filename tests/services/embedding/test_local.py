@@ -1,6 +1,7 @@
 """The embedded model: real weights, real inference, no network."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,32 @@ async def test_weights_of_another_hash_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="hash differs"):
         await embedder.embed(["hello"])
     await embedder.close()
+
+
+@pytest.mark.anyio
+async def test_weights_behind_a_link_are_the_weights(
+    embedder: LocalEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a name of one's own, with a space and an accent, from the folder one is in."""
+    (tmp_path / "les poids é.onnx").symlink_to(find_weights())
+    monkeypatch.chdir(tmp_path)
+    linked = LocalEmbedder(Path("les poids é.onnx"))
+    vectors = await linked.embed(["hello"])
+    await linked.close()
+    np.testing.assert_array_equal(vectors, await embedder.embed(["hello"]))
+
+
+@pytest.mark.anyio
+async def test_weights_in_a_folder_of_any_name_are_read(
+    embedder: LocalEmbedder, tmp_path: Path
+) -> None:
+    """A copy of them, as a package that is unpacked somewhere has it."""
+    folder = tmp_path / "a folder é"
+    folder.mkdir()
+    copied = LocalEmbedder(Path(shutil.copy(find_weights(), folder / "my model.onnx")))
+    vectors = await copied.embed(["hello"])
+    await copied.close()
+    np.testing.assert_array_equal(vectors, await embedder.embed(["hello"]))
 
 
 @pytest.mark.anyio
