@@ -28,7 +28,7 @@ from functions.web import FOLDER, FunctionRoutes
 from services.errors import RiverrunError, SetupError
 from services.pauses import shorten_pauses
 from services.settings import ROOT, Settings
-from services.streaming import default_app, read_owner, shut_down, wait_closed
+from services.streaming import close_log, default_app, read_owner, shut_down, wait_closed
 from services.streaming.http.hosts import KnownHosts, is_loopback
 from services.streaming.http.page import PageFiles
 from services.streaming.http.responses import error_response
@@ -41,6 +41,9 @@ GRACE = 2
 
 # How long after that a client without an answer is told that it gets none, in seconds.
 LAST_ANSWER = 1.0
+
+# How long the log may take to be closed, in seconds.
+LAST_LOG = 2.0
 
 # How long the process may take to end once every request has, in seconds.
 LAST_THREADS = 2.0
@@ -206,7 +209,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end: also where the event loop is blocked, and would not hear of it."""
         super().handle_exit(sig, frame)
-        _end_later(GRACE + GRACE + LAST_THREADS)
+        _end_later(GRACE + GRACE + LAST_LOG + LAST_THREADS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the open requests and what is being produced, then the server."""
@@ -214,6 +217,9 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(LAST_ANSWER, self._site.refuse)
         await super().shutdown(sockets)
         await wait_closed(GRACE)
+        # So that a copy of its file alone is a copy of all runs.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(close_log(), LAST_LOG)
         # asyncio waits for a task that swallows its cancellation, and for a thread that does not
         # return, for as long as they like.
         _end_later(LAST_THREADS)

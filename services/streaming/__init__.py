@@ -6,7 +6,7 @@ response = await handle_streaming_request({"query": "Plan a trip to Japan"})
 """
 
 from ..progress import Progress
-from .app import App, default_app, set_default_app, shut_down, wait_closed
+from .app import App, close_log, default_app, set_default_app, shut_down, wait_closed
 from .dialect_handlers import (
     find_chat_run,
     follow_run,
@@ -76,6 +76,7 @@ __all__ = [
     "UsageEvent",
     "answer_app",
     "answer_routes",
+    "close_log",
     "default_app",
     "find_chat_run",
     "follow_run",

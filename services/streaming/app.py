@@ -135,6 +135,11 @@ class App:
         """Check that the log can keep something."""
         await self.log.check()
 
+    async def close_log(self) -> None:
+        """Close the log, if it was opened. Nothing is kept after it."""
+        if self._log is not None:
+            await self._log.close()
+
     async def check_context(self) -> None:
         """Check that the library can be searched, as far as it can tell without a search."""
         if isinstance(self.context, _Checkable):
@@ -181,6 +186,11 @@ def shut_down(app: App | None = None) -> None:
 async def wait_closed(seconds: float, app: App | None = None) -> None:
     """Wait until no run is produced here any more, also none without readers; at most `seconds`."""
     await (app or default_app()).live.wait_closed(seconds)
+
+
+async def close_log(app: App | None = None) -> None:
+    """Close the log, if it was opened: what SQLite keeps in a file is whole in one then."""
+    await (app or default_app()).close_log()
 
 
 def _open_recordings(settings: Settings) -> "tuple[Recording, ...]":

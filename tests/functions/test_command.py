@@ -222,6 +222,8 @@ def test_what_it_was_writing_goes_on_when_it_is_started_again(
         assert (body.paused["reason"], body.whole) == ("shutdown", True)
         server.process.wait(PATIENCE)
         assert not error_lines(server)
+        # Whole in one file, which can be copied.
+        assert not (tmp_path / "runs.sqlite-wal").exists()
     with run_server(environ) as server:
         # As `fetch-event-source` comes back: the same POST, with the last id.
         read_body(

@@ -5,6 +5,7 @@ A file that cannot be used says so here, before any question is answered, and is
 
 import os
 import sqlite3
+import stat
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -30,10 +31,12 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
     checked. Raises `SetupError`, and leaves the file as it is, when it cannot be used, and
     `RunLogError` while another process has it locked, or the disk is full.
     """
+    real = Path(os.path.realpath(path))  # SQLite puts the side files beside it
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _create(path)
-        _inspect(path, busy)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_other_kinds(path)
+        _create(real)
+        _inspect(path, real, busy)
         connection = sqlite3.connect(
             path, timeout=busy, isolation_level=None, check_same_thread=False
         )
@@ -48,6 +51,22 @@ def open_file(path: Path, schema: str, busy: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Say what is there instead of a file: SQLite reads a pipe for as long as it says nothing."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(mode):
+        return
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    kind = next((name for is_kind, name in kinds if is_kind(mode)), "a device")
+    raise SetupError(
+        f"{path} is {kind}, no file. Set RIVERRUN_LOG to the path of a file, which need not be"
+        " there yet."
+    )
 
 
 def _create(path: Path) -> None:
@@ -65,11 +84,16 @@ def _create(path: Path) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _inspect(path: Path, busy: float) -> None:
+def _inspect(path: Path, real: Path, busy: float) -> None:
     # A connection that may write moves what is in the write-ahead log into the file when it is
     # closed. This one leaves what is not ours, or not sound, as it was.
-    unclean = measure_file(side_file(path, "-wal")) > 0
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    unclean = measure_file(side_file(real, "-wal")) > 0
+    address = f"{real.as_uri()}?mode=ro"
+    if unclean:
+        # Without the log, which may be of a file of ours that was here before.
+        alone = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        with closing(alone), suppress(sqlite3.DatabaseError):
+            _check_format(alone, path)
     with closing(sqlite3.connect(address, timeout=busy, uri=True)) as file:
         # One moment of the file: another process may be making it.
         file.execute("BEGIN")

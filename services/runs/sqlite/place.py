@@ -25,14 +25,19 @@ class Place:
         self.path = path
         self.identity: Identity = ()
         self._real = str(path)
+        self._link: str | None = None
         self._largest = 0
         self._log: WriteAheadLog | None = None
 
     def note_opened(self) -> None:
         """Take what is there now for what is open."""
         before = self._log
-        self._real = os.path.realpath(self.path)  # SQLite puts the side files there
-        self.identity = identify(self._real)
+        # SQLite puts the side files beside the file itself, not beside a link to it.
+        real = os.path.realpath(self.path)
+        if real != self._real and self.identity:
+            drop_side_files(Path(self._real), self.identity)
+        self._real, self._link = real, _read_link(self.path)
+        self.identity = identify(real)
         self._largest = 0
         self._log = WriteAheadLog(self._real)
         if before is not None:
@@ -50,8 +55,10 @@ class Place:
     def has_changed(self, connection: sqlite3.Connection) -> bool:
         """Whether there is another file than that of `connection` now, or none, or one cut off."""
         # As text: each write asks, and a path made of paths costs more than the disk's answer.
-        found = [_stat(f"{self._real}{suffix}") for suffix in ("", *SIDE_FILES)]
+        found = _look(self._real)
         if tuple([_number(one) for one in found]) != self.identity:
+            return True
+        if self._link is not None and _read_link(self.path) != self._link:
             return True
         file, log, _ = found
         if log is not None and self._log is not None and self._log.is_cut_off(log.st_size):
@@ -62,14 +69,15 @@ class Place:
         """Take a file that is cut off out of the way, unless another process has."""
         if self._log is not None and self._log.is_cut_off():
             return  # what is in memory may be the whole still
-        if self._is_cut_off(connection, measure_file(self.path)):
-            with lock_directory(self.path.parent):
-                if identify(self.path)[0] == self.identity[0]:
-                    put_aside(self.path)
+        path = Path(self._real)
+        if self._is_cut_off(connection, measure_file(path)):
+            with lock_directory(path.parent):
+                if identify(path)[0] == self.identity[0]:
+                    put_aside(path)
 
     def _is_cut_off(self, connection: sqlite3.Connection, size: int) -> bool:
         # A file of ours never shrinks by itself.
-        if size < self._largest and identify(self.path)[0] == self.identity[0]:
+        if size < self._largest and identify(self._real)[0] == self.identity[0]:
             if not _is_vacuumed(connection, self._largest):
                 return True
             self._largest = 0
@@ -129,8 +137,8 @@ def lock_directory(folder: Path) -> Iterator[None]:
 
 
 def identify(path: Path | str) -> Identity:
-    """Which files are at `path` now."""
-    return tuple([_number(_stat(f"{path}{suffix}")) for suffix in ("", *SIDE_FILES)])
+    """Which files are at `path` now; a link in the place of the first is a file of its own."""
+    return tuple([_number(found) for found in _look(path)])
 
 
 def side_file(path: Path, suffix: str) -> Path:
@@ -146,12 +154,22 @@ def measure_file(path: Path) -> int:
         return 0
 
 
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)  # noqa: PTH116 - there is no path object to ask
-    except OSError:
-        return None
+def _look(path: Path | str) -> list[os.stat_result | None]:
+    found: list[os.stat_result | None] = []
+    for suffix in ("", *SIDE_FILES):
+        try:
+            found.append(os.lstat(f"{path}{suffix}"))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _number(found: os.stat_result | None) -> tuple[int, int] | None:
     return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _read_link(path: Path) -> str | None:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - each write may ask
+    except OSError:
+        return None  # no link

@@ -128,9 +128,18 @@ def _copy_run(
     old: sqlite3.Connection, new: sqlite3.Connection, number: int, values: list[Any]
 ) -> None:
     marks = ", ".join("?" * len(values))
+    named = dict(zip(_COLUMNS.split(", "), values, strict=True))
+    # A backup that was moved over the file has it as it was; another process may have been faster.
+    stale = new.execute(
+        "SELECT number, id, scope, key FROM runs WHERE id = ? AND epoch <= ? AND last < ? "
+        "AND NOT ended",
+        (named["id"], named["epoch"], named["last"]),
+    ).fetchone()
+    if stale is not None:
+        drop_run(new, *stale)
     made = new.execute(f"INSERT OR IGNORE INTO runs ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608 - constants
     if made.rowcount == 0:
-        return  # another process was faster
+        return
 
     def copy(table: str, columns: str) -> None:
         rows = old.execute(f"SELECT {columns} FROM {table} WHERE run = ?", (number,))  # noqa: S608 - constants
@@ -149,7 +158,6 @@ def _copy_run(
     ):
         with _keep_readable(new):
             copy(table, columns)
-    named = dict(zip(_COLUMNS.split(", "), values, strict=True))
     with _keep_readable(new):
         known = (named["scope"], named["key"], named["id"])
         key = "SELECT scope, key, run FROM keys WHERE scope = ? AND key = ? AND run = ?"

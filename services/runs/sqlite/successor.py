@@ -48,8 +48,9 @@ def replace_file(
     raises.
     """
     old, was = removed
-    is_rewritten = _rewrite(path, old, was, live)
-    drop_side_files(path, was)
+    real = Path(os.path.realpath(path))
+    is_rewritten = _rewrite(real, old, was, live)
+    drop_side_files(real, was)
     new = open_file(path, schema, busy)
     try:
         if live is not None and not is_rewritten:

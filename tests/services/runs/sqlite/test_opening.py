@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -119,6 +120,26 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
         assert path.read_bytes() == before
 
 
+def test_a_database_of_something_else_is_left_alone_beside_a_log_of_ours(tmp_path: Path) -> None:
+    """Moved over our file when its process was killed: SQLite would put our pages into it."""
+    path, copied = tmp_path / "runs.sqlite", tmp_path / "copy"
+
+    async def crash() -> None:
+        log = SQLiteLog(path)
+        await log.start(owner=None, key=None, fingerprint="f")
+        shutil.copytree(tmp_path, copied, ignore=shutil.ignore_patterns("copy"))
+        await log.close()
+
+    asyncio.run(crash())
+    path = copied / "runs.sqlite"
+    with closing(sqlite3.connect(tmp_path / "other")) as file:
+        file.execute("CREATE TABLE theirs(a)")
+    (tmp_path / "other").replace(path)
+    before = path.read_bytes()
+    assert "something else" in refusal(path)
+    assert path.read_bytes() == before
+
+
 def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     """It says what to do, and which format it is."""
     path = tmp_path / "runs.sqlite"
@@ -158,6 +179,22 @@ def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     refusal(tmp_path)
     (tmp_path / "file").write_text("")
     refusal(tmp_path / "file" / "runs.sqlite")
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a device", "a pipe", "a socket"])
+def test_what_is_no_file_is_told_at_once(tmp_path: Path, kind: str) -> None:
+    """SQLite would wait for what a pipe has to say."""
+    path = tmp_path / "runs.sqlite"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a device":
+        path.symlink_to(os.devnull)
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(path))
+    assert f"is {kind}, no file" in refusal(path)
 
 
 def test_a_file_that_may_not_be_written_is_told(open_folder: Path) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,10 @@ pytestmark = pytest.mark.anyio
 
 def remove_all(path: Path) -> None:
     """As `make clean` does."""
-    shutil.rmtree(path.parent)
+    while path.parent.exists():
+        # What the log's upkeep removes meanwhile is gone as well.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path.parent)
 
 
 def remove_file(path: Path) -> None:
@@ -47,6 +50,11 @@ def remove_sides(path: Path) -> None:
     """Both side files."""
     remove_log(path)
     remove_index(path)
+
+
+def names_in(folder: Path) -> list[str]:
+    """What is in a folder."""
+    return sorted(each.name for each in folder.iterdir())
 
 
 ANSWER_ONE = """
@@ -185,7 +193,7 @@ async def test_a_folder_that_is_put_back_is_like_any_other(tmp_path: Path) -> No
     await one.close()
     remove_all(path)
     (tmp_path / "aside").rename(path.parent)
-    two = SQLiteLog(path)
+    two = SQLiteLog(path, monotonic=lambda: 0.0)  # no time for upkeep, which would look
     assert [entry.seq for entry in await two.read(run.id, 0)] == [1]
     remove_all(path)
     live = await start_run(two, "bob")
@@ -283,6 +291,94 @@ async def test_a_place_that_cannot_be_used_is_refused(
     await append_patiently(log, run.id, [token(1)], sleep=free)
     assert await log.read(run.id, 0) == [token(1)]
     await log.close()
+
+
+async def test_a_database_of_something_else_is_not_written_into(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Moved over ours while it is open; when it is moved away, what is live goes on."""
+    path = tmp_path / "runs.sqlite"
+    log = SQLiteLog(path)
+    run = await start_run(log)
+    await log.append(run.id, [token(1)])
+    with closing(sqlite3.connect(tmp_path / "other")) as file:
+        file.execute("CREATE TABLE theirs(a)")
+    (tmp_path / "other").replace(path)
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(RunLogError):
+            await log.append(run.id, [token(2)])
+    told = [record.message for record in caplog.records]
+    assert len(told) == 1
+    assert f"{path} is a database of something else" in told[0]
+    assert path.read_bytes() == before
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    path.unlink()
+    await log.append(run.id, [token(2)])
+    assert await log.read(run.id, 0) == [token(1), token(2)]
+    await log.close()
+
+
+async def test_a_backup_that_is_moved_over_the_file_sets_no_live_run_back(tmp_path: Path) -> None:
+    """It has a run as it was; what a reader has seen since is there still."""
+    path, backup = tmp_path / "runs.sqlite", tmp_path / "backup"
+    one, two = SQLiteLog(path), SQLiteLog(path)
+    ended, live = await start_run(one), await start_run(one, "ann", "k")
+    await one.append(ended.id, [final(1)])
+    await one.append(live.id, [token(1)])
+    with closing(sqlite3.connect(path)) as file, closing(sqlite3.connect(backup)) as copy:
+        file.backup(copy)
+    await one.append(live.id, [token(2)])
+    backup.replace(path)
+    await one.append(live.id, [token(3)])
+    await two.check()
+    later = SQLiteLog(path)
+    for log in (one, two, later):
+        assert await log.read(ended.id, 0) == [final(1)]
+        assert await log.read(live.id, 0) == [token(1), token(2), token(3)]
+        assert (await start_run(log, "ann", "k")).id == live.id
+    for log in (one, two, later):
+        await log.close()
+
+
+async def test_a_file_that_is_moved_and_linked_to_is_the_same(tmp_path: Path) -> None:
+    """What was in its write-ahead log is there for a process that follows the link."""
+    path, real = tmp_path / "runs.sqlite", tmp_path / "real" / "runs.sqlite"
+    real.parent.mkdir()
+    log = SQLiteLog(path)
+    ended, live = await start_run(log), await start_run(log)
+    await log.append(ended.id, [final(1)])
+    path.rename(real)
+    path.symlink_to(real)
+    await log.append(live.id, [token(1)])
+    later = SQLiteLog(path)
+    assert await later.read(ended.id, 0) == [final(1)]
+    assert await later.read(live.id, 0) == [token(1)]
+    await later.close()
+    await log.close()
+    assert path.is_symlink()
+    assert names_in(tmp_path) == ["real", "runs.sqlite"]
+    assert names_in(real.parent) == ["runs.sqlite"]
+
+
+async def test_a_link_that_points_elsewhere_is_followed(tmp_path: Path) -> None:
+    """Live runs go along; the file that it pointed to stays as it is."""
+    path, first, second = (tmp_path / name for name in ("runs.sqlite", "first", "second"))
+    path.symlink_to(first)
+    log = SQLiteLog(path)
+    ended, live = await start_run(log), await start_run(log)
+    await log.append(ended.id, [final(1)])
+    path.unlink()
+    path.symlink_to(second)
+    await log.append(live.id, [token(1)])
+    later = SQLiteLog(second)
+    assert await later.read(live.id, 0) == [token(1)]
+    await later.close()
+    await log.close()
+    again = SQLiteLog(first)
+    assert await again.read(ended.id, 0) == [final(1)]
+    await again.close()
 
 
 async def test_reads_go_on_while_another_process_holds_the_lock(tmp_path: Path) -> None:
