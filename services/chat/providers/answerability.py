@@ -25,6 +25,7 @@ from .evidence import (
     is_said_whole,
     read_subject,
 )
+from .facts import find_lacking
 
 # Whether the documents answer at all: a logistic regression with five features, fitted with
 # all-MiniLM-L6-v2 on half of the questions of `benchmarks.answers` (171, over four sets of
@@ -78,13 +79,13 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     names = [is_said_whole(name, said) for name in subject.names]
     if not subject.about and names and all(names):
         return True  # "Tell me about Rome": all that is said of Rome answers
+    if find_lacking(question, subject, passages, evidence):
+        return False
     if _says_rare_word(subject, passages, evidence) or _says_keywords(question, subject, evidence):
         return True
-    asked = read_asked(question)
-    if asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence):
-        return False
     least = find_bar(question, passages, subject, evidence, said)
-    return compute_probability(question, passages, evidence) >= least
+    is_likely = compute_probability(question, passages, evidence) >= least
+    return is_likely and not _lacks_asked(question, subject, evidence)
 
 
 def read_added(own: str, question: str, passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -114,6 +115,12 @@ def _collect_said(subject: Subject, passages: Sequence[Passage]) -> AbstractSet[
 
 def _collect_topics(passages: Sequence[Passage]) -> frozenset[str]:
     return frozenset[str]().union(*map(collect_title_stems, passages))
+
+
+def _lacks_asked(question: str, subject: Subject, evidence: Sequence[Evidence]) -> bool:
+    """Tell whether a price or hours are asked for that no unit has."""
+    asked = read_asked(question)
+    return asked in MUST_BE_SAID and not _says_asked(asked, subject, evidence)
 
 
 def _says_asked(asked: Asked, subject: Subject, evidence: Sequence[Evidence]) -> bool:

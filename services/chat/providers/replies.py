@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from ...passages import Passage
 from ...small_talk import SmallTalk
 from .answerability import find_unsaid
+from .evidence import read_subject, weigh
+from .facts import find_lacking
 
 NOT_SAID = "I looked, but the documents do not say."
 
@@ -66,15 +68,24 @@ def explain_refusal(question: str, passages: Sequence[Passage]) -> str:
     if not passages[0].shares_words:
         unsaid = []  # they are words of another language
     missing = ", ".join(unsaid[:MOST_WORDS])
+    lacking = "" if missing else _name_lacking(question, passages)
     if not said:
-        return f"{NOT_SAID} They have nothing about: {missing}." if missing else NOT_SAID
+        lacking = f"They have nothing about: {missing}." if missing else lacking
+        return f"{NOT_SAID} {lacking}".rstrip()
     document = passages[0].title.split(" › ", maxsplit=1)[0]
     sections = dict.fromkeys(
         parts[-1]
         for parts in (passage.title.split(" › ") for passage in passages)
         if len(parts) > 1 and parts[0] == document
     )
-    lacks = f"They have {document}, but nothing about: {missing}." if missing else ""
+    lacks = f"They have {document}, but nothing about: {missing}." if missing else lacking
     has = ", ".join(list(sections)[:MOST_SECTIONS])
     offer = f"On {document} they have: {has}." if has else ""
     return " ".join(filter(None, (NOT_SAID, lacks, offer)))
+
+
+def _name_lacking(question: str, passages: Sequence[Passage]) -> str:
+    """Say which fact is not there, where all words of the question are."""
+    subject, evidence = read_subject(question, passages), weigh(question, passages)
+    lacking = find_lacking(question, subject, passages, evidence)
+    return f"They have no {lacking} for it." if lacking else ""
