@@ -139,7 +139,7 @@ async def test_a_body_that_is_not_a_question_is_refused(body: bytes, code: str) 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b'{"query":"x",\n}', "The body is not JSON (line 2, column 1)."),
+        (b'{"query":"x"\n1}', "The body is not JSON (line 2, column 1)."),
         (b'{"query":"\xff"}', "The body is not UTF-8 (byte 11)."),
         (b'{"query":"a","query":"b"}', "The body has a name twice in one object (query)."),
         (b'{"m":{"k":1,"j":2,"k":3}}', "The body has a name twice in one object (k)."),
