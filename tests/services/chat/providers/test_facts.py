@@ -48,6 +48,7 @@ def castle(*lines: str) -> Passage:
         ("Who built the castle?", "The castle was built by Anna Gray.", None),
         ("Who built the castle?", "The castle was built on a hill.", "name"),
         ("Which architect designed the castle?", "The castle is an old design.", "name"),
+        ("Who built the castle?", "You see the castle beside Anna Gray.", "name"),
         ("What is the default wall of the castle?", "A castle wall is stone by default.", None),
         ("What is the default wall of the castle?", "The castle wall is stone.", "default"),
         ("What is the largest cart that the castle may hold?", "A castle cart is up to 2 m.", None),
