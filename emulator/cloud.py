@@ -4,7 +4,7 @@ Leaving `open_cloud` ends every process it started.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,12 +44,15 @@ async def open_cloud(plan: Plan, print_line: Log) -> AsyncIterator[Cloud]:
     )
     try:
         await deploy(cloud, template)
+        changed_files = _watch_files(cloud)
+        if plan.watch:
+            await anext(changed_files)  # what is saved as soon as the cloud is there is noticed
         async with asyncio.TaskGroup() as tasks:
             processes = cloud.processes.values()
             starts = [_start_in_turn(cloud)] if plan.in_turn else [one.start() for one in processes]
             running = [tasks.create_task(start) for start in starts]
             if plan.watch:
-                running.append(tasks.create_task(_follow_changes(cloud)))
+                running.append(tasks.create_task(_follow_changes(cloud, changed_files)))
             try:
                 yield cloud
             finally:
@@ -73,14 +76,19 @@ async def _start_in_turn(cloud: Cloud) -> None:
             await function.start()
 
 
-async def _follow_changes(cloud: Cloud) -> None:
-    template = cloud.plan.template
-    folder = template.parent.resolve()
+def _watch_files(cloud: Cloud) -> AsyncGenerator[frozenset[Path], None]:
+    folder = cloud.plan.template.parent.resolve()
 
     def roots() -> tuple[Path, ...]:
         return (folder, *(f.spec.root.resolve() for f in cloud.processes.values()))
 
-    async for changed in changes(roots):
+    return changes(roots)
+
+
+async def _follow_changes(cloud: Cloud, changed_files: AsyncIterator[frozenset[Path]]) -> None:
+    template = cloud.plan.template
+    folder = template.parent.resolve()
+    async for changed in changed_files:
         names = {path.name for path in changed if path.parent == folder}
         if "netlify.toml" in names:
             _read_site(cloud, folder / "netlify.toml")

@@ -5,7 +5,7 @@ Knows nothing of what is done about it.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 
 _SUFFIXES = (".py", ".json", ".yaml", ".yml", ".toml", ".txt", ".sql")
@@ -17,13 +17,15 @@ _SKIPPED = frozenset(
 
 async def changes(
     roots: Callable[[], Iterable[Path]], *, interval: float = 0.5
-) -> AsyncIterator[frozenset[Path]]:
+) -> AsyncGenerator[frozenset[Path], None]:
     """Yield the files that were changed, added or removed, each time there are any.
 
-    `roots` is asked at each look; what a new folder has is no change.
+    The first item is empty: what is saved from then on is noticed. `roots` is asked at each look;
+    what a new folder has is no change.
     """
     watched = frozenset(roots())
     before = await asyncio.to_thread(_snapshot, watched)
+    yield frozenset()
     while True:
         await asyncio.sleep(interval)
         new = frozenset(roots()) - watched
@@ -35,8 +37,10 @@ async def changes(
             before = now
 
 
-def _snapshot(roots: Iterable[Path]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _snapshot(roots: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    # With its size: a file that is emptied and written within one tick of the disk's clock keeps
+    # its time, and may be looked at in between.
+    found: dict[str, tuple[int, int]] = {}
     pending = [str(root) for root in roots]
     while pending:
         directory = pending.pop()
@@ -47,7 +51,8 @@ def _snapshot(roots: Iterable[Path]) -> dict[str, int]:
                         if not (entry.name.startswith(".") or entry.name in _SKIPPED):
                             pending.append(entry.path)
                     elif entry.name.endswith(_SUFFIXES) or entry.name in _NAMES:
-                        found[entry.path] = entry.stat().st_mtime_ns
+                        stat = entry.stat()
+                        found[entry.path] = (stat.st_mtime_ns, stat.st_size)
         except OSError:  # it went away while we looked
             continue
     return found
