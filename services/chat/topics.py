@@ -102,6 +102,11 @@ def collect_heading_stems(headings: str) -> frozenset[str]:
     return said.union(*(group for group in _SAME_TOPIC if not group.isdisjoint(said)))
 
 
+def is_topic(word: str) -> bool:
+    """Tell whether a stem is what a whole section may be called, in one of its words."""
+    return any(word in group for group in _SAME_TOPIC)
+
+
 @lru_cache(maxsize=1 << 10)
 def collect_topics(text: str) -> frozenset[str]:
     """Collect the stems of topics that `text` says in common words: "When to go" is a season."""

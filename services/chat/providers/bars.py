@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from ...passages import Passage
+from ..topics import is_topic
 from ..words import collect_stems, find_names, is_number, split_words, stem
 from .asked import counts, read_asked, read_counted
 from .evidence import (
@@ -29,6 +30,10 @@ a name that no document says: a guide to Tokyo does not answer for Nairobi."""
 
 LEAST_UNSAID = 0.5
 """The same when no passage says any word of what it asks: "vegetarian" in Seoul."""
+
+LEAST_UNSAID_KIND = 0.75
+"""The same when they say the topic and nothing of which kind: "vegetarian food", where they have
+food."""
 
 LEAST_FOREIGN = 0.55
 """The same when it has a word that the whole index lacks: "gyms near the station"."""
@@ -75,6 +80,9 @@ def find_bar(
         bars.append(LEAST_UNSAID_VERDICT)
     if subject.about and said.isdisjoint(subject.about):
         bars.append(LEAST_UNSAID)
+    kinds = [word for word in subject.about if not is_topic(word)]
+    if kinds and len(kinds) < len(subject.about) and set(kinds) <= set(unsaid):
+        bars.append(LEAST_UNSAID_KIND)
     counted = read_counted(question)
     if counted and not any(counts(counted, item.unit.text) for item in evidence):
         bars.append(LEAST_UNCOUNTED)

@@ -32,10 +32,20 @@ def test_a_word_that_the_whole_index_lacks_needs_more_evidence() -> None:
     """Food in general is no halal food; a word that stands elsewhere may be said in other words."""
     lines = ("The food of Oslo is fish.", "Oslo bakes its food in cream.")
     eating = passage("", "Oslo › Eating", *lines)
-    question = "Where do I find halal food in Oslo?"
-    rarity = {"oslo": 0.5, "food": 0.5}
+    question = "Where do I find halal fish in Oslo?"
+    rarity = {"oslo": 0.5, "fish": 0.5}
     assert not enough(question, at(eating, 0.55, 0.55, **rarity, halal=1.0))
     assert enough(question, at(eating, 0.55, 0.55, **rarity, halal=0.6))
+
+
+def test_a_kind_of_what_a_section_is_called_has_to_be_said() -> None:
+    """Where they have food, they need not have vegetarian food; nor is a hotel a luxury."""
+    eating = passage("", "Oslo › Eating", "The food of Oslo is fish.", "Oslo bakes fish in cream.")
+    rarity = {"oslo": 0.5, "food": 0.5, "vegetarian": 0.6}
+    assert not enough("vegetarian food in Oslo", at(eating, 0.6, 0.55, **rarity))
+    assert enough("food in Oslo", at(eating, 0.6, 0.55, **rarity))
+    vegan = passage("", "Oslo › Eating", "The food of Oslo is vegetarian.", "Oslo bakes beans.")
+    assert enough("vegetarian food in Oslo", at(vegan, 0.6, 0.55, **rarity))
 
 
 def test_what_is_asked_to_be_has_to_be_said() -> None:
