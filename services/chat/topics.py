@@ -8,16 +8,11 @@ are told here. English, and small on purpose.
 import re
 from functools import lru_cache
 
-from .words import collect_stems, stem
+from .words import MONTH, MONTHS, collect_stems, stem
 
-_MONTHS = re.findall(
-    r"\w+",
-    "january february march april may june july august september october november december",
-)
-_MONTH = "|".join(_MONTHS)
 _SPAN = re.compile(
-    rf"\b(?P<first>{_MONTH})\s+(?:to|until|till|through)\s+(?:\w+[- ]){{0,2}}?(?P<last>{_MONTH})\b"
-    rf"|\bbetween (?:\w+ ){{0,2}}?(?P<one>{_MONTH}) and (?:\w+ ){{0,2}}?(?P<other>{_MONTH})\b",
+    rf"\b(?P<first>{MONTH})\s+(?:to|until|till|through)\s+(?:\w+[- ]){{0,2}}?(?P<last>{MONTH})\b"
+    rf"|\bbetween (?:\w+ ){{0,2}}?(?P<one>{MONTH}) and (?:\w+ ){{0,2}}?(?P<other>{MONTH})\b",
     re.IGNORECASE,
 )
 _ALWAYS = re.compile(
@@ -35,7 +30,7 @@ _SAME_TOPIC = tuple(
         "neighbourhoods neighborhoods districts quarters areas",
         "shopping shops markets",
         "prices pricing costs fees",
-        f"weather climate season temperature {' '.join(_MONTHS)}",
+        f"weather climate season temperature {' '.join(MONTHS)}",
         "transport transit transfer arrival",
         "setup installation installing install",
     )
@@ -120,9 +115,9 @@ def collect_months(text: str) -> frozenset[str]:
         first, last = (
             (span["first"], span["last"]) if span["first"] else (span["one"], span["other"])
         )
-        start, end = _MONTHS.index(first.casefold()), _MONTHS.index(last.casefold())
-        length = (end - start) % len(_MONTHS) + 1
-        found.update(_MONTHS[(start + step) % len(_MONTHS)] for step in range(length))
+        start, end = MONTHS.index(first.casefold()), MONTHS.index(last.casefold())
+        length = (end - start) % len(MONTHS) + 1
+        found.update(MONTHS[(start + step) % len(MONTHS)] for step in range(length))
     if _ALWAYS.search(text):
-        found.update(_MONTHS)
+        found.update(MONTHS)
     return frozenset(map(stem, found))

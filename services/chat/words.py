@@ -54,10 +54,18 @@ _FORMS: dict[str, str] = dict(
 )
 """Forms of a word that no rule for its ending tells, and the word: "paid" says who to pay."""
 
+MONTHS = tuple(
+    _WORD.findall(
+        "january february march april may june july august september october november december"
+    )
+)
+
+MONTH = f"(?:{'|'.join(MONTHS)})"
+"""The pattern of a month's name, to be matched without regard to case."""
+
 # Capital letters that name a time, the reader's language or the speaker, not a subject.
-_NOT_NAMES = frozenset(
+_NOT_NAMES = frozenset(MONTHS).union(
     _WORD.findall("""
-    january february march april may june july august september october november december
     monday tuesday wednesday thursday friday saturday sunday christmas easter english i ok
     spring summer autumn fall winter morning afternoon evening night
     """)

@@ -9,7 +9,7 @@ import re
 from typing import Literal
 
 from ...wording import asks_quantity
-from ..words import stem
+from ..words import MONTH, stem
 
 Asked = Literal["price", "hours", "number", "person", "place", "command", "verdict"]
 
@@ -110,8 +110,8 @@ _HELD: dict[Asked, re.Pattern[str]] = {
     ),
     "number": re.compile(
         r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
-        r"|fifty|hundred|thousand|million|half|once|twice|january|february|march|april|may|june"
-        r"|july|august|september|october|november|december|spring|summer|autumn|winter)\b",
+        r"|fifty|hundred|thousand|million|half|once|twice|spring|summer|autumn|winter"
+        rf"|{MONTH})\b",
         re.IGNORECASE,
     ),
     "person": re.compile(r"(?<=[a-z,;] )(?:[A-Z][\w'’-]+ ?){1,4}|^(?:[A-Z][\w'’-]+ ){2}"),

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ...passages import Passage
 from ..topics import collect_heading_stems, collect_said, collect_topics
-from ..words import collect_stems, find_names, split_words, stem
+from ..words import MONTH, collect_stems, find_names, split_words, stem
 from .units import Unit, cut_units, is_pointing
 
 # What a unit's score is made of, fitted on the questions of `benchmarks.answers` that are tuned on
@@ -47,10 +47,7 @@ TITLE_SHARE = 0.88
 UNKNOWN_RARITY = 0.5
 """The rarity of a word when the passages come without an index: those of a recording."""
 
-_MONTH = (
-    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
-)
-_DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{_MONTH}\b)", re.IGNORECASE)
+_DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?= (?:of )?{MONTH}\b)", re.IGNORECASE)
 """A day is said in many ways ("New Year's Eve"); the month is the word of it that tells."""
 
 _HOW_MUCH = re.compile(r"\bhow (many|much|long|often|far)\b", re.IGNORECASE)

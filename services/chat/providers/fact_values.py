@@ -7,6 +7,8 @@ Only wordings that nothing but such a fact answers: "When do I use it?" asks for
 import re
 from dataclasses import dataclass
 
+from ..words import MONTH
+
 LEAST = 0.3
 """The share of the question's words, by rarity, that stands beside a fact of what is asked."""
 
@@ -25,15 +27,12 @@ _HEIGHT = (
 _DISTANCE = r"(?:km|kilomet(?:re|er)s?|miles?|yards?|blocks?)"
 _TIME = r"(?:ms|\w*seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|centur(?:y|ies))"
 _SIZE = r"(?:bits?|\w*bytes?|[kmgt]i?b|characters?|digits?|letters?|words?|lines?)"
-_MONTH = (
-    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
-)
 _SPAN = r"\b(?:entire|whole|forever|always|until|as long as|duration)\b"
 """How long something lasts, without a number."""
 
 _DATE = (
     rf"\b(?:1\d|20)\d\d(?:['’]?s)?(?!\w)|\bin \d{{3}}\b|\bago\b|\bversion \d|\bv?\d+\.\d+\.\d"
-    rf"|\b{_MONTH}\b|\b(?:spring|summer|autumn|winter|century|easter|christmas|noon|midnight)\b"
+    rf"|\b{MONTH}\b|\b(?:spring|summer|autumn|winter|century|easter|christmas|noon|midnight)\b"
     r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b\d+ ?[ap]m\b|\b\d+:\d\d\b"
 )
 """A day, a year, a time, or a version: software counts in them."""
