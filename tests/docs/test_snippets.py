@@ -18,7 +18,7 @@ import pytest
 from services.chat.providers.script_file import read_script
 from services.runs.recordings import read_recording
 from services.settings import ROOT
-from tests.functions.serving import Server, run_server
+from tests.functions.serving import Server, link_functions, run_server
 
 MANUALS = sorted(
     path.relative_to(ROOT)
@@ -166,10 +166,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("tree")
     for name in ("services", "knowledge", "netlify", "bootstrap"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "functions").mkdir()
-    for module in (ROOT / "functions").glob("*.py"):
-        (folder / "functions" / module.name).symlink_to(module)
-    (folder / "functions" / "echo.py").write_text(ECHO)
+    (link_functions(folder) / "echo.py").write_text(ECHO)
     environ = {"PORT": "0", "RIVERRUN_LOG": "memory://"}
     with run_server(environ, folder=folder) as running:
         yield running

@@ -13,6 +13,7 @@ from services.settings import ROOT, Settings
 from services.streaming import App, set_default_app
 from tests.emulator.support import ask, run_cloud
 from tests.emulator.test_invoke_api import wait_for
+from tests.functions.serving import link_functions
 
 MANUAL = (ROOT / "docs" / "your-own-function.md").read_text("utf-8")
 STEPS = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
@@ -63,14 +64,12 @@ def test_a_file_and_its_stanza_are_served_by_a_running_emulator(tmp_path: Path) 
     """Beside the functions that are there, at both addresses, as soon as they are saved."""
     for name in ("services", "knowledge", "bootstrap"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "functions").mkdir()
-    for module in (ROOT / "functions").glob("*.py"):
-        (tmp_path / "functions" / module.name).symlink_to(module)
+    functions = link_functions(tmp_path)
     template = tmp_path / "template.yaml"
     template.write_bytes((ROOT / "template.yaml").read_bytes())
     with run_cloud(template, watch=True) as cloud:
         assert ask(f"{cloud.url('netlify')}/api/echo?query=one").status == 404
-        (tmp_path / "functions" / "echo.py").write_text(STEPS[5])
+        (functions / "echo.py").write_text(STEPS[5])
         text = template.read_text("utf-8")
         template.write_text(text.replace("\nResources:\n", f"\nResources:\n{STANZA}\n", 1))
         wait_for(lambda: bool(cloud.log_lines("echo is on")), 120)

@@ -42,6 +42,19 @@ def start(
     )
 
 
+def link_functions(folder: Path) -> Path:
+    """Link the functions into `folder`, and return theirs there.
+
+    Not the README's, which a test writes there: one who saved it here would lose what is in it.
+    """
+    functions = folder / "functions"
+    functions.mkdir()
+    for module in (ROOT / "functions").glob("*.py"):
+        if module.name != "echo.py":
+            (functions / module.name).symlink_to(module)
+    return functions
+
+
 @dataclass(slots=True)
 class Reply:
     """A whole HTTP response."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import ROOT
-from tests.functions.serving import Server, run_server
+from tests.functions.serving import Server, link_functions, run_server
 
 MANUAL = (ROOT / "docs" / "your-own-function.md").read_text("utf-8")
 ECHO = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)[0]
@@ -18,9 +18,7 @@ def folder(tmp_path: Path) -> Path:
     """A tree whose `functions/` can be written to."""
     for name in ("services", "knowledge", "netlify", "bootstrap"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "functions").mkdir()
-    for module in (ROOT / "functions").glob("*.py"):
-        (tmp_path / "functions" / module.name).symlink_to(module)
+    link_functions(tmp_path)
     return tmp_path
 
 
