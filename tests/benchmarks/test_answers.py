@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.answers import (
+    FIFTH,
+    FOURTH,
     FRESH,
     HALVES,
     HELD_BACK,
@@ -48,7 +50,9 @@ def test_every_set_has_both_kinds_in_both_halves(path: Path) -> None:
 
 
 WRITTEN_FRESH = sorted(
-    path for folder in (FRESH, SECOND, THIRD) for path in (QUESTIONS / folder).glob("*")
+    path
+    for folder in (FRESH, SECOND, THIRD, FOURTH, FIFTH)
+    for path in (QUESTIONS / folder).glob("*")
 )
 
 
