@@ -4,7 +4,7 @@
 went wrong. Half of the questions, chosen by a hash of their text, is held back: it is counted,
 and never shown, so that nothing is tuned on it. Those of `fresh` to `fifth` were
 written by reading the documents alone, after the engine was tuned, and committed before they were
-asked once. What was wrong in them has been looked at since, but for `fifth`.
+asked once. What was wrong in them has been looked at since.
 
 A set is a file of ``benchmarks/answers``: a line a question, with what its answer has to say ("&"
 for and, "/" for or, "\\/" for a slash; from the beginning of a word, a short one whole) and the
