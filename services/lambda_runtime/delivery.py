@@ -104,9 +104,12 @@ class Delivery:
         if not (self._config.environment.keep_alive and connection.is_idle):
             connection.close()
 
-    def send_outside(self, request: bytes) -> None:
-        """Answer from outside the event loop; what the loop delivers later is dropped."""
+    def end_outside(self) -> None:
+        """Drop what the loop delivers from now on."""
         self._is_ended_outside = True
+
+    def send_outside(self, request: bytes) -> None:
+        """Answer from outside the event loop."""
         logger.error("The application blocks the event loop at the deadline; ended from outside.")
         self._config.api.send_blocking(request, OUTSIDE_SECONDS)
 

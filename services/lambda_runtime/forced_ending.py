@@ -50,13 +50,18 @@ class ForcedEnding:
         if self._exchange is not None:
             self._exchange.release()
 
-    def end_outside(self) -> None:
-        """Write the ending. Raises `OSError` when the Runtime API cannot be reached."""
+    def take_over(self) -> bool:
+        """End a stream that has begun (True), or have the loop deliver nothing more (False)."""
         if self._has_begun():
             self.release()
             self._finish()
-        else:
-            self._delivery.send_outside(self._request())
+            return True
+        self._delivery.end_outside()
+        return False
+
+    def end_outside(self) -> None:
+        """Send the whole ending. Raises `OSError` when the Runtime API cannot be reached."""
+        self._delivery.send_outside(self._request())
 
 
 def stream_whole(

@@ -154,8 +154,11 @@ class Runtime:
         finally:
             timer.cancel()
             self._running.pop(task, None)
-            if forced_ending is not None and watchdog is not None:
-                watchdog.leave(forced_ending)
+            was_held = (
+                forced_ending is not None and watchdog is not None and watchdog.leave(forced_ending)
+            )
+        if was_held and outcome.error is not None:  # its last words were refused: time was over
+            return Outcome(stopped_by="deadline")
         if self._stopping and isinstance(outcome.error, asyncio.CancelledError):
             return Outcome(stopped_by="shutdown")
         return outcome

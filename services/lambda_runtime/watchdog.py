@@ -34,8 +34,11 @@ class Watchable(Protocol):
     def release(self) -> None:
         """Allow it again: the loop lives."""
 
+    def take_over(self) -> bool:
+        """Take the ending from the loop, which waits meanwhile; True where that wrote it."""
+
     def end_outside(self) -> None:
-        """Write the ending; called on the watchdog's thread while the loop is blocked."""
+        """Write the ending that was taken over; on the watchdog's thread, with time."""
 
 
 class Watchdog:
@@ -46,6 +49,10 @@ class Watchdog:
         self._loop = asyncio.get_running_loop()
         self._watched: set[Watchable] = set()
         self._changed = threading.Condition()
+        # Who takes an invocation out of the watched ones ends it: the loop or the watchdog. Held
+        # for moments only, so that the loop can wait for it.
+        self._choosing = threading.Lock()
+        self._held: set[Watchable] = set()
         self._wakes_at = float("-inf")
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -61,9 +68,16 @@ class Watchdog:
             with self._changed:
                 self._changed.notify()
 
-    def leave(self, one: Watchable) -> None:
-        """It has ended."""
-        self._watched.discard(one)
+    def leave(self, one: Watchable) -> bool:
+        """Leave the ending to the loop, unless it is taken over; True where `one` was held.
+
+        Then what the application sent last was refused, though no time of the loop had passed.
+        """
+        with self._choosing:
+            self._watched.discard(one)
+            was_held = one in self._held
+            self._release(one)
+            return was_held
 
     def close(self) -> None:
         """End the thread."""
@@ -84,19 +98,35 @@ class Watchdog:
                     self._changed.wait(self._wakes_at - now)
 
     def _end(self, due: list[Watchable]) -> None:
-        for one in due:
-            one.hold()
+        with self._choosing:
+            self._held = {one for one in due if one in self._watched}
+            for one in self._held:
+                one.hold()
         if self._answers(SIGN_OF_LIFE):  # it was on its way: the loop's own ending comes
-            for one in due:
-                one.release()
+            with self._choosing:
+                for one in tuple(self._held):
+                    self._release(one)
             return
         for one in due:
-            if one in self._watched:
-                self._watched.discard(one)
-                try:
+            try:
+                if self._take_over(one):
                     one.end_outside()
-                except OSError as error:
-                    logger.warning("A blocked invocation could not be ended: %s", error)
+            except OSError as error:
+                logger.warning("A blocked invocation could not be ended: %s", error)
+
+    def _take_over(self, one: Watchable) -> bool:
+        """Whether the ending of `one` is the watchdog's, and still to be written."""
+        with self._choosing:
+            if one not in self._held:
+                return False
+            self._held.discard(one)
+            self._watched.discard(one)
+            return not one.take_over()
+
+    def _release(self, one: Watchable) -> None:
+        if one in self._held:
+            self._held.discard(one)
+            one.release()
 
     def _answers(self, seconds: float) -> bool:
         answered = threading.Event()

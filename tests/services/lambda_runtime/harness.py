@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,12 @@ from services.lambda_runtime.threads import InvocationThreads
 from tests.services.lambda_runtime import runtime_api as fake
 
 URL_DOMAIN = "abc.lambda-url.eu-west-1.on.aws"
+
+
+def standing_clock() -> Callable[[], float]:
+    """A wall clock that stands: what a slow machine takes to begin is not an invocation's time."""
+    now = time.time()
+    return lambda: now
 
 
 class RunningRuntime:

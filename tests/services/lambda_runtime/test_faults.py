@@ -6,7 +6,6 @@ import logging
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +19,13 @@ from services.lambda_runtime.client import RuntimeAPIError
 from services.lambda_runtime.connection import Address, Connection
 from services.lambda_runtime.invocation import current
 from services.lambda_runtime.invocation_scope import InvocationScope
+from services.lambda_runtime.loop import Runtime
 from services.lambda_runtime.task_ledger import TaskLedger
-from tests.services.lambda_runtime.harness import RunningRuntime, http, run_runtime
+from tests.services.lambda_runtime.harness import RunningRuntime, http, run_runtime, standing_clock
 from tests.services.lambda_runtime.runtime_api import Invocation, Step, invocation, runtime_api
 
 pytestmark = pytest.mark.anyio
+DEADLINE = "Lambda-Runtime-Deadline-Ms"
 
 
 class Talker:
@@ -614,15 +615,24 @@ async def waits_forever(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.Event().wait()
 
 
-async def test_the_deadline_stops_an_application_before_lambda_does() -> None:
-    """504 before the start; after it a last event and trailers: a second before the deadline."""
-    async with run_runtime(waits_forever) as h:
-        began = time.time()
-        call = await h.invoke(http(), seconds=1.0)
-        assert time.time() - began < 1.0
+async def test_the_deadline_stops_an_application_before_lambda_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """504 before the start; after it a last event and trailers: a quarter of its time earlier."""
+    given: list[float] = []
+
+    async def note(self: Runtime, run: Any, seconds: float, *more: Any) -> Any:
+        given.append(seconds)
+        return await supervise(self, run, seconds, *more)
+
+    supervise = Runtime._supervise
+    monkeypatch.setattr(Runtime, "_supervise", note)
+    exact = {"without": [DEADLINE], "more": [(DEADLINE, "1001000")]}
+    async with run_runtime(waits_forever, clock=lambda: 1000.0) as h:
+        call = await h.invoke(http(), **exact)
         assert call.prelude["statusCode"] == 504
-        call = await h.invoke(http("/started"), seconds=1.0)
-        assert time.time() - began < 2.0
+        call = await h.invoke(http("/started"), **exact)
+    assert given == [0.75, 0.75]
     assert b'"code": "deadline"' in call.content
     assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.DeadlineReached"
 
@@ -670,7 +680,7 @@ async def test_a_generator_that_will_not_stop_is_left_behind_and_named(
             except asyncio.CancelledError:
                 continue
 
-    async with run_runtime(app) as h:
+    async with run_runtime(app, clock=standing_clock()) as h:
         call = await h.invoke(http(), seconds=0.8)
         assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.DeadlineReached"
         await works(h)

@@ -16,6 +16,7 @@ from services.lambda_runtime.environment import Environment
 from services.lambda_runtime.loader import recognise
 from services.lambda_runtime.loop import Runtime
 from services.lambda_runtime.threads import InvocationThreads
+from services.lambda_runtime.watchdog import Watchdog
 from tests.connections import accept_connections
 from tests.services.lambda_runtime.harness import http, run_runtime
 from tests.services.lambda_runtime.runtime_api import invocation
@@ -61,6 +62,24 @@ def app_of(block: Any, *, first: bytes | None = None, seconds: float = 2.7) -> A
     return app
 
 
+class WaitingClock:
+    """A wall clock that stands until it is told: how late a machine begins is not looked at."""
+
+    def __init__(self) -> None:
+        self.stand()
+
+    def __call__(self) -> float:
+        return self._now + (time.monotonic() - self._since if self._since else 0.0)
+
+    def stand(self) -> None:
+        """Stand at the time that it is."""
+        self._now, self._since = time.time(), 0.0
+
+    def go_on(self) -> None:
+        """Go on from where it stands."""
+        self._since = time.monotonic()
+
+
 class Elsewhere:
     """A Runtime API in a thread of its own: the runtime's loop is the one that is blocked."""
 
@@ -73,7 +92,7 @@ class Elsewhere:
         self._answered = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
         self._thread.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(60)
 
     async def _live(self) -> None:
         self.stop = asyncio.Event()
@@ -96,7 +115,8 @@ class Elsewhere:
                     continue
                 if b"chunked" in head:
                     body = await reader.readuntil(b"\r\n0\r\n")
-                    body += await reader.readuntil(b"\r\n\r\n")
+                    while (trailer := await reader.readuntil(b"\r\n")) != b"\r\n":
+                        body += trailer
                 else:
                     size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                     body = await reader.readexactly(size)
@@ -120,13 +140,13 @@ class Elsewhere:
 
     def wait_answer(self) -> bool:
         """Wait for the first post."""
-        return self._answered.wait(10)
+        return self._answered.wait(60)
 
     def close(self) -> None:
         assert self.stop is not None
         self._pending.put(({}, b""))
         self.loop.call_soon_threadsafe(self.stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 async def block(app: Any, payload: Any, **options: Any) -> tuple[str, bytes, float]:
@@ -155,7 +175,7 @@ async def _block_once(app: Any, payload: Any, **options: Any) -> tuple[str, byte
         assert await asyncio.to_thread(api.wait_answer)
         await asyncio.sleep(max(0.0, deadline + 0.5 - time.time()))  # time for late bytes
         runtime.stop()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=60)
         assert len(api.seen) == 1, api.seen
         line, body, when = api.seen[0]
         return line, body, deadline - when
@@ -219,6 +239,39 @@ async def test_a_blocked_generator_function_ends_with_trailers() -> None:
     assert left > 0
 
 
+async def test_a_loop_that_wakes_while_it_is_asked_again_writes_the_ending_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the whole machine stood still: what is refused meanwhile costs no ending."""
+    clock, held, answered = WaitingClock(), threading.Event(), threading.Event()
+    asked: list[float] = []
+
+    def answers(_self: Watchdog, seconds: float) -> bool:
+        asked.append(seconds)
+        if len(asked) == 2:
+            held.set()
+            return answered.wait(60)
+        return len(asked) > 2
+
+    monkeypatch.setattr(Watchdog, "_answers", answers)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        clock.go_on()
+        assert held.wait(60)  # the loop is blocked until it is asked for the second time
+        await send({"type": "http.response.body", "body": b"data: late\n\n"})
+
+    async with run_runtime(app, clock=clock) as h:
+        h.api.waiting.put_nowait(invocation(http(), request_id="one", seconds=0.8))
+        call = await h.api.call("one/response")
+        answered.set()
+    assert b"late" not in call.content
+    assert b'"code": "deadline"' in call.content
+    assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.DeadlineReached"
+
+
 @pytest.mark.parametrize("seconds", [0.4, 0.0, -5.0, -800.0])
 async def test_without_time_nothing_is_called(seconds: float) -> None:
     """A late retry or a wrong clock: the typed error at once."""
@@ -251,15 +304,18 @@ async def test_without_time_nothing_is_called(seconds: float) -> None:
 
 async def test_a_loop_that_lives_keeps_its_own_deadlines() -> None:
     """The watchdog leaves them alone, also where the reader of the answer is slow."""
+    clock = WaitingClock()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
+        clock.go_on()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await asyncio.sleep(3600)
 
-    async with run_runtime(app) as h:
-        for _ in range(2):
-            call = await h.invoke(http(), seconds=0.8)
+    async with run_runtime(app, clock=clock) as h:
+        for name in ("one", "two", "three"):
+            clock.stand()
+            h.api.waiting.put_nowait(invocation(http(), request_id=name, seconds=0.8))
+            call = await h.api.call(f"{name}/response")
+            assert call.prelude["statusCode"] == 200
             assert call.trailers["lambda-runtime-function-error-type"] == "Runtime.DeadlineReached"
-        h.api.waiting.put_nowait(invocation(http(), request_id="more", seconds=0.8))
-        assert (await h.api.call("more/response")).prelude["statusCode"] == 200

@@ -197,10 +197,10 @@ def test_a_question_of_the_longest_kind_is_weighed_in_bounded_time() -> None:
     """8,000 characters of names against 20 passages take a moment, not minutes."""
     sentence = Sentence("Tokyo is large and Kyoto is old.", 0.3, vector("Tokyo"))
     found = [replace(TOKYO, sentences=(sentence,) * 10)] * 20
-    began = time.perf_counter()
+    began = time.process_time()
     for question in ("zz Qqqq " * 1000, "in abc" + " " * 7900 + "1", ". " * 2000 + "A. " * 1300):
         enough(question, *found)
-    assert time.perf_counter() - began < 2  # some 30 ms; without bounds, minutes
+    assert time.process_time() - began < 5  # some 30 ms; without bounds, minutes
 
 
 def test_across_languages_only_meaning_tells() -> None:

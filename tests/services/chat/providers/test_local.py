@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.chat import ModelUsage, Prompt, Stop, Text, Turn, answer
+from services.chat import ModelUsage, Piece, Prompt, Stop, Text, Turn, answer
 from services.chat.providers.local import MAX_WAITING, LocalProvider
 from services.errors import RiverrunError, SetupError
 from tests.services.chat.conformance import check_provider, collect, outcome, text_of
@@ -232,12 +232,17 @@ async def test_silence_is_a_timeout(runtime: Runtime, weights: Path) -> None:
 
     def play(request: Any) -> Iterator[Chunk]:
         yield delta("Half an ")
-        hanging.wait(10)
+        hanging.wait(60)
         yield from end_chunks()
 
     runtime.play = play
-    seen, error = await outcome(local(weights, timeout=0.05), PROMPT)
-    hanging.set()
+    seen: list[Piece] = []
+    error: RiverrunError | None = None
+    timeout = 0.05
+    while not seen:  # where the thread was late with the first word, it has more time for it
+        seen, error = await outcome(local(weights, timeout=timeout), PROMPT)
+        hanging.set()
+        hanging, timeout = threading.Event(), 10 * timeout
     assert text_of(seen) == "Half an "
     assert error is not None
     assert (error.code, error.retryable) == ("provider_timeout", True)

@@ -173,14 +173,23 @@ async def test_tries_pause_longer_and_longer_and_never_in_step(service: type[Ser
     await table.close()
 
 
-async def test_tries_end_with_the_budget(service: type[Service]) -> None:
+async def test_tries_end_with_the_budget(
+    service: type[Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With an error that says: later. No caller waits for longer than it has."""
     service.script = [error("ThrottlingException")] * 1000
-    table = Table("runs", budget=0.2)
-    begun_at = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    now, slept = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: now() + slept)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += seconds
+
+    table = Table("runs", budget=60.0, sleep=sleep)
     with pytest.raises(RunLogError) as refused:
         await table.get("p", "s")
-    assert asyncio.get_running_loop().time() - begun_at < 2
+    assert 10.0 < slept <= 60.0
     assert (refused.value.code, refused.value.retryable) == ("overloaded", True)
     assert refused.value.retry_after_ms
     await table.close()

@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -384,19 +383,15 @@ async def test_a_link_that_points_elsewhere_is_followed(tmp_path: Path) -> None:
 async def test_reads_go_on_while_another_process_holds_the_lock(tmp_path: Path) -> None:
     """A write waits for it, no reader does."""
     path = tmp_path / "runs.sqlite"
-    log = SQLiteLog(path, busy=5.0)
+    log = SQLiteLog(path, busy=60.0)
     run = await start_run(log)
     await log.append(run.id, [token(1)])
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(log.append(run.id, [token(2)]))
-        slowest = 0.0
         for _ in range(10):
-            began = time.monotonic()
             assert len(await log.read(run.id, 0)) == 1
-            slowest = max(slowest, time.monotonic() - began)
-        assert not waiting.done()
-        assert slowest < 2.0
+        assert not waiting.done(), "no read waited for it: it would have had its minute"
         other.execute("ROLLBACK")
     await waiting
     assert len(await log.read(run.id, 0)) == 2
