@@ -29,6 +29,9 @@ mended to it."""
 
 MOST_WORDS = 24
 """Words of a question that are looked at: a pasted page need not be."""
+LONGEST = 40
+"""Letters of a word that is looked at. Its slips are as many again, each as long: of one of 8,000
+letters they are gigabytes, and seconds of a processor."""
 
 _WORD = re.compile(r"(?<![\w.$@/#-])[^\W\d_]+(?:['’][^\W\d_]+)?(?![\w$@/#-]|\.\w)")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -86,7 +89,7 @@ def _mend(
 ) -> str:
     folded = word.casefold()
     has_capitals_within = word[1:] != word[1:].lower() and not word.isupper()
-    if len(folded) < SHORTEST or not folded.isascii() or not folded.isalpha():
+    if not SHORTEST <= len(folded) <= LONGEST or not folded.isascii() or not folded.isalpha():
         return word
     if has_capitals_within or folded in COMMON or is_known(folded):
         return word

@@ -4,9 +4,10 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from tests.docs.names import ROOT, parse, source_files
+from tests.docs.names import ROOT, nodes, source_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,13 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def read_graph() -> Graph:
+    """The imports of every file that is ours."""
     graph = Graph({module_name(path): path for path in source_files()})
     for name, path in graph.modules.items():
-        tree = parse(path)
         aliases: dict[str, str] = {}
-        for base, target, alias in _imports(name, path, tree):
+        for base, target, alias in _imports(name, path):
             whole = f"{base}.{target}" if target else base
             if whole in graph.modules:
                 graph.edges[name].add(whole)
@@ -37,15 +39,15 @@ def read_graph() -> Graph:
             elif base in graph.modules:
                 graph.edges[name].add(base)
                 graph.taken[base].add(target)
-        for node in ast.walk(tree):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 graph.taken[aliases.get(node.value.id, "")].add(node.attr)
     return graph
 
 
-def _imports(name: str, path: Path, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
+def _imports(name: str, path: Path) -> Iterator[tuple[str, str, str]]:
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "", alias.asname or alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

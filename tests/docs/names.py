@@ -61,6 +61,12 @@ PARTICLES = split_words(
 )
 
 
+LOOKED_AT = (
+    *(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
+    *(ast.Import, ast.ImportFrom, ast.Attribute),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
     """One name and where it is defined."""
@@ -78,6 +84,12 @@ class Name:
 @cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes(), str(path))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """What a file defines, imports and takes of what it imported, at any depth: walked once."""
+    return tuple(node for node in ast.walk(parse(path)) if isinstance(node, LOOKED_AT))
 
 
 def package_of(path: Path) -> str:
@@ -110,7 +122,7 @@ def _names() -> Iterator[Name]:
         stem = path.parent.name if path.stem in {"__init__", "__main__"} else path.stem
         if path.stem == "__init__" or not path.stem.startswith("__"):
             yield Name(package, place, 1, stem, "module")
-        for node in ast.walk(parse(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 yield Name(package, place, node.lineno, node.name, "class")
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.support import PYTHON, TEMPLATE, ask, process_state
+from tests.emulator.support import PATIENCE, PYTHON, TEMPLATE, ask, process_state
 from tests.emulator.test_invoke_api import wait_for
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ def test_its_children_end_with_it(number: signal.Signals) -> None:
         environ = ask(f"http://127.0.0.1:{port}/api/chat", {"echo": 1}).json["environ"]
         child = _pid_of(environ["AWS_LAMBDA_RUNTIME_API"], process.pid)
         process.send_signal(number)
-        assert process.wait(10) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+        assert process.wait(PATIENCE) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
         wait_for(lambda: process_state(child) in ("", "Z"))
 
 
@@ -95,7 +95,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with command("--port", str(port)) as process:
-            out, error = process.communicate(timeout=20)
+            out, error = process.communicate(timeout=PATIENCE)
             assert process.returncode == 1
     assert (
         error == f"Port {port} is taken. Stop what uses it, or choose another: PORT={port + 1}.\n"
@@ -108,7 +108,7 @@ def test_the_port_comes_from_the_environment_too() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with command(PORT=str(port)) as process:
-            assert f"Port {port} is taken" in process.communicate(timeout=20)[1]
+            assert f"Port {port} is taken" in process.communicate(timeout=PATIENCE)[1]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_port_comes_from_the_environment_too() -> None:
 def test_a_mistake_is_one_clear_line(arguments: list[str], line: str) -> None:
     """Exit status 1, and what to do."""
     with command(*arguments) as process:
-        assert process.communicate(timeout=20) == ("", line)
+        assert process.communicate(timeout=PATIENCE) == ("", line)
         assert process.returncode == 1
 
 

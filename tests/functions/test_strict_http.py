@@ -17,6 +17,7 @@ from functions._strict_http import StrictHttp
 from services.errors import SetupError
 from tests.functions.serving import Server
 from tests.http_table import AMBIGUOUS, GET, NEXT, PLAIN, POST
+from tests.loop_clock import LoopClock
 
 pytestmark = pytest.mark.anyio
 
@@ -131,27 +132,36 @@ async def test_half_a_request_is_not_waited_for_without_end(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """Closed by the server; a whole one before it is answered."""
-    monkeypatch.setattr(strict, "HEAD_SECONDS", 0.05)
-    monkeypatch.setattr(strict, "REQUEST_SECONDS", 0.05)
+    clock = LoopClock(monkeypatch)
     async with serve(Echo()) as address:
-        assert (await talk(address, sent)).count(b"HTTP/1.1 200 ") == sent.count(b"\r\n\r\nGET")
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(sent)
+        for _ in range(sent.count(b"\r\n\r\nGET")):
+            await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 200 "), PATIENCE)
+        said = await clock.read_to_end(reader, strict.REQUEST_SECONDS)
+        writer.close()
+    assert b"HTTP/1.1" not in said
 
 
 async def test_an_answer_is_not_cut_for_a_question_that_has_no_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The client reads while it still sends: the time for its request passes meanwhile."""
-    monkeypatch.setattr(strict, "REQUEST_SECONDS", 0.01)
+    clock = LoopClock(monkeypatch)
 
     async def answer(_scope: Any, _receive: Any, send: Any) -> None:
         head = [(b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         for _ in range(20):  # each a chance for the timer to come too early
-            await asyncio.sleep(0.01)
+            await clock.let_pass(strict.REQUEST_SECONDS)
         await send({"type": "http.response.body", "body": b"ok"})
 
     async with serve(answer) as address:
-        said = await talk(address, POST + b"Content-Length: 9\r\n\r\n{", ends=False)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(POST + b"Content-Length: 9\r\n\r\n{")
+        await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 200 "), PATIENCE)
+        said = await clock.read_to_end(reader, strict.REQUEST_SECONDS)
+        writer.close()
     assert said.endswith(b"\r\n\r\nok")
 
 

@@ -38,6 +38,16 @@ def test_one_slip_is_mended(typed: str, meant: str) -> None:
     assert mend(typed).casefold() == meant.casefold()
 
 
+def test_what_is_too_long_for_a_word_is_not_tried() -> None:
+    """The slips of 8,000 letters are gigabytes: such a word asks for none."""
+
+    def count() -> dict[str, int]:
+        raise AssertionError("its slips were to be looked for")
+
+    question = f"what is the {'a' * 8000}"
+    assert correct(question, lambda word: len(word) < 8000, count) == question
+
+
 @pytest.mark.parametrize(
     "question",
     [
