@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds any single thing may take before a test is told that it never happened."""
 
 FLAGS = (
@@ -65,6 +65,15 @@ KEYS: Mapping[str, tuple[str, int, str]] = {
     "Space": (" ", 32, " "),
 }
 MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
+
+
+# What Chromium says of a script whose page is another before it has ended.
+GONE_ON = (
+    "Inspected target navigated or closed",
+    "Execution context was destroyed",
+    "Cannot find context with specified id",
+    "Cannot find default execution context",
+)
 
 
 class BrowserError(AssertionError):
@@ -261,12 +270,25 @@ class Page:
           return value ? {{value: value instanceof Node ? true : value}} : null;
         }})()"""
         deadline = time.monotonic() + patience
-        while (met := self.evaluate(script)) is None:
+        while (met := self._evaluate_or_leave(script)) is None:
             if time.monotonic() > deadline:
                 shown = self.evaluate("document.body.innerText")
                 raise BrowserError(f"never happened: {condition}\n--- the page says:\n{shown}")
             time.sleep(0.02)
         return met["value"]
+
+    def _evaluate_or_leave(self, script: str) -> Any:
+        """As `evaluate`; None where the page has gone on to another while it was asked."""
+        try:
+            return self.evaluate(script)
+        except BrowserError as error:
+            if any(said in str(error) for said in GONE_ON):
+                return None
+            raise
+
+    def leave(self, script: str) -> None:
+        """Run what leads to another page: soon, for its answer would be lost with this one."""
+        self.evaluate(f"setTimeout(() => {script}) && null")
 
     def text(self, selector: str) -> str:
         """The text a person sees in the first element that matches; none when it is hidden."""

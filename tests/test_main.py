@@ -104,7 +104,7 @@ def run_uvicorn(
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(60)
             finally:
                 process.kill()
                 process.stderr.read()

@@ -30,7 +30,7 @@ def _snippets(client: str, language: str) -> list[str]:
 def _run(command: list[str], cwd: Path, **environ: str) -> str:
     environment = os.environ | environ
     done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -55,7 +55,7 @@ def test_the_blocking_python_client(transcript: dict[str, Any]) -> None:
 
 def wait_to_stop(stream: Stream, wire: Wire, seen: dict[str, Any]) -> None:
     """Stop once the server has the question."""
-    assert wire.gate("arrived").wait(20)
+    assert wire.gate("arrived").wait(60)
     stop(stream, wire, seen)
 
 
@@ -105,7 +105,7 @@ async def play(url: str, wire: Wire, after: str) -> dict[str, Any]:
 
 async def wait_to_astop(stream: AsyncStream, wire: Wire, seen: dict[str, Any]) -> None:
     """Stop once the server has the question."""
-    assert await asyncio.to_thread(wire.gate("arrived").wait, 20)
+    assert await asyncio.to_thread(wire.gate("arrived").wait, 60)
     await astop(stream, wire, seen)
 
 
@@ -175,7 +175,7 @@ def test_the_page(page: Page) -> None:
             if after == "event 2":
                 page.wait_for("document.querySelector('.answer')?.innerText.startsWith('One')")
             elif after:
-                assert wire.gate("arrived").wait(20)
+                assert wire.gate("arrived").wait(60)
             if after:
                 page.click("#stop")
                 wire.gate("stopping").set()

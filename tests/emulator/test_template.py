@@ -27,7 +27,7 @@ def test_globals_are_inherited_and_variables_merged() -> None:
     """A function's own properties win; environment variables are merged one by one."""
     template = read_template(TEMPLATE)
     chat, plain, brief, _ = template.functions
-    assert (chat.timeout, brief.timeout, plain.memory) == (20.0, 1.0, 256)
+    assert (chat.timeout, brief.timeout, plain.memory) == (120.0, 1.0, 256)
     assert chat.environment["AWS_LAMBDA_EXEC_WRAPPER"] == "/var/task/bootstrap"
     assert chat.environment["GREETING"] == "hello-us-east-1"
     assert "GREETING" not in plain.environment

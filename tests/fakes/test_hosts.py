@@ -19,7 +19,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def post(url: str, hosts: list[str], **more: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
         connection.putrequest("POST", "/", skip_host=True)
         for host in hosts:

@@ -34,9 +34,16 @@ class Answer:
     gaps: list[float] = field(default_factory=list)
 
     @property
+    def cursor(self) -> str:
+        """Where to read on; a busy machine may have had no time for an event in its first body."""
+        if self.ids:
+            return self.ids[-1]
+        return str(next(body.paused["cursor"] for body in self.bodies if body.paused))
+
+    @property
     def run(self) -> str:
         """The run's id."""
-        return self.ids[0].rpartition("-")[0]
+        return self.cursor.rpartition("-")[0]
 
     @property
     def last(self) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def go_on(answer: Answer, url: str, limit: float) -> None:
             raise TimeoutError(f"not at its end: {answer.bodies}")
         paused = answer.bodies[-1].paused if answer.bodies else None
         time.sleep(paused["resumeAfterMs"] / 1000 if paused else 0.05)
-        after = answer.ids[-1].rpartition("-")[2]
+        after = answer.cursor.rpartition("-")[2]
         read_body(answer, url, "GET", f"/api/chat/runs/{answer.run}/events?after={after}&resume=1")
 
 

@@ -104,7 +104,7 @@ class Server:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """A whole request and its whole response. `data` is posted as JSON, bytes as they are."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             named = dict(headers or {})
             body = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
@@ -134,7 +134,7 @@ class Server:
     @contextmanager
     def raw(self, request: bytes) -> Iterator[socket.socket]:
         """A connection over which `request` was sent, byte for byte."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as wire:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as wire:
             wire.sendall(request)
             yield wire
 

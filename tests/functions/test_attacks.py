@@ -49,7 +49,7 @@ class Host:
                 headers["X-Riverrun-Authorization"] = own
             headers["Authorization"] = SIGNATURE
         connection = http.client.HTTPConnection(
-            self._parts.hostname or "", self._parts.port, timeout=20
+            self._parts.hostname or "", self._parts.port, timeout=60
         )
         try:
             connection.putrequest(

@@ -71,7 +71,7 @@ def test_an_event_source_hears_the_whole_answer(page: Page, base: str) -> None:
 def test_an_event_source_that_does_not_close_is_told_that_nothing_is_left(page: Page) -> None:
     """It reconnects with the last id, gets 204 and stops for good; nothing is said twice."""
     _watch(page, "/api/chat?query=Louvre&streaming=true", closes=False)
-    page.wait_for("window.seen.state === 2", patience=20)
+    page.wait_for("window.seen.state === 2")
     kinds = [event["type"] for event in _read_seen(page)["events"]]
     assert kinds.count("final") == 1
     assert kinds[-1] == "final"

@@ -14,7 +14,7 @@ import pytest
 from tests.functions.reading_on import Answer, read_body
 from tests.functions.serving import READY, Server, run_server, start
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 def fails(environ: dict[str, str], lines: int = 1) -> str:

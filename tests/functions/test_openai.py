@@ -47,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def client(server: Server) -> Iterator[openai.OpenAI]:
     """The library, pointed here."""
     base = f"{server.url}/v1"
-    with openai.OpenAI(base_url=base, api_key="none", max_retries=0, timeout=20) as made:
+    with openai.OpenAI(base_url=base, api_key="none", max_retries=0, timeout=60) as made:
         yield made
 
 
@@ -172,7 +172,7 @@ def test_a_chat_of_the_ai_sdk_is_read_on_and_stopped_by_its_id(server: Server) -
     part = {"type": "text", "text": "hangs"}
     body = {"id": "chat 1", "messages": [{"id": "1", "role": "user", "parts": [part]}]}
     url = f"{server.url}/api/ui/chat"
-    with httpx2.Client(timeout=20) as http, http.stream("POST", url, json=body) as first:
+    with httpx2.Client(timeout=60) as http, http.stream("POST", url, json=body) as first:
         assert first.headers["x-vercel-ai-ui-message-stream"] == "v1"
         lines = first.iter_lines()
         seen = next(line for line in lines if "So far" in line)

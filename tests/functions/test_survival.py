@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,18 +98,27 @@ def test_a_function_that_is_told_to_end_hands_its_answer_on(
         check_whole(answer, 20)
 
 
-@pytest.mark.parametrize("concurrency", [16, None], ids=["concurrent", "on demand"])
 def test_who_cannot_come_back_is_told_before_the_platform_ends_the_function(
-    tmp_path: Path, index: Path, concurrency: int | None
+    tmp_path: Path, index: Path
 ) -> None:
-    """LD01 for the clients of old, of a provider that hangs: an error with what there was."""
+    """LD01 for the clients of old, of a provider that hangs: an error with what there was.
+
+    Concurrent and on demand side by side: both wait for the clock.
+    """
+    folders = [tmp_path / "concurrent", tmp_path / "on demand"]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(hear_the_end, folders, [index] * 2, [16, None]))
+
+
+def hear_the_end(folder: Path, index: Path, concurrency: int | None) -> None:
+    """A reader that cannot come back, to the end of its function."""
     script = [
         {"when": "warm", "steps": [{"text": "Warm."}]},
         {"when": "*", "steps": [{"text": "Half "}, {"hang": True}]},
     ]
-    with run_host(
-        "function", tmp_path, index, script, timeout=8, concurrency=concurrency
-    ) as started:
+    with run_host("function", folder, index, script, timeout=8, concurrency=concurrency) as started:
         # How long a busy machine takes to start a function is not what is looked at here.
         read_body(Answer(), started.url("url chat"), "GET", "/api/chat?query=warm&streaming=true")
         answer = Answer()

@@ -74,7 +74,7 @@ def test_a_reload_before_the_first_event_asks_under_the_same_key(page: Page) -> 
     with serve(answer) as server:
         page.open(server.url)
         ask(page, "Why?")
-        assert server.gate("heard").wait(15)
+        assert server.gate("heard").wait(60)
         page.open(f"{server.url}/?reloaded")
         becomes(page, "done")
         first, second = server.questions()
@@ -197,7 +197,7 @@ def test_two_tabs_show_one_run_over_one_stream(page: Page) -> None:
         assert [asked.path for asked in server.asked] == ["/api/chat"]
         page.close()
         # A browser says that a tab is closed before it is.
-        assert server.gate("resumed").wait(20)
+        assert server.gate("resumed").wait(60)
         server.gate("go on").set()
         becomes(other, "done")
         assert other.text(".answer") == "So far and on"

@@ -115,7 +115,7 @@ async def aws_emulator(
 async def wait_for_listener(address: str) -> None:
     """Wait until a connection is accepted there; a program that starts says nothing better."""
     host, port = address.split(":")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))

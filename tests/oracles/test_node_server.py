@@ -36,7 +36,7 @@ class NodeServer:
     async def expect(self, kind: str) -> Any:
         """The next thing that the server read, which must be of this kind."""
         assert self._process.stdout
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             said = json.loads(await self._process.stdout.readline())
         assert list(said) == [kind], said
         return said[kind]
@@ -45,7 +45,7 @@ class NodeServer:
         """The rest of the body, and how it ended."""
         pieces = b""
         assert self._process.stdout
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "data" in (said := json.loads(await self._process.stdout.readline())):
                 pieces += said["data"].encode("latin-1")
         return pieces, said["end"]

@@ -313,7 +313,7 @@ Side = Callable[[Path], Any]
 
 async def talk(side: Side, folder: Path, steps: Sequence[Ask], *, ends: bool) -> Conversation:
     """Hold a conversation with a fresh Runtime API."""
-    async with asyncio.timeout(20), side(folder) as (address, begin):
+    async with asyncio.timeout(60), side(folder) as (address, begin):
         conversation = Conversation(address, begin)
         await conversation.hold(steps, ends=ends)
         return conversation

@@ -112,7 +112,7 @@ def test_few_requests_are_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     thread.start()
     assert not began.wait(0.05)
     held[0]._attach(SimpleNamespace(call=None, sock=None))
-    assert began.wait(5)
+    assert began.wait(60)
     thread.join()
     for call in held:
         call.__exit__(None, None, None)
@@ -135,7 +135,7 @@ def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 def test_bytes_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine frames that come while a stream rests are one read; the first one is not waited for."""
     ours, theirs = socket.socketpair()
-    ours.settimeout(5)
+    ours.settimeout(60)
     rests: list[float] = []
 
     def rest(seconds: float) -> None:

@@ -79,7 +79,7 @@ async def test_a_reader_that_leaves_cancels_a_thread_that_blocks(
     def items() -> Generator[int, None, None]:
         try:
             yield from range(seen)
-            cut.wait(10)
+            cut.wait(60)
         finally:
             closed.set()
 
@@ -120,7 +120,7 @@ async def test_a_stream_that_waits_for_a_thread_can_be_left() -> None:
 
     def block() -> Generator[int, None, None]:
         yield 0
-        release.wait(10)
+        release.wait(60)
 
     def never() -> Generator[int, None, None]:
         yield from [1 // 0]
@@ -144,7 +144,7 @@ async def test_a_thread_that_cannot_be_cancelled_is_left_to_itself(
 
     def items() -> Generator[int, None, None]:
         yield 0
-        release.wait(10)
+        release.wait(60)
 
     async with aclosing(iterate_in_thread(items, threads, lambda: None)) as stream:
         await anext(stream)
@@ -216,6 +216,6 @@ async def test_what_comes_while_the_loop_is_busy_wakes_it_once(
     first = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     # The loop stands still until everything has been handed over.
-    assert made.wait(10)
+    assert made.wait(60)
     assert [await first, *[item async for item in stream]] == list(range(50))
     assert wakes <= 2

@@ -146,7 +146,7 @@ def test_vite_and_react(shop: Path, browser: Browser, mode: str) -> None:
         model.hold = False
         page.click("#again")
         page.wait_for(whole)
-        assert wire.gate("stop r2").wait(10)
+        assert wire.gate("stop r2").wait(60)
         assert (len(wire.questions()), len(wire.stops())) == (3, 1)
         assert page.complaints == []
     # An effect that starts and a clean-up that stops: one question, and the unmounting stops it.
@@ -157,7 +157,7 @@ def test_vite_and_react(shop: Path, browser: Browser, mode: str) -> None:
         page.wait_for("document.querySelector('#greeting')?.innerText.length === 150")
         assert len(wire.questions()) == 1
         page.click("#leave")
-        assert wire.gate("stop r1").wait(10)
+        assert wire.gate("stop r1").wait(60)
         assert page.complaints == []
 
 

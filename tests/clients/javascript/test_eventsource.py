@@ -233,7 +233,7 @@ def test_who_leaves_closes_the_line_and_stops_nothing(page: Page) -> None:
 
     with serve(speaks, CLIENT) as wire:
         assert read(page, wire, leave=2)["events"] == ["status", "token"]
-        assert wire.gate("left").wait(10)
+        assert wire.gate("left").wait(60)
         assert lines(wire) == [QUESTION]
 
 

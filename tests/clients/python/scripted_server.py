@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RUN = "0123456789abcdef0123456789abcdef"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def frame(seq: int, event: dict[str, Any], run: str = RUN) -> bytes:

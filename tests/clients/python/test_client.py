@@ -227,7 +227,7 @@ def test_a_callback_that_fails_ends_the_iteration_and_closes_the_line(both: Both
     with run_script(HELD) as server:
         with pytest.raises(KeyError):
             both.read(server.url, on_token=raise_error)
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
 
 
 def test_a_run_is_stopped_on_the_server(both: Both) -> None:
@@ -405,7 +405,7 @@ def test_leaving_the_loop_closes_the_socket(leave: Callable[[Client], object]) -
     before = set(threading.enumerate())
     with run_script(HELD) as server, Client(server.url) as client:
         kept = leave(client)
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
         gc.collect()
         del kept
     assert set(threading.enumerate()) <= before  # another test's thread may end meanwhile
@@ -486,7 +486,7 @@ def test_leaving_the_async_loop_closes_the_socket(
     async def work(url: str) -> None:
         async with AsyncClient(url) as client:
             kept = await leave(client)
-            assert await asyncio.to_thread(server.asked[0].left.wait, 10)
+            assert await asyncio.to_thread(server.asked[0].left.wait, 60)
             del kept
 
     with run_script(HELD) as server:
@@ -520,7 +520,7 @@ def test_a_task_can_be_cancelled_at_any_of_its_awaits(capsys: pytest.CaptureFixt
         asyncio.run(work(server.url))
         gc.collect()
         for asked in server.asked:
-            assert asked.left.wait(10)
+            assert asked.left.wait(60)
     assert capsys.readouterr().err == ""
 
 
@@ -535,7 +535,7 @@ def test_a_loop_that_ends_takes_its_streams_with_it(capsys: pytest.CaptureFixtur
 
     with run_script(HELD) as server:
         asyncio.run(work(server.url), debug=True)
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
     held.clear()
     gc.collect()
     assert capsys.readouterr().err == ""
@@ -568,7 +568,7 @@ def test_a_consumer_that_takes_its_time_holds_no_line_after_the_end() -> None:
     with run_script(Answer(WHOLE, end="hold")) as server, Client(server.url) as client:
         for event in client.stream("x"):
             if isinstance(event, Final):
-                assert server.asked[0].left.wait(10)
+                assert server.asked[0].left.wait(60)
 
 
 def test_many_streams_at_once_do_not_wait_for_each_other() -> None:

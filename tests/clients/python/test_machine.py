@@ -53,7 +53,7 @@ def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
     environment = {k: v for k, v in environ("http://127.0.0.1:1").items() if k not in PROXIES}
     return subprocess.run(
         [sys.executable, "-m", "riverrun_client", *arguments],
-        env=environment | settings, capture_output=True, text=True, timeout=30, check=False,
+        env=environment | settings, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def test_a_stream_that_is_closed_is_no_traceback(closed: str) -> None:
     with run_script(Answer(WHOLE)) as server:
         done = subprocess.run(
             ["sh", "-c", f'"{sys.executable}" -m riverrun_client x {closed}'],
-            env=environ(server.url), capture_output=True, text=True, timeout=30, check=False,
+            env=environ(server.url), capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         asked = len(server.asked)
     assert (done.returncode, asked) == (0, 1)
@@ -172,7 +172,7 @@ def test_a_full_disk_is_a_sentence() -> None:
     with run_script(Answer(WHOLE)) as server:
         done = subprocess.run(
             ["sh", "-c", f'"{sys.executable}" -m riverrun_client x >/dev/full'],
-            env=environ(server.url), capture_output=True, text=True, timeout=30, check=False,
+            env=environ(server.url), capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     assert done.returncode == 141
     assert "cannot be written" in done.stderr
@@ -186,6 +186,6 @@ def test_a_byte_order_mark_is_no_part_of_the_question(encoding: str) -> None:
         subprocess.run(
             [sys.executable, "-m", "riverrun_client", "-"],
             env=environ(server.url), input="Wie spät?".encode(encoding), capture_output=True,
-            timeout=30, check=True,
+            timeout=120, check=True,
         )  # fmt: skip
         assert server.asked[0].json()["query"] == "Wie spät?"

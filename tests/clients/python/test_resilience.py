@@ -105,7 +105,7 @@ def test_after_the_terminal_event_the_connection_is_closed_and_nothing_is_asked(
     """CR02, though the server holds the line, and though the stream is iterated again."""
     with run_script(Answer([*WHOLE, token(6, "never")], end="hold")) as server:
         seen = both.read(server.url, times=3)
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
         assert (seen.kinds, seen.error) == (ALL, None)
         assert len(server.asked) == 1
 
@@ -394,7 +394,7 @@ def test_a_paused_run_is_gone_on_with(both: Both) -> None:
     retries: list[object] = []
     with run_script(Answer([*WHOLE[:2], pause], end="hold"), Answer(WHOLE[2:])) as server:
         seen = both.read(server.url, on_retry=retries.append)
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
     assert (seen.kinds, seen.text) == (ALL, "One two three.")
     assert both.clock.waits == [0.25]
     assert [getattr(retry, "reason", "") for retry in retries] == ["deadline"]
@@ -421,7 +421,7 @@ def test_a_failed_run_is_an_exception_with_everything_in_it(both: Both) -> None:
 
     def tell(error: object) -> None:
         # The connection is closed before the caller is told, and may take its time.
-        assert server.asked[0].left.wait(10)
+        assert server.asked[0].left.wait(60)
         told.append(error)
 
     with run_script(Answer([*WHOLE[:2], frame(3, failure)], end="hold")) as server:

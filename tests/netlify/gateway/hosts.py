@@ -65,7 +65,7 @@ class Gateway:
         body: bytes | Iterable[bytes] | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """An answer that is read piece by piece, and left when the block ends."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=20)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         try:
             connection.request(method, target, body, {"Content-Type": "application/json"})
             yield connection.getresponse()

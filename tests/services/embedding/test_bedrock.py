@@ -117,7 +117,7 @@ async def test_leaving_cuts_the_calls_under_way(fake: Fake) -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert await asyncio.to_thread(call.over.wait, 5)
+    assert await asyncio.to_thread(call.over.wait, 60)
     assert call.left
 
 

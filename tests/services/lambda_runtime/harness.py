@@ -120,7 +120,7 @@ async def run_runtime(
             yield RunningRuntime(api, runtime, task)
         finally:
             runtime.stop()
-            await asyncio.wait({task}, timeout=10)
+            await asyncio.wait({task}, timeout=60)
             assert task.done(), "the runtime did not stop"
             await lifespan.shutdown(1)
     if not task.cancelled():

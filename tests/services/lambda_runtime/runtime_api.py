@@ -121,7 +121,7 @@ class RuntimeAPI:
                 return calls[number]
             return None
 
-        async with asyncio.timeout(15), self.news:
+        async with asyncio.timeout(60), self.news:
             await self.news.wait_for(find_call)
         call = find_call()
         assert call is not None
@@ -129,7 +129,7 @@ class RuntimeAPI:
 
     async def until(self, condition: Any) -> None:
         """Wait until something about the record is true."""
-        async with asyncio.timeout(15), self.news:
+        async with asyncio.timeout(60), self.news:
             await self.news.wait_for(condition)
 
     async def wait_polls(self, times: int) -> None:

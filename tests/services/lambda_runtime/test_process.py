@@ -42,7 +42,7 @@ class Sandbox:
 
     async def wait_end(self) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), err.decode()
@@ -104,7 +104,7 @@ async def kill_process(process: asyncio.subprocess.Process) -> None:
 
 @asynccontextmanager
 async def quick() -> AsyncGenerator[None]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         yield
 
 

@@ -19,7 +19,7 @@ async def test_as_many_functions_run_at_once_as_invocations() -> None:
     barrier = threading.Barrier(64)
 
     def function(event: Any, context: Any) -> Any:
-        barrier.wait(10)
+        barrier.wait(60)
         return "together"
 
     async with run_runtime(function, concurrency=64) as h:
@@ -35,7 +35,7 @@ async def test_functions_that_hang_do_not_wedge_the_process() -> None:
 
     def function(event: Any, context: Any) -> Any:
         if event == "hang":
-            release.wait(20)
+            release.wait(60)
         return threading.current_thread().name
 
     async with run_runtime(function, concurrency=40) as h:
@@ -87,13 +87,13 @@ async def test_the_main_thread_knows_when_it_is_stuck() -> None:
 
     def job() -> str:
         entered.set()
-        release.wait(10)
+        release.wait(60)
         return "late"
 
     statuses: list[int] = []
     server = asyncio.create_task(asyncio.to_thread(_serve_elsewhere, threads, release, statuses))
     run = asyncio.create_task(threads.run(job))
-    await asyncio.to_thread(entered.wait, 10)
+    await asyncio.to_thread(entered.wait, 60)
     before = threads.is_stuck
     run.cancel()
     await asyncio.wait({run})
@@ -108,7 +108,7 @@ def _serve_elsewhere(threads: MainThread, release: threading.Event, statuses: li
     """`serve` without its signal handler, which only the main thread may set."""
 
     def run() -> int:
-        release.wait(10)
+        release.wait(60)
         return 7
 
     import signal

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         yield listener
 
 
@@ -27,7 +27,7 @@ class Pair:
         address = Address(socket.AF_INET, listener.getsockname())
         self.connection = Connection(address)
         self.peer, _ = listener.accept()
-        self.peer.settimeout(10)
+        self.peer.settimeout(60)
         self.writer = StreamWriter(self.connection, b"HEAD")
 
     def read(self) -> bytes:
@@ -42,7 +42,7 @@ class Pair:
         except BlockingIOError:
             return True
         finally:
-            self.peer.settimeout(10)
+            self.peer.settimeout(60)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ async def test_a_lost_peer_wakes_the_writer_that_waits_for_it(pair: Pair) -> Non
     assert not waiting.done()
     pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     pair.peer.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await waiting
     assert isinstance(pair.connection.loss, OSError)
     assert not pair.connection.is_blocked

@@ -1104,7 +1104,7 @@ async def a_reader_elsewhere_hears_of_it_soon(open_another: OpenAnother, clock: 
         assert await here.wait(run.id, entry.seq - 1, 0.0) is False
         await here.append(run.id, [entry])
         assert await elsewhere.wait(run.id, entry.seq - 1, 30.0)
-    assert await asyncio.wait_for(reading, 30.0) == entries
+    assert await asyncio.wait_for(reading, 60.0) == entries
 
 
 @add_shared_rule
@@ -1118,7 +1118,7 @@ async def who_waits_elsewhere_is_woken(open_another: OpenAnother, clock: Clock) 
             await elsewhere.read_last(run.id)  # by then it has looked, and found nothing
         assert not waiting.done()
         await here.append(run.id, [token(seq)])
-        assert await asyncio.wait_for(waiting, 20.0)
+        assert await asyncio.wait_for(waiting, 60.0)
 
 
 @add_shared_rule

@@ -85,7 +85,7 @@ async def test_a_piece_is_shown_before_the_next_is_computed(
 
     def play(request: Any) -> Iterator[Chunk]:
         yield delta("first")
-        assert gate.wait(10)
+        assert gate.wait(60)
         yield delta(" second")
         yield from end_chunks()
 
@@ -269,10 +269,10 @@ async def test_leaving_ends_the_computing(runtime: Runtime, weights: Path, play:
     runtime.play = play
     provider = local(weights)
     task = asyncio.create_task(collect(provider, PROMPT))
-    assert await asyncio.to_thread(runtime.asked.wait, 10)
+    assert await asyncio.to_thread(runtime.asked.wait, 60)
     task.cancel()
     await asyncio.wait({task})
-    assert await asyncio.to_thread(runtime.left.wait, 10)
+    assert await asyncio.to_thread(runtime.left.wait, 60)
     assert await asyncio.to_thread(runtime.idle.wait, 10)
     runtime.play = lambda _: whole("next")
     assert text_of(await collect(provider, PROMPT)) == "next"
@@ -282,7 +282,7 @@ def hold_back(gate: threading.Event) -> Callable[[Any], Iterator[Chunk]]:
     """An answer that begins when `gate` opens."""
 
     def play(_build_request: Any) -> Iterator[Chunk]:
-        gate.wait(10)
+        gate.wait(60)
         yield from whole("a")
 
     return play
@@ -294,7 +294,7 @@ async def test_who_leaves_the_line_is_never_answered(runtime: Runtime, weights: 
     runtime.play = hold_back(gate)
     provider = local(weights)
     first = asyncio.create_task(collect(provider, PROMPT))
-    assert await asyncio.to_thread(runtime.asked.wait, 10)
+    assert await asyncio.to_thread(runtime.asked.wait, 60)
     second = asyncio.create_task(collect(provider, PROMPT))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -312,7 +312,7 @@ async def test_the_line_has_an_end(runtime: Runtime, weights: Path) -> None:
     runtime.play = hold_back(gate)
     provider = local(weights)
     waiting = [asyncio.create_task(collect(provider, PROMPT)) for _ in range(MAX_WAITING + 1)]
-    assert await asyncio.to_thread(runtime.asked.wait, 10)
+    assert await asyncio.to_thread(runtime.asked.wait, 60)
     with pytest.raises(RiverrunError) as refused:
         await collect(provider, PROMPT)
     assert refused.value.code == "provider_throttled"
