@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7
+FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7
 """Kinds of numbers (TensorProto.DataType)."""
 
 COPIED = 1 << 17

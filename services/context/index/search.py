@@ -99,12 +99,13 @@ def search(
     rows = sorted(candidates)
     spoken = dict(zip(rows, index.best_sentences(rows, vector), strict=True)) if rows else {}
     cosines = dict(zip(rows, scores[rows].tolist(), strict=True))
+    named = {title: _share_named(asked, title) for title in {index.documents[row] for row in rows}}
     value = {
         row: OF_PASSAGE * cosines[row]
         + OF_SENTENCE * spoken[row]
         + OF_WORDS * held[row].coverage
         + OF_CODES * held[row].codes
-        + OF_DOCUMENT_NAME * _share_named(asked, index.documents[row])
+        + OF_DOCUMENT_NAME * named[index.documents[row]]
         + OF_TITLE * _share_said(asked, index.documents[row], index.sections[row])
         + OF_IDENTIFIER * (_read_identifier(index.sections[row]) in identifiers)
         for row in candidates
@@ -207,7 +208,7 @@ def _share_named(asked: Mapping[str, float], title: str) -> float:
 
 def _share_said(asked: Mapping[str, float], *titles: str) -> float:
     """Return the share of the question that stands in any of `titles`."""
-    said = frozenset[str]().union(*map(_telling_words, titles))
+    said = _telling_words(*titles)
     if said.isdisjoint(asked):  # of most titles nothing was asked
         return 0.0
     return sum(weight for word, weight in asked.items() if word in said)
@@ -215,8 +216,8 @@ def _share_said(asked: Mapping[str, float], *titles: str) -> float:
 
 # Each question looks at a few hundred titles, and they are the same ones again and again.
 @lru_cache(maxsize=1 << 14)
-def _telling_words(title: str) -> frozenset[str]:
-    return frozenset(map(singular, content_words(title)))
+def _telling_words(*titles: str) -> frozenset[str]:
+    return frozenset(singular(word) for title in titles for word in content_words(title))
 
 
 def _find_identifiers(question: str) -> frozenset[str]:
