@@ -67,7 +67,7 @@ class Answer:
         assert ends == [self.last]
 
 
-def read_on(url: str, query: str, *, limit: float = 60.0, **data: Any) -> Answer:
+def read_on(url: str, query: str, *, limit: float = 300.0, **data: Any) -> Answer:
     """Ask `query` at `url`, and read until the answer has ended, over as many bodies as it takes.
 
     Goes on after `paused` and after a body that broke off. Raises `TimeoutError` after `limit`
@@ -100,7 +100,7 @@ def read_body(  # noqa: PLR0917 - a request has as many parts
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     *,
-    patience: float = 30.0,
+    patience: float = 120.0,
 ) -> Body:
     """One request, whose events are added to `answer`.
 

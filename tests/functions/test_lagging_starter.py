@@ -89,7 +89,7 @@ async def play(folder: Path, words: int, pause: int, stop_after: int) -> list[fl
 
 def test_a_starter_that_reads_nothing_holds_up_no_other_reader(tmp_path: Path) -> None:
     """Nor the stop that comes from another process."""
-    asyncio.run(asyncio.wait_for(play(tmp_path, 100_000, 1, stop_after=FULL), 60.0))
+    asyncio.run(asyncio.wait_for(play(tmp_path, 100_000, 1, stop_after=FULL), 300.0))
 
 
 @pytest.mark.soak

@@ -94,7 +94,7 @@ def test_a_function_that_is_told_to_end_hands_its_answer_on(
         assert first.paused is not None
         assert (first.paused["reason"], first.whole) == ("shutdown", True)
         log.info("Told %.3f s after the signal.", ended - signalled[0])
-        go_on(answer, url, 30)
+        go_on(answer, url, 300)
         check_whole(answer, 20)
 
 

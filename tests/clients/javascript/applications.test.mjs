@@ -270,7 +270,7 @@ test("forget empties what is shown, for the next person", async () => {
   });
 });
 
-test("a hook without an id closes its connection when it unmounts, and stops nothing", { timeout: 10_000 }, async () => {
+test("a hook without an id closes its connection when it unmounts, and stops nothing", { timeout: 60_000 }, async () => {
   let left;
   const gone = new Promise((resolve) => (left = resolve));
   const lingering = (response) => {
@@ -288,7 +288,7 @@ test("a hook without an id closes its connection when it unmounts, and stops not
   });
 });
 
-test("a hidden part of a page closes its connection, and reads on when it is shown again", { timeout: 10_000 }, async () => {
+test("a hidden part of a page closes its connection, and reads on when it is shown again", { timeout: 60_000 }, async () => {
   let left;
   const gone = new Promise((resolve) => (left = resolve));
   const lingering = (response) => {

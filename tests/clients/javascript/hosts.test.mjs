@@ -86,7 +86,7 @@ test("what a transport throws is an error of the client's, and onError is told",
   assert.deepEqual([error instanceof RiverrunError, error.code, error.message], [true, "internal", "ReferenceError: EventSource is not defined"]);
 });
 
-test("headers that never come are silence, and an error in the end", { timeout: 10_000 }, async () => {
+test("headers that never come are silence, and an error in the end", { timeout: 60_000 }, async () => {
   await serve([streamed(whole)], async ({ endpoint, seen }) => {
     const headers = () => new Promise(() => {});
     const run = stream("Why?", { endpoint, headers, retryPolicy: { silence: 20 }, environment: hasty(20) });
@@ -118,7 +118,7 @@ test("a key that cannot be renewed is not sent twice", async () => {
   }
 });
 
-test("a fetch that knows no signal is left all the same", { timeout: 10_000 }, async () => {
+test("a fetch that knows no signal is left all the same", { timeout: 60_000 }, async () => {
   let asked = 0;
   const fetch = async () => {
     asked += 1;

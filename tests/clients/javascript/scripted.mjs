@@ -57,3 +57,24 @@ export const hasty = (slow = 35_000) => ({
     return () => clearTimeout(timer);
   },
 });
+
+/**
+ * The same, where silence passes when a test says so: `pass` ends it for what is waited for now, and
+ * `onSilence` is called whenever one begins.
+ */
+export function still(silence = 35_000) {
+  const waiting = new Set();
+  const { timer, random } = hasty();
+  const environment = {
+    random,
+    onSilence() {},
+    pass: () => [...waiting].forEach((run) => run()),
+    timer(run, ms) {
+      if (ms !== silence) return timer(run, ms);
+      waiting.add(run);
+      queueMicrotask(environment.onSilence);
+      return () => waiting.delete(run);
+    },
+  };
+  return environment;
+}

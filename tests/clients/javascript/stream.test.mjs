@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RiverrunError, join, stream } from "../../../clients/javascript/src/index.js";
-import { TYPE, cutAfter, everything, final, frame, hasty, reply, serve, status, streamed, token, whole } from "./scripted.mjs";
+import { TYPE, cutAfter, everything, final, frame, hasty, reply, serve, status, still, streamed, token, whole } from "./scripted.mjs";
 
 /** Read a run to its end; `waits` are the pauses it took, none of which is slept. */
 async function read(endpoint, { each, ...options } = {}) {
@@ -190,28 +190,30 @@ test("a server that is not there is tried, then given up in words", async () => 
   await assert.rejects(read(endpoint), (error) => error.code === "unreachable" && error.retryable);
 });
 
-test("CR07: a silent connection is left and resumed", async () => {
+test("CR07: a silent connection is left and resumed", { timeout: 60_000 }, async () => {
   const silent = (response) => response.writeHead(200, TYPE).write(frame(1, status));
+  const environment = still();
   await serve([silent, streamed(whole.slice(frame(1, status).length))], async ({ endpoint, seen }) => {
-    assert.deepEqual((await read(endpoint, { retryPolicy: { silence: 40 }, environment: hasty(40) })).said, everything);
+    const each = (event) => event.type === "status" && setImmediate(environment.pass);
+    assert.deepEqual((await read(endpoint, { environment, each })).said, everything);
     assert.match(seen[1].url, /after=1/);
   });
 });
 
-test("a ping keeps a quiet connection alive", async () => {
+test("a ping keeps a quiet connection alive", { timeout: 60_000 }, async () => {
+  const environment = still();
   const pinging = (response) => {
     response.writeHead(200, TYPE).write(frame(1, status));
     let pings = 0;
-    const timer = setInterval(() => {
-      response.write(": ping\n");
+    // The next one is sent when the last one has begun the silence anew.
+    environment.onSilence = () => {
       pings += 1;
-      if (pings < 12) return;
-      clearInterval(timer);
-      response.end(whole.slice(frame(1, status).length));
-    }, 40);
+      if (pings < 12) response.write(": ping\n");
+      else if (pings === 12) response.end(whole.slice(frame(1, status).length));
+    };
   };
   await serve([pinging], async ({ endpoint, seen }) => {
-    assert.deepEqual((await read(endpoint, { retryPolicy: { silence: 300 }, environment: hasty(300) })).said, everything);
+    assert.deepEqual((await read(endpoint, { environment })).said, everything);
     assert.equal(seen.length, 1);
   });
 });
@@ -264,7 +266,7 @@ test("stop before the run has a name is told as soon as it has one", async () =>
   });
 });
 
-test("stop while waiting to reconnect ends the wait", { timeout: 10_000 }, async () => {
+test("stop while waiting to reconnect ends the wait", { timeout: 60_000 }, async () => {
   const cancelled = { type: "error", error: "Stopped.", code: "cancelled", retryable: true };
   await serve([cutAfter(frame(1, token("a"))), streamed(frame(2, cancelled))], async ({ endpoint, stops }) => {
     const run = stream("Why?", { endpoint, environment: { random: () => 1 }, retryPolicy: { firstWait: 30_000 }, onRetry: () => setImmediate(() => run.stop()) });
@@ -405,7 +407,7 @@ function weather() {
   };
 }
 
-test("CR07: offline, a run waits without a try; back online it reads on at once", { timeout: 10_000 }, async () => {
+test("CR07: offline, a run waits without a try; back online it reads on at once", { timeout: 60_000 }, async () => {
   const rest = streamed(whole.slice(frame(1, status).length));
   const sky = weather();
   await serve([cutAfter(frame(1, status)), rest], async ({ endpoint, seen }) => {
@@ -424,7 +426,7 @@ test("CR07: offline, a run waits without a try; back online it reads on at once"
   });
 });
 
-test("CR07: a line that outlived the network, or ten minutes of sleep, is not trusted", { timeout: 10_000 }, async () => {
+test("CR07: a line that outlived the network, or ten minutes of sleep, is not trusted", { timeout: 60_000 }, async () => {
   for (const change of [(sky) => sky.comeBack(), (sky) => sky.sleep(600_000)]) {
     const sky = weather();
     const hanging = (response) => response.writeHead(200, TYPE).write(frame(1, status));
@@ -441,7 +443,7 @@ test("CR07: a line that outlived the network, or ten minutes of sleep, is not tr
   }
 });
 
-test("CR07: a short look away is no reason to reconnect", { timeout: 10_000 }, async () => {
+test("CR07: a short look away is no reason to reconnect", { timeout: 60_000 }, async () => {
   const sky = weather();
   let more;
   const slow = (response) => {
@@ -464,7 +466,7 @@ test("CR07: a short look away is no reason to reconnect", { timeout: 10_000 }, a
   });
 });
 
-test("CR07: a proxy that holds everything back is a silence, and the same key asks again", { timeout: 10_000 }, async () => {
+test("CR07: a proxy that holds everything back is a silence, and the same key asks again", { timeout: 60_000 }, async () => {
   const holding = () => {}; // not even a head
   await serve([holding, streamed(whole)], async ({ endpoint, seen }) => {
     const { said } = await read(endpoint, { retryPolicy: { silence: 40 }, environment: hasty(40) });
@@ -561,7 +563,7 @@ test("a stream is read by one reader", async () => {
   });
 });
 
-test("an aborted signal ends the reading with its own reason, and stops nothing", { timeout: 10_000 }, async () => {
+test("an aborted signal ends the reading with its own reason, and stops nothing", { timeout: 60_000 }, async () => {
   const endless = (response) => response.writeHead(200, TYPE).write(frame(1, token("a")));
   for (const when of ["before", "while"]) {
     await serve([endless], async ({ endpoint, seen, stops }) => {
@@ -598,18 +600,20 @@ test("an event without end is refused, not kept", async () => {
 
 test("a caller that looks at an event for long is not cut off for it", async () => {
   await serve([streamed(whole)], async ({ endpoint, seen }) => {
-    const run = stream("Why?", { endpoint, retryPolicy: { silence: 20 } });
+    const environment = still();
+    const run = stream("Why?", { endpoint, environment });
     const said = [];
     for await (const event of run) {
       said.push(event);
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await new Promise(setImmediate);
+      environment.pass();
     }
     assert.deepEqual(said, everything);
     assert.equal(seen.length, 1);
   });
 });
 
-test("CR02: the socket is let go with the terminal event, even when the caller does not read on", { timeout: 10_000 }, async () => {
+test("CR02: the socket is let go with the terminal event, even when the caller does not read on", { timeout: 60_000 }, async () => {
   let left;
   const gone = new Promise((resolve) => (left = resolve));
   const lingering = (response) => {
