@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,7 @@ import pytest
 
 from services.settings import ROOT
 from tests.functions.serving import Server
+from tests.ports import find_ports
 
 MODULES = Path(__file__).parent / "node_modules"
 BINARIES = MODULES / ".path"
@@ -69,7 +69,7 @@ def environment(folder: Path) -> dict[str, str]:
 def netlify_dev(folder: Path, upstream: Mapping[str, str]) -> Iterator[Server]:
     """`netlify dev` with `upstream` as the gateway's environment, until the block ends."""
     project = copy_site(folder, upstream)
-    port, static, functions = (str(number) for number in _free_ports(3))
+    port, static, functions = (str(number) for number in find_ports(3))
     flags = ["--offline", "--skip-gitignore", "--no-open", "--geo", "mock", "--port", port]
     flags += ["--staticServerPort", static, "--functions-port", functions]
     log = folder / "netlify.log"
@@ -128,9 +128,3 @@ def find_processes(session: int) -> list[int]:
             if int(of) == session and state != "Z":
                 found.append(int(stat.parent.name))
     return found
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]

@@ -6,7 +6,6 @@ they must run in later requests too.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.oracles.hosts import HOSTS, needs_apps, serve
 from tests.oracles.test_apps import ask
+from tests.ports import find_ports
 
 PG_CTL = shutil.which("pg_ctl")
 UNPRIVILEGED = 65534  # a user without rights: PostgreSQL refuses to run as root
@@ -42,8 +42,7 @@ def postgres() -> Iterator[str]:
     if os.geteuid() == 0:
         os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
         as_user = ["setpriv", f"--reuid={UNPRIVILEGED}", "--clear-groups"]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = find_ports(1)
     options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
     data = folder / "data"
     initdb = [str(bin_folder / "initdb"), "-D", str(data), "-U", "test", "-A", "trust", "-N"]

@@ -50,7 +50,7 @@ def pack(base: Path) -> None:
     shutil.copytree(base / "types", source / "types")
     subprocess.run(
         ["npm", "pack", "--ignore-scripts", "--silent"],
-        cwd=source, env=os.environ | environ, check=True, capture_output=True, timeout=60,
+        cwd=source, env=os.environ | environ, check=True, capture_output=True, timeout=300,
     )  # fmt: skip
     (tarball,) = source.glob("*.tgz")
     shutil.copy(tarball, base / "client.tgz")
@@ -72,7 +72,7 @@ def node(shop: Path, *arguments: str, runtime: str = "node-22", **environ: str) 
 def call(command: list[str], cwd: Path, **environ: str) -> str:
     """What a command prints, which must succeed."""
     done = subprocess.run(
-        command, cwd=cwd, env=os.environ | environ, capture_output=True, text=True, timeout=120,
+        command, cwd=cwd, env=os.environ | environ, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.settings import ROOT
+from tests.ports import find_ports
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "riverrun"
@@ -42,8 +42,7 @@ def read_manual(riverrun: str) -> dict[str, str]:
 @contextmanager
 def run_open_webui(riverrun: str, home: Path) -> Iterator[str]:
     """An Open WebUI that speaks to `riverrun`, for as long as the block lasts; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    (port,) = find_ports(1)
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environ = {**kept, **OFFLINE, **read_manual(riverrun), "DATA_DIR": str(home)}
     command = [str(BIN / "open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port)]

@@ -65,10 +65,11 @@ def install() -> None:
 @contextmanager
 def run_server() -> Iterator[str]:
     """A server of its own, in memory. Yields its address."""
+    from tests.ports import find_ports  # installing, by this file alone, has no such module
+
     libraries = folder()
     for _ in range(5):
-        # It takes no port 0, so another process may take the one that we found first.
-        port = _free_port()
+        (port,) = find_ports(1)  # it takes no port 0
         server = subprocess.Popen(
             [
                 *("java", "-Xmx512m", "-XX:TieredStopAtLevel=1"),
@@ -87,13 +88,6 @@ def run_server() -> Iterator[str]:
             server.kill()
             server.wait()
     raise RuntimeError("DynamoDB Local did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(server: "subprocess.Popen[bytes]", port: int) -> bool:
