@@ -30,9 +30,14 @@ class FolderChanges:
     def take(self, apps: MutableMapping[str, Starlette]) -> None:
         """Bring `apps`, by their modules' names, to what the files say now.
 
-        A file that cannot be loaded is told once, and what it said before goes on.
+        A file that cannot be loaded is told once, and what it said before goes on; so does all of
+        it while the folder cannot be read.
         """
-        stamps, before = read_stamps(self._folder), self._stamps
+        before = self._stamps
+        try:
+            stamps = read_stamps(self._folder)
+        except OSError:
+            return  # no descriptor is left for it, for instance
         if stamps == before:
             return
         self._stamps = stamps

@@ -69,12 +69,21 @@ def test_its_log_is_text_or_json_as_is_said() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lifespan", ["on", "off"])
-def test_sigterm_ends_every_stream_with_its_last_event(tmp_path: Path, lifespan: str) -> None:
-    """Also where no lifespan runs; and each run goes on in another process."""
+@pytest.mark.parametrize(
+    ("lifespan", "number"),
+    [("on", signal.SIGTERM), ("off", signal.SIGTERM), ("on", signal.SIGINT)],
+)
+def test_a_signal_ends_every_stream_with_its_last_event(
+    tmp_path: Path, lifespan: str, number: signal.Signals
+) -> None:
+    """Also where no lifespan runs; and each run goes on in another process.
+
+    With a lifespan the log is closed as well: all of it is in one file.
+    """
     environ = {"RIVERRUN_LOG": f"sqlite://{tmp_path}/runs", "RIVERRUN_CHAT_PACE": "4"}
     with run_uvicorn(environ, lifespan) as (server, port):
-        ended = asyncio.run(end_under_streams(port, server))
+        ended = asyncio.run(end_under_streams(port, server, number))
+    assert lifespan == "off" or not (tmp_path / "runs-wal").exists()
     assert [events[-1]["type"] for events in ended] == ["paused"] * STREAMS
     assert {events[-1]["reason"] for events in ended} == {"shutdown"}
     with run_uvicorn({**environ, "RIVERRUN_CHAT_PACE": "2000"}, lifespan) as (_, port):
@@ -110,12 +119,14 @@ def run_uvicorn(
                 process.stderr.read()
 
 
-async def end_under_streams(port: int, server: "subprocess.Popen[bytes]") -> list[list[Any]]:
-    """Every stream's events, where SIGTERM comes once each has a token."""
+async def end_under_streams(
+    port: int, server: "subprocess.Popen[bytes]", number: signal.Signals
+) -> list[list[Any]]:
+    """Every stream's events, where a signal comes once each has a token."""
     speaking = [asyncio.Event() for _ in range(STREAMS)]
     streams = [asyncio.create_task(stream(port, QUERY, event)) for event in speaking]
     await asyncio.gather(*(event.wait() for event in speaking))
-    server.send_signal(signal.SIGTERM)
+    server.send_signal(number)
     return await asyncio.gather(*streams)
 
 

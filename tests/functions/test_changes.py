@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
+from functions._changes import FolderChanges
 from services.settings import ROOT
 from tests.functions.serving import Server, link_functions, run_server
 
@@ -67,3 +69,16 @@ def test_a_stream_of_the_old_file_ends_as_it_began(own: Server, folder: Path) ->
         (folder / "functions" / "chat.py").write_text((ROOT / "functions" / "chat.py").read_text())
         assert said(own) == "one two "
         assert reader.until("final")["result"]["answer"].endswith("100 ")
+
+
+def test_a_folder_that_cannot_be_read_is_served_as_it_was(tmp_path: Path) -> None:
+    """A process that has no descriptor left answers, where it can, all the same."""
+    folder = tmp_path / "functions"
+    folder.mkdir()
+    (folder / "echo.py").write_text("")
+    changes = FolderChanges(folder, "functions")
+    (folder / "echo.py").unlink()
+    folder.rmdir()
+    apps = {"echo": Starlette()}
+    changes.take(apps)
+    assert list(apps) == ["echo"]

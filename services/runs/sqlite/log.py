@@ -40,7 +40,6 @@ from .rows import (
     insert_run,
     insert_turn,
     keep_feedback,
-    keep_filler,
     list_newest,
     mark_read,
     newest_entry,
@@ -49,6 +48,7 @@ from .rows import (
     run_of_key,
     scope_of,
     state_of,
+    try_to_keep,
     turns_of,
 )
 from .successor import Survivors
@@ -254,7 +254,8 @@ class SQLiteLog:
     async def check(self) -> None:
         """See `RunLog.check`. Asked again within a few seconds, it writes nothing."""
         if self._monotonic() - self._checked_at >= CHECK_INTERVAL:
-            await self._file.write(keep_filler)
+            now = self._now()
+            await self._file.write(lambda file: try_to_keep(file, now))
             self._checked_at = self._monotonic()
 
     async def close(self) -> None:

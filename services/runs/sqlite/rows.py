@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ExpiredRunError, UnknownRunError
-from ..log import KEEP_TURNS, Entry, Run, Summary
+from ..log import KEEP_TURNS, Entry, Run, Summary, new_run
 from ..packing import to_bytes, to_text
 
 # `number` is the order in which runs were made. `gone` remembers for a while which runs there
@@ -152,8 +152,19 @@ def feedback_of(connection: sqlite3.Connection, run_id: str, now: float) -> byte
     return bytes(row[0]) if row is not None else b""
 
 
-def keep_filler(connection: sqlite3.Connection) -> None:
+def try_to_keep(connection: sqlite3.Connection, now: float) -> None:
+    """Keep a filler, and a run that is taken back: room is not all that a new run needs.
+
+    A file that is damaged where runs are added takes the one and not the other.
+    """
     connection.execute("INSERT OR REPLACE INTO checks VALUES (1, zeroblob(?))", (CHECK_BYTES,))
+    run = new_run(None, "", b"", created=now, lease=0.0)
+    connection.execute("SAVEPOINT tried")
+    insert_run(connection, run, run.id, run.id, now)
+    number, _, _ = state_of(connection, run.id, now - 1)
+    append_entries(connection, number, [Entry(1, "status", b"{}", False)], now, now)
+    connection.execute("ROLLBACK TO tried")
+    connection.execute("RELEASE tried")
 
 
 def newest_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Hear that the process is to end under a web server that is not ours: SIGTERM, and the lifespan.
+"""Hear that the process is to end under a web server that is not ours: a signal, or the lifespan.
 
 AWS Lambda Web Functions give one second between SIGTERM and the kill, and say neither which server
 they run nor whether it runs the lifespan. So the signal is heard by a handler in front of the
@@ -11,15 +11,22 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..app import shut_down, wait_closed
+from ..app import close_log, shut_down, wait_closed
 from ..deadlines import SHUTDOWN_SECONDS
 
 logger = logging.getLogger(__name__)
+
+# How long the log may take to be closed, in seconds: AWS kills the process after one.
+LOG_SECONDS = 0.3
+
+# What tells a process to end: a service manager, and Ctrl-C.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ShutdownNotice:
@@ -33,7 +40,7 @@ class ShutdownNotice:
         self._app = app
         self._end = end
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._previous: Any = signal.SIG_IGN
+        self._previous: dict[int, Any] = {}
         self._heard_at: set[str] = set()
         self._is_hearing = False
 
@@ -50,6 +57,9 @@ class ShutdownNotice:
                 self._end()
                 # A run without a reader is no open request, so the server has not waited for it.
                 await wait_closed(SHUTDOWN_SECONDS)
+                # So that a copy of its file alone is a copy of all runs.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(close_log(), LOG_SECONDS)
             return message
 
         await self._app(scope, receive_and_end, send)
@@ -66,11 +76,12 @@ class ShutdownNotice:
                 " are open at the end of the process are cut, and their runs go on elsewhere."
             )
             return
-        previous = signal.getsignal(signal.SIGTERM)
-        # None was installed by C code and cannot be put back: it keeps the signal.
-        if previous is not None and previous != self._hear:
-            self._previous = previous
-            signal.signal(signal.SIGTERM, self._hear)
+        for number in SIGNALS:
+            previous = signal.getsignal(number)
+            # None was installed by C code and cannot be put back: it keeps the signal.
+            if previous is not None and previous != self._hear:
+                self._previous[number] = previous
+                signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._is_hearing:
@@ -80,20 +91,21 @@ class ShutdownNotice:
             loop = self._loop
             if loop is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(self._end)
-            if callable(self._previous):
+            previous = self._previous.get(number)
+            if callable(previous):
                 # The server's own. One that asyncio keeps is woken by the signal itself.
-                self._previous(number, frame)
-            elif self._previous is signal.SIG_DFL:
-                self._die_after_streams(loop)
+                previous(number, frame)
+            elif previous is signal.SIG_DFL:
+                self._die_after_streams(number, loop)
         finally:
             self._is_hearing = False
 
-    def _die_after_streams(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _die_after_streams(self, number: int, loop: asyncio.AbstractEventLoop | None) -> None:
         """Die of the signal, as the process would have without us, once the streams have ended."""
 
         def die() -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
         if loop is None or loop.is_closed():
             die()

@@ -188,7 +188,7 @@ async def _resume_run(run: Run, reader: ReaderTerms, spec: ProducerSpec, app: Ap
         output = open_producer(spec.producer, question, app)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await hand_back_run(resumed.run, app.log)
+            await hand_back_run(resumed.run, app.log, app.live)
         raise
     meter = RunMeter(question, usage=resumed.transcript.usage, resumed=True)
     start_run_task(

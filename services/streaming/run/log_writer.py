@@ -7,8 +7,9 @@ the store, so no reader ever sees what a resumed reader would not. Knows nothing
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 
 import anyio
 
@@ -53,6 +54,9 @@ Entries = AsyncGenerator[Entry | None, None]
 EntryBatches = AsyncGenerator[list[Entry], None]
 """Entries as they were appended, never an empty list. Taken as `Batches` are."""
 
+SettleLater = Callable[[Callable[[], Awaitable[None]]], None]
+"""Does again, until a log that is busy takes it, what lets a run go."""
+
 
 async def append_to_log(
     batches: Batches,
@@ -64,6 +68,7 @@ async def append_to_log(
     join: Callable[[], bool] = lambda: False,
     make_checkpoint: Callable[[PauseReason, int], bytes] | None = None,
     may_wait: Callable[[], bool] = lambda: True,
+    settle_later: SettleLater | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> EntryBatches:
@@ -75,7 +80,8 @@ async def append_to_log(
     asked again for as long as `may_wait` says. Closed before its terminal event, it closes the
     producer and ends the run in the log, so that no reader waits for the rest. The lease of a run
     that can go on elsewhere is released instead, with the checkpoint that
-    `make_checkpoint` gives for the last entry that was acknowledged. Raises `PausedError` then,
+    `make_checkpoint` gives for the last entry that was acknowledged. What a log that is busy does
+    not take of that is left to `settle_later`. Raises `PausedError` then,
     and what the log raises. Raises `SequenceConflictError` when another process has ended this run
     or writes it: on the way out it closes `batches`, and with them every stage down to the
     producer, whose task is cancelled (`channel.run_pump`). `now` gives epoch seconds, `monotonic`
@@ -120,9 +126,11 @@ async def append_to_log(
         if owes_ending:
             with anyio.CancelScope(shield=True):
                 if make_checkpoint is not None and pause_reason is not None:
-                    await release_lease(run, log, make_checkpoint(pause_reason, seq))
+                    checkpoint = make_checkpoint(pause_reason, seq)
+                    await release_lease(run, log, checkpoint, settle_later)
                 else:
-                    await _append_ending(transcript.make_failed_ending(cause, now()), seq, run, log)
+                    ending = as_entries(seq, transcript.make_failed_ending(cause, now()))
+                    await _append_ending(ending, run, log, settle_later)
 
 
 class _Lease:
@@ -177,33 +185,52 @@ async def _check_conflict(log: RunLog, run: Run, seq: int) -> None:
         raise SequenceConflictError
 
 
-async def release_lease(run: Run, log: RunLog, checkpoint: bytes) -> None:
+async def release_lease(
+    run: Run, log: RunLog, checkpoint: bytes, settle_later: SettleLater | None = None
+) -> None:
     """End the lease of `run` now, and leave `checkpoint`. Raises nothing.
 
     A log that fails at once is asked again at once: a process that ends has a tenth of a second,
-    and a release that was applied although it failed may be applied again.
+    and a release that was applied although it failed may be applied again. After that it is left
+    to `settle_later`.
     """
+    release = partial(log.release, run, checkpoint=checkpoint)
     end = time.monotonic() + SHUTDOWN_CLEANUP_SECONDS
-    for tries_left in reversed(range(RELEASE_TRIES)):
-        try:
-            await log.release(run, checkpoint=checkpoint)
-        except SequenceConflictError:
-            pass  # another process has resumed it
-        except Exception as error:
-            may_pass = isinstance(error, RunLogError) and error.retryable
-            if may_pass and tries_left and time.monotonic() < end:
-                continue
-            logger.exception("Run %s could not be released.", run.id)
-        return
+    for _ in range(RELEASE_TRIES):
+        if await _try_to_settle(run, release):
+            return
+        if time.monotonic() >= end:
+            break
+    _leave_unsettled(run, release, settle_later)
 
 
-async def _append_ending(ending: tuple[Event, ...], seq: int, run: Run, log: RunLog) -> None:
+async def _append_ending(
+    ending: list[Entry], run: Run, log: RunLog, settle_later: SettleLater | None
+) -> None:
+    append = partial(log.append, run.id, ending)
+    if not await _try_to_settle(run, append):
+        _leave_unsettled(run, append, settle_later)
+
+
+async def _try_to_settle(run: Run, settle: Callable[[], Awaitable[None]]) -> bool:
+    """Return whether nothing more is to be done; False where a log is busy. Raises nothing."""
     try:
-        await log.append(run.id, as_entries(seq, ending))
-    except SequenceConflictError:
-        pass  # another process ended it
-    except Exception:
-        logger.exception("Run %s could not be ended in its log.", run.id)
+        await settle()
+    except (SequenceConflictError, UnknownRunError):
+        pass  # another process has resumed, ended or deleted it
+    except Exception as error:
+        if isinstance(error, RunLogError) and error.retryable:
+            return False
+        logger.exception("Run %s could not be released or ended in its log.", run.id)
+    return True
+
+
+def _leave_unsettled(
+    run: Run, settle: Callable[[], Awaitable[None]], settle_later: SettleLater | None
+) -> None:
+    logger.warning("Run %s could not be released or ended: its log is busy.", run.id)
+    if settle_later is not None:
+        settle_later(settle)
 
 
 def _join_tokens(events: Iterable[Event]) -> list[Event]:

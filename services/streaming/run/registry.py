@@ -6,17 +6,23 @@ this register, and it knows only what the two small protocols below say of them.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from ...errors import RiverrunError
-from ...runs import Entry, Run
+from ...runs import Entry, Run, RunLogError
 from ..deadlines import PAUSE_NOTICE_SECONDS, SHUTDOWN_NOTICE_SECONDS
 from ..events import Partial
 from .channel import Channel, lingering_tasks
 from .errors import PausedError
 
 logger = logging.getLogger("riverrun.run")
+
+# For how long a log that was busy is asked to let a run go, and how long the pauses between the
+# tries are, in seconds.
+SETTLE_SECONDS = 600.0
+FIRST_SETTLE_PAUSE = 0.5
+LONGEST_SETTLE_PAUSE = 5.0
 
 
 class BusyError(RiverrunError):
@@ -84,6 +90,7 @@ class LiveRuns:
         self.presence_tasks: dict[str, asyncio.Task[None]] = {}
         self.looks: dict[str, tuple[float, Run, bool]] = {}
         self._take_overs: set[asyncio.Task[None]] = set()
+        self._settlements: set[asyncio.Task[None]] = set()
         self._max_streams = max_streams
 
     def admit(self, *, starts_run: bool = False) -> None:
@@ -167,6 +174,8 @@ class LiveRuns:
         A run that cannot go on elsewhere ends as `interrupted`, and its answer so far is kept.
         """
         self.is_closing = True
+        for settlement in self._settlements:
+            settlement.cancel()
         for task in list(self.tasks.values()):
             task.stop(PausedError("shutdown"))
         for run_id, readers in self.readers.items():
@@ -195,6 +204,16 @@ class LiveRuns:
             task.add_done_callback(_log_failure)
             raise
 
+    def settle_later(self, settle: Callable[[], Awaitable[None]]) -> None:
+        """Have `settle` let a run go that is not produced here any more, once its log takes it.
+
+        Until then the run looks as if it were. The end of this process does not wait for it.
+        """
+        if not self.is_closing:
+            task = asyncio.create_task(_settle(settle))
+            self._settlements.add(task)
+            task.add_done_callback(self._settlements.discard)
+
     async def wait_closed(self, seconds: float) -> None:
         """Wait until no run is produced or taken over here any more, at most `seconds`."""
         loop = asyncio.get_running_loop()
@@ -204,6 +223,23 @@ class LiveRuns:
                 return
             # One that is being taken over is a task in a moment, and stops at once.
             await asyncio.wait(tasks, timeout=left)
+
+
+async def _settle(settle: Callable[[], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SETTLE_SECONDS
+    pause = FIRST_SETTLE_PAUSE
+    while loop.time() < end:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_SETTLE_PAUSE)
+        try:
+            await settle()
+        except RunLogError as error:
+            if error.retryable:
+                continue
+        except RiverrunError:
+            pass  # another process has gone on with it, ended it or deleted it
+        return
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

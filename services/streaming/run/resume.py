@@ -73,13 +73,13 @@ async def take_over_run(
         return await _append_fence(claimed, log, reader, max_seconds)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await hand_back_run(claimed, log)
+            await hand_back_run(claimed, log, live)
         raise
 
 
-async def hand_back_run(claimed: Run, log: RunLog) -> None:
+async def hand_back_run(claimed: Run, log: RunLog, live: LiveRuns) -> None:
     """Let a run go that this process claimed, and has to leave before a word of its own."""
-    await release_lease(claimed, log, hand_back_checkpoint(claimed))
+    await release_lease(claimed, log, hand_back_checkpoint(claimed), live.settle_later)
 
 
 async def stop_run(run: Run, log: RunLog, live: LiveRuns) -> None:

@@ -91,6 +91,7 @@ def start_run_task(
             join=may_join,
             make_checkpoint=leave_checkpoint,
             may_wait=may_wait,
+            settle_later=live.settle_later,
         ),
         question.seconds_left,
     )

@@ -109,8 +109,32 @@ async def test_a_file_that_is_damaged_in_one_place_is_read_elsewhere(tmp_path: P
         assert await log.read(small.id, 0) == [final(1)]
         fresh = await start_run(log)
         await log.append(fresh.id, [final(1)])
+    await log.check()
     await log.close()
     await one.close()
+
+
+async def test_a_file_that_is_damaged_where_runs_are_added_says_so_when_it_is_checked(
+    tmp_path: Path,
+) -> None:
+    """There is room in it, and no question could be answered."""
+    path = tmp_path / "runs.sqlite"
+    one = SQLiteLog(path)
+    await start_run(one)
+    await one.check()
+    await one.close()
+    with closing(sqlite3.connect(path)) as file:
+        (page,) = file.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
+    with path.open("r+b") as damaged:
+        damaged.seek((page - 1) * 4096)
+        damaged.write(b"\xff" * 4096)
+    log = SQLiteLog(path)
+    for _ in range(2):
+        with pytest.raises(RunLogError):
+            await log.check()
+    with pytest.raises(RunLogError):
+        await start_run(log)
+    await log.close()
 
 
 async def test_tables_that_another_program_drops_are_made_again(tmp_path: Path) -> None:

@@ -12,16 +12,17 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from services.settings import ROOT
-from services.streaming.http.notice import ShutdownNotice
+from services.streaming.http.notice import SIGNALS, ShutdownNotice
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
 def _keep_handler() -> Iterator[None]:
-    kept = signal.getsignal(signal.SIGTERM)
+    kept = {number: signal.getsignal(number) for number in SIGNALS}
     yield
-    signal.signal(signal.SIGTERM, kept)
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 async def answer_nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,17 +39,18 @@ async def send(_message: Message) -> None:
     """A server that takes what it is sent."""
 
 
-async def test_the_servers_own_handler_is_called_after_ours() -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_the_servers_own_handler_is_called_after_ours(number: signal.Signals) -> None:
     """And once, however many requests came."""
     heard: list[Any] = []
     ended = asyncio.Event()
-    signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    signal.signal(number, lambda number, _frame: heard.append(number))
     app = ShutdownNotice(answer_nothing, ended.set)
     for _ in range(3):
         await app({"type": "http"}, receive, send)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
     await ended.wait()
-    assert heard == [signal.SIGTERM]
+    assert heard == [number]
 
 
 async def test_a_handler_that_asyncio_keeps_is_woken_too() -> None:
@@ -98,7 +100,7 @@ def test_a_process_without_a_handler_still_dies_of_the_signal() -> None:
     """Once the streams have had their time."""
     code = """
 import asyncio, os, signal
-from services.streaming.http.notice import ShutdownNotice
+from services.streaming.http.notice import SIGNALS, ShutdownNotice
 async def app(scope, receive, send): pass
 async def main():
     await ShutdownNotice(app, lambda: print("ended", flush=True))({"type": "http"}, None, None)

@@ -1,7 +1,7 @@
 """Append, then show: nothing is seen that is not kept, and no reader is left waiting."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -293,14 +293,27 @@ async def test_a_release_that_fails_once_is_tried_again() -> None:
     assert (await log.find(run.id, None)).is_free
 
 
-async def test_a_release_that_always_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """After a few tries; nothing is raised."""
+async def test_a_release_that_always_fails_is_told_and_left_for_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After a few tries, in one line; nothing is raised."""
     log = MemoryLog(is_durable=True)
     run, _ = await begin(log)
+    release, is_busy = log.release, True
 
-    async def fail(*_asked: Any, **_more: Any) -> None:
-        raise RunLogError("busy")
+    async def release_unless_busy(*asked: Any, **more: Any) -> None:
+        if is_busy:
+            raise RunLogError("busy")
+        await release(*asked, **more)
 
-    log.release = fail  # type: ignore[method-assign]
-    await release_lease(run, log, b"{}")
-    assert [record.message for record in caplog.records] == [f"Run {run.id} could not be released."]
+    log.release = release_unless_busy  # type: ignore[method-assign]
+    later: list[Callable[[], Awaitable[None]]] = []
+    await release_lease(run, log, b"{}", later.append)
+    (record,) = caplog.records
+    assert record.message == f"Run {run.id} could not be released or ended: its log is busy."
+    assert record.exc_info is None
+    assert not (await log.find(run.id, None)).is_free
+    is_busy = False
+    (settle,) = later
+    await settle()
+    assert (await log.find(run.id, None)).is_free

@@ -1,7 +1,8 @@
 """A process that is given notice keeps none waiting: neither a reader nor the next process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from services.streaming import (
     ReaderTerms,
     handle_request,
     handle_resume,
+    handle_state,
     handle_streaming_request,
     shut_down,
     wait_closed,
@@ -269,3 +271,65 @@ async def test_a_reader_let_in_at_the_last_moment_does_not_depend_on_the_task_he
     app.live.remove_reader(run, reader)
     await reading
     await wait_closed(100.0, app)
+
+
+async def read_state(run: str, app: App) -> str:
+    """What is said of a run to who does not read it."""
+    response = await handle_state(run, app=app)
+    return str(json.loads(bytes(response.body))["state"])
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_run_is_let_go_when_its_log_works_again(
+    resumable: bool, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a reader that looks: what lists runs waits for no sign of life."""
+
+    async def produce(_question: Question) -> AsyncIterator[str]:
+        yield "a"
+        await asyncio.sleep(1)
+        is_busy.set()
+        yield "b"
+
+    is_busy = asyncio.Event()
+    for name in ("append", "release"):
+        real = getattr(MemoryLog, name)
+
+        async def write(self: MemoryLog, *asked: Any, real: Any = real, **more: Any) -> None:
+            if is_busy.is_set():
+                raise RunLogError("The run log is busy.", retry_after_ms=500)
+            await real(self, *asked, **more)
+
+        monkeypatch.setattr(MemoryLog, name, write)
+    question = Question(query="go", resume=True)
+    response = await handle_streaming_request(
+        question, producer=produce, resumable=resumable, app=app
+    )
+    events = await events_of(response)
+    assert events[-1][1]["type"] == ("paused" if resumable else "error")
+    run, _ = place(events)
+    assert (await read_state(run, app)) == "running"
+    await asyncio.sleep(60)
+    is_busy.clear()
+    await asyncio.sleep(6)
+    assert (await read_state(run, app)) == ("paused" if resumable else "failed")
+
+
+async def test_what_could_not_be_let_go_does_not_hold_the_end_up(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next process waits for a sign of life then, as after a crash."""
+    tries: list[float] = []
+
+    async def settle() -> None:
+        tries.append(asyncio.get_running_loop().time())
+        raise RunLogError("busy")
+
+    app.live.settle_later(settle)
+    await asyncio.sleep(30)
+    assert tries
+    shut_down(app)
+    await wait_closed(1.0, app)
+    tried = len(tries)
+    await asyncio.sleep(30)
+    assert len(tries) == tried
