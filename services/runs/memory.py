@@ -51,9 +51,10 @@ class MemoryLog:
         self.is_durable = is_durable
         self.state_ages = StateAges(monotonic)
         self._now = now
+        self._monotonic = monotonic
         self._notifier = Notifier()
         self._numbers = count(1)
-        self._records = KeptRuns(retention, now)
+        self._records = KeptRuns(retention, now, monotonic)
         self._sessions: OrderedDict[OwnedName, deque[tuple[str, str]]] = OrderedDict()
 
     async def start(
@@ -76,7 +77,8 @@ class MemoryLog:
             return known.run, False
         now = self._now()
         run = new_run(owner, fingerprint, question, created=now, lease=lease)
-        self._records.add(KeptRun(run, named, session, next(self._numbers), touched=now))
+        number, touched = next(self._numbers), self._monotonic()
+        self._records.add(KeptRun(run, named, session, number, touched=touched))
         return run, True
 
     async def find(self, run_id: str, owner: str | None) -> Run:
@@ -226,7 +228,7 @@ class MemoryLog:
         return record
 
     def _change(self, record: KeptRun, **changes: Any) -> Run:
-        record.touched = self._now()
+        record.touched = self._monotonic()
         renewals = record.run.renewals + 1
         record.run = replace(record.run, renewals=renewals, is_doubted=False, **changes)
         return record.run

@@ -45,10 +45,12 @@ class KeptRun:
 class KeptRuns:
     """The records that are kept: those that run, those that have ended, and which have expired.
 
-    `retention` is in seconds; `now` gives epoch seconds.
+    `retention` is in seconds, by `monotonic`; `now` gives epoch seconds, which people read.
     """
 
-    def __init__(self, retention: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, retention: float, now: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
         self.running: OrderedDict[str, KeptRun] = OrderedDict()
         self.ended: OrderedDict[str, KeptRun] = OrderedDict()
         self.ended_size = 0
@@ -56,6 +58,7 @@ class KeptRuns:
         self.keys: dict[OwnedName, str] = {}
         self._retention = retention
         self._now = now
+        self._monotonic = monotonic
 
     def __iter__(self) -> Iterator[KeptRun]:
         """The records that are kept, in no order."""
@@ -71,8 +74,8 @@ class KeptRuns:
         """Add entries to a record, which may end it."""
         record.entries.extend(entries)
         record.size += sum(len(entry.payload) + _OVERHEAD for entry in entries)
-        record.touched = self._now()
-        record.appended.append((entries[-1].seq, record.touched))
+        record.touched = self._monotonic()
+        record.appended.append((entries[-1].seq, self._now()))
         if record.ended:
             self.ended[record.run.id] = self.running.pop(record.run.id)
             self.ended_size += record.size
@@ -122,7 +125,7 @@ class KeptRuns:
 
     def _is_kept(self, record: KeptRun) -> bool:
         live = 0.0 if record.ended else LIVE_RETENTION_SECONDS
-        return record.touched >= self._now() - max(self._retention, live)
+        return record.touched >= self._monotonic() - max(self._retention, live)
 
     def _expire(self, record: KeptRun) -> None:
         self._forget_key(record)

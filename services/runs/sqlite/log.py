@@ -82,7 +82,7 @@ class SQLiteLog:
             Path(path),
             SCHEMA,
             busy=busy,
-            upkeep=Sweeper(now, retention),
+            upkeep=Sweeper(now, monotonic, retention),
             live=Survivors(copy_live_runs, drop_live_runs),
             monotonic=monotonic,
         )

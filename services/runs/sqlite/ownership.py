@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .retention import drop_run
-from .rows import find_run, scope_of
+from .rows import KEPT, find_run, scope_of
 
 
 def drop_ended_run(
@@ -30,8 +30,8 @@ def runs_of_session(
 ) -> list[str]:
     """The ids of the runs of a session that are kept."""
     rows = connection.execute(
-        "SELECT id FROM runs JOIN run_sessions ON run = number "
-        "WHERE run_sessions.scope = ? AND session = ? AND expires > ? ORDER BY number",
+        "SELECT id FROM runs JOIN run_sessions ON run = number "  # noqa: S608 - constants
+        f"WHERE run_sessions.scope = ? AND session = ? AND {KEPT} ORDER BY number",
         (scope_of(owner), session, now),
     )
     return [run_id for (run_id,) in rows]

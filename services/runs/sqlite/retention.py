@@ -16,19 +16,31 @@ SWEEP_RUNS = 50
 SWEEP_ENTRIES = 2000
 SWEEP_WINDOW = 500
 
+# For how long a run that has not ended is seen to be over, without a sign of life, before it is
+# dropped: its producer gives one every 15 s, and a clock that steps may be ahead of the last one.
+OVERDUE_SECONDS = 60.0
+MOST_OVERDUE = 10_000
+
 _COLUMNS = f"{RUN}, scope, key, last, ended, expires"
 
 
 class Sweeper:
     """Drops the rows whose time is over, a few at a time, the oldest runs first.
 
-    `now` gives epoch seconds; that a run was there is remembered for `retention` seconds more.
+    `now` gives epoch seconds, `monotonic` seconds that only grow; that a run was there is
+    remembered for `retention` seconds more.
     """
 
-    def __init__(self, now: Callable[[], float], retention: float) -> None:
+    def __init__(
+        self, now: Callable[[], float], monotonic: Callable[[], float], retention: float
+    ) -> None:
         self._now = now
+        self._monotonic = monotonic
         self._retention = retention
         self._after = 0
+        # By the numbers of runs that have not ended: the end of their time, and since when it was
+        # seen to be over.
+        self._overdue: dict[int, tuple[float, float]] = {}
 
     def __call__(self, connection: sqlite3.Connection) -> bool:
         """Drop a few. Within a transaction. Returns whether there may be more to drop."""
@@ -62,10 +74,14 @@ class Sweeper:
         window: list[Any] = []
         for after in (0, self._after):
             window = connection.execute(
-                "SELECT number, expires FROM runs WHERE number > ? ORDER BY number LIMIT ?",
+                "SELECT number, expires, ended FROM runs WHERE number > ? ORDER BY number LIMIT ?",
                 (after, SWEEP_WINDOW),
             ).fetchall()
-            expired = [number for number, expires in window if expires <= now][:SWEEP_RUNS]
+            expired = [
+                number
+                for number, expires, ended in window
+                if expires <= now and (ended or self._is_overdue(number, expires))
+            ][:SWEEP_RUNS]
             if expired:
                 return [
                     connection.execute(
@@ -75,6 +91,14 @@ class Sweeper:
                 ]
         self._after = window[-1][0] if len(window) == SWEEP_WINDOW else 0
         return []
+
+    def _is_overdue(self, number: int, expires: float) -> bool:
+        now = self._monotonic()
+        known, since = self._overdue.get(number, (expires, now))
+        if len(self._overdue) >= MOST_OVERDUE and number not in self._overdue:
+            self._overdue.clear()
+        self._overdue[number] = (expires, since if known == expires else now)
+        return known == expires and now - since >= OVERDUE_SECONDS
 
 
 def _cut(connection: sqlite3.Connection, number: int) -> bool:

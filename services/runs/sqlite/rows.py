@@ -49,6 +49,10 @@ RUN = "id, owner, created, fingerprint, question, epoch, lease_until, checkpoint
 
 _RUN_FIELDS = (*RUN.split(", ")[:-1], "is_doubted")
 
+# Which runs are kept now. One that has not ended is for as long as it is there: a clock that steps
+# by days may have moved past its end between two signs of life, so the sweeper looks twice.
+KEPT = "(expires > ? OR NOT ended)"
+
 # What a store that can keep something is asked to keep, in bytes: a few pages.
 CHECK_BYTES = 16 * 1024
 
@@ -82,7 +86,7 @@ def run_of_key(
     connection: sqlite3.Connection, owner: str | None, key: str, now: float
 ) -> Run | None:
     row = connection.execute(
-        f"SELECT {RUN} FROM runs WHERE expires > ? AND id = "  # noqa: S608 - constants
+        f"SELECT {RUN} FROM runs WHERE {KEPT} AND id = "  # noqa: S608 - constants
         "(SELECT run FROM keys WHERE scope = ? AND key = ?)",
         (now, scope_of(owner), key),
     ).fetchone()
@@ -95,7 +99,7 @@ def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[i
     ).fetchone()
     if row is None and not is_gone(connection, run_id, now):
         raise UnknownRunError
-    if row is None or row[3] <= now:
+    if row is None or (row[2] and row[3] <= now):
         raise ExpiredRunError
     return row[0], row[1], bool(row[2])
 
@@ -103,10 +107,10 @@ def state_of(connection: sqlite3.Connection, run_id: str, now: float) -> tuple[i
 def find_run(connection: sqlite3.Connection, run_id: str, owner: str | None, now: float) -> Run:
     scope = scope_of(owner)
     row = connection.execute(
-        f"SELECT {RUN}, expires FROM runs WHERE id = ? AND scope = ?",  # noqa: S608 - constants
-        (run_id, scope),
+        f"SELECT {RUN}, {KEPT} FROM runs WHERE id = ? AND scope = ?",  # noqa: S608 - constants
+        (now, run_id, scope),
     ).fetchone()
-    if row is not None and row[-1] > now:
+    if row is not None and row[-1]:
         return run_of(row[:-1])
     if row is not None or is_gone(connection, run_id, now, scope):
         raise ExpiredRunError
@@ -262,7 +266,7 @@ def list_newest(
 ) -> list[Summary]:
     """The newest runs, of the owner with that `scope` if one is given."""
     rows = connection.execute(
-        f"SELECT {RUN}, last, ended FROM runs WHERE expires > ? "  # noqa: S608 - constants
+        f"SELECT {RUN}, last, ended FROM runs WHERE {KEPT} "  # noqa: S608 - constants
         f"{'' if scope is None else 'AND scope = ? '}ORDER BY number DESC LIMIT ?",
         (now, *(() if scope is None else (scope,)), max(0, limit)),
     )

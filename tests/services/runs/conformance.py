@@ -1090,6 +1090,7 @@ async def one_key_starts_one_run_anywhere(open_another: OpenAnother, clock: Cloc
         assert len({run.id for run, _ in made}) == 1
         assert made[0][0].id not in over
         over.add(made[0][0].id)
+        await logs[0].append(made[0][0].id, [final(1)])
         clock.seconds += 30 * 24 * 3600
 
 

@@ -113,6 +113,19 @@ async def test_a_run_that_was_never_ended_is_dropped_after_an_hour() -> None:
     assert not log._records.keys
 
 
+async def test_a_clock_that_steps_by_years_takes_no_run_away() -> None:
+    """How long a run is kept is measured by a clock that people do not set."""
+    clock, monotonic = Clock(), Clock()
+    log = MemoryLog(now=clock, monotonic=monotonic)
+    run, ended = await start_run(log), await start_run(log)
+    await log.append(ended.id, [final(1)])
+    for days in (20_000, -40_000):
+        clock.seconds += days * 86_400.0
+        await log.append((await start_run(log)).id, [final(1)])
+        assert {(await log.find(one.id, None)).id for one in (run, ended)} == {run.id, ended.id}
+    await log.append(run.id, [final(1)])
+
+
 async def test_sessions_and_their_turns_are_bounded() -> None:
     """The sessions used last are kept, each with its last turns."""
     log = MemoryLog()

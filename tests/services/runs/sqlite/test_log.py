@@ -11,7 +11,12 @@ import pytest
 from services.runs import ExpiredRunError, RunLog, UnknownRunError
 from services.runs.log import KEEP_TURNS
 from services.runs.sqlite.log import SQLiteLog
-from services.runs.sqlite.retention import SWEEP_ENTRIES, SWEEP_RUNS, SWEEP_WINDOW
+from services.runs.sqlite.retention import (
+    OVERDUE_SECONDS,
+    SWEEP_ENTRIES,
+    SWEEP_RUNS,
+    SWEEP_WINDOW,
+)
 from tests.services.runs.conformance import (
     Clock,
     OpenAnother,
@@ -153,6 +158,36 @@ async def test_a_short_retention_takes_no_live_run_away(tmp_path: Path) -> None:
     clock.seconds += 0.1
     with pytest.raises(ExpiredRunError):
         await log.read(run.id, 0)
+    await log.close()
+
+
+async def test_a_clock_that_steps_by_years_takes_no_live_run_away(tmp_path: Path) -> None:
+    """As one without a battery does when it first hears what time it is."""
+    clock, monotonic = Clock(), Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, monotonic=monotonic)
+    ahead = SQLiteLog(tmp_path / "runs.sqlite", now=clock, monotonic=monotonic)
+    run = await start_run(log, "ann", "k")
+    await log.append(run.id, [token(1)])
+    for days in (20_000, -40_000, 20_000, 3):
+        clock.seconds += days * 86_400.0
+        for _ in range(2):
+            await keep_up(ahead, monotonic)
+        assert (await start_run(ahead, "ann", "k")).id == run.id
+        assert len(await ahead.read(run.id, 0)) == 1
+        assert [found.run.id for found in await ahead.list_recent()] == [run.id]
+        await log.renew(run)
+        monotonic.seconds += OVERDUE_SECONDS
+        await keep_up(ahead, monotonic)
+    await log.append(run.id, [token(2)])
+    # Its producer is gone now.
+    clock.seconds += 3 * 86_400.0
+    for _ in range(2):
+        await keep_up(ahead, monotonic)
+        monotonic.seconds += OVERDUE_SECONDS
+    await keep_up(ahead, monotonic)
+    with pytest.raises(ExpiredRunError):
+        await log.find(run.id, "ann")
+    await ahead.close()
     await log.close()
 
 
