@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.runs import RunLog, RunLogError, SequenceConflictError
+from services.runs import RunLog, RunLogError, SequenceConflictError, retry
 from services.runs.memory import MemoryLog
 from services.streaming import (
     App,
@@ -292,6 +292,7 @@ async def test_a_run_is_let_go_when_its_log_works_again(
         yield "b"
 
     is_busy = asyncio.Event()
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
     for name in ("append", "release"):
         real = getattr(MemoryLog, name)
 
