@@ -79,7 +79,8 @@ def test_in_integers_a_vector_is_turned_by_less_than_answers_notice(
         ids = np.array([encode(entry["question"], 256)])
         ours, exact = (infer(one, ids, [ids.size])[0] for one in (integers, floats))
         turned.append(1 - mean(ours) @ mean(exact))
-    assert 1e-5 < max(turned) < 3e-4
+    assert max(turned) < 3e-4
+    assert max(turned) > 1e-5 or not has_fast_integers(platform.machine())
 
 
 @pytest.mark.parametrize("kind", ["floats", "integers"])
