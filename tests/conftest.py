@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,37 @@ ACCOUNT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
 }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each worker its share of the slow modules, and have it begin with them.
+
+    A worker that is done takes tests of others from their end: there the quick ones are then, and
+    no worker is left alone with a long one. Modules stay together, in the order they had.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    modules = [list(found) for _, found in groupby(items, lambda item: item.path)]
+    slow = [module for module in modules if any(map(is_slow, module))]
+    quick = [item for module in modules if not any(map(is_slow, module)) for item in module]
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for module in slow:
+        min(shares, key=len).extend(module)
+    items.clear()
+    # Each worker is given as many tests as the others.
+    left = len(quick) + sum(map(len, shares))
+    for number, share in enumerate(shares):
+        size = left // (workers - number)
+        more = max(0, size - len(share))
+        items += share + quick[:more]
+        del quick[:more]
+        left -= size
+    items += quick
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Whether a test starts processes, or takes seconds."""
+    return any(item.get_closest_marker(name) for name in ("slow", "browser", "node"))
 
 
 def pytest_collection_finish() -> None:

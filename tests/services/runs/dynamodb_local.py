@@ -6,6 +6,7 @@ fetches it with Maven into a folder outside the repository, once. The tests use 
 are there: in the folder that RIVERRUN_DYNAMODB_LOCAL names, or in ~/.cache/riverrun/dynamodb-local.
 """
 
+import fcntl
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 VERSION = "2.6.1"
@@ -88,6 +89,32 @@ def run_server() -> Iterator[str]:
             server.kill()
             server.wait()
     raise RuntimeError("DynamoDB Local did not start")
+
+
+@contextmanager
+def share_server(folder: Path) -> Iterator[str]:
+    """The one server of all processes that name this folder: the first of them starts it.
+
+    It ends it too, when no other uses it any more. A start costs more than most of its tests.
+    """
+    address = folder / "dynamodb-local.address"
+    with (
+        (folder / "dynamodb-local.change").open("w") as change,
+        (folder / "dynamodb-local.use").open("w") as use,
+        ExitStack() as mine,
+    ):
+        fcntl.flock(change, fcntl.LOCK_EX)
+        if is_first := not address.exists():
+            address.write_text(mine.enter_context(run_server()))
+        fcntl.flock(use, fcntl.LOCK_SH)
+        found = address.read_text()
+        fcntl.flock(change, fcntl.LOCK_UN)
+        yield found
+        if is_first:
+            fcntl.flock(change, fcntl.LOCK_EX)
+            address.unlink()  # who comes now starts another
+            fcntl.flock(change, fcntl.LOCK_UN)
+            fcntl.flock(use, fcntl.LOCK_EX)
 
 
 def _answers(server: "subprocess.Popen[bytes]", port: int) -> bool:

@@ -1,5 +1,6 @@
 """The log in DynamoDB keeps the rules on Amazon's own stand-in, which serves many at once."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,10 +31,13 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """A client of a server of this module."""
-    with dynamodb_local.run_server() as address:
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of the server that all processes of this run of the tests share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with dynamodb_local.share_server(folder) as address:
         client = client_for(address)
         yield client
         client.close()
