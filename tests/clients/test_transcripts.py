@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import threading
+from collections import defaultdict
 from contextlib import ExitStack
 from typing import Any
 
@@ -160,13 +161,24 @@ def page(browser: Browser) -> Any:
         yield opened
 
 
-@pytest.mark.browser
-def test_the_page(page: Page) -> None:
-    """In a real browser; it shows how a turn ended, and says what could not be stopped."""
-    phases = {"final": "done", "cancelled": "stopped"}
+def select_for_page(most: int) -> list[dict[str, Any]]:
+    """The transcripts that a page can show: at most so many of those that end and stop alike."""
+    kinds = defaultdict[tuple[str, str], list[dict[str, Any]]](list)
     for transcript in TRANSCRIPTS:
-        if "page" in transcript.get("except", []):
-            continue
+        if "page" not in transcript.get("except", []):
+            kinds[transcript["end"], transcript.get("stop", {}).get("after", "")].append(transcript)
+    return [transcript for kind in kinds.values() for transcript in kind[:most]]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("most", [3, pytest.param(1000, marks=pytest.mark.soak)])
+def test_the_page(page: Page, most: int) -> None:
+    """In a real browser; it shows how a turn ended, and says what could not be stopped.
+
+    What is on the wire between is the client's, whose suites have each transcript every time.
+    """
+    phases = {"final": "done", "cancelled": "stopped"}
+    for transcript in select_for_page(most):
         with play_transcript(transcript) as (scene, wire):
             page.open(scene.url)
             page.evaluate("Math.random = () => 0")
