@@ -92,7 +92,7 @@ class Outcome:
     def has_fact(self) -> bool:
         """Tell whether the answer says what it has to."""
         return self.is_answered and all(
-            any(_says(self.answer, one) for one in alternatives)
+            any(says_fact(self.answer, one) for one in alternatives)
             for alternatives in self.labelled.says
         )
 
@@ -124,7 +124,7 @@ def _read_alternatives(fact: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def _says(answer: str, fact: str) -> bool:
+def says_fact(answer: str, fact: str) -> bool:
     """Tell whether an answer has a fact, from the beginning of a word; a short one whole."""
     end = r"(?!\w)" if len(fact) <= SHORT_WORD else ""
     return re.search(rf"(?<!\w){re.escape(fact)}{end}", answer, re.IGNORECASE) is not None
@@ -175,15 +175,17 @@ def indexes(folder: Path) -> dict[str, Path]:
     return found
 
 
+def read_labelled(name: str) -> list[Labelled]:
+    """Read all questions over the set of documents with this name."""
+    folders = (QUESTIONS, *(QUESTIONS / one for one in (TUNED, *HALVES[2:])))
+    return [one for folder in folders for one in read_set(folder / f"{name}.txt")]
+
+
 def measure(folder: Path) -> dict[str, list[Outcome]]:
     """Ask the questions of every set that is here."""
     found = {}
     for name, index in indexes(folder).items():
-        labelled = [
-            one
-            for folder in (QUESTIONS, *(QUESTIONS / one for one in (TUNED, *HALVES[2:])))
-            for one in read_set(folder / f"{name}.txt")
-        ]
+        labelled = read_labelled(name)
         settings = replace(Settings(), index=str(index))
         with closing(open_context(settings)) as library, open_index(index) as words:
             found[name] = asyncio.run(ask_all(library, words, labelled))

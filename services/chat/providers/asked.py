@@ -15,27 +15,6 @@ Asked = Literal["price", "hours", "number", "person", "place", "command", "verdi
 
 _AND = r"(?:and |so |but )?"
 
-_MODAL = (
-    (
-        re.compile(
-            r"^(?:must|do|does|should|need|has|have)\b.*\b(?:must|have to|need|required|should)\b"
-            r"|^must\b",
-            re.IGNORECASE,
-        ),
-        re.compile(
-            r"\b(?:must|ha(?:s|ve) to|needs?|required?|mandatory|necessary|optional|should)\b",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        re.compile(r"^(?:can|may|could)\b", re.IGNORECASE),
-        re.compile(
-            r"\b(?:can(?:not|['’]t)?|may|allow\w*|possible|impossible|able|unable|supports?)\b",
-            re.IGNORECASE,
-        ),
-    ),
-)
-
 _COUNTED = re.compile(r"\bhow many ([^\W\d_]+)|\b([^\W\d_]+) (?:be )?enough\b")
 
 COUNT_NEAR = 4
@@ -148,12 +127,6 @@ def counts(noun: str, text: str) -> bool:
         and _COUNT.search(" ".join(words[max(0, place - COUNT_NEAR) : place + 1]))
         for place, word in enumerate(words)
     )
-
-
-def says_modal(question: str, text: str) -> bool:
-    """Tell whether a text says "must" to a question that asks it, or "can" to one that does."""
-    start = question[:LONGEST]
-    return any(asks.search(start) and says.search(text) for asks, says in _MODAL)
 
 
 def holds(asked: Asked, text: str) -> bool:

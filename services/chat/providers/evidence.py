@@ -1,8 +1,6 @@
-"""Judge how well units of the passages answer a question, and whether any does.
+"""What a question is about, and how much of it words say, weighted by rarity in the index.
 
-Scores combine meaning (cosines, computed when the passages were found) and words, weighted by
-their rarity in the index. Nothing is embedded here, and nothing a passage says is obeyed: its
-text is only ever compared.
+Nothing a passage says is obeyed: its text is only ever compared.
 """
 
 import re
@@ -14,35 +12,7 @@ from functools import lru_cache
 from ...passages import Passage
 from ..topics import collect_heading_stems, collect_said, collect_topics
 from ..words import MONTH, collect_stems, find_names, split_words, stem
-from .units import Unit, cut_units, is_pointing
-
-# What a unit's score is made of, fitted on the questions of `benchmarks.answers` that are tuned on
-# so that what answers stands before what does not, and rounded.
-MEANING, COVERAGE, PASSAGE = 0.9, 0.5, 0.4
-"""Its cosine with the question, the share of the question's words that it says, its passage's
-cosine."""
-
-RANK = 0.1
-"""What it gains in the first passage, half of it in the second, a third in the third."""
-
-TITLED = 0.3
-"""What it gains in a section whose headings the question says whole: "day trips from Tokyo"."""
-
-COMPANY_BEST, COMPANY_MEAN = 0.08, 0.08
-"""For the cosines of the units beside it: the higher one, and the mean of both."""
-
-LENGTH_GAIN, LONG = 0.12, 60
-"""What it gains by length, up to so many words: a few words rarely say anything."""
-
-POINTING = 0.14
-"""What it loses that only points at what says it: "Listing 4: ...", "See section 3"."""
-
-NAMED = 0.33
-"""What a unit gains in a passage that says a name of the question, times the name's rarity. A
-name that every document has tells none apart; one that few have nearly decides."""
-
-TITLE_SHARE = 0.88
-"""What a word counts that stands only in the passage's title, not in the unit."""
+from .units import Unit
 
 UNKNOWN_RARITY = 0.5
 """The rarity of a word when the passages come without an index: those of a recording."""
@@ -71,10 +41,15 @@ MARK = " › "
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A unit that may be quoted, and what it is worth."""
+    """A unit that may be quoted, and what it is worth.
+
+    Scores are logarithms: of two units, one that has 1 more is e times as likely to answer.
+    `has_fact` tells whether it has the fact that is asked for, where one is.
+    """
 
     unit: Unit
     score: float
+    has_fact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,45 +100,6 @@ def _read_words(
     return words, names, asking
 
 
-def weigh(question: str, passages: Sequence[Passage]) -> list[Evidence]:
-    """Weigh every unit of `passages` as evidence, in the order of the passages."""
-    subject = read_subject(question, passages)
-    evidence = []
-    for rank, passage in enumerate(passages, 1):
-        titled = collect_title_stems(passage)
-        of_passage = PASSAGE * passage.score + RANK / rank + NAMED * _weigh_names(subject, passage)
-        if _is_named_whole(subject, passage):
-            of_passage += TITLED
-        units = cut_units(passage, rank)
-        for place, unit in enumerate(units):
-            said = collect_said(unit.text)
-            coverage = compute_share(subject, subject.words, said)
-            in_title = compute_share(subject, subject.words, titled - said)
-            score = MEANING * unit.similarity + COVERAGE * (coverage + TITLE_SHARE * in_title)
-            score += of_passage + _weigh_company(units, place) + _weigh_form(unit)
-            evidence.append(Evidence(unit, score))
-    return evidence
-
-
-def _is_named_whole(subject: Subject, passage: Passage) -> bool:
-    """Tell whether the question says the document's title, and its headings, or their topic."""
-    document, _, headings = passage.title.partition(MARK)
-    words = collect_topics(headings) or collect_stems(headings)
-    return bool(words) and words | collect_stems(document) <= set(subject.words)
-
-
-def _weigh_company(units: Sequence[Unit], place: int) -> float:
-    beside = [
-        one.similarity for one in (*units[max(0, place - 1) : place], *units[place + 1 :][:1])
-    ]
-    return COMPANY_BEST * max(beside, default=0.0) + COMPANY_MEAN * sum(beside) / 2
-
-
-def _weigh_form(unit: Unit) -> float:
-    gain = LENGTH_GAIN * min(len(unit.text.split()), LONG) / LONG
-    return gain - (POINTING if is_pointing(unit.text) else 0.0)
-
-
 def is_said(word: str, said: AbstractSet[str]) -> bool:
     """Tell whether stems have `word` or a form of it: "Japanese" is said by "Japan"."""
     if word in said:
@@ -180,19 +116,6 @@ def is_said_whole(name: Sequence[str], said: AbstractSet[str]) -> bool:
 def document_of(passage: Passage) -> str:
     """Return the title of the document that a passage stands in."""
     return passage.title.split(MARK, maxsplit=1)[0]
-
-
-def _weigh_names(subject: Subject, passage: Passage) -> float:
-    """Return the rarity of the rarest name of the question that a passage says."""
-    stems = collect_stems_of(passage)
-    return max(
-        (
-            max(subject.rarity.get(word, UNKNOWN_RARITY) for word in name)
-            for name in subject.names
-            if is_said_whole(name, stems)
-        ),
-        default=0.0,
-    )
 
 
 def collect_stems_of(passage: Passage) -> frozenset[str]:

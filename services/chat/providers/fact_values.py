@@ -37,7 +37,11 @@ _DATE = (
 )
 """A day, a year, a time, or a version: software counts in them."""
 
-_PERSON = r"(?:\b(?:by|from) |(?<=[a-z,;(] ))[A-Z][\w'’.-]+|(?:[A-Z][\w'’-]+ ){2}"
+_PERSON = (
+    r"(?:\b(?:by|from) |(?<=[a-z,;(] )(?<!\bin )(?<!\bat )(?<!\bon )(?<!\bto ))[A-Z][\w'’.-]+"
+    r"|(?:[A-Z][\w'’-]+ ){2}"
+)
+"""A name, and not that of where something is: "an attraction in Paris"."""
 
 _MADE = (
     r"\b(?:found|creat|invent|design|buil[td]|wr[io]te?|develop|start|discover|paint|compos"
@@ -57,7 +61,8 @@ class FactKind:
 
     `beside` is what has to stand beside it, `least` the share of the words asked for that has to.
     What asks is the whole of `asks`, or its group. `is_named` is one that is a name, and not one
-    that the question has.
+    that the question has. `is_attribute` is one that has no form of its own: what is asked for
+    has to be said ("Who is the mayor of Paris?").
     """
 
     name: str
@@ -66,6 +71,7 @@ class FactKind:
     beside: re.Pattern[str] | None = None
     least: float = LEAST
     is_named: bool = False
+    is_attribute: bool = False
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

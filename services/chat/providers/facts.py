@@ -62,8 +62,28 @@ _ALIKE = tuple(
 """Words that are counted as one."""
 
 
+_ATTRIBUTE = re.compile(
+    r"^\W*(?:what|which|who)(?:['’]s| is| are| was| were) the ((?:[\w-]+ ){1,2}?)of\b",
+    re.IGNORECASE,
+)
+"""What of a thing is asked for: "Who is the mayor of Paris?"."""
+
+_SUPERLATIVE = re.compile(
+    r"^\W*(?:what|which) (?P<what>[\w-]+) (?:is|are|was|were|has|have) (?:the )?"
+    r"(?P<most>(?:most|least) [\w-]+|\w+est\b)",
+    re.IGNORECASE,
+)
+"""What is the most of its kind: "Which city is the safest?"."""
+
+_VAGUE_ATTRIBUTES = collect_stems(
+    "name names purpose use point meaning role idea effect result kind type sort list rest number"
+    " difference advantage disadvantage best biggest most least"
+)
+"""What is asked of everything, and is said in other words."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """A fact that is asked for: its kind, the words it is of, and those that it counts."""
 
     kind: FactKind
@@ -72,27 +92,44 @@ class _Wanted:
     counted: frozenset[str]
 
 
-def find_lacking(
-    question: str, subject: Subject, passages: Sequence[Passage], evidence: Sequence[Evidence]
-) -> str | None:
-    """Return what kind of fact a question asks for that no unit has beside words of it."""
-    wanted = _read_wanted(question[:_LONGEST], subject)
-    if wanted is None or any(
-        _has(wanted, item.unit.text, passages[item.unit.rank - 1]) for item in evidence
-    ):
+def find_lacking(question: str, subject: Subject, evidence: Sequence[Evidence]) -> FactKind | None:
+    """Return the kind of fact that a question asks for, and no unit has beside words of it."""
+    wanted = read_wanted(question, subject)
+    if wanted is None or any(item.has_fact for item in evidence):
         return None
-    return wanted.kind.name
+    return wanted.kind
 
 
-def _read_wanted(question: str, subject: Subject) -> _Wanted | None:
-    if _ASKS_MORE.search(question):
+def read_wanted(question: str, subject: Subject) -> Wanted | None:
+    """Return the fact that a question asks for; None where its wording does not tell."""
+    start = question[:_LONGEST]
+    if _ASKS_MORE.search(start):
         return None
     for kind in FACT_KINDS:
-        if found := kind.asks.search(question):
+        if found := kind.asks.search(start):
             asking = {stem(word) for word in split_words(found[found.lastindex or 0])}
             words = frozenset(set(subject.words) - asking or subject.words) - _VAGUE
-            return _Wanted(kind, subject, words, _read_counted(question, subject))
-    return None
+            return Wanted(kind, subject, words, _read_counted(start, subject))
+    return _read_attribute(start, subject)
+
+
+def _read_attribute(question: str, subject: Subject) -> Wanted | None:
+    """Return what of a thing is asked for as a fact whose only form is its name."""
+    if found := _SUPERLATIVE.search(question):
+        said, counted = found["most"], frozenset({stem(found["what"].casefold())})
+        name = f"{said} {found['what']}"
+    elif found := _ATTRIBUTE.search(question):
+        name = said = found[1].strip()
+        counted = frozenset[str]()
+    else:
+        return None
+    stems = [stem(word) for word in split_words(said)]
+    if not collect_stems(said) or not _VAGUE_ATTRIBUTES.isdisjoint(stems):
+        return None
+    value = r"\W+".join(rf"\b{re.escape(one)}\w{{0,4}}" for one in stems)
+    words = frozenset(set(subject.words) - set(stems) - counted) - _VAGUE
+    kind = FactKind(name, _ATTRIBUTE, re.compile(value, re.IGNORECASE), is_attribute=True)
+    return Wanted(kind, subject, words, counted)
 
 
 def _read_counted(question: str, subject: Subject) -> frozenset[str]:
@@ -108,7 +145,7 @@ def _read_counted(question: str, subject: Subject) -> frozenset[str]:
     return counted.union(*(alike for alike in _ALIKE if not alike.isdisjoint(counted)))
 
 
-def _has(wanted: _Wanted, text: str, passage: Passage) -> bool:
+def has_fact(wanted: Wanted, text: str, passage: Passage) -> bool:
     """Tell whether a unit has the fact, in a passage that says a name of the question."""
     names, said = wanted.subject.names, collect_stems_of(passage)
     if names and not any(is_said_whole(name, said) for name in names):
@@ -123,7 +160,7 @@ def _has(wanted: _Wanted, text: str, passage: Passage) -> bool:
     )
 
 
-def _read_beside(wanted: _Wanted, text: str) -> Iterator[str]:
+def _read_beside(wanted: Wanted, text: str) -> Iterator[str]:
     """Read what stands around each thing of the kind, itself with it."""
     for found in wanted.kind.value.finditer(text):
         before = text[max(0, found.start() - REACH) : found.start()].split()

@@ -40,9 +40,9 @@ def read_wish(question: str) -> Wish:
     if is_plan(question):
         return Wish("plan", 8, number)
     if is_sightseeing(question):
-        return Wish("list", 6, number)
+        return Wish("list", 7, number)
     if units == 5 or (_LIST.search(plain) and not number):
-        return Wish("list", max(units, 6), number)
+        return Wish("list", 7, number)
     if _HOW.search(plain):
         return Wish("how", units, number)
     return Wish("plain", units, number)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from ...passages import Passage
 from ...small_talk import SmallTalk
 from .answerability import find_unsaid
-from .evidence import read_subject, weigh
+from .evidence import read_subject
 from .facts import find_lacking
+from .scores import weigh
 
 NOT_SAID = "I looked, but the documents do not say."
 
@@ -87,5 +88,5 @@ def explain_refusal(question: str, passages: Sequence[Passage]) -> str:
 def _name_lacking(question: str, passages: Sequence[Passage]) -> str:
     """Say which fact is not there, where all words of the question are."""
     subject, evidence = read_subject(question, passages), weigh(question, passages)
-    lacking = find_lacking(question, subject, passages, evidence)
-    return f"They have no {lacking} for it." if lacking else ""
+    lacking = find_lacking(question, subject, evidence)
+    return f"They have no {lacking.name} for it." if lacking else ""

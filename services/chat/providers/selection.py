@@ -1,6 +1,5 @@
 """Choose the units to quote, and in which order: those that answer best, and no padding."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,77 +7,48 @@ from ...passages import Passage
 from ...wording import asks_more, describe_visit, read_plan
 from ..provider import Prompt
 from .answerability import is_any_said, is_sufficient, read_added
-from .asked import Asked, counts, holds, read_asked, read_counted, says_modal
-from .definitions import defines_code, is_definition, names_code_of, read_thing
-from .evidence import Evidence, weigh
+from .evidence import Evidence
 from .focus import keep_what_is_asked
 from .kinds import Wish, read_wish
 from .layout import clean_quote, says_side
 from .overview import find_document, has_sights, introduce, is_asked_to_see, is_general
-from .surroundings import add_surroundings
+from .scores import share_out, weigh
+from .units import LEANING
 
-LIKENESS = 0.2
-"""The weight of likeness to what is already chosen against a unit's own score."""
+SURE, SURE_OF_ONE = 0.95, 0.88
+"""How likely it has to be that what answers is among what is quoted, before quoting stops; and the
+same where one thing is wanted: a date, a number, yes or no."""
+
+NARROW = 2
+"""Sentences up to which a question wants one thing."""
+
+MOST = 8
+"""Units that are quoted at most, where their number is not what the wording asks for."""
+
+UNLIKELY = 0.02
+"""How likely a unit has to be the one that answers, to be quoted beside another."""
+
+LIKENESS = 1.3
+"""For lists, plans and comparisons: the weight of likeness to what is already chosen against a
+unit's own score."""
 
 SAME = 0.92
 """Two units with this cosine say one thing; the second adds nothing."""
 
-FAINTEST = {"narrow": 0.2, "plain": 0.3, "how": 0.3}
-"""How far under the best score a unit may be: below, it is padding, and what stands out is quoted
-alone. All scores of a question about one place are high, so no share of the best one tells."""
-
-FAINTEST_OF_MANY = 0.65
-"""For lists, plans and comparisons: the share of the best score."""
-
-MOST = {"narrow": 4, "plain": 5, "how": 5}
-"""Units that are quoted at most, where that is not what the wording asks for."""
+FAINTEST = 5.0
+"""For the same: how far under the best score a unit may be; below, it is padding."""
 
 PER_SIDE = 4
 """Units of each of two things that are compared."""
 
-NARROW = 2
-"""Units up to which a question wants one thing."""
-
 MOST_OF_BOTH = 2
 """Units that say both: they stand above what is said of each."""
 
-COMPANY = 0.05
-"""What a unit gains by standing in the passage the answer begins with."""
+COMPANY = 0.3
+"""What a unit of a list gains by standing in the passage the answer begins with."""
 
-DANGLING = 0.1
-"""What a unit loses that leans on the one before it, unless that one is quoted too."""
-
-ASKED: dict[Asked, float] = {
-    "price": 0.12,
-    "hours": 0.12,
-    "number": 0.12,
-    "person": 0.0,
-    "place": 0.12,
-    "command": 0.1,
-    "verdict": 0.05,
-}
-"""What a unit gains that has a thing of the kind that is asked for."""
-
-MODAL = 0.1
-"""What a unit gains that says "must" where that is asked, or "can"."""
-
-COUNTED = 0.15
-"""What a unit gains that says how many there are of what is to be counted."""
-
-CODE = 0.2
-"""What a unit gains that has the keyword or method the question names."""
-
-DEFINED = 0.3
-"""What a unit gains that says what the thing is, or does, that is asked for."""
-
-CODE_DEFINED = 0.15
-"""What it gains beside that, if the thing is a name of code, which it begins with."""
-
-_LEANING = re.compile(
-    r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
-    r"|moreover|therefore|also|then|but|and|so|or)\b",
-    re.IGNORECASE,
-)
+DANGLING = 0.65
+"""What a unit of a list loses that leans on the one before it, unless that one is quoted too."""
 
 
 def read_completed_question(prompt: Prompt) -> str:
@@ -133,31 +103,19 @@ def choose(prompt: Prompt) -> list[Evidence]:
     if visit:
         evidence = weigh(visit, prompt.passages)
     evidence = _leave_out_said(evidence, prompt)
-    thing = read_thing(question)
-    asked, counted = read_asked(question), read_counted(question)
-    left: Sequence[Evidence] = [
-        Evidence(
-            item.unit,
-            item.score
-            + _count_asked(item, asked)
-            + _count_definition(item, thing, question)
-            + (MODAL if says_modal(question, item.unit.text) else 0.0)
-            + (COUNTED if counted and counts(counted, item.unit.text) else 0.0),
-        )
-        for item in evidence
-    ]
-    if wish.sides is None:
-        if visit is None:
-            left = keep_what_is_asked(question, wish, left, prompt.passages)
-        chosen = _pick(left, wish)
-    else:
+    if wish.sides is not None:
         # As much of one side as of the other, if there is as much.
-        sides = [_find_side(left, prompt, *pair) for pair in (wish.sides, wish.sides[::-1])]
-        both = [item for item in left if _says_both(item, wish.sides)]
-        chosen = [item for side in sides for item in _pick(side, wish, PER_SIDE)]
-        chosen = [*_pick(both, wish, MOST_OF_BOTH), *chosen] if all(sides) else _pick(left, wish)
-    if wish.kind in MOST and chosen:
-        chosen = add_surroundings(chosen, evidence, asked)
+        sides = [_find_side(evidence, prompt, *pair) for pair in (wish.sides, wish.sides[::-1])]
+        both = [item for item in evidence if _says_both(item, wish.sides)]
+        chosen = [item for side in sides for item in _pick(side, PER_SIDE)]
+        chosen = (
+            [*_pick(both, MOST_OF_BOTH), *chosen] if all(sides) else choose_likely(evidence, wish)
+        )
+    else:
+        if visit is None:
+            evidence = keep_what_is_asked(question, wish, evidence, prompt.passages)
+        is_prose = wish.kind in ("plain", "how")
+        chosen = choose_likely(evidence, wish) if is_prose else _pick(evidence, wish.units)
     order = {item.unit.rank: place for place, item in reversed(list(enumerate(chosen)))}
     return sorted(chosen, key=lambda item: (order[item.unit.rank], item.unit.position))
 
@@ -189,17 +147,31 @@ def _leave_out_said(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Ev
     return unsaid or evidence
 
 
-def _pick(left: Sequence[Evidence], wish: Wish, most: int | None = None) -> list[Evidence]:
+def choose_likely(evidence: Sequence[Evidence], wish: Wish) -> list[Evidence]:
+    """Choose the likeliest units until it is likely enough that one of them answers."""
+    shares = sorted(zip(share_out(evidence), evidence, strict=True), key=lambda pair: -pair[0])
+    enough = SURE_OF_ONE if wish.units <= NARROW else SURE
+    chosen: list[Evidence] = []
+    sure = 0.0
+    for share, item in shares:
+        if chosen and share < UNLIKELY:
+            break
+        if not any(_compute_cosine(item, other) >= SAME for other in chosen):
+            chosen.append(item)
+        sure += share
+        if sure >= enough or len(chosen) >= MOST:
+            break
+    return chosen
+
+
+def _pick(left: Sequence[Evidence], most: int) -> list[Evidence]:
     """Pick the best units, each less its likeness to those already picked."""
-    kind = "narrow" if wish.kind in MOST and wish.units <= NARROW else wish.kind
-    wanted = most or MOST.get(kind, wish.units)
-    best = max((item.score for item in left), default=0.0)
-    least = best - FAINTEST[kind] if kind in FAINTEST else best * FAINTEST_OF_MANY
+    least = max((item.score for item in left), default=0.0) - FAINTEST
     rest = [item for item in left if item.score >= least]
     chosen: list[Evidence] = []
     # Of each unit that is left, by its identity: how like it is to the most like that is chosen.
     likeness: dict[int, float] = {}
-    while rest and len(chosen) < wanted:
+    while rest and len(chosen) < most:
         pick = max(rest, key=lambda it: _compute_gain(it, chosen, likeness.get(id(it), 0.0)))
         chosen.append(pick)
         cosines = [(item, _compute_cosine(item, pick)) for item in rest if item is not pick]
@@ -225,23 +197,13 @@ def _find_side(left: Sequence[Evidence], prompt: Prompt, side: str, other: str) 
     ]
 
 
-def _count_asked(item: Evidence, asked: Asked | None) -> float:
-    return ASKED[asked] if asked and holds(asked, item.unit.text) else 0.0
-
-
-def _count_definition(item: Evidence, thing: str | None, question: str) -> float:
-    gain = DEFINED if thing and is_definition(thing, item.unit.text) else 0.0
-    gain += CODE_DEFINED if thing and defines_code(thing, item.unit.text) else 0.0
-    return gain + (CODE if names_code_of(question, item.unit.text) else 0.0)
-
-
 def _compute_gain(item: Evidence, chosen: Sequence[Evidence], likeness: float) -> float:
     gain = item.score - LIKENESS * likeness
     if chosen and item.unit.rank == chosen[0].unit.rank:
         gain += COMPANY
     before = (item.unit.rank, item.unit.position - 1)
     quoted = {(other.unit.rank, other.unit.position) for other in chosen}
-    if _LEANING.match(item.unit.text) and before not in quoted:
+    if LEANING.match(item.unit.text) and before not in quoted:
         gain -= DANGLING
     return gain
 

@@ -42,6 +42,13 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 
+LEANING = re.compile(
+    r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
+    r"|moreover|therefore|also|then|but|and|so|or)\b",
+    re.IGNORECASE,
+)
+"""What begins so leans on what stands before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -3,7 +3,7 @@
 import pytest
 
 from services.chat import Prompt
-from services.chat.providers.asked import Asked, counts, holds, read_asked, read_counted, says_modal
+from services.chat.providers.asked import Asked, counts, holds, read_asked, read_counted
 from services.chat.providers.selection import choose
 from tests.services.chat.providers.bag import passages
 
@@ -89,18 +89,3 @@ def test_what_is_to_be_counted_is_counted_or_not(question: str, text: str, count
 def test_most_questions_count_nothing() -> None:
     """Only "how many" and "enough" do."""
     assert read_counted("How much does it cost?") is None
-
-
-@pytest.mark.parametrize(
-    ("question", "text", "said"),
-    [
-        ("Must a parameter have a type?", "You must declare each type.", True),
-        ("Do I have to log in?", "A login is not required.", True),
-        ("Can I swim there?", "Swimming is not possible.", True),
-        ("Can I swim there?", "You must swim.", False),
-        ("What must I do?", "You must swim.", False),
-    ],
-)
-def test_what_must_or_can_be_is_said_in_such_words(question: str, text: str, said: bool) -> None:
-    """Yes or no, of the same kind."""
-    assert says_modal(question, text) is said

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from services.chat.providers.answerability import find_unsaid, is_sufficient
-from services.chat.providers.evidence import is_said, weigh
+from services.chat.providers.evidence import is_said
+from services.chat.providers.scores import weigh
 from services.chat.words import stem
 from services.passages import Passage, Sentence
 from tests.services.chat.providers.bag import passage, vector
@@ -26,88 +27,6 @@ def enough(question: str, *found: Passage) -> bool:
 TOKYO = passage("", "Tokyo › Eating", "Tokyo has sushi restaurants.", "Ramen needs no booking.")
 OSAKA = passage("", "Osaka › Eating", "Osaka, unlike Tokyo, loves octopus.")
 PLAIN = passage("", "House rules", "Quiet hours begin at ten.")
-
-
-def test_a_unit_gains_by_meaning_words_and_passage() -> None:
-    """Each part can lift a unit above its equal."""
-    question = "Where is sushi in Tokyo?"
-    base = at(PLAIN, 0.5, 0.5)
-    (least,) = weigh(question, (base,))
-    for better in (
-        at(PLAIN, 0.6, 0.5),
-        at(passage("", "House rules", "Quiet sushi begins at ten."), 0.5, 0.5),
-        at(PLAIN, 0.5, 0.6),
-        at(passage("", "House rules", "Quiet hours begin at ten and end at six."), 0.5, 0.5),
-    ):
-        (best,) = weigh(question, (better,))
-        assert best.score > least.score
-    first, second = weigh(question, (base, base))
-    assert first.score > second.score
-
-
-def test_a_unit_gains_by_its_neighbours_and_loses_by_pointing_elsewhere() -> None:
-    """What stands beside an answer is often the rest of it; a caption says nothing."""
-    question = "Where is sushi in Tokyo?"
-    alone = at(passage("", "T", "Ask at the desk now."), 0.5, 0.1)
-    beside = at(passage("", "T", "Ask at the desk now.", "Sushi is sold there."), 0.5, 0.5)
-    assert weigh(question, (beside,))[0].score > weigh(question, (alone,))[0].score
-    caption = at(passage("", "T", "Table 3: the sushi of Tokyo."), 0.5, 0.5)
-    plain = at(passage("", "T", "Look at the sushi of Tokyo."), 0.5, 0.5)
-    assert weigh(question, (plain,))[0].score > weigh(question, (caption,))[0].score + 0.1
-
-
-def test_a_name_counts_by_its_rarity_and_never_filters() -> None:
-    """That every document is about SQLite tells none apart; that one is about Tokyo does."""
-    question = "When is blossom in Tokyo?"
-    home = at(passage("", "Tokyo", "It blossoms in March."), 0.5, 0.5)
-    elsewhere = at(passage("", "Sapporo", "It blossoms in May."), 0.5, 0.5)
-    gains = []
-    for rarity in (0.9, 0.0):
-        found = tuple(
-            replace(one, rarity={"tokyo": rarity, "blossom": 0.5}) for one in (home, elsewhere)
-        )
-        (best,), (worse,) = (weigh(question, (one,)) for one in found)
-        gains.append(best.score - worse.score)
-    assert gains[0] > 0.2
-    assert abs(gains[1]) < 0.01
-
-
-def test_a_word_of_the_title_counts_less_than_one_that_is_said() -> None:
-    """Under "Sushi", a sentence is about sushi without saying so; saying so is better."""
-    plain = at(passage("", "Rules", "Wait to be seated."), 0.5, 0.5)
-    titled = replace(plain, title="Rules › Sushi")
-    spoken = at(passage("", "Rules", "Wait for sushi."), 0.5, 0.5)
-    scores = [item.score for item in weigh("where is sushi", (plain, titled, spoken))]
-    assert scores[0] < scores[1] < scores[2]
-
-
-def test_a_section_that_the_question_names_whole_comes_first() -> None:
-    """Before one that has as many of its words, and others."""
-    named = at(passage("", "Tokyo › Day trips", "Kamakura has a beach."), 0.5, 0.5)
-    other = at(passage("", "A trip through Japan › Days", "Two days are for Tokyo."), 0.5, 0.5)
-    first, second = weigh("What are the best day trips from Tokyo?", (other, named))
-    assert second.score > first.score
-
-
-def test_a_heading_without_words_of_its_own_is_not_named_by_the_document() -> None:
-    """ "When to go" is all common words: what stands there is not what each question is about."""
-    section, plain = (
-        at(passage("", f"Oslo › {heading}", "Oslo is sunny."), 0.5, 0.5)
-        for heading in ("When to go", "Sun")
-    )
-    first, second = weigh("Where is fish in Oslo?", (section, plain))
-    assert first.score - second.score < 0.1
-    first, second = weigh("When should I go to Oslo?", (plain, section))
-    assert second.score > first.score + 0.1
-
-
-def test_a_rare_word_counts_for_more_than_a_common_one() -> None:
-    """Rarity is that of the whole index."""
-    found = passage("", "T", "soup is here", "soup is there", "soup and pho", "pies are out")
-    found = at(found, 0.5, 0.5, soup=0.1, pho=0.9, pies=0.9)
-    by_text = {one.unit.text: one.score for one in weigh("Soup or pho or pies?", (found,))}
-    assert by_text["pies are out"] > by_text["soup is here"]
-    assert by_text["soup and pho"] == max(by_text.values())
 
 
 @pytest.mark.parametrize(("score", "answered"), [(0.6, True), (-0.3, False)])

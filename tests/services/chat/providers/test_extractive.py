@@ -303,27 +303,6 @@ def test_a_plan_has_headings_and_a_comparison_two_columns() -> None:
     assert table[0] == "| Tokyo | Paris |"
 
 
-def test_what_goes_on_about_the_best_sentence_is_quoted_with_it() -> None:
-    """ "It is ..." alone says of nothing what it is; the sentence before says half."""
-    asked = "What is the salvage desk for?"
-    text = write_answer(
-        Prompt(
-            asked,
-            (
-                passage(
-                    asked,
-                    "House › Desks",
-                    "The salvage desk is a special desk.",
-                    "It takes whatever was lost.",
-                    "Lamps hang from the roof.",
-                ),
-            ),
-        )
-    ).text
-    assert "It takes whatever was lost." in text
-    assert "Lamps" not in text
-
-
 def test_what_is_compared_without_a_section_of_its_own_gets_prose() -> None:
     """Two columns would part the sentences that tell the two apart."""
     asked = "What is the difference between sushi and ramen?"

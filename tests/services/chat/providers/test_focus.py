@@ -1,8 +1,8 @@
 """What says nothing of what is asked is left out, where the best sentence says it."""
 
-from services.chat.providers.evidence import weigh
 from services.chat.providers.focus import keep_what_is_asked
 from services.chat.providers.kinds import read_wish
+from services.chat.providers.scores import weigh
 from tests.services.chat.providers.bag import passages
 
 OSLO = [
