@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import signal
 import socket
 import sys
 import threading
@@ -76,11 +77,17 @@ def main() -> int:
         http=StrictHttp,
         log_level="warning",
         access_log=False,
+        # Nothing of ours runs it, and a second Ctrl-C would show a traceback of it.
+        lifespan="off",
         timeout_graceful_shutdown=GRACE,
     )
+    server = _Server(config, site)
+    # A terminal that is closed. Where `nohup` has it ignored, it is.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, server.handle_exit)
     # uvicorn ends in order, then raises the signal again; Ctrl-C is no error here.
     with contextlib.suppress(KeyboardInterrupt):
-        _Server(config, site).run(sockets=[listener])
+        server.run(sockets=[listener])
     return 0
 
 
@@ -247,7 +254,8 @@ def _end_later(seconds: float) -> None:
 
 
 def _end_process() -> None:
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        sys.stdout.flush()
     os._exit(0)
 
 

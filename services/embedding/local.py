@@ -240,6 +240,9 @@ def _open_session(weights: Path, is_integer: bool) -> Any:
     weights = weights.resolve()
     graph = write_graph(read_tensors(_map_weights(weights)), weights.name, is_integer=is_integer)
     try:
+        # onnxruntime's C code begins with a module within numpy. While another thread is in the
+        # middle of numpy itself that fails in both, for good: numpy loads once in a process.
+        import numpy as np  # noqa: F401
         import onnxruntime
     except ImportError as error:
         raise SetupError("onnxruntime cannot be loaded. Run `make clean setup`.") from error

@@ -168,7 +168,8 @@ def test_it_ends_though_a_provider_blocks_the_event_loop(
 
 
 @pytest.mark.parametrize(
-    ("sign", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)]
+    ("sign", "status"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, 0)],
 )
 def test_it_ends_at_once_and_tells_those_who_wait(
     sign: signal.Signals, status: int, environ: dict[str, str]
@@ -188,6 +189,17 @@ def test_it_ends_at_once_and_tells_those_who_wait(
         assert said.event() is None
         assert silent.event() is None
         assert server.process.wait(PATIENCE) == status
+    assert not error_lines(server)
+
+
+def test_who_presses_ctrl_c_twice_is_shown_no_traceback(environ: dict[str, str]) -> None:
+    """The second one comes while the first is being heeded."""
+    with run_server(environ) as server, server.open_stream("hang") as silent:
+        silent.until("sources")
+        for _ in range(2):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert server.process.wait(PATIENCE) == 0
     assert not error_lines(server)
 
 

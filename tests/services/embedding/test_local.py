@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from services.embedding import local
 from services.embedding.local import DIMENSION, LocalEmbedder, find_weights
 from services.errors import SetupError
+from services.settings import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +178,24 @@ def test_texts_of_nearly_one_length_are_embedded_together(lengths: list[int]) ->
         padding = sum(longest - lengths[row] for row in group)
         assert len(group) * longest <= local.MOST_TOKENS
         assert padding <= local.INFERENCE_TOKENS
+
+
+def test_numpy_is_whole_before_the_runtime_asks_for_a_part_of_it() -> None:
+    """Another thread opens the index meanwhile, and at a bad moment both failed for good."""
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+from services.embedding.local import LocalEmbedder
+
+class Told(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "onnxruntime":
+            print("numpy" in sys.modules)
+
+sys.meta_path.insert(0, Told())
+LocalEmbedder()._open()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"
