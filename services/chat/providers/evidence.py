@@ -105,7 +105,7 @@ def is_said(word: str, said: AbstractSet[str]) -> bool:
     if word in said:
         return True
     start = word[:4]
-    return len(word) >= 5 and any(other[:4] == start and _is_form(word, other) for other in said)
+    return len(word) >= 5 and any(other[:4] == start and is_form(word, other) for other in said)
 
 
 def is_said_whole(name: Sequence[str], said: AbstractSet[str]) -> bool:
@@ -136,7 +136,8 @@ def compute_share(subject: Subject, words: Sequence[str], said: AbstractSet[str]
     return held / total if total else 1.0
 
 
-def _is_form(name: str, word: str) -> bool:
+def is_form(name: str, word: str) -> bool:
+    """Tell whether two stems are forms of one word."""
     # "Italian" is said by "Italy", but "Iceland" not by "island".
     if len(name) < 5 or len(word) < 5 or name[:4] != word[:4]:
         return False

@@ -11,7 +11,7 @@ does as well on it as on the others. They are MiniLM's: another model has other 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ from .evidence import (
     UNKNOWN_RARITY,
     Evidence,
     collect_title_stems,
-    is_said,
+    is_form,
     read_subject,
 )
 from .facts import has_fact, read_wanted
@@ -102,7 +102,7 @@ def read_unit_clues(
                 "likeness": unit.similarity,
                 "passage": passage.score,
                 "rank": 1 / rank,
-                "said": _weigh_words(words, said | titled, starts | title_starts),
+                "said": _weigh_words(words, said | titled, starts, title_starts),
                 "said itself": _weigh_words(words, said, starts),
                 **{name: 1.0 for name, is_there in has.items() if is_there},
             }
@@ -119,7 +119,7 @@ def share_out(evidence: Sequence[Evidence]) -> list[float]:
 
 
 def _weigh_words(
-    words: Sequence[tuple[str, float]], said: AbstractSet[str], starts: AbstractSet[str]
+    words: Sequence[tuple[str, float]], said: AbstractSet[str], *starts: Mapping[str, Sequence[str]]
 ) -> float:
     """Return the share of the words that is said, by rarity; a form of one counts less."""
     total = sum(rarity for _, rarity in words)
@@ -129,11 +129,16 @@ def _weigh_words(
     for word, rarity in words:
         if word in said:
             held += rarity
-        elif word[:STARTS] in starts:
-            held += rarity * (FORM if is_said(word, said) else START)
+        elif alike := [other for one in starts for other in one.get(word[:STARTS], ())]:
+            held += rarity * (FORM if any(is_form(word, other) for other in alike) else START)
     return held / total
 
 
 @lru_cache(maxsize=1 << 13)
-def _collect_starts(said: frozenset[str]) -> frozenset[str]:
-    return frozenset(word[:STARTS] for word in said if len(word) >= STARTS)
+def _collect_starts(said: frozenset[str]) -> Mapping[str, Sequence[str]]:
+    """Return the words by the letters that they begin with."""
+    starts: dict[str, list[str]] = {}
+    for word in said:
+        if len(word) >= STARTS:
+            starts.setdefault(word[:STARTS], []).append(word)
+    return starts
