@@ -283,7 +283,7 @@ async def test_a_failed_run_is_joined_as_it_was(app: App, caplog: pytest.LogCapt
 async def test_expired_foreign_and_missing_runs_look_alike_to_a_stranger() -> None:
     """Status, headers and body, whatever is asked of them."""
     clock = [0.0]
-    app = App(log=MemoryLog(now=lambda: clock[0]))
+    app = App(log=MemoryLog(now=lambda: clock[0], monotonic=lambda: clock[0]))
     question = Question(query="q", owner="ann")
     runs = []
     for _ in range(2):

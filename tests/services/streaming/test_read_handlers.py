@@ -121,7 +121,7 @@ async def test_a_foreign_run_looks_exactly_like_a_missing_one(app: App) -> None:
 async def test_a_run_that_was_kept_long_enough_is_410_to_its_owner() -> None:
     """And still 404 to all others."""
     clock = [1_000_000.0]
-    app = App(log=MemoryLog(now=lambda: clock[0]))
+    app = App(log=MemoryLog(now=lambda: clock[0], monotonic=lambda: clock[0]))
     run, _ = await finish_run(app, owner="a")
     clock[0] += MEMORY_RETENTION_SECONDS + 1
     expired = await resume(run, 1, app, owner="a")
