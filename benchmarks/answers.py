@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.answers`` prints the figures; ``--show tuning`` also the questions that
 went wrong. Half of the questions, chosen by a hash of their text, is held back: it is counted,
-and never shown, so that nothing is tuned on it. Those of `fresh` to `fifth` were
+and never shown, so that nothing is tuned on it. Those of `fresh` to `sixth` were
 written by reading the documents alone, after the engine was tuned, and committed before they were
-asked once. What was wrong in them has been looked at since.
+asked once. What was wrong in them, but for `sixth`, has been looked at since.
 
 A set is a file of ``benchmarks/answers``: a line a question, with what its answer has to say ("&"
 for and, "/" for or, "\\/" for a slash; from the beginning of a word, a short one whole) and the
@@ -34,7 +34,7 @@ QUESTIONS = ROOT / "benchmarks" / "answers"
 SETS = ROOT / ".riverrun" / "sets"
 TOP_K = 5
 
-TUNED_ON, HELD_BACK, FRESH, SECOND, THIRD, FOURTH, FIFTH = HALVES = (
+TUNED_ON, HELD_BACK, FRESH, SECOND, THIRD, FOURTH, FIFTH, SIXTH = HALVES = (
     "tuned on",
     "held back",
     "fresh",
@@ -42,6 +42,7 @@ TUNED_ON, HELD_BACK, FRESH, SECOND, THIRD, FOURTH, FIFTH = HALVES = (
     "third",
     "fourth",
     "fifth",
+    "sixth",
 )
 
 TUNED = "tuned"

@@ -12,6 +12,7 @@ from benchmarks.answers import (
     HELD_BACK,
     QUESTIONS,
     SECOND,
+    SIXTH,
     THIRD,
     TUNED,
     TUNED_ON,
@@ -51,7 +52,7 @@ def test_every_set_has_both_kinds_in_both_halves(path: Path) -> None:
 
 WRITTEN_FRESH = sorted(
     path
-    for folder in (FRESH, SECOND, THIRD, FOURTH, FIFTH)
+    for folder in (FRESH, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
     for path in (QUESTIONS / folder).glob("*")
 )
 
