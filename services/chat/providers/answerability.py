@@ -56,6 +56,9 @@ LEAST_UNKNOWN = 0.9
 name that no document says (a guide to Tokyo does not answer for Nairobi), or asks for a day that
 none names: the climate does not answer for tomorrow."""
 
+LEAST_UNSAID = 0.55
+"""The same when it is asked whether a thing is so, in words that no passage has: safe, legal."""
+
 LEAST_ACROSS_LANGUAGES = 0.36
 """The cosine of the best unit from which a question in another language than the documents is
 answered, measured with the multilingual model: there are no words to tell."""
@@ -65,6 +68,8 @@ TYPICAL_CONTRAST = 0.1
 
 MOST_KEYWORDS = 2
 """Words up to which a question may be nothing but what it is about: "wine", "street food"."""
+
+_WHETHER = re.compile(r"^\W*(?:is|are|was|were)\b", re.IGNORECASE)
 
 _ASKING = frozenset(("many", "much", "long", "often", "far", "need", "there", "enough"))
 """Words that ask; to miss them in the documents tells nothing."""
@@ -83,8 +88,7 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
         return True  # "Tell me about Rome": all that is said of Rome answers
     if _says_keywords(question, subject, evidence):
         return True
-    is_unknown = names_unknown(question, passages, subject, said) or asks_of_now(question, said)
-    least = LEAST_UNKNOWN if is_unknown else LEAST
+    least = _find_least(question, passages, subject, said)
     comparison = read_comparison(question)
     if comparison is None or not comparison.topic:
         return compute_probability(question, passages, evidence) >= least
@@ -93,6 +97,24 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
         compute_probability(side, passages, weigh(side, passages)) >= least
         for side in comparison.searches
     )
+
+
+def _find_least(
+    question: str, passages: Sequence[Passage], subject: Subject, said: AbstractSet[str]
+) -> float:
+    if names_unknown(question, passages, subject, said) or asks_of_now(question, said):
+        return LEAST_UNKNOWN
+    if not _WHETHER.match(question):
+        return LEAST
+    own = [one for one in passages if _says_names(subject, one)]
+    known = frozenset[str]().union(*map(collect_stems_of, own), _collect_topics(own))
+    return LEAST if all(is_said(word, known) for word in subject.about) else LEAST_UNSAID
+
+
+def _says_names(subject: Subject, passage: Passage) -> bool:
+    """Tell whether a passage is of what is named: safe trams in Bergen make none so in Oslo."""
+    said = collect_stems_of(passage)
+    return not subject.names or any(is_said_whole(name, said) for name in subject.names)
 
 
 def read_added(own: str, question: str, passages: Sequence[Passage]) -> tuple[str, ...]:

@@ -56,6 +56,19 @@ def test_what_is_asked_to_be_is_likelier_said_in_its_word() -> None:
     assert enough("Is the metro of Oslo old?", found)
 
 
+def test_what_is_said_of_another_thing_says_nothing_of_this_one() -> None:
+    """That trams are safe in Bergen does not make them so in Oslo."""
+    lines = ("The trams of {} are blue and run to the hills.", "The trams of {} are safe.")
+    oslo = passage("", "Oslo › Getting around", lines[0].format("Oslo"))
+    bergen = [passage("", "Bergen › Getting around", line.format("Bergen")) for line in lines]
+    first = at(oslo, 0.5, 0.5, oslo=0.5, trams=0.5, safe=0.7)
+    elsewhere = at(bergen[1], 0.45, 0.4, oslo=0.5, trams=0.5, safe=0.7)
+    assert not enough("Are the trams of Oslo safe?", first, elsewhere)
+    assert enough("Are the trams of Oslo blue?", first, elsewhere)
+    own = at(passage("", "Oslo › Getting around", lines[1].format("Oslo")), 0.5, 0.5, oslo=0.5)
+    assert enough("Are the trams of Oslo safe?", own, elsewhere)
+
+
 def test_where_something_is_kept_is_said_without_that_word() -> None:
     """A place is said by its path."""
     line = "The folder static holds the pictures of Oslo."
