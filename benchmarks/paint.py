@@ -3,7 +3,7 @@
 ``python -m benchmarks.paint FOLDER...`` loads the page of each folder (`netlify/site` where none is
 named) in turn, fifteen times each, every time with storage and cache of its own: from this machine,
 and as over a mobile network of ten megabits with 40 ms to the server. Wants Chromium, so it is no
-part of `make bench`; on a quiet machine its tables go into RESULTS.md.
+part of `make bench`; on a quiet machine its tables go into COMPARISONS.md.
 """
 
 import statistics
