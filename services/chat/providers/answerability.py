@@ -57,7 +57,8 @@ name that no document says (a guide to Tokyo does not answer for Nairobi), or as
 none names: the climate does not answer for tomorrow."""
 
 LEAST_UNSAID = 0.55
-"""The same when it is asked whether a thing is so, in words that no passage has: safe, legal."""
+"""The same when it is asked whether a thing is so, in words that nothing on it says (safe, legal),
+or for an attribute of it that stands nowhere (its capital)."""
 
 LEAST_ACROSS_LANGUAGES = 0.36
 """The cosine of the best unit from which a question in another language than the documents is
@@ -88,7 +89,7 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
         return True  # "Tell me about Rome": all that is said of Rome answers
     if _says_keywords(question, subject, evidence):
         return True
-    least = _find_least(question, passages, subject, said)
+    least = _find_least(question, passages, evidence)
     comparison = read_comparison(question)
     if comparison is None or not comparison.topic:
         return compute_probability(question, passages, evidence) >= least
@@ -99,11 +100,14 @@ def is_sufficient(question: str, passages: Sequence[Passage], evidence: Sequence
     )
 
 
-def _find_least(
-    question: str, passages: Sequence[Passage], subject: Subject, said: AbstractSet[str]
-) -> float:
+def _find_least(question: str, passages: Sequence[Passage], evidence: Sequence[Evidence]) -> float:
+    subject = read_subject(question, passages)
+    said = _collect_said(subject, passages)
     if names_unknown(question, passages, subject, said) or asks_of_now(question, said):
         return LEAST_UNKNOWN
+    lacking = find_lacking(question, subject, evidence)
+    if lacking is not None and lacking.is_attribute:
+        return LEAST_UNSAID
     if not _WHETHER.match(question):
         return LEAST
     own = [one for one in passages if _says_names(subject, one)]
@@ -180,7 +184,7 @@ def read_answer_clues(
         "counts nothing": _counts_nothing(question, evidence),
         "lacks kind": _lacks_kind(subject, unsaid),
         "price or hours": asked in MUST_BE_SAID,
-        "person": asked == "person",
+        "person": asked == "person" and not any(item.has_fact for item in evidence),
     }
     return {
         "likeness": likeness[0],
