@@ -38,9 +38,9 @@ class Sweeper:
         self._monotonic = monotonic
         self._retention = retention
         self._after = 0
-        # By the numbers of runs that have not ended: the end of their time, and since when it was
-        # seen to be over.
-        self._overdue: dict[int, tuple[float, float]] = {}
+        # By the numbers of runs that have not ended: how often its lease was renewed and its last
+        # entry, which are its signs of life, and since when it was seen to be over with these.
+        self._overdue: dict[int, tuple[tuple[int, ...], float]] = {}
 
     def __call__(self, connection: sqlite3.Connection) -> bool:
         """Drop a few. Within a transaction. Returns whether there may be more to drop."""
@@ -74,13 +74,14 @@ class Sweeper:
         window: list[Any] = []
         for after in (0, self._after):
             window = connection.execute(
-                "SELECT number, expires, ended FROM runs WHERE number > ? ORDER BY number LIMIT ?",
+                "SELECT number, expires, ended, renewals, last FROM runs "
+                "WHERE number > ? ORDER BY number LIMIT ?",
                 (after, SWEEP_WINDOW),
             ).fetchall()
             expired = [
                 number
-                for number, expires, ended in window
-                if expires <= now and (ended or self._is_overdue(number, expires))
+                for number, expires, ended, *sign in window
+                if expires <= now and (ended or self._is_overdue(number, tuple(sign)))
             ][:SWEEP_RUNS]
             if expired:
                 return [
@@ -92,13 +93,14 @@ class Sweeper:
         self._after = window[-1][0] if len(window) == SWEEP_WINDOW else 0
         return []
 
-    def _is_overdue(self, number: int, expires: float) -> bool:
+    def _is_overdue(self, number: int, sign: tuple[int, ...]) -> bool:
+        # The end of its time is none of its signs: a clock that steps back says the same one again.
         now = self._monotonic()
-        known, since = self._overdue.get(number, (expires, now))
+        known, since = self._overdue.get(number, (sign, now))
         if len(self._overdue) >= MOST_OVERDUE and number not in self._overdue:
             self._overdue.clear()
-        self._overdue[number] = (expires, since if known == expires else now)
-        return known == expires and now - since >= OVERDUE_SECONDS
+        self._overdue[number] = (sign, since if known == sign else now)
+        return known == sign and now - since >= OVERDUE_SECONDS
 
 
 def _cut(connection: sqlite3.Connection, number: int) -> bool:

@@ -191,6 +191,23 @@ async def test_a_clock_that_steps_by_years_takes_no_live_run_away(tmp_path: Path
     await log.close()
 
 
+async def test_a_clock_that_says_the_same_time_again_takes_no_live_run_away(tmp_path: Path) -> None:
+    """A run that was renewed ends when it was to end before, and has given a sign of life."""
+    clock, monotonic = Clock(), Clock()
+    log = SQLiteLog(tmp_path / "runs.sqlite", now=clock, monotonic=monotonic)
+    run = await start_run(log, "ann", "k")
+    clock.seconds += 9 * 86_400.0
+    await keep_up(log, monotonic)
+    clock.seconds -= 9 * 86_400.0
+    await log.renew(run)
+    monotonic.seconds += OVERDUE_SECONDS
+    clock.seconds += 9 * 86_400.0
+    for _ in range(2):
+        await keep_up(log, monotonic)
+    assert (await log.find(run.id, "ann")).id == run.id
+    await log.close()
+
+
 async def test_the_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
     """Room that was freed is used again."""
     clock = Clock()
