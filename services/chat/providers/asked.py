@@ -25,7 +25,7 @@ _COUNT = re.compile(
     r"|fifty|hundreds?|thousands?|millions?|billions?|trillions?|half|dozens?|single|no|several)\b"
 )
 
-LONGEST = 300
+LONGEST_READ = 300
 """Characters of a question that are looked at."""
 
 MUST_BE_SAID: frozenset[Asked] = frozenset(("price", "hours"))
@@ -104,7 +104,7 @@ _HELD: dict[Asked, re.Pattern[str]] = {
 
 def read_asked(question: str) -> Asked | None:
     """Return what kind of thing a question asks for, None where its wording does not tell."""
-    plain = " ".join(question[:LONGEST].casefold().split())
+    plain = " ".join(question[:LONGEST_READ].casefold().split())
     for kind, pattern in _QUESTIONS[:2]:
         if pattern.search(plain):
             return kind
@@ -115,7 +115,7 @@ def read_asked(question: str) -> Asked | None:
 
 def read_counted(question: str) -> str | None:
     """Return the stem of what is to be counted: "How many days?", "Are two days enough?"."""
-    found = _COUNTED.search(question[:LONGEST].casefold())
+    found = _COUNTED.search(question[:LONGEST_READ].casefold())
     return stem(found[1] or found[2]) if found else None
 
 

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 
 from ..words import fold, stem
+from .asked import LONGEST_READ
 
 _ASKS = re.compile(
     r"^\W*(?:what(?:'s| is| are)|what (?:do|does)|define|explain)"
@@ -32,13 +33,11 @@ _VERB = (
 _CALLED = r"(?:called|known as|named)"
 
 MOST_WORDS = 4
-LONGEST = 300
-"""Characters of a question that are looked at."""
 
 
 def read_thing(question: str) -> str | None:
     """Return the thing whose definition is asked for, folded; None where none is."""
-    found = _ASKS.match(" ".join(question[:LONGEST].split()))
+    found = _ASKS.match(" ".join(question[:LONGEST_READ].split()))
     thing = fold(found["thing"]).strip(" `'\"") if found else ""
     if not thing or len(thing.split()) > MOST_WORDS or _NOT_A_THING.search(thing):
         return None
@@ -62,7 +61,7 @@ def names_code_of(question: str, text: str) -> bool:
     folded = fold(text)
     return any(
         re.search(rf"`{re.escape(fold(found['name']))}\W*`|\b{re.escape(fold(found[0]))}", folded)
-        for found in _KIND.finditer(question[:LONGEST])
+        for found in _KIND.finditer(question[:LONGEST_READ])
     )
 
 

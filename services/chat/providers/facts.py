@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ...passages import Passage
 from ..topics import collect_heading_stems, collect_said
 from ..words import STOP_WORDS, collect_stems, split_words, stem
+from .asked import LONGEST_READ
 from .evidence import (
     MARK,
     Evidence,
@@ -23,9 +24,6 @@ from .evidence import (
     is_said_whole,
 )
 from .fact_values import FACT_KINDS, POINTER, FactKind
-
-_LONGEST = 300
-"""Characters of a question that are looked at."""
 
 NEAR = 20
 """Words on each side of a fact that say what it is of."""
@@ -102,7 +100,7 @@ def find_lacking(question: str, subject: Subject, evidence: Sequence[Evidence]) 
 
 def read_wanted(question: str, subject: Subject) -> Wanted | None:
     """Return the fact that a question asks for; None where its wording does not tell."""
-    start = question[:_LONGEST]
+    start = question[:LONGEST_READ]
     if _ASKS_MORE.search(start):
         return None
     for kind in FACT_KINDS:

@@ -8,8 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONGEST = 300
-"""Characters of a question that are looked at."""
+from .asked import LONGEST_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +90,5 @@ SIGNS = (
 
 def find_asked_signs(question: str) -> Sequence[Sign]:
     """Find the kinds of thing that the wording of a question asks for."""
-    start = question[:LONGEST].strip()
+    start = question[:LONGEST_READ].strip()
     return [sign for sign in SIGNS if sign.asks.search(start)]

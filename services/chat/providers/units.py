@@ -34,13 +34,6 @@ SHORTEST = 10
 
 _ITEM = re.compile(r"`|\S+(?: \([^)]*\))? ?(?:[–—:-]) ")
 _RIDER = re.compile(r"(?:defaults?|required|optional|deprecated)\b", re.IGNORECASE)
-_POINTING = re.compile(
-    r"\W*(?:see\b|(?:listing|figure|table) \d|list of\b|(?:first, )?let['’]s\b|remember\b"
-    r"|note that\b|(?:we|you)['’]ll (?:discuss|cover|look|talk|see)\b|as (?:shown|we|you)\b"
-    r"|in (?:chapter|section) \d|for (?:more|details|example)\b|the following\b"
-    r"|here (?:is|are)\b|now\b|next\b)",
-    re.IGNORECASE,
-)
 
 LEANING = re.compile(
     r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|both|such|another|however"
@@ -70,11 +63,6 @@ class Unit:
 def is_code(text: str) -> bool:
     """Tell whether a sentence is a listing."""
     return text.startswith("```")
-
-
-def is_pointing(text: str) -> bool:
-    """Tell whether words only point at what says something: a caption, "See section 3"."""
-    return _POINTING.match(text) is not None
 
 
 def cut_units(passage: Passage, rank: int) -> list[Unit]:
