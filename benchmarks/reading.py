@@ -25,9 +25,10 @@ _LISTINGS = {
     ".md": re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE),
 }
 
-# In a process of its own, whose peak is that of reading alone.
+# In a process of its own, whose peak is that of reading alone (`ru_maxrss` would be that of the
+# process that started it, where that is larger).
 PROGRAM = """
-import json, resource, sys, time
+import json, re, sys, time
 from pathlib import Path
 from services.context.ingest.passages import read_folder
 
@@ -47,7 +48,7 @@ for chunks in read_folder(Path(sys.argv[1])):
 print(json.dumps([
     documents, refused, passages, words, round(letters / words, 2), long,
     round(time.process_time() - began, 2),
-    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024,
 ]))
 """
 
